@@ -43,22 +43,26 @@ def collect_steps(modules: Iterable[ModuleType]) -> tuple[Step, ...]:
     if a step reads an unknown step or writes an unknown table, if steps read each other, or if no step writes a table
     that Feast serves.
     """
-    found: dict[str, Step] = {}
+    step_by_name: dict[str, Step] = {}
     for module in modules:
         steps = getattr(module, "STEPS", None)
         if not isinstance(steps, tuple) or not all(isinstance(step, Step) for step in steps):
             raise TypeError(f"{module.__name__}: end it in STEPS = (a Step, ...)")
         for step in steps:
-            if step.name in found:
+            if step.name in step_by_name:
                 raise ValueError(f"two steps are called {step.name}: rename the one in {module.__name__}")
-            found[step.name] = step
-    writers = _find_writers(found.values())
+            step_by_name[step.name] = step
+    writers = _find_writers(step_by_name.values())
     # In the order of the lake's tables, so that the order does not depend on the names of packages.
     names = list(TABLES)
-    ordered = sorted(found.values(), key=lambda step: min(map(names.index, step.tables), default=len(names)))
-    readers = {step.name: replace(step, reads=_list_reads(step, writers)) for step in ordered}
-    if unknown := sorted({read for step in readers.values() for read in step.reads} - found.keys()):
-        raise ValueError(f"a step reads {', '.join(unknown)}, but no step has this name: there are {', '.join(found)}")
+    steps_in_order = sorted(
+        step_by_name.values(), key=lambda step: min(map(names.index, step.tables), default=len(names))
+    )
+    readers = {step.name: replace(step, reads=_list_reads(step, writers)) for step in steps_in_order}
+    if unknown := sorted({read for step in readers.values() for read in step.reads} - step_by_name.keys()):
+        raise ValueError(
+            f"a step reads {', '.join(unknown)}, but no step has this name: there are {', '.join(step_by_name)}"
+        )
     try:
         order = TopologicalSorter({step.name: step.reads for step in readers.values()}).static_order()
         return tuple(readers[name] for name in order)
@@ -86,20 +90,20 @@ def _find_writers(steps: Iterable[Step]) -> dict[str, str]:
 
 
 def _list_reads(step: Step, writers: dict[str, str]) -> tuple[str, ...]:
-    served = [writers[table.name] for table in list_served_tables().values()] if step.reads_features else []
-    return tuple(dict.fromkeys((*step.reads, *served)))
+    writer_steps = [writers[table.name] for table in list_served_tables().values()] if step.reads_features else []
+    return tuple(dict.fromkeys((*step.reads, *writer_steps)))
 
 
 def describe_partitions(step: Step, run: StepRun, report: StepReport) -> StepReport:
     """Add to each partition's figures its videos by name, and the number of rows in the step's first table."""
-    described = {}
+    figures_by_partition = {}
     for partition in run.partitions:
         figures: dict[str, Any] = {"video": name_videos(run.settings, [partition])}
         if step.tables:
             table = TABLES[step.tables[0]].name_for_encoder(run.encoder_id)
             figures[ROW_COUNT] = len(run.settings.lake.read(table, [partition], ["video_id"]))
-        described[partition] = figures | report.by_partition.get(partition, {})
-    return replace(report, by_partition=described)
+        figures_by_partition[partition] = figures | report.by_partition.get(partition, {})
+    return replace(report, by_partition=figures_by_partition)
 
 
 def name_videos(settings: Settings, partitions: Sequence[str]) -> str:

@@ -231,10 +231,10 @@ def _stop(ray: ModuleType | None = None) -> None:
     if ray is not None or _SESSION.is_ours:
         import ray as loaded
 
-        started = _list_processes()
+        processes = _list_processes()
         loaded.shutdown()  # waits for the first of them only
         _SESSION.is_ours = False
-        _end(started)
+        _end(processes)
     if _SESSION.scratch:
         shutil.rmtree(_SESSION.scratch, ignore_errors=True)
         _SESSION.scratch = None

@@ -31,17 +31,17 @@ class WorkerLosses:
     """Counts lost workers since the last new step: workers that are lost for a reason, such as too little memory, would
     be lost each time."""
 
-    reached: int = 0
+    last_step: int = 0
     in_a_row: int = 0
 
     def count(self, step: int, reason: str) -> None:
         """Count a loss after ``step``. Raises ``ClusterError`` at the third in a row without a new step."""
-        self.in_a_row = 1 if step > self.reached else self.in_a_row + 1
-        self.reached = max(self.reached, step)
+        self.in_a_row = 1 if step > self.last_step else self.in_a_row + 1
+        self.last_step = max(self.last_step, step)
         if self.in_a_row >= _LOSSES_IN_A_ROW:
             raise ClusterError(
-                f"workers were lost {self.in_a_row} times at step {self.reached} ({reason}): see the machine's memory "
-                "and Ray's logs; the same command goes on from the last checkpoint"
+                f"workers were lost {self.in_a_row} times at step {self.last_step} ({reason}): see the machine's "
+                "memory and Ray's logs; the same command goes on from the last checkpoint"
             )
 
 
@@ -73,9 +73,9 @@ def run_workers(
             ) from error
         if attempt.error is not None:
             raise attempt.error
-        if attempt.lost is None:
+        if attempt.loss is None:
             return
-        losses.count(attempt.step, attempt.lost)
+        losses.count(attempt.step, attempt.loss)
         log.warning("a worker was lost after step %d: all resume from the last checkpoint", attempt.step)
 
 
@@ -85,7 +85,7 @@ class _WorkerAttempt:
 
     step: int = 0
     error: NeedleError | None = None
-    lost: str | None = None
+    loss: str | None = None
 
 
 class _Mailbox:
@@ -135,7 +135,7 @@ def _run_attempt(
         try:
             trainer.fit()
         except Exception as error:  # noqa: BLE001 - the waiting thread must learn of every error
-            attempt.lost = take_first_sentence(error)
+            attempt.loss = take_first_sentence(error)
 
     thread = threading.Thread(target=run, name="needle-ray", daemon=True)
     thread.start()

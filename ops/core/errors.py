@@ -15,7 +15,7 @@
     ├── FeatureStoreError   Feast refused
     ├── VectorIndexError    the vector index is missing, broken or unreachable
     ├── ChecksFailedError   a run whose steps succeeded, but whose checks failed
-    └── StoppedError        cancelled work: its result is not needed any more
+    └── StoppedError        cancelled work: its result is no longer needed
 
 A message reports the fault, the affected thing, and the next step.
 """

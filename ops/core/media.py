@@ -147,14 +147,14 @@ class MediaInfo:
     @property
     def heard_tracks(self) -> tuple[SoundTrack, ...]:
         """The sound tracks for proxies and speech recognition: the chosen one, or the mixed ones."""
-        heard = self.mixed_streams or (self.sound_stream,)
-        return tuple(track for track in self.sound_tracks if track.stream in heard)
+        streams = self.mixed_streams or (self.sound_stream,)
+        return tuple(track for track in self.sound_tracks if track.stream in streams)
 
     @property
     def clip_tracks(self) -> tuple[SoundTrack, ...]:
         """Sound tracks in the order of cut clips: the heard ones first, because many players play the first."""
-        heard = self.heard_tracks
-        return (*heard, *(track for track in self.sound_tracks if track not in heard))
+        tracks = self.heard_tracks
+        return (*tracks, *(track for track in self.sound_tracks if track not in tracks))
 
     def to_json(self) -> str:
         """The record as JSON, rates as ``"24000/1001"``; :meth:`from_json` reads it back exactly."""

@@ -63,12 +63,12 @@ def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
         rows.validate(full=True)  # reading a file does not check this
     if fault := find_fault(rows, table):
         return fault
-    declared = TABLES[table.split("/")[0]]
+    table_declaration = TABLES[table.split("/")[0]]
     return (
-        _find_missing(rows, declared.never_null)
+        _find_missing(rows, table_declaration.never_null)
         or _find_foreign_row(rows, partition)
         or _find_odd_value(rows)
-        or _find_stray_key(rows, declared)
+        or _find_stray_key(rows, table_declaration)
         or (_find_vector_fault(rows["embedding"]) if "embedding" in rows.column_names and len(rows) else "")
     )
 
@@ -117,8 +117,8 @@ def _find_odd_value(rows: pa.Table) -> str:
         and (_find_least(rows["start_frame"]) or 0) >= 0
     ):
         return "a span of frames ends before it begins"
-    for name, allowed in (("fps_num", 1), ("fps_den", 1), ("frames", 0)):
-        if name in names and (least := _find_least(rows[name])) is not None and least < allowed:
+    for name, minimum in (("fps_num", 1), ("fps_den", 1), ("frames", 0)):
+        if name in names and (least := _find_least(rows[name])) is not None and least < minimum:
             return f"{name} is {least}"
     if "state" in names and (odd := set(rows["state"].unique().to_pylist()) - _STATES):
         return f"{min(odd)!r} is not a state of a video"

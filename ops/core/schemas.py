@@ -232,8 +232,8 @@ class Table:
         """The features of the view, each with its Arrow type; empty without a view."""
         if self.feature_view is None:
             return {}
-        unserved = {self.key, "event_timestamp", CREATED, *self.feature_view.left_out}
-        return {field.name: str(field.type) for field in self.schema if field.name not in unserved}
+        hidden_columns = {self.key, "event_timestamp", CREATED, *self.feature_view.left_out}
+        return {field.name: str(field.type) for field in self.schema if field.name not in hidden_columns}
 
 
 _DECLARED = (
@@ -308,7 +308,7 @@ _DECLARED = (
         schema=SHOT_DIALOGUE,
         feature_view=View(
             name="shot_dialogue",
-            description="what is said in a shot; languages and sources are separated by commas",
+            description="the lines spoken in a shot; languages and sources are separated by commas",
             left_out=("input_hash",),
         ),
         if_damaged="set_aside_dialogue",

@@ -154,17 +154,17 @@ def load_settings(**overrides: Any) -> Settings:
 
     Overrides that are ``None`` are ignored. Raises ``SettingsError`` with the name, the bad value and its source.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    values = {name: value for name, value in overrides.items() if value is not None}
     try:
         unknown = sorted(set(_read_toml()) - set(Settings.model_fields))
         if unknown:
             raise SettingsError(f"{find_toml()} has no setting {', '.join(unknown)}: `needle doctor` lists them all")
-        settings = Settings(**given)
+        settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise SettingsError(
-            f"NEEDLE_{name.upper()} = {first['input']!r} ({_find_source(name, given)}): {first['msg']}"
+            f"NEEDLE_{name.upper()} = {first['input']!r} ({_find_source(name, values)}): {first['msg']}"
         ) from error
     except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError
         raise SettingsError(f"{find_toml()} cannot be read: {error}") from error
@@ -173,13 +173,13 @@ def load_settings(**overrides: Any) -> Settings:
 
 def describe_settings(**overrides: Any) -> list[tuple[str, str, str]]:
     """``(NEEDLE_NAME, value, source)`` of each setting, secrets hidden."""
-    given = {name: value for name, value in overrides.items() if value is not None}
-    settings = load_settings(**given)
+    values = {name: value for name, value in overrides.items() if value is not None}
+    settings = load_settings(**values)
     rows = []
     for name in Settings.model_fields:
         value = getattr(settings, name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        rows.append((f"NEEDLE_{name.upper()}", text, _find_source(name, given)))
+        rows.append((f"NEEDLE_{name.upper()}", text, _find_source(name, values)))
     return rows
 
 
@@ -187,8 +187,8 @@ def _read_toml() -> dict[str, Any]:
     return tomllib.loads(find_toml().read_text()) if find_toml().exists() else {}
 
 
-def _find_source(name: str, given: dict[str, Any]) -> str:
-    if name in given:
+def _find_source(name: str, values: dict[str, Any]) -> str:
+    if name in values:
         return "option"
     if f"NEEDLE_{name.upper()}" in {key.upper() for key in os.environ}:
         return "environment"
@@ -197,7 +197,7 @@ def _find_source(name: str, given: dict[str, Any]) -> str:
     return "environment (RAY_ADDRESS)" if name == "ray_address" and os.environ.get("RAY_ADDRESS") else "default"
 
 
-def export_settings(given: dict[str, Any]) -> None:
+def export_settings(values: dict[str, Any]) -> None:
     """Set options in the environment, so that Dagster's definitions and child processes read them too."""
-    for name, value in given.items():
+    for name, value in values.items():
         os.environ[f"NEEDLE_{name.upper()}"] = str(value)

@@ -1,4 +1,4 @@
-"""What one step of the pipeline is: an asset with partitions of videos, as plain functions.
+"""A step of the pipeline: an asset with partitions of videos, as plain functions.
 
 ``ops/pipeline.py`` finds the steps. Ingest, its progress bars, ``--retry``, ``needle forget``, the provenance of a shot
 and the assets in ``assets/`` follow from them.

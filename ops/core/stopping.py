@@ -1,4 +1,4 @@
-"""Cancellation of work in another thread if its result is not needed any more."""
+"""Cancellation of work in another thread if its result is no longer needed."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ class Stop:
     def check(self) -> None:
         """Raise ``StoppedError`` if the flag is set."""
         if self._event.is_set():
-            raise StoppedError("stopped: nobody waits for it any more")
+            raise StoppedError("cancelled: its result is no longer needed")

@@ -101,8 +101,8 @@ class ObjectStore:
     def stats(self, prefix: str) -> dict[str, ObjectStat]:
         """:meth:`stat` of every object below ``prefix``, by key; a remote store needs one listing for all."""
         if self.is_local:
-            found = {key: self.stat(key) for key in self.list(prefix)}
-            return {key: stat for key, stat in found.items() if stat}  # a file may disappear between the two calls
+            stats = {key: self.stat(key) for key in self.list(prefix)}
+            return {key: stat for key, stat in stats.items() if stat}  # a file may disappear between the two calls
         with self._map_errors(prefix):
             if not self._fs.exists(self.path(prefix)):
                 return {}
@@ -162,14 +162,14 @@ class ObjectStore:
         root = self.path(prefix)
         with self._map_errors(prefix):
             if self.is_local:
-                found = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
+                paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
                 base = self.root
             else:
                 if not self._fs.exists(root):
                     return []
-                found = self._fs.find(root)
+                paths = self._fs.find(root)
                 base = self._fs._strip_protocol(self.root)
-        keys = (os.path.relpath(path, base) for path in found)
+        keys = (os.path.relpath(path, base) for path in paths)
         return sorted(key for key in keys if not os.path.basename(key).startswith(_UNFINISHED))
 
     def delete_unfinished(self, prefix: str) -> None:
@@ -221,8 +221,8 @@ class ObjectStore:
 
 
 def _read_local_stat(path: str) -> ObjectStat:
-    found = os.stat(path)
-    return ObjectStat(size=found.st_size, stamp=f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}")
+    info = os.stat(path)
+    return ObjectStat(size=info.st_size, stamp=f"{info.st_mtime_ns:x}-{info.st_size:x}-{info.st_ino:x}")
 
 
 def _parse_remote_stat(info: dict[str, Any]) -> ObjectStat:

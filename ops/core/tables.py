@@ -110,14 +110,14 @@ class Lake:
 
     def find_damage(self) -> list[DamagedTableError]:
         """Each damaged file of the lake, as the error that reading it raises. Reads every file."""
-        found = []
+        errors = []
         for table in self.list_tables():
             for partition in self.list_partitions(table) if find_family(table) else ():
                 try:
                     self._read(table, partition, None)
                 except DamagedTableError as error:
-                    found.append(error)
-        return found
+                    errors.append(error)
+        return errors
 
     def put_away(self, table: str, partition: str) -> str:
         """Move the file of a damaged partition out of the lake, so that the partition is missing.
@@ -125,13 +125,13 @@ class Lake:
         Returns the address of the moved file. Does nothing more if another process has moved it already.
         """
         key = f"{self.folder(table)}/{partition}.parquet"
-        kept = f"{DAMAGED}/{table}/{partition}.parquet"
+        new_path = f"{DAMAGED}/{table}/{partition}.parquet"
         try:
-            self.store.write_bytes(kept, self.store.read_bytes(key))
+            self.store.write_bytes(new_path, self.store.read_bytes(key))
         except FileNotFoundError:
-            return self.store.path(kept)
+            return self.store.path(new_path)
         self.store.delete(key)
-        return self.store.path(kept)
+        return self.store.path(new_path)
 
     def _read_intact(
         self,
@@ -188,11 +188,11 @@ class Lake:
         schema = find_schema(table)
         new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
         with self.hold_lock(f"{table}-{partition}"):
-            kept = self.read(table, [partition])
-            kept = kept.filter(pc.not_equal(kept["video_id"], video_id))
-            merged = pa.concat_tables([kept, new.select(schema.names).cast(schema)])
+            old_rows = self.read(table, [partition])
+            old_rows = old_rows.filter(pc.not_equal(old_rows["video_id"], video_id))
+            all_rows = pa.concat_tables([old_rows, new.select(schema.names).cast(schema)])
             order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
-            return self.write(table, partition, merged.sort_by(order) if len(kept) else merged)
+            return self.write(table, partition, all_rows.sort_by(order) if len(old_rows) else all_rows)
 
     def exists(self, table: str, partition: str) -> bool:
         """Whether the partition has a file."""
@@ -230,8 +230,8 @@ class Lake:
             # Not pq.read_table: its dataset scanner leaves threads behind that occasionally abort the process at exit
             # (apache/arrow issue 34314). Files are small, so one thread loses nothing.
             file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-            stored = set(file.schema_arrow.names)  # read once: it is parsed again at each call
-            there = [name for name in schema.names if name in stored]
+            columns_in_file = set(file.schema_arrow.names)  # read once: it is parsed again at each call
+            there = [name for name in schema.names if name in columns_in_file]
             rows = _add_columns(file.read(columns=there, use_threads=False), table, schema)
             rows = rows.select(schema.names).cast(schema)
             fault = find_stored_fault(rows, table, partition)
@@ -275,28 +275,28 @@ def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
     Vectors are compared by their hash column, not by their values.
     """
     columns = [field.name for field in new.schema if not pa.types.is_list(field.type) and field.name != CREATED]
-    stored = {row[key]: row for row in old.select([*columns, CREATED]).to_pylist()}
+    old_rows = {row[key]: row for row in old.select([*columns, CREATED]).to_pylist()}
     stamps = []
     for row in new.select([*columns, CREATED]).to_pylist():
-        before = stored.get(row[key], {})
+        before = old_rows.get(row[key], {})
         same = all(before.get(name) == row[name] for name in columns)
         stamps.append(before[CREATED] if before and same else row[CREATED])
     position = new.schema.get_field_index(CREATED)
     return new.set_column(position, new.schema.field(position), pa.array(stamps, TIMESTAMP))
 
 
-def find_key_ranges(wanted: Iterable[str], ordered: Sequence[str]) -> list[tuple[str, str]]:
-    """The fewest ``(first, last)`` ranges of ``ordered`` that cover exactly the ``wanted`` keys.
+def find_key_ranges(selection: Iterable[str], keys: Sequence[str]) -> list[tuple[str, str]]:
+    """The fewest ``(first, last)`` ranges of ``keys`` that cover exactly the ``selection`` keys.
 
     Stands alone because Dagster runs several partitions at once only as a range in its own order. Raises ``LakeError``
-    if a wanted key is not in ``ordered``.
+    if a wanted key is not in ``keys``.
     """
-    position = {key: number for number, key in enumerate(ordered)}
-    missing = set(wanted := set(wanted)) - position.keys()
+    position = {key: number for number, key in enumerate(keys)}
+    missing = set(selection := set(selection)) - position.keys()
     if missing:
         raise LakeError(f"no such partition: {', '.join(sorted(missing)[:5])}")
     ranges: list[tuple[str, str]] = []
-    for key in sorted(wanted, key=position.__getitem__):
+    for key in sorted(selection, key=position.__getitem__):
         if ranges and position[ranges[-1][1]] + 1 == position[key]:
             ranges[-1] = (ranges[-1][0], key)
         else:

@@ -36,8 +36,8 @@ def frame_at(frame: int, time_s: float | Fraction, fps: Fraction) -> int:
     That is ``frame`` itself unless its time differs from the count by more than half a frame: frames are missing before
     it, or the rate varies.
     """
-    seen = float(time_s) * float(fps)
-    return frame if abs(seen - frame) <= 0.5 + 1e-3 else round(seen)
+    position = float(time_s) * float(fps)
+    return frame if abs(position - frame) <= 0.5 + 1e-3 else round(position)
 
 
 def is_drop_frame_rate(fps: Fraction) -> bool:
@@ -48,8 +48,8 @@ def is_drop_frame_rate(fps: Fraction) -> bool:
 def count_frames_per_day(fps: Fraction, *, is_drop: bool = False) -> int:
     """Number of labels from 00:00:00:00 to the next midnight; drop-frame counting has fewer."""
     base = max(round(fps), 1)
-    dropped = 2 * base // 30 if is_drop and is_drop_frame_rate(fps) else 0
-    return 24 * (60 * 60 * base - 54 * dropped)
+    drop_count = 2 * base // 30 if is_drop and is_drop_frame_rate(fps) else 0
+    return 24 * (60 * 60 * base - 54 * drop_count)
 
 
 def make_timecode(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
@@ -62,14 +62,14 @@ def make_timecode(frame: int, fps: Fraction, start: str = "00:00:00:00") -> str:
     base = max(round(fps), 1)
     drop = ";" in start and is_drop_frame_rate(fps)
     total = parse_timecode(start, fps) + frame
-    dropped = 2 * base // 30 if drop else 0
+    drop_count = 2 * base // 30 if drop else 0
     total %= count_frames_per_day(fps, is_drop=drop)
     if drop:
-        per_ten = 600 * base - 9 * dropped
-        per_minute = 60 * base - dropped
+        per_ten = 600 * base - 9 * drop_count
+        per_minute = 60 * base - drop_count
         tens, rest = divmod(total, per_ten)
         minutes = 0 if rest < 60 * base else 1 + (rest - 60 * base) // per_minute
-        total += dropped * (9 * tens + minutes)
+        total += drop_count * (9 * tens + minutes)
     frames = total % base
     seconds = total // base
     mark, digits = ";" if drop else ":", 3 if base > 100 else 2
@@ -90,11 +90,11 @@ def parse_timecode(timecode: str, fps: Fraction) -> int:
         raise UsageError(f"{timecode!r} has no frame at {float(fps):.3f} frames per second")
     total = ((hours * 60 + minutes) * 60 + seconds) * base + frames
     if match[4] == ";" and is_drop_frame_rate(fps):
-        dropped = 2 * base // 30
+        drop_count = 2 * base // 30
         all_minutes = hours * 60 + minutes
-        if seconds == 0 and frames < dropped and minutes % 10:
+        if seconds == 0 and frames < drop_count and minutes % 10:
             raise UsageError(f"{timecode!r} is a label that drop-frame counting leaves out")
-        total -= dropped * (all_minutes - all_minutes // 10)
+        total -= drop_count * (all_minutes - all_minutes // 10)
     return total
 
 
@@ -107,8 +107,8 @@ def find_counting_rate(rate: Fraction, fps: Fraction) -> Fraction:
     it stays as it is.
     """
     ratios = [Fraction(part) for part in range(1, MAX_RATIO + 1)]
-    for related in [fps * ratio for ratio in ratios] + [fps / ratio for ratio in ratios]:
-        if abs(rate - related) * 900 <= related:
-            return related
+    for candidate in [fps * ratio for ratio in ratios] + [fps / ratio for ratio in ratios]:
+        if abs(rate - candidate) * 900 <= candidate:
+            return candidate
     standard = (Fraction(base * 1000, 1001) for base in (24, 30, 48, 60, 120))
     return next((each for each in standard if abs(rate - each) * 5000 <= each), rate)

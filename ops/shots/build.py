@@ -52,34 +52,37 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     videos = {
         row["video_id"]: row for row in catalogue.read_videos(settings.lake, partitions) if row["state"] == "ready"
     }
-    jobs, changed = [], 0
+    jobs, changes = [], 0
     for partition in partitions:
-        changed += settings.lake.ensure(TABLE, partition)
+        changes += settings.lake.ensure(TABLE, partition)
     corrections, version = CurrentCorrections(settings), compute_detector_version(settings.detector)
     for video_id, row in videos.items():
-        stored = read_shots(settings, video_id)
-        _require_intact(settings, video_id, stored)
-        said = corrections.select_video(video_id)
-        if has_current_shots(settings, video_id, stored, version, said):
-            changed += catalogue.set_frames(settings, row, stored[-1]["end_frame"])
-            changed += settings.lake.update(
-                TABLE, settings.resolve_partition(video_id), video_id, [_rename_shot(shot, row, now) for shot in stored]
+        old_rows = read_shots(settings, video_id)
+        _require_intact(settings, video_id, old_rows)
+        video_corrections = corrections.select_video(video_id)
+        if has_current_shots(settings, video_id, old_rows, version, video_corrections):
+            changes += catalogue.set_frames(settings, row, old_rows[-1]["end_frame"])
+            changes += settings.lake.update(
+                TABLE,
+                settings.resolve_partition(video_id),
+                video_id,
+                [_rename_shot(shot, row, now) for shot in old_rows],
             )
         else:
-            recut = plan_recut(settings, video_id, stored, version, said)
-            jobs.append(_build_job(settings, row, said, recut))
+            recut = plan_recut(settings, video_id, old_rows, version, video_corrections)
+            jobs.append(_build_job(settings, row, video_corrections, recut))
     progress.start("shots", sum(catalogue.read_footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
     began = time.monotonic()
     for job, outcome in segment_videos(jobs, settings.workers, on_progress=_report_footage(progress, videos)):
         settle = _settle_recut if job.recut else _settle
-        changed += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
+        changes += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
     progress.finish("shots")
-    return _report(settings, partitions, changed, [job.video_id for job in jobs], time.monotonic() - began)
+    return _report(settings, partitions, changes, [job.video_id for job in jobs], time.monotonic() - began)
 
 
-def _require_intact(settings: Settings, video_id: str, stored: list[LakeShot]) -> None:
+def _require_intact(settings: Settings, video_id: str, old_rows: list[LakeShot]) -> None:
     """Raise ``DamagedTableError`` if the stored shots have a gap, which no detector leaves."""
-    if not check_gapless(stored).passed:
+    if not check_gapless(old_rows).passed:
         partition = settings.resolve_partition(video_id)
         path = settings.lake.path(f"{TABLE}/{partition}.parquet")
         raise DamagedTableError(path, TABLE, partition, f"the shots of {video_id} leave a gap")
@@ -106,12 +109,12 @@ def _build_job(
 
 def _report_footage(progress: Progress, videos: dict[str, LakeVideo]) -> Callable[[str, int], None]:
     """Convert counts of frames read of each video to seconds of finished footage."""
-    told: dict[str, int] = {}
+    frames_so_far: dict[str, int] = {}
 
     def advance(video_id: str, frames: int) -> None:
         row = videos[video_id]
-        progress.advance("shots", (frames - told.get(video_id, 0)) * row["fps_den"] / row["fps_num"])
-        told[video_id] = frames
+        progress.advance("shots", (frames - frames_so_far.get(video_id, 0)) * row["fps_den"] / row["fps_num"])
+        frames_so_far[video_id] = frames
 
     return advance
 
@@ -137,10 +140,10 @@ def _settle(
     rows = [_build_row(settings, video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
     notes = [*outcome.notes, *list_correction_notes(settings, video, job.corrections, frames)]
     # Count and notes first: shots mark a video as finished, so they come last.
-    counted = catalogue.set_decoded(settings, video, frames, notes)
+    new_row = catalogue.set_decoded(settings, video, frames, notes)
     if job.corrections:
-        counted |= put_detected(settings, video, outcome.detected, version, now)
-    return int(_put_shots(settings, video, rows)) | int(counted)
+        new_row |= put_detected(settings, video, outcome.detected, version, now)
+    return int(_put_shots(settings, video, rows)) | int(new_row)
 
 
 def _settle_recut(
@@ -160,25 +163,25 @@ def _settle_recut(
     if isinstance(outcome, MediaError):
         progress.set_aside("shots", video["path"], f"{FAILED}: {outcome}")
         return int(catalogue.replace_notes(settings, video, NOTE, [f"{FAILED}: {outcome}"]))
-    stored = read_shots(settings, video["video_id"])
-    put_detected(settings, video, read_boundaries(settings, video["video_id"], stored) or [], version, now)
-    known = {row["start_frame"]: row for row in stored}
-    known |= {shot.start_frame: _build_row(settings, video, shot, version, now) for shot in outcome.shots}
+    old_rows = read_shots(settings, video["video_id"])
+    put_detected(settings, video, read_boundaries(settings, video["video_id"], old_rows) or [], version, now)
+    row_by_start = {row["start_frame"]: row for row in old_rows}
+    row_by_start |= {shot.start_frame: _build_row(settings, video, shot, version, now) for shot in outcome.shots}
     rows = [
-        known[each.start_frame]
+        row_by_start[each.start_frame]
         | {"index": index, "transition": each.transition, "detector": each.detector(version)}
         | {"show": video["show"], "created_timestamp": now}
         for index, each in enumerate(job.recut.shots)
     ]
     notes = list_correction_notes(settings, video, job.corrections, rows[-1]["end_frame"])
     catalogue.replace_notes(settings, video, NOTE, notes)
-    changed = _put_shots(settings, video, rows)
-    planned = {each.span for each in job.recut.shots}
-    for row in stored:
-        if (row["start_frame"], row["end_frame"]) not in planned:
+    changes = _put_shots(settings, video, rows)
+    spans = {each.span for each in job.recut.shots}
+    for row in old_rows:
+        if (row["start_frame"], row["end_frame"]) not in spans:
             for make_key in (make_proxy_key, make_poster_key):
                 settings.store.delete(make_key(video["video_id"], row["start_frame"], row["end_frame"]))
-    return int(changed)
+    return int(changes)
 
 
 def _put_shots(settings: Settings, video: LakeVideo, rows: list[LakeShot]) -> bool:
@@ -212,7 +215,7 @@ def _rename_shot(shot: LakeShot, video: LakeVideo, now: datetime) -> LakeShot:
 
 
 def _report(
-    settings: Settings, partitions: Sequence[str], changed: int, cut: Sequence[str], seconds: float
+    settings: Settings, partitions: Sequence[str], changes: int, cut: Sequence[str], seconds: float
 ) -> StepReport:
     rows = settings.lake.read(TABLE, partitions).to_pylist()
     videos = [row for row in catalogue.read_videos(settings.lake, partitions) if row["state"] == "ready"]
@@ -226,13 +229,15 @@ def _report(
         figures["corrected"] += "+" in row["detector"]
         figures["seconds"] = round(figures["seconds"] + row["end_s"] - row["start_s"], 3)
     for video_id in cut:
-        own = [row for row in rows if row["video_id"] == video_id]
-        if own:
-            by_partition[settings.resolve_partition(video_id)]["contact_sheet"] = write_sheet(settings.store, own)
+        video_rows = [row for row in rows if row["video_id"] == video_id]
+        if video_rows:
+            by_partition[settings.resolve_partition(video_id)]["contact_sheet"] = write_sheet(
+                settings.store, video_rows
+            )
     footage_cut = sum(row["end_s"] - row["start_s"] for row in rows if row["video_id"] in set(cut))
     spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
     return StepReport(
-        changed=changed,
+        changed=changes,
         data_version=compute_digest(spans),
         details={
             "shots": len(rows),

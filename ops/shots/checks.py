@@ -17,9 +17,9 @@ def check_shots(shots: Sequence[LakeShot], videos: Iterable[LakeVideo]) -> list[
 
 def check_gapless(shots: Sequence[LakeShot]) -> CheckOutcome:
     """Shots of a video start at frame 0, follow each other without gap or overlap, and are never empty."""
-    broken = []
-    ordered = sorted(shots, key=lambda shot: (shot["video_id"], shot["index"]))
-    for video_id, group in groupby(ordered, key=lambda shot: shot["video_id"]):
+    faults = []
+    shots_in_order = sorted(shots, key=lambda shot: (shot["video_id"], shot["index"]))
+    for video_id, group in groupby(shots_in_order, key=lambda shot: shot["video_id"]):
         rows = list(group)
         starts = [row["start_frame"] for row in rows]
         ends = [row["end_frame"] for row in rows]
@@ -30,8 +30,8 @@ def check_gapless(shots: Sequence[LakeShot]) -> CheckOutcome:
             or empty
             or [row["index"] for row in rows] != list(range(len(rows)))
         ):
-            broken.append(video_id)
-    return CheckOutcome(name="gapless", passed=not broken, details={"videos_with_gaps": broken})
+            faults.append(video_id)
+    return CheckOutcome(name="gapless", passed=not faults, details={"videos_with_gaps": faults})
 
 
 def check_unique_ids(shots: Sequence[LakeShot]) -> CheckOutcome:

@@ -20,11 +20,11 @@ class CorrectedDetector:
         self._detector = detector
         self._corrections = corrections
         self._frames = sorted(each.frame for each in corrections if each.action == "cut")
-        self._decided = 0
+        self._end = 0
 
     @property
     def decided(self) -> int:
-        return self._decided
+        return self._end
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
         self._note(self._detector.push(glimpse))
@@ -40,12 +40,12 @@ class CorrectedDetector:
             insort(self._frames, each.frame)
 
     def _settle(self, until: int) -> list[Boundary]:
-        begin, self._decided = self._decided, max(until, self._decided)
+        begin, self._end = self._end, max(until, self._end)
         at = bisect_left(self._frames, begin)
-        if at == len(self._frames) or self._frames[at] >= self._decided:
+        if at == len(self._frames) or self._frames[at] >= self._end:
             return []
         plan = plan_cuts(self.detected, self._corrections)
-        return [each for each in plan.boundaries if begin <= each.frame < self._decided]
+        return [each for each in plan.boundaries if begin <= each.frame < self._end]
 
 
 class PlannedCuts:
@@ -55,18 +55,18 @@ class PlannedCuts:
 
     def __init__(self, boundaries: Iterable[Boundary]) -> None:
         self._left = deque(sorted(boundaries))
-        self._seen = 0
+        self._count = 0
 
     @property
     def decided(self) -> int:
-        return self._seen
+        return self._count
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        self._seen += 1
-        reached = []
-        while self._left and self._left[0].frame < self._seen:
-            reached.append(self._left.popleft())
-        return reached
+        self._count += 1
+        cuts = []
+        while self._left and self._left[0].frame < self._count:
+            cuts.append(self._left.popleft())
+        return cuts
 
     def finish(self) -> list[Boundary]:
         return []

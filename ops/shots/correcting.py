@@ -83,10 +83,10 @@ class CutState:
             if correction.frame not in self._list_starts():
                 return "waiting"
             return "applied" if correction.frame in self.plan.added else "agrees"
-        removed = [frame for frame, by in self.plan.removed.items() if by == correction.frame]
-        if not removed:
+        boundary_frames = [frame for frame, by in self.plan.removed.items() if by == correction.frame]
+        if not boundary_frames:
             return "agrees"
-        return "waiting" if set(removed) & self._list_starts() & set(self.to_merge) else "applied"
+        return "waiting" if set(boundary_frames) & self._list_starts() & set(self.to_merge) else "applied"
 
     def _list_starts(self) -> set[int]:
         return {row["start_frame"] for row in self.rows}
@@ -102,14 +102,14 @@ def read_cut_state(settings: Settings, video: LakeVideo) -> CutState:
 
 def _build_state(settings: Settings, video: LakeVideo, rows: list[LakeShot], history: list[CutCorrection]) -> CutState:
     current = select_current(history)
-    planned = plan_shots(settings, video["video_id"], rows, current)
-    if planned is None:  # the next ingest detects again; until then only the shots are known
-        planned = [
+    planned_shots = plan_shots(settings, video["video_id"], rows, current)
+    if planned_shots is None:  # the next ingest detects again; until then only the shots are known
+        planned_shots = [
             PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
             for row in rows
         ]
     plan = plan_cuts(read_boundaries(settings, video["video_id"], rows) or (), current)
-    return CutState(video=video, rows=rows, history=history, planned=planned, plan=plan)
+    return CutState(video=video, rows=rows, history=history, planned=planned_shots, plan=plan)
 
 
 def correct_cuts(
@@ -132,17 +132,17 @@ def correct_cuts(
     if not author or len(author) > MAX_AUTHOR or len(note) > MAX_NOTE:
         raise UsageError(f"an author has 1 to {MAX_AUTHOR} characters, a note at most {MAX_NOTE}")
     if video["state"] == "removed":
-        raise UsageError(f"{video['path']} ({video['video_id']}) is not in the library any more: nothing to correct")
+        raise UsageError(f"{video['path']} ({video['video_id']}) is no longer in the library: nothing to correct")
     partition = settings.resolve_partition(video["video_id"])
     with settings.hold_work_lock(), settings.lake.hold_lock(f"{TABLE}-{partition}"):
         state = read_cut_state(settings, video)
-        written: list[CutCorrection] = []
+        new_statements: list[CutCorrection] = []
         for verb, frame in statements:
             _require(state, verb, frame)
-            written.append(_build_statement(state, verb, frame, author, note, now))
-            state = _build_state(settings, video, state.rows, [*state.history, written[-1]])
-        if written:
-            append_corrections(settings, written, now)
+            new_statements.append(_build_statement(state, verb, frame, author, note, now))
+            state = _build_state(settings, video, state.rows, [*state.history, new_statements[-1]])
+        if new_statements:
+            append_corrections(settings, new_statements, now)
     return state
 
 
@@ -195,21 +195,21 @@ def _suggest_frame(edge: int, frames: int) -> str:
 def _require_correction(state: CutState, frame: int, name: str) -> None:
     current = [each.frame for each in state.current]
     if frame not in current:
-        known = f"there are corrections at {', '.join(map(str, current[:20]))}" if current else "there are none"
-        raise UsageError(f"no correction at frame {frame} of {name}: {known}")
+        advice = f"there are corrections at {', '.join(map(str, current[:20]))}" if current else "there are none"
+        raise UsageError(f"no correction at frame {frame} of {name}: {advice}")
 
 
 def _find_nearest(state: CutState, frame: int) -> str:
     starts = sorted((each.start_frame for each in state.planned if each.start_frame), key=lambda at: abs(at - frame))
-    merged = next((each for each in state.current if each.frame == frame and each.action == "no_cut"), None)
-    if merged:
-        return f"a correction by {merged.author} merged it; `--undo {frame}` takes that back"
+    correction = next((each for each in state.current if each.frame == frame and each.action == "no_cut"), None)
+    if correction:
+        return f"a correction by {correction.author} merged it; `--undo {frame}` takes that back"
     return f"the nearest begin at {', '.join(map(str, sorted(starts[:NEAREST])))}" if starts else "it is one shot"
 
 
 def list_correction_documents(settings: Settings, video_id: str | None = None) -> list[dict[str, Any]]:
     """All corrections (of one video, or of every video) as JSON, each with its video and its state."""
-    found: list[dict[str, Any]] = []
+    documents: list[dict[str, Any]] = []
     videos = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
     history = read_history(settings, video_id)
     for name in sorted({each.video_id for each in history} & videos.keys()):
@@ -220,7 +220,11 @@ def list_correction_documents(settings: Settings, video_id: str | None = None) -
             "fps": f"{video['fps_num']}/{video['fps_den']}",
             "video_state": video["state"],
         }
-        rows, own = read_shots(settings, name), [each for each in history if each.video_id == name]
-        states = _build_state(settings, video, rows, own).list_states() if rows else ((each, "waiting") for each in own)
-        found += [each.document() | facts | {"state": state} for each, state in states]
-    return found
+        rows, video_history = read_shots(settings, name), [each for each in history if each.video_id == name]
+        states = (
+            _build_state(settings, video, rows, video_history).list_states()
+            if rows
+            else ((each, "waiting") for each in video_history)
+        )
+        documents += [each.document() | facts | {"state": state} for each, state in states]
+    return documents

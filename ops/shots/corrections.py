@@ -63,9 +63,9 @@ def select_current(history: Iterable[CutCorrection]) -> list[CutCorrection]:
 
 def read_history(settings: Settings, video_id: str | None = None) -> list[CutCorrection]:
     """All corrections of a video, or of every video, the oldest first."""
-    wanted = None if video_id is None else [settings.resolve_partition(video_id)]
-    found = _read_rows(settings.lake, wanted)
-    return [each for each in found if video_id in (None, each.video_id)]
+    partitions = None if video_id is None else [settings.resolve_partition(video_id)]
+    history = _read_rows(settings.lake, partitions)
+    return [each for each in history if video_id in (None, each.video_id)]
 
 
 class CurrentCorrections:
@@ -74,7 +74,7 @@ class CurrentCorrections:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._partitions = frozenset(settings.lake.list_partitions(TABLE))
-        self._known: dict[str, dict[str, list[CutCorrection]]] = {}
+        self._by_partition: dict[str, dict[str, list[CutCorrection]]] = {}
 
     def select_video(self, video_id: str) -> list[CutCorrection]:
         """Corrections of one video, by frame."""
@@ -93,20 +93,20 @@ class CurrentCorrections:
     def _read_partition(self, name: str) -> dict[str, list[CutCorrection]]:
         if name not in self._partitions:
             return {}
-        if name not in self._known:
+        if name not in self._by_partition:
             history = _read_rows(self._settings.lake, [name])
             by_video: dict[str, list[CutCorrection]] = {each.video_id: [] for each in history}
             for each in select_current(history):
                 by_video[each.video_id].append(each)
-            self._known[name] = by_video
-        return self._known[name]
+            self._by_partition[name] = by_video
+        return self._by_partition[name]
 
 
 def append_corrections(settings: Settings, corrections: Sequence[CutCorrection], now: datetime) -> None:
     """Append the corrections of one video. The caller holds the lake's lock of its partition of this table."""
     partition = settings.resolve_partition(corrections[0].video_id)
-    stored = settings.lake.read(TABLE, [partition]).to_pylist()
-    settings.lake.write(TABLE, partition, [*stored, *(_build_row(each, now) for each in corrections)])
+    old_rows = settings.lake.read(TABLE, [partition]).to_pylist()
+    settings.lake.write(TABLE, partition, [*old_rows, *(_build_row(each, now) for each in corrections)])
 
 
 def digest_corrections(settings: Settings) -> str:
@@ -117,10 +117,10 @@ def digest_corrections(settings: Settings) -> str:
 def _read_rows(lake: Lake, partitions: Sequence[str] | None) -> list[CutCorrection]:
     names = ("video_id", "frame", "action", "author", "created_at", "note", "content_hash")
     rows = lake.read(TABLE, partitions).select(names).to_pylist()
-    found = [
+    corrections = [
         CutCorrection(**{**row, "note": row["note"] or "", "content_hash": row["content_hash"] or ""}) for row in rows
     ]
-    return sorted(found, key=lambda each: each.created_at)
+    return sorted(corrections, key=lambda each: each.created_at)
 
 
 def _build_row(correction: CutCorrection, now: datetime) -> dict[str, Any]:

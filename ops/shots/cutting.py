@@ -102,14 +102,14 @@ class _OpenShot:
     def is_ended(self) -> bool:
         return self.end_s >= 0
 
-    def add_frame(self, timed: TimedFrame, luma: float, is_blank: bool) -> None:
-        self.end = timed.index + 1
+    def add_frame(self, frame: TimedFrame, luma: float, is_blank: bool) -> None:
+        self.end = frame.index + 1
         self._luma_sum += luma
         self._is_blank &= is_blank
         if not self.is_written:
             return
-        self._last_pts = max(self._count_ticks(timed.time_s), self._last_pts + 1)
-        self._lane.submit(partial(self._encode, timed.frame, self._last_pts), holds_frame=True)
+        self._last_pts = max(self._count_ticks(frame.time_s), self._last_pts + 1)
+        self._lane.submit(partial(self._encode, frame.frame, self._last_pts), holds_frame=True)
 
     def add_samples(self, samples: Samples) -> None:
         self.sound_at += samples.shape[1]
@@ -169,10 +169,10 @@ class FilmCutter:
         detector: Detector,
         crew: Crew,
         folder: Path,
-        wanted: Collection[int] | None = None,
+        starts: Collection[int] | None = None,
     ) -> None:
-        self._wanted = None if wanted is None else frozenset(wanted)
-        self._unfinished = set(wanted or ())
+        self._starts = None if starts is None else frozenset(starts)
+        self._missing_starts = set(starts or ())
         self._video_id, self._info, self._detector = video_id, info, detector
         self._crew, self._folder = crew, folder
         self._format: ProxyFormat | None = None
@@ -218,7 +218,7 @@ class FilmCutter:
     @property
     def is_complete(self) -> bool:
         """Whether all wanted shots have their last frame and sound; false if all shots are wanted."""
-        return self._wanted is not None and not self._unfinished
+        return self._starts is not None and not self._missing_starts
 
     def _note(self, boundaries: list[Boundary]) -> None:
         self._boundaries.update((boundary.frame, boundary.transition) for boundary in boundaries)
@@ -235,7 +235,7 @@ class FilmCutter:
 
     def _begin_shot(self, first: TimedFrame, transition: Transition) -> None:
         assert self._format is not None
-        is_written = self._wanted is None or first.index in self._wanted
+        is_written = self._starts is None or first.index in self._starts
         shot = _OpenShot(first, transition, self._crew, self._folder, self._format, is_written=is_written)
         self._open.append(shot)
         self._shots.append(shot)
@@ -260,5 +260,5 @@ class FilmCutter:
             if not shot.is_ended or (self._info.has_audio and shot.sound_at < end):
                 return
             shot.close()
-            self._unfinished.discard(shot.start)
+            self._missing_starts.discard(shot.start)
             self._open.popleft()

@@ -25,8 +25,8 @@ def has_current_shots(
     """Whether nothing is to be cut: same detector version, all ``corrections`` applied, every object present."""
     if not is_cut(settings, video_id, rows, version):
         return False
-    planned = plan_shots(settings, video_id, rows, corrections)
-    return planned is not None and _is_done(planned, rows)
+    plan = plan_shots(settings, video_id, rows, corrections)
+    return plan is not None and _is_done(plan, rows)
 
 
 def is_cut(settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str) -> bool:
@@ -49,41 +49,39 @@ def plan_shots(
     """The shots that a cut video should have; ``None`` if that requires a new detection."""
     if not corrections and not any("+" in row["detector"] for row in rows):
         return [_convert_row(row) for row in rows]
-    detected = read_boundaries(settings, video_id, rows)
-    return None if detected is None else plan_cuts(detected, corrections).shots(rows[-1]["end_frame"])
+    boundaries = read_boundaries(settings, video_id, rows)
+    return None if boundaries is None else plan_cuts(boundaries, corrections).shots(rows[-1]["end_frame"])
 
 
 def plan_recut(
     settings: Settings, video_id: str, rows: Sequence[LakeShot], version: str, corrections: Sequence[CutCorrection]
 ) -> Recut | None:
     """The shots to cut again of a video that this detector cut; ``None`` if the whole video must be cut."""
-    planned = plan_shots(settings, video_id, rows, corrections) if is_cut(settings, video_id, rows, version) else None
-    if planned is None:
+    plan = plan_shots(settings, video_id, rows, corrections) if is_cut(settings, video_id, rows, version) else None
+    if plan is None:
         return None
-    stored = {(row["start_frame"], row["end_frame"]) for row in rows}
-    return Recut(
-        shots=tuple(planned), wanted=frozenset(each.start_frame for each in planned if each.span not in stored)
-    )
+    old_spans = {(row["start_frame"], row["end_frame"]) for row in rows}
+    return Recut(shots=tuple(plan), wanted=frozenset(each.start_frame for each in plan if each.span not in old_spans))
 
 
 def read_boundaries(settings: Settings, video_id: str, rows: Sequence[LakeShot]) -> list[Boundary] | None:
-    """The detector's boundaries of a video, without corrections; ``None`` if they are not stored any more."""
+    """The detector's boundaries of a video, without corrections; ``None`` if they are no longer stored."""
     partition = settings.resolve_partition(video_id)
-    stored = settings.lake.read(DETECTED, [partition]).to_pylist()
-    own = [row for row in stored if row["video_id"] == video_id and row["detector"] == parse_version(rows[0])]
-    if not own and any("+" in row["detector"] for row in rows):
+    rows_here = settings.lake.read(DETECTED, [partition]).to_pylist()
+    video_rows = [row for row in rows_here if row["video_id"] == video_id and row["detector"] == parse_version(rows[0])]
+    if not video_rows and any("+" in row["detector"] for row in rows):
         return None
-    found = [(row["frame"], row["transition"]) for row in own] or [
+    boundaries = [(row["frame"], row["transition"]) for row in video_rows] or [
         (row["start_frame"], row["transition"]) for row in rows
     ]
-    return [Boundary(frame, transition) for frame, transition in sorted(found) if frame]
+    return [Boundary(frame, transition) for frame, transition in sorted(boundaries) if frame]
 
 
 def put_detected(
     settings: Settings, video: LakeVideo, boundaries: Sequence[Boundary], version: str, now: datetime
 ) -> bool:
     """Store the detector's boundaries of a video; return true if the table changed."""
-    found = [(0, "start"), *((each.frame, each.transition) for each in boundaries)]
+    pairs = [(0, "start"), *((each.frame, each.transition) for each in boundaries)]
     rows = [
         {
             "cut_id": f"{video['video_id']}:{frame}",
@@ -94,7 +92,7 @@ def put_detected(
             "event_timestamp": video["available_at"],
             "created_timestamp": now,
         }
-        for frame, transition in found
+        for frame, transition in pairs
     ]
     return settings.lake.update(DETECTED, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
@@ -103,6 +101,6 @@ def _convert_row(row: LakeShot) -> PlannedShot:
     return PlannedShot(start_frame=row["start_frame"], end_frame=row["end_frame"], transition=row["transition"])
 
 
-def _is_done(planned: Sequence[PlannedShot], rows: Sequence[LakeShot]) -> bool:
-    wanted = [(*each.span, each.transition, each.detector(parse_version(rows[0]))) for each in planned]
-    return wanted == [(row["start_frame"], row["end_frame"], row["transition"], row["detector"]) for row in rows]
+def _is_done(plan: Sequence[PlannedShot], rows: Sequence[LakeShot]) -> bool:
+    targets = [(*each.span, each.transition, each.detector(parse_version(rows[0]))) for each in plan]
+    return targets == [(row["start_frame"], row["end_frame"], row["transition"], row["detector"]) for row in rows]

@@ -45,13 +45,13 @@ def make_tiny_picture(frame: av.VideoFrame) -> TinyPicture:
 
 def _pack_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyPicture:
     """The frame as BGR of another, even size: planes are scaled first, colours are converted last."""
-    packed = np.empty((height * 3 // 2, width), np.uint8)
+    yuv = np.empty((height * 3 // 2, width), np.uint8)
     luma, *chroma = split_planes(frame)
-    packed[:height] = _scale_plane(luma, width, height, steps)
-    colours = packed[height:].reshape(2, -1)
+    yuv[:height] = _scale_plane(luma, width, height, steps)
+    colours = yuv[height:].reshape(2, -1)
     for row, plane in zip(colours, chroma, strict=True):
         row[:] = _scale_plane(plane, width // 2, height // 2, steps).ravel()
-    return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420), np.uint8)
+    return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2BGR_I420), np.uint8)
 
 
 def _scale_plane(plane: Plane, width: int, height: int, steps: bool) -> Plane:
@@ -70,8 +70,8 @@ def measure_sharpness(frame: av.VideoFrame) -> float:
 def encode_jpeg(frame: av.VideoFrame) -> bytes:
     """The frame as a JPEG file."""
     picture: Any = frame.to_ndarray(format="bgr24")
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])
-    if not done:
+    is_encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])
+    if not is_encoded:
         raise RuntimeError("OpenCV cannot write JPEG files")
     return bytes(data)
 

@@ -73,48 +73,50 @@ class CutPlan:
         ]
 
     def _list_changes(self, start: int, end: int) -> tuple[str, ...]:
-        said = {edge: "cut" for edge in (start, end) if edge in self.added}
-        said |= {by: "no_cut" for frame, by in self.removed.items() if start < frame < end}
-        return tuple(f"{action}@{frame}" for frame, action in sorted(said.items()))
+        changes = {edge: "cut" for edge in (start, end) if edge in self.added}
+        changes |= {by: "no_cut" for frame, by in self.removed.items() if start < frame < end}
+        return tuple(f"{action}@{frame}" for frame, action in sorted(changes.items()))
 
 
-def plan_cuts(detected: Iterable[Boundary], corrections: Sequence[CutCorrection]) -> CutPlan:
+def plan_cuts(detections: Iterable[Boundary], corrections: Sequence[CutCorrection]) -> CutPlan:
     """Apply corrections that count to detected boundaries.
 
     A ``cut`` is a boundary at exactly its frame, and replaces detected ones up to ``TOLERANCE`` frames away. A
     ``no_cut`` removes one detected boundary: that at its frame, otherwise the nearest up to ``TOLERANCE`` frames away.
     """
-    found = {each.frame: each for each in detected if each.frame > 0}
+    boundary_at = {each.frame: each for each in detections if each.frame > 0}
     cuts = sorted({each.frame for each in corrections if each.action == "cut"})
-    refused = sorted({each.frame for each in corrections if each.action == "no_cut"})
-    removed = _match_removals(found, refused)
+    no_cuts = sorted({each.frame for each in corrections if each.action == "no_cut"})
+    removals = _match_removals(boundary_at, no_cuts)
     boundaries = {
         frame: each
-        for frame, each in found.items()
-        if frame not in removed and not any(abs(frame - cut) <= TOLERANCE for cut in cuts)
+        for frame, each in boundary_at.items()
+        if frame not in removals and not any(abs(frame - cut) <= TOLERANCE for cut in cuts)
     }
     for cut in cuts:
-        near = min(_find_near(cut, found), key=lambda frame: (abs(frame - cut), frame), default=None)
-        boundaries[cut] = Boundary(cut, found[near].transition if near is not None else "cut")
+        near = min(_find_near(cut, boundary_at), key=lambda frame: (abs(frame - cut), frame), default=None)
+        boundaries[cut] = Boundary(cut, boundary_at[near].transition if near is not None else "cut")
     return CutPlan(
         boundaries=tuple(boundaries[frame] for frame in sorted(boundaries)),
-        added=frozenset(cut for cut in cuts if cut not in found),
-        removed=removed,
+        added=frozenset(cut for cut in cuts if cut not in boundary_at),
+        removed=removals,
     )
 
 
-def _match_removals(found: Mapping[int, Boundary], refused: Sequence[int]) -> dict[int, int]:
+def _match_removals(boundary_at: Mapping[int, Boundary], no_cuts: Sequence[int]) -> dict[int, int]:
     """The frame of the correction by the frame of the boundary that it removes; one boundary per correction."""
-    removed: dict[int, int] = {}
-    named = set(refused)
-    for frame in refused:
+    removals: dict[int, int] = {}
+    frames = set(no_cuts)
+    for frame in no_cuts:
         near = [
-            each for each in _find_near(frame, found) if each not in removed and (each == frame or each not in named)
+            each
+            for each in _find_near(frame, boundary_at)
+            if each not in removals and (each == frame or each not in frames)
         ]
         if near:
-            removed[min(near, key=lambda each: (abs(each - frame), each))] = frame
-    return removed
+            removals[min(near, key=lambda each: (abs(each - frame), each))] = frame
+    return removals
 
 
-def _find_near(frame: int, found: Mapping[int, Boundary]) -> list[int]:
-    return [each for each in range(frame - TOLERANCE, frame + TOLERANCE + 1) if each in found]
+def _find_near(frame: int, boundary_at: Mapping[int, Boundary]) -> list[int]:
+    return [each for each in range(frame - TOLERANCE, frame + TOLERANCE + 1) if each in boundary_at]

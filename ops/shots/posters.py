@@ -15,26 +15,28 @@ class PosterChoice:
 
     def __init__(self) -> None:
         self._step = 1
-        self._seen = 0
-        self._kept: list[tuple[int, av.VideoFrame]] = []
+        self._count = 0
+        self._candidates: list[tuple[int, av.VideoFrame]] = []
 
     def add(self, frame: av.VideoFrame) -> None:
         """Add the next frame of the shot."""
-        if self._seen % self._step == 0:
-            self._kept.append((self._seen, frame))
-            if len(self._kept) > MOST:
+        if self._count % self._step == 0:
+            self._candidates.append((self._count, frame))
+            if len(self._candidates) > MOST:
                 self._step *= 2
-                self._kept = [(place, kept) for place, kept in self._kept if place % self._step == 0]
-        self._seen += 1
+                self._candidates = [
+                    (place, candidate) for place, candidate in self._candidates if place % self._step == 0
+                ]
+        self._count += 1
 
     def choose_best(self) -> av.VideoFrame:
         """The sharpest of the frames in the middle half, the nearer to the middle the better."""
-        middle = (self._seen - 1) / 2
-        reach = max(self._seen / 4, self._step)
-        near = [(place, frame) for place, frame in self._kept if abs(place - middle) <= reach]
+        middle = (self._count - 1) / 2
+        reach = max(self._count / 4, self._step)
+        near = [(place, frame) for place, frame in self._candidates if abs(place - middle) <= reach]
 
         def measure_merit(candidate: tuple[int, av.VideoFrame]) -> float:
             place, frame = candidate
             return (1 + measure_sharpness(frame)) * (1 - abs(place - middle) / (2 * reach))
 
-        return max(near or self._kept, key=measure_merit)[1]
+        return max(near or self._candidates, key=measure_merit)[1]

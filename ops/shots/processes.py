@@ -121,12 +121,14 @@ def _cut_side_by_side(
                     future = pool.submit(_run_in_process, left[0], threads)
                 running[future] = left.popleft()
                 members.update(pool._processes)
-            done, _ = wait(running, timeout=REPORT_EVERY_S if on_progress else None, return_when=FIRST_COMPLETED)
+            finished_jobs, _ = wait(
+                running, timeout=REPORT_EVERY_S if on_progress else None, return_when=FIRST_COMPLETED
+            )
             while on_progress and reports and not reports.empty():
                 on_progress(*reports.get())
-            if any(_is_dead(future) for future in done):
-                done, _ = wait(running)
-            for future in done:
+            if any(_is_dead(future) for future in finished_jobs):
+                finished_jobs, _ = wait(running)
+            for future in finished_jobs:
                 job = running.pop(future)
                 if _is_dead(future):
                     dead.append(job)
@@ -191,7 +193,7 @@ def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int
             on_progress=on_progress,
         )
         return Segmentation(shots=shots, notes=[])
-    damage, detected = Damage(), list[Boundary]()
+    damage, boundaries = Damage(), list[Boundary]()
     shots = segment_video(
         source,
         job.video_id,
@@ -203,9 +205,9 @@ def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int
         on_progress=on_progress,
         damage=damage,
         corrections=job.corrections,
-        detected=detected,
+        detected=boundaries,
     )
-    return Segmentation(shots=shots, notes=damage.notes(), detected=detected)
+    return Segmentation(shots=shots, notes=damage.notes(), detected=boundaries)
 
 
 _reports: SimpleQueue[tuple[str, int]] | None = None

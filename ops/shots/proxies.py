@@ -68,7 +68,7 @@ class ProxyWriter:
         self._sound = self._add_sound() if format_.has_audio else None
         self._pictures = HeldPackets(self._container)
         self._samples = 0
-        self._started = False
+        self._is_started = False
 
     def _add_video(self) -> av.VideoStream:
         stream = self._container.add_stream("libx264", rate=self._format.fps)
@@ -94,7 +94,7 @@ class ProxyWriter:
         context.colorspace = frame.colorspace
         context.color_primaries = frame.color_primaries
         context.color_trc = frame.color_trc
-        self._started = True
+        self._is_started = True
 
     def _add_sound(self) -> av.AudioStream:
         stream = self._container.add_stream("aac", rate=RATE, layout=LAYOUT)
@@ -105,7 +105,7 @@ class ProxyWriter:
 
     def add_frame(self, frame: av.VideoFrame, pts: int) -> None:
         """Encode the next frame, due ``pts`` ticks after the first."""
-        if not self._started:
+        if not self._is_started:
             self._start(frame)
         frame.pts, frame.time_base = pts, self._format.time_base
         frame.pict_type = PictureType.NONE
@@ -138,7 +138,7 @@ def read_proxy(path: Path, positions: Sequence[int], frames: int) -> NDArray[np.
     Slower than random access, and exact for every size. Raises ``MediaError`` if the file cannot be decoded or has
     another length.
     """
-    wanted, pictures = set(positions), []
+    frame_numbers, pictures = set(positions), []
     try:
         with av.open(str(path), format="mp4") as container:
             stream = container.streams.video[0]
@@ -148,7 +148,7 @@ def read_proxy(path: Path, positions: Sequence[int], frames: int) -> NDArray[np.
             for position, frame in enumerate(container.decode(stream)):
                 if frame.is_corrupt:
                     raise MediaError(f"cannot be decoded (frame {position} is damaged)")
-                if position in wanted:
+                if position in frame_numbers:
                     pictures.append(frame.to_ndarray(format="rgb24"))
                 if position >= positions[-1]:
                     break

@@ -30,10 +30,10 @@ def read_proxy_frames(
     Damaged or missing parts are recorded in ``damage``. Raises ``MediaError`` if nothing usable decodes.
     """
     scaler = FrameScaler(info)
-    heard = [track.stream for track in info.heard_tracks]
+    streams = [track.stream for track in info.heard_tracks]
     times: deque[tuple[int, Fraction]] = deque()
     decoders = 2 if threads >= MANY_THREADS else 1
-    reading = read_media(source, threads=decoders, audio=heard, damage=damage)
+    reading = read_media(source, threads=decoders, audio=streams, damage=damage)
     with closing(reading) as items:  # type: ignore[type-var]
         for item in items:
             if isinstance(item, Picture):

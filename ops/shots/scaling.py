@@ -50,7 +50,7 @@ class FrameScaler:
         self.size = compute_proxy_size(info.width, info.height)
         self._info = info
         width, height = self.size
-        self._stored = (height, width) if info.orientation.quarter_turns % 2 else (width, height)
+        self._stored_size = (height, width) if info.orientation.quarter_turns % 2 else (width, height)
         self._reformatter, self._second = VideoReformatter(), VideoReformatter()
         self._filter = (
             FrameFilter(self._choose_steps) if info.field_order != "progressive" or info.crop != Crop() else None
@@ -83,17 +83,17 @@ class FrameScaler:
 
     def _scale(self, frame: av.VideoFrame) -> av.VideoFrame:
         if self._mapper is not None:
-            scaled = self._map_tones(frame, self._mapper)
+            small = self._map_tones(frame, self._mapper)
         elif frame.format.has_palette or (self._info.has_alpha and has_alpha_channel(frame)):
-            scaled = self._composite(frame)
+            small = self._composite(frame)
         else:
-            scaled = self._reformat(self._reformatter, frame)
+            small = self._reformat(self._reformatter, frame)
         orientation = self._info.orientation
-        return orient(scaled, orientation) if orientation != Orientation() else scaled
+        return orient(small, orientation) if orientation != Orientation() else small
 
     def _reformat(self, reformatter: VideoReformatter, frame: av.VideoFrame) -> av.VideoFrame:
         """In proxy size and yuv420p, limited range, in a matrix that every reader supports."""
-        width, height = self._stored
+        width, height = self._stored_size
         full, rgb = is_full_range(frame), frame.format.is_rgb
         is_other = not rgb and int(frame.colorspace) not in SHOWN_AS_TAGGED
         return reformatter.reformat(
@@ -109,27 +109,27 @@ class FrameScaler:
 
     def _map_tones(self, frame: av.VideoFrame, mapper: ToneMapper) -> av.VideoFrame:
         """BT.709 in standard range: scaled in the video's own code values, which costs far less than in light."""
-        width, height = self._stored
-        coded = ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG
+        width, height = self._stored_size
+        code_range = ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG
         rgb = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
             format="gbrp16le",
             interpolation="BICUBIC",
-            src_color_range=None if frame.format.is_rgb else coded,
+            src_color_range=None if frame.format.is_rgb else code_range,
             dst_color_range=ColorRange.JPEG,
         )
-        mapped = mapper.map(rgb)
+        standard = mapper.map(rgb)
         result = self._second.reformat(
-            mapped, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            standard, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         result.color_primaries = result.color_trc = BT709
         return set_time(result, frame.pts, frame.time_base)
 
     def _composite(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Over black: straight alpha scales the colours."""
-        width, height = self._stored
+        width, height = self._stored_size
         full = is_full_range(frame)
         rgba = self._reformatter.reformat(
             frame,
@@ -153,8 +153,8 @@ def orient(frame: av.VideoFrame, orientation: Orientation) -> av.VideoFrame:
     """A yuv420p frame turned clockwise, then mirrored left to right."""
     planes = []
     for plane in split_planes(frame):
-        turned = np.rot90(plane, -orientation.quarter_turns)
-        planes.append(np.ascontiguousarray(turned[:, ::-1] if orientation.is_mirrored else turned))
+        upright = np.rot90(plane, -orientation.quarter_turns)
+        planes.append(np.ascontiguousarray(upright[:, ::-1] if orientation.is_mirrored else upright))
     height, width = planes[0].shape
     result = av.VideoFrame(width, height, "yuv420p")
     for target, source in zip(split_planes(result), planes, strict=True):

@@ -78,12 +78,12 @@ def segment_video(
 
     Raises ``MediaError`` if nothing usable decodes.
     """
-    chosen = load_detector(detector, info.fps)
-    corrected = CorrectedDetector(chosen, corrections) if corrections else None
+    cut_detector = load_detector(detector, info.fps)
+    correcting_detector = CorrectedDetector(cut_detector, corrections) if corrections else None
     frames = 0
     with open_working_folder(scratch, video_id) as folder:
         with Crew(threads) as crew:
-            cutter = FilmCutter(video_id, info, corrected or chosen, crew, folder)
+            cutter = FilmCutter(video_id, info, correcting_detector or cut_detector, crew, folder)
             with read_ahead(source, info, threads, damage) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):
@@ -95,8 +95,8 @@ def segment_video(
                         cutter.add_sound(item)
             cut = cutter.finish()
         _store(cut, video_id, store)
-    if corrected and detected is not None:
-        detected += corrected.detected
+    if correcting_detector and detected is not None:
+        detected += correcting_detector.detected
     if on_progress:
         on_progress(frames)
     logger.info("%s: %d shots in %d frames", video_id, len(cut), frames)
@@ -135,9 +135,9 @@ def recut_video(
                     if cutter.is_complete:
                         break
             cut = cutter.finish()
-        wanted = {each.span for each in recut.shots if each.start_frame in recut.wanted}
-        if wanted != {(one.shot.start_frame, one.shot.end_frame) for one in cut}:
-            raise MediaError("it does not have the frames that it had when it was cut first: ingest it again")
+        spans = {each.span for each in recut.shots if each.start_frame in recut.wanted}
+        if spans != {(one.shot.start_frame, one.shot.end_frame) for one in cut}:
+            raise MediaError("its frames differ from those of the first cut: ingest it again")
         _put(cut, video_id, store)
     logger.info("%s: %d shots cut again", video_id, len(cut))
     return [one.shot for one in cut]

@@ -30,10 +30,10 @@ def write_sheet(store: ObjectStore, shots: Sequence[LakeShot]) -> str:
 
     A missing or damaged poster leaves its tile empty and is logged; the next ingest writes a missing one.
     """
-    chosen = [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
-    rows = -(-len(chosen) // COLUMNS)
+    columns = [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
+    rows = -(-len(columns) // COLUMNS)
     sheet_HWC = np.full((rows * TILE[1], COLUMNS * TILE[0], 3), 32, np.uint8)
-    for at, shot in enumerate(chosen):
+    for at, shot in enumerate(columns):
         poster = _read_poster(store, shot)
         if poster is None:
             logger.warning("the poster of %s is missing or is not a picture: left out", shot["shot_id"])

@@ -24,8 +24,8 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
     due = set[str]()
     for video in catalogue.read_usable_videos(settings, video_ids):
         video_id = video["video_id"]
-        stored = read_shots(settings, video_id)
-        if not has_current_shots(settings, video_id, stored, version, corrections.select_video(video_id)):
+        rows = read_shots(settings, video_id)
+        if not has_current_shots(settings, video_id, rows, version, corrections.select_video(video_id)):
             due.add(settings.resolve_partition(video_id))
     return due
 

@@ -28,8 +28,8 @@ class Waiting:
 
 def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepReport:
     """The report of the ``shot_corrections`` asset; people, not this step, write the table."""
-    wanted = set(partitions)
-    history = [each for each in read_history(settings) if settings.resolve_partition(each.video_id) in wanted]
+    partition_names = set(partitions)
+    history = [each for each in read_history(settings) if settings.resolve_partition(each.video_id) in partition_names]
     by_partition: dict[str, dict[str, Any]] = {name: {"corrections": 0} for name in partitions}
     for each in history:
         figures = by_partition[settings.resolve_partition(each.video_id)]
@@ -49,7 +49,7 @@ def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepRepo
 def find_waiting(settings: Settings) -> Waiting:
     """Partitions of ready videos whose shots do not match their corrections."""
     current = CurrentCorrections(settings)
-    partitions, said = set[str](), list[tuple[str, str]]()
+    partitions, reasons = set[str](), list[tuple[str, str]]()
     ids = set(current.list_video_ids())
     videos = catalogue.read_videos(settings.lake, {settings.resolve_partition(each) for each in ids}) if ids else []
     for video in videos:
@@ -57,10 +57,10 @@ def find_waiting(settings: Settings) -> Waiting:
         rows = read_shots(settings, video_id) if video_id in ids and video["state"] == "ready" else []
         if not rows:
             continue
-        planned = plan_shots(settings, video_id, rows, current.select_video(video_id))
+        plan = plan_shots(settings, video_id, rows, current.select_video(video_id))
         version = parse_version(rows[0])
-        wanted = None if planned is None else [(*each.span, each.detector(version)) for each in planned]
-        if wanted != [(row["start_frame"], row["end_frame"], row["detector"]) for row in rows]:
+        targets = None if plan is None else [(*each.span, each.detector(version)) for each in plan]
+        if targets != [(row["start_frame"], row["end_frame"], row["detector"]) for row in rows]:
             partitions.add(settings.resolve_partition(video_id))
-            said += [(each.correction_id, video_id) for each in read_history(settings, video_id)]
-    return Waiting(partitions=sorted(partitions), digest=compute_digest(said))
+            reasons += [(each.correction_id, video_id) for each in read_history(settings, video_id)]
+    return Waiting(partitions=sorted(partitions), digest=compute_digest(reasons))

@@ -36,16 +36,16 @@ def read_videos(
     rows: list[LakeVideo] = lake.read(TABLE, partitions).to_pylist()
     if with_forgotten or not rows:
         return rows
-    gone = read_forgotten_ids(lake.store)
-    return [row for row in rows if row["video_id"] not in gone]
+    forgotten_ids = read_forgotten_ids(lake.store)
+    return [row for row in rows if row["video_id"] not in forgotten_ids]
 
 
 def read_usable_videos(settings: Settings, video_ids: Collection[str]) -> list[LakeVideo]:
     """Return the rows of those of these videos that are ``ready`` or ``pending``."""
-    wanted = set(video_ids)
-    partitions = sorted({settings.resolve_partition(video_id) for video_id in wanted})
+    ids = set(video_ids)
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in ids})
     rows = read_videos(settings.lake, partitions)
-    return [row for row in rows if row["video_id"] in wanted and row["state"] in ("ready", "pending")]
+    return [row for row in rows if row["video_id"] in ids and row["state"] in ("ready", "pending")]
 
 
 def find_video(lake: Lake, text: str) -> LakeVideo:
@@ -56,12 +56,12 @@ def find_video(lake: Lake, text: str) -> LakeVideo:
     """
     rows = read_videos(lake, with_forgotten=True)
     absolute = resolve_local_path(text)
-    for named in (
+    for candidate in (
         [row for row in rows if row["video_id"] == text],
         [row for row in rows if row["path"] in (text, absolute)],
         [row for row in rows if row["path"].rsplit("/", 1)[-1] == text],
     ):
-        matches = [row for row in named if row["state"] != "removed"] or named
+        matches = [row for row in candidate if row["state"] != "removed"] or candidate
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -86,9 +86,9 @@ def set_aside(settings: Settings, row: LakeVideo, reason: str, now: datetime) ->
 
 def retry_set_aside(settings: Settings, video_ids: Iterable[str], now: datetime) -> None:
     """Make set-aside videos pending again, so that the next run opens them again."""
-    wanted = set(video_ids)
+    ids = set(video_ids)
     for row in read_videos(settings.lake):
-        if row["video_id"] in wanted and row["state"] == "set_aside":
+        if row["video_id"] in ids and row["state"] == "set_aside":
             put_video(settings, row | {"state": "pending", "reason": None, "frames": None, "created_timestamp": now})
 
 
@@ -102,15 +102,15 @@ def set_decoded(settings: Settings, row: LakeVideo, frames: int, notes: list[str
 
     Replaces the notes of an earlier decoding. Returns true if the row changed.
     """
-    known = list(MediaInfo.from_json(row["facts"]).notes) if row["facts"] else []
-    fresh = row | {"frames": frames, "notes": [*known, *(note for note in notes if note not in known)]}
+    old_notes = list(MediaInfo.from_json(row["facts"]).notes) if row["facts"] else []
+    fresh = row | {"frames": frames, "notes": [*old_notes, *(note for note in notes if note not in old_notes)]}
     return fresh != row and put_video(settings, fresh)
 
 
 def replace_notes(settings: Settings, row: LakeVideo, prefix: str, notes: list[str]) -> bool:
     """Put ``notes`` in the place of those that begin with ``prefix``; return true if the row changed."""
-    kept = [note for note in row["notes"] or [] if not note.startswith(prefix)]
-    return [*kept, *notes] != (row["notes"] or []) and put_video(settings, row | {"notes": [*kept, *notes]})
+    others = [note for note in row["notes"] or [] if not note.startswith(prefix)]
+    return [*others, *notes] != (row["notes"] or []) and put_video(settings, row | {"notes": [*others, *notes]})
 
 
 def put_video(settings: Settings, row: Mapping[str, object]) -> bool:
@@ -135,12 +135,12 @@ def require_layout(settings: Settings) -> None:
     """
     store = settings.store
     try:
-        pinned = json.loads(store.read_bytes(_LAYOUT))["partitions"]
+        layout = json.loads(store.read_bytes(_LAYOUT))["partitions"]
     except FileNotFoundError:
         store.write_bytes(_LAYOUT, json.dumps({"partitions": settings.partitions}).encode())
         return
-    if pinned != settings.partitions:
+    if layout != settings.partitions:
         raise SettingsError(
             f"NEEDLE_PARTITIONS = {settings.partitions!r}, but the lake in {settings.storage_uri} is divided by "
-            f"{pinned!r}: set it back, or ingest into another NEEDLE_HOME and NEEDLE_STORAGE"
+            f"{layout!r}: set it back, or ingest into another NEEDLE_HOME and NEEDLE_STORAGE"
         )

@@ -177,14 +177,18 @@ def _compute_clip_size(first: av.VideoFrame, info: MediaInfo) -> tuple[int, int]
 
 def _format_for(frame: av.VideoFrame, width: int, height: int, order: FieldOrder) -> str:
     """Return the pixel format that loses nothing, or least: x264 has no RGB, no alpha and no more than 10 bits."""
-    kept = KEPT_FORMATS.get(frame.format.name)
+    pixel_format = KEPT_FORMATS.get(frame.format.name)
     deep = "10le" if any(component.bits > 8 for component in frame.format.components) else ""
-    if kept is None:
-        kept = f"yuv420p{deep}" if len(frame.format.components) == 1 else f"yuv444p{deep}"
+    if pixel_format is None:
+        pixel_format = f"yuv420p{deep}" if len(frame.format.components) == 1 else f"yuv444p{deep}"
     # Chroma at half size needs even sides; with fields, each of them needs an even height.
     if width % 2 or height % 2:
         return f"yuv444p{deep}"
-    return f"yuv422p{deep}" if kept.startswith("yuv420") and order != "progressive" and height % 4 else kept
+    return (
+        f"yuv422p{deep}"
+        if pixel_format.startswith("yuv420") and order != "progressive" and height % 4
+        else pixel_format
+    )
 
 
 def _format_mastering(frame: av.VideoFrame) -> list[str]:

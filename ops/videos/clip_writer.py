@@ -80,9 +80,9 @@ class ClipWriter:
         if not samples_CN.shape[1]:
             return
         stream = self._sounds[number]
-        packed = np.ascontiguousarray(samples_CN.T).reshape(1, -1)
+        interleaved_N = np.ascontiguousarray(samples_CN.T).reshape(1, -1)
         kind = sample_kind(self._info.clip_tracks[number])
-        frame = av.AudioFrame.from_ndarray(packed, format=kind, layout=stream.layout.name)
+        frame = av.AudioFrame.from_ndarray(interleaved_N, format=kind, layout=stream.layout.name)
         frame.sample_rate, frame.pts = stream.rate, self._samples[number]
         frame.time_base = Fraction(1, stream.rate)
         self._samples[number] += samples_CN.shape[1]

@@ -77,13 +77,13 @@ def _require_same(local: Path, content_hash: str, size: int, hashes: HashCache |
             "ingest it and search again"
         )
     key = (str(local), status.st_size, str(status.st_mtime_ns))
-    known = hashes.read_known([key]).get(key) if hashes else None
-    if known is None:
+    cached_hash = hashes.read_known([key]).get(key) if hashes else None
+    if cached_hash is None:
         with local.open("rb") as file:
-            known = compute_hash(file)
+            cached_hash = compute_hash(file)
         if hashes:
-            hashes.remember(key, known)
-    if known != content_hash:
+            hashes.remember(key, cached_hash)
+    if cached_hash != content_hash:
         raise MediaError(
             "it changed since it was ingested: it has the same size and other content; ingest it and search again"
         )

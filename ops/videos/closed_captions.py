@@ -66,13 +66,13 @@ def read_caption_track(container: InputContainer, stream: SubtitleStream, zero_s
     """Yield captions of a track of their own, as events of an ASS file; ``zero_s`` is subtracted from their times."""
     for packet in demux(container, stream):
         # The empty packet at the end flushes the caption that no later packet ended.
-        decoded = stream.codec_context.decode2(packet)
-        if decoded is None:
+        captions = stream.codec_context.decode2(packet)
+        if captions is None:
             continue
-        start = decoded.pts / 1_000_000 + decoded.start_display_time / 1000 - zero_s
-        shown_s = (decoded.end_display_time - decoded.start_display_time) / 1000
+        start = captions.pts / 1_000_000 + captions.start_display_time / 1000 - zero_s
+        shown_s = (captions.end_display_time - captions.start_display_time) / 1000
         end = start + shown_s if packet.size and 0 < shown_s < _LONGEST_S else None
-        for rectangle in decoded:
+        for rectangle in captions:
             if event := getattr(rectangle, "ass", b""):
                 yield Packet(start_s=start, end_s=end, data=bytes(event))
 
@@ -83,8 +83,8 @@ def read_carried_captions(container: InputContainer, stream: VideoStream, zero_s
     for packet in demux(container, stream):
         if packet.pts is None or packet.time_base is None:
             continue
-        if found := _extract_pairs(bytes(packet)):
-            pairs.append((float(packet.pts * packet.time_base) - zero_s, found))
+        if pairs_here := _extract_pairs(bytes(packet)):
+            pairs.append((float(packet.pts * packet.time_base) - zero_s, pairs_here))
     pairs.sort(key=lambda pair: pair[0])
     return _read_scc_text(_format_scc(pairs))
 
@@ -95,7 +95,7 @@ def read_scc(data: bytes) -> list[Packet]:
     A timecode without drop frames counts 30 frames a second of frames that come at 29.97.
     """
     if _SCC_MARK not in data[:200]:
-        raise MediaError("it is not a Scenarist file: its first line does not say so")
+        raise MediaError("it is not a Scenarist file: its first line is not that of the format")
     slower = float(_NTSC) if _NON_DROP.search(data) else 1.0
     return [
         Packet(start_s=each.start_s * slower, end_s=None if each.end_s is None else each.end_s * slower, data=each.data)
@@ -131,9 +131,9 @@ def _extract_pairs(data: bytes) -> list[bytes]:
 
 def _format_scc(pairs: Iterable[tuple[float, list[bytes]]]) -> bytes:
     rows = []
-    for seconds, found in pairs:
+    for seconds, codes in pairs:
         minutes, milliseconds = divmod(round(max(seconds, 0.0) * 1000), 60_000)
         whole, rest = divmod(milliseconds, 1000)
         time = f"{minutes // 60:02d}:{minutes % 60:02d}:{whole:02d}:{min(rest // _SCC_FRAME_MS, 29):02d}"
-        rows.append(f"{time}\t{' '.join(pair.hex() for pair in found)}\n")
+        rows.append(f"{time}\t{' '.join(pair.hex() for pair in codes)}\n")
     return (_SCC_HEAD + "\n".join(rows)).encode()

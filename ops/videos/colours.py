@@ -154,11 +154,11 @@ def _decide_matrix(
 
 
 def _report_range(frame: av.VideoFrame, log: FactLog) -> None:
-    tagged = int(frame.color_range)
+    tag = int(frame.color_range)
     if frame.format.is_rgb or is_full_range(frame):
-        log.add("range", "full", "pixel format" if tagged != ColorRange.JPEG else "tag")
+        log.add("range", "full", "pixel format" if tag != ColorRange.JPEG else "tag")
     else:
-        log.add("range", "limited", "tag" if tagged == ColorRange.MPEG else "no tag")
+        log.add("range", "limited", "tag" if tag == ColorRange.MPEG else "no tag")
 
 
 def _find_peak(frame: av.VideoFrame) -> int:

@@ -62,12 +62,12 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(name, options=dict(OPTIONS), metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
-        named = _format_not_recognised(path)
-        if not named:
+        message = _format_not_recognised(path)
+        if not message:
             raise MediaError(_explain_failure(path)) from error
-        options = {**OPTIONS, "format_whitelist": f"{FORMATS},{named}"}
+        options = {**OPTIONS, "format_whitelist": f"{FORMATS},{message}"}
         try:
-            container = av.open(name, format=named, options=options, metadata_errors="replace")
+            container = av.open(name, format=message, options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError, UnicodeError) as error:
             raise MediaError(_explain_failure(path)) from error
     try:
@@ -152,9 +152,9 @@ def _explain_failure(path: Path) -> str:
         return reason
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    for signs, what in OTHER_KINDS.items():
-        if head.startswith(signs):
-            return f"it is {what}, not a film"
+    for signature, kind in OTHER_KINDS.items():
+        if head.startswith(signature):
+            return f"it is {kind}, not a film"
     if not any(head):
         return "it holds nothing but zeros: copy it again"
     if is_text(head):

@@ -148,10 +148,10 @@ class Damage:
 
     def _find_other_breaks(self) -> list[Place]:
         """Return breaks in the stream, one for each stretch, that no other damage near them explains."""
-        known = [place.frame for place in (*self.damaged, *self.missing)]
+        frames = [place.frame for place in (*self.damaged, *self.missing)]
         others: list[Place] = []
         for place in self.breaks:
-            known_near = any(abs(place.frame - frame) < SEAM for frame in known)
+            known_near = any(abs(place.frame - frame) < SEAM for frame in frames)
             if not known_near and (not others or place.frame - others[-1].frame >= SEAM):
                 others.append(place)
         return others
@@ -166,7 +166,7 @@ def _inflect(count: int) -> str:
 
 
 def _locate(places: list[Place], words: str) -> str:
-    listed = ", ".join(f"{place.frame} ({float(place.time_s):.1f} s)" for place in places[:MAX_PLACES])
+    examples = ", ".join(f"{place.frame} ({float(place.time_s):.1f} s)" for place in places[:MAX_PLACES])
     rest = len(places) - MAX_PLACES
     more = f" and at {plural(rest, 'more place')}" if rest > 0 else ""
-    return f"{words} {listed}{more}"
+    return f"{words} {examples}{more}"

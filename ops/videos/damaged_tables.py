@@ -54,12 +54,12 @@ def retry_past_damage(
     ``step`` must be safe to begin again, as all steps of the pipeline are. ``now`` defaults to the clock. Raises
     ``DamagedTableError`` for a table that cannot be computed again, or a file that stays damaged.
     """
-    met = set[str]()
+    damaged_files = set[str]()
 
     def put_away(error: DamagedTableError) -> None:
-        if error.path in met or _find_family(error).if_damaged == "refuse":
+        if error.path in damaged_files or _find_family(error).if_damaged == "refuse":
             raise error
-        met.add(error.path)
+        damaged_files.add(error.path)
         logger.warning("%s", error)
         try:
             set_aside_damaged(settings, error, live_encoder, now or datetime.now(UTC), progress)
@@ -91,8 +91,8 @@ def set_aside_damaged(
 ) -> None:
     """Put one damaged file away and note why by the rule of this module."""
     family = _find_family(error)
-    moved = settings.lake.put_away(error.table, error.partition)
-    fault = f"its table {error.table} was damaged ({error.fault}; the file is now {moved})"
+    new_path = settings.lake.put_away(error.table, error.partition)
+    fault = f"its table {error.table} was damaged ({error.fault}; the file is now {new_path})"
     is_of_another_encoder = family.name == VECTORS and error.table != family.name_for_encoder(live_encoder)
     if family.if_damaged == "compute_again" or is_of_another_encoder:
         progress.note(STAGE, f"{error.partition}: {fault}; it is computed again")
@@ -100,7 +100,7 @@ def set_aside_damaged(
     again = "`needle ingest --retry PATH` computes it again, `needle forget VIDEO --yes` removes the video"
     if family.name == CORRECTIONS:
         again = f"put the file back from a backup, or its cuts are those of the detector after {again}"
-    for video in _read_videos(settings, error.partition, moved, now):
+    for video in _read_videos(settings, error.partition, new_path, now):
         reason = f"{fault}: {again}"
         if family.if_damaged == "set_aside_dialogue":
             if family.name == "subtitle_timings":
@@ -115,26 +115,26 @@ def _find_family(error: DamagedTableError) -> Table:
     return TABLES[error.table.split("/")[0]]
 
 
-def _read_videos(settings: Settings, partition: str, moved: str, now: datetime) -> list[Row]:
+def _read_videos(settings: Settings, partition: str, new_path: str, now: datetime) -> list[Row]:
     """Return the rows of a partition's videos. Ids without a row, because the register was damaged, get a new path."""
     rows = catalogue.read_videos(settings.lake, [partition])
-    known = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition], with_forgotten=True)}
+    known_ids = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition], with_forgotten=True)}
     since: dict[str, datetime] = {}
     shows: dict[str, str] = {}
     for table in _HOLD_IDS:
         try:
-            stored = settings.lake.read(table, [partition]).to_pylist()
+            old_rows = settings.lake.read(table, [partition]).to_pylist()
         except DamagedTableError:
             continue  # met and put away by itself
-        for row in stored:
+        for row in old_rows:
             since.setdefault(row["video_id"], row["event_timestamp"])
             if row.get("show"):
                 shows.setdefault(row["video_id"], row["show"])
-    ids = {*since, *([partition] if settings.partitions == "video" else [])} - known
+    ids = {*since, *([partition] if settings.partitions == "video" else [])} - known_ids
     for video_id in sorted(ids):
         at = since.get(video_id, now)
         show = shows.get(video_id, video_id)
-        names = {"video_id": video_id, "path": moved, "show": show, "title": show, "state": "set_aside"}
+        names = {"video_id": video_id, "path": new_path, "show": show, "title": show, "state": "set_aside"}
         stamps = {"available_at": at, "event_timestamp": at, "created_timestamp": now}
         rows.append(build_video_row({**names, **stamps}))
     return rows
@@ -142,7 +142,7 @@ def _read_videos(settings: Settings, partition: str, moved: str, now: datetime) 
 
 def _set_dialogue_aside(settings: Settings, video: Row, reason: str, now: datetime) -> None:
     """Note that a video's dialogue is set aside; the step of dialogue completes its tables."""
-    lost = {
+    lost_row = {
         "subtitle_id": f"{video['video_id']}:{FILM}",
         "video_id": video["video_id"],
         "path": video["path"],
@@ -156,7 +156,9 @@ def _set_dialogue_aside(settings: Settings, video: Row, reason: str, now: dateti
         "created_timestamp": now,
     }
     partition, video_id = settings.resolve_partition(video["video_id"]), video["video_id"]
-    kept = [row for row in settings.lake.read("subtitles", [partition]).to_pylist() if row["video_id"] == video_id]
-    kept = [row for row in kept if row["source"] != FILM]
-    settings.lake.update("subtitles", partition, video_id, [*kept, lost])
+    other_rows = [
+        row for row in settings.lake.read("subtitles", [partition]).to_pylist() if row["video_id"] == video_id
+    ]
+    other_rows = [row for row in other_rows if row["source"] != FILM]
+    settings.lake.update("subtitles", partition, video_id, [*other_rows, lost_row])
     settings.lake.update("shot_dialogue", partition, video_id, [])  # so that the step of dialogue is due

@@ -54,10 +54,10 @@ def has_no_clock(video: VideoStream) -> bool:
 
 def find_usual_step(video: VideoStream) -> Fraction:
     """Return seconds between two frames without times: by the codec if packets are fields, else by the file."""
-    coded = video.codec_context.framerate
-    if coded and (video.container.format.name in RAW_STREAMS or has_no_clock(video)):
-        return 1 / Fraction(coded)  # an elementary stream has no container, and its rate of 25 is FFmpeg's guess
-    rate = video.average_rate or video.guessed_rate or coded
-    if coded and rate and rate > coded * 3 / 2:
-        rate = coded
+    codec_rate = video.codec_context.framerate
+    if codec_rate and (video.container.format.name in RAW_STREAMS or has_no_clock(video)):
+        return 1 / Fraction(codec_rate)  # an elementary stream has no container, and its rate of 25 is FFmpeg's guess
+    rate = video.average_rate or video.guessed_rate or codec_rate
+    if codec_rate and rate and rate > codec_rate * 3 / 2:
+        rate = codec_rate
     return 1 / Fraction(rate) if rate else Fraction(1, 25)

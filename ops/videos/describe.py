@@ -51,18 +51,18 @@ def _describe_all(
     settings: Settings, rows: list[LakeVideo], prober: Prober, now: datetime, progress: Progress
 ) -> StepReport:
     progress.start("videos", len(rows), "videos")
-    changed = 0
-    described = []
+    changes = 0
+    new_rows = []
     for row in rows:
         is_due = row["state"] == "pending" or (row["state"] == "ready" and not has_current_facts(row))
         fresh = _describe(settings, row, prober, now, progress) if is_due else row
-        changed += put_video(settings, fresh) if fresh is not row else 0
+        changes += put_video(settings, fresh) if fresh is not row else 0
         if fresh["state"] == "set_aside":
             progress.set_aside("videos", fresh["path"], fresh["reason"] or "")
-        described.append(fresh)
+        new_rows.append(fresh)
         progress.advance("videos")
     progress.finish("videos")
-    return _report(settings, described, changed)
+    return _report(settings, new_rows, changes)
 
 
 def _describe(settings: Settings, row: LakeVideo, prober: Prober, now: datetime, progress: Progress) -> LakeVideo:
@@ -97,7 +97,7 @@ def _describe(settings: Settings, row: LakeVideo, prober: Prober, now: datetime,
     }
 
 
-def _report(settings: Settings, rows: list[LakeVideo], changed: int) -> StepReport:
+def _report(settings: Settings, rows: list[LakeVideo], changes: int) -> StepReport:
     aside = [row for row in rows if row["state"] == "set_aside"]
     by_partition: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -107,7 +107,7 @@ def _report(settings: Settings, rows: list[LakeVideo], changed: int) -> StepRepo
         figures["path"] = row["path"]
     content = ((row["video_id"], json.dumps([row.get(name) for name in (*DESCRIPTIVE, "state")])) for row in rows)
     return StepReport(
-        changed=changed,
+        changed=changes,
         data_version=compute_digest(content),
         details={
             "videos": len(rows),

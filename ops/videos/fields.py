@@ -151,34 +151,34 @@ def decide_fields(meter: FieldMeter, codec_order: int, log: FactLog) -> Fields:
     2. The flags of the frames, or else of the container or codec header (``codec_order``, AVFieldOrder). Exception: at
        least 5 frames, and four of five clear ones, are progressive and only the header claims interlacing.
     """
-    flagged = _choose_flagged_order(meter.flags)
-    claimed = ORDER_OF_CODEC.get(codec_order, "progressive")
-    measured = _choose_measured_order(meter.verdicts)
-    telecined = _is_telecined(meter.verdicts)
-    claims = {"flags of the frames": flagged, "header": claimed}
+    flagged_order = _choose_flagged_order(meter.flags)
+    codec_default = ORDER_OF_CODEC.get(codec_order, "progressive")
+    measured_order = _choose_measured_order(meter.verdicts)
+    is_telecined = _is_telecined(meter.verdicts)
+    claims = {"flags of the frames": flagged_order, "header": codec_default}
     order: FieldOrder
-    if measured in ("upper", "lower"):
-        order, evidence = measured, f"combing in {plural(len(meter.verdicts) + 1, 'frame')}"
-    elif flagged != "progressive":
-        order, evidence = flagged, "flags of the frames"
-    elif claimed != "progressive" and measured != "progressive":
-        order, evidence = claimed, "header"
+    if measured_order in ("upper", "lower"):
+        order, evidence = measured_order, f"combing in {plural(len(meter.verdicts) + 1, 'frame')}"
+    elif flagged_order != "progressive":
+        order, evidence = flagged_order, "flags of the frames"
+    elif codec_default != "progressive" and measured_order != "progressive":
+        order, evidence = codec_default, "header"
     else:
         order, evidence = "progressive", "no flag and no combing"
     against = [f"{source}: {_describe_order(claim)}" for source, claim in claims.items() if claim != order]
-    if order == "progressive" or (flagged == order and claimed == "progressive"):
-        against = against if claimed != "progressive" and order == "progressive" else []
-    if order != "progressive" and measured == "progressive":
+    if order == "progressive" or (flagged_order == order and codec_default == "progressive"):
+        against = against if codec_default != "progressive" and order == "progressive" else []
+    if order != "progressive" and measured_order == "progressive":
         against.append("no combing in the sample: the pictures may be progressive")
     log.add("field order", _describe_order(order), evidence, contradictions=against)
     if order != "progressive":
-        log.note(_note(order, flagged if flagged != "progressive" else claimed, telecined))
-    return Fields(order=order, is_telecined=telecined)
+        log.note(_note(order, flagged_order if flagged_order != "progressive" else codec_default, is_telecined))
+    return Fields(order=order, is_telecined=is_telecined)
 
 
 def _choose_flagged_order(flags: Counter[FieldOrder]) -> FieldOrder:
-    interlaced = flags["upper"] + flags["lower"]
-    if not interlaced:
+    interlaced_count = flags["upper"] + flags["lower"]
+    if not interlaced_count:
         return "progressive"
     return "upper" if flags["upper"] >= flags["lower"] else "lower"
 
@@ -209,7 +209,11 @@ def _describe_order(order: FieldOrder) -> str:
     return order if order == "progressive" else f"interlaced, {order} field first"
 
 
-def _note(order: FieldOrder, flagged: FieldOrder, telecined: bool) -> str:
-    kind = "telecined film (2:3 pulldown)" if telecined else f"interlaced, {order} field first"
-    seen = "" if flagged == order else f" as its pictures show, though it is flagged {_describe_order(flagged)}"
-    return f"{kind}{seen}: proxies and posters are deinterlaced, exports keep the fields"
+def _note(order: FieldOrder, flagged_order: FieldOrder, is_telecined: bool) -> str:
+    kind = "telecined film (2:3 pulldown)" if is_telecined else f"interlaced, {order} field first"
+    contradiction = (
+        ""
+        if flagged_order == order
+        else f" as its pictures show, though it is flagged {_describe_order(flagged_order)}"
+    )
+    return f"{kind}{contradiction}: proxies and posters are deinterlaced, exports keep the fields"

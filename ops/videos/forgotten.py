@@ -1,4 +1,4 @@
-"""Tombstones of the videos that a user had forgotten. They hold an id and a time, and nothing else."""
+"""Tombstones of the videos that `needle forget` removed. They hold an id and a time, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ops.core.storage import ObjectStore
 
 
 def write_tombstone(settings: Settings, video_id: str, now: datetime) -> None:
-    """Note that a user had a video forgotten, so that no later run brings it back."""
+    """Note that `needle forget` removed a video, so that no later run brings it back."""
     stone = json.dumps({"video_id": video_id, "forgotten_at": now.isoformat()})
     settings.store.write_bytes(f"forgotten/{video_id}.json", stone.encode())
 
 
 def read_forgotten_ids(store: ObjectStore) -> set[str]:
-    """Return the ids of the videos that a user had forgotten."""
+    """Return the ids of the videos that `needle forget` removed."""
     return {Path(key).stem for key in store.list("forgotten")}

@@ -46,17 +46,17 @@ class HashCache:
 
     def read_known(self, keys: Iterable[Key]) -> dict[Key, str]:
         """Return the cached hashes of those ``keys`` that have one."""
-        wanted = [key for key in keys if key[2]]
-        if not wanted or not self.path.exists():
+        candidates = [key for key in keys if key[2]]
+        if not candidates or not self.path.exists():
             return {}
-        found: dict[Key, str] = {}
+        hashes: dict[Key, str] = {}
         with self._connect() as connection:
-            for key in wanted:
+            for key in candidates:
                 query = "SELECT hash FROM hashes WHERE path = ? AND bytes = ? AND stamp = ?"
                 row = connection.execute(query, key).fetchone()
                 if row:
-                    found[key] = row[0]
-        return found
+                    hashes[key] = row[0]
+        return hashes
 
     def remember(self, key: Key, content_hash: str) -> None:
         """Store the hash of one file; replaces an earlier hash of its path."""

@@ -14,24 +14,24 @@ class HeldPackets:
 
     def __init__(self, container: OutputContainer) -> None:
         self._container = container
-        self._held: av.Packet[av.VideoStream] | None = None
+        self._held_packet: av.Packet[av.VideoStream] | None = None
 
     def write(self, packets: list[av.Packet[av.VideoStream]]) -> None:
         """Write the packet before each, and hold the last."""
         for packet in packets:
             assert packet.pts is not None
             self._release(packet.pts)
-            self._held = packet
+            self._held_packet = packet
 
     def close(self, end: int) -> None:
         """Write the last packet, which is shown until tick ``end``, and for at least one tick."""
-        if self._held is not None:
-            assert self._held.pts is not None
-            self._release(max(end, self._held.pts + 1))
-            self._held = None
+        if self._held_packet is not None:
+            assert self._held_packet.pts is not None
+            self._release(max(end, self._held_packet.pts + 1))
+            self._held_packet = None
 
     def _release(self, end: int) -> None:
-        if self._held is not None:
-            assert self._held.pts is not None
-            self._held.duration = end - self._held.pts
-            self._container.mux(self._held)
+        if self._held_packet is not None:
+            assert self._held_packet.pts is not None
+            self._held_packet.duration = end - self._held_packet.pts
+            self._container.mux(self._held_packet)

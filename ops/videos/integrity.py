@@ -123,18 +123,18 @@ def _is_box_file(file: BinaryIO, head: bytes, size: int) -> bool:
 
 
 def _check_boxes(file: BinaryIO, size: int) -> str:
-    seen, end = set(), 0
+    kinds, end = set(), 0
     for kind, end in _read_boxes(file, size):
-        seen.add(kind)
+        kinds.add(kind)
         if end > size and kind == b"moov":
             return CUT_INDEX
-        if end > size and b"moof" in seen:
+        if end > size and b"moof" in kinds:
             return CUT_FRAGMENT
-        if end > size and kind in MEDIA_BOXES and b"moov" in seen:
+        if end > size and kind in MEDIA_BOXES and b"moov" in kinds:
             return cut_short(size, end)
-    if b"moov" in seen and b"moof" in seen and _has_fragment(file, end):
+    if b"moov" in kinds and b"moof" in kinds and _has_fragment(file, end):
         return f"the file is damaged at byte {end:,} of {size:,}: the rest is not read; copy it again"
-    return "" if b"moov" in seen else NO_INDEX
+    return "" if b"moov" in kinds else NO_INDEX
 
 
 def _has_fragment(file: BinaryIO, start: int) -> bool:

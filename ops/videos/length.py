@@ -44,12 +44,12 @@ def read_table(stream: VideoStream, container_format: str) -> IndexTable | None:
     entries = stream.index_entries
     if "mov" not in container_format.split(",") or not stream.frames or not entries:
         return None
-    hidden = 0
+    hidden_count = 0
     times: list[int] = []
     for entry in itertools.islice(entries, MAX_TABLE):
-        hidden += bool(entry.flags & _HIDDEN)
+        hidden_count += bool(entry.flags & _HIDDEN)
         times.append(entry.timestamp)
-    return IndexTable(hidden=hidden, shown=len(entries) - hidden, decode_times=times)
+    return IndexTable(hidden=hidden_count, shown=len(entries) - hidden_count, decode_times=times)
 
 
 def find_length(
@@ -82,25 +82,29 @@ def _determine_duration(
     path: Path, container: InputContainer, stream: VideoStream, sample: HeadSample, rate: FrameRate
 ) -> tuple[Fraction, str, list[str]]:
     """Return seconds, the evidence, and its contradictions."""
-    stored, evidence = Fraction(0), "the file"
+    file_length, evidence = Fraction(0), "the file"
     if stream.duration and stream.time_base:
-        stored, evidence = stream.duration * Fraction(stream.time_base), "the video track"
+        file_length, evidence = stream.duration * Fraction(stream.time_base), "the video track"
     elif container.duration:
-        stored = Fraction(container.duration, av.time_base)
-    counted = Fraction(0)
+        file_length = Fraction(container.duration, av.time_base)
+    frame_length = Fraction(0)
     if sample.is_whole and len(sample.times) > 2 and stream.time_base:
-        counted = (sample.times[-1] - sample.times[0]) * Fraction(stream.time_base) + 1 / rate.fps
+        frame_length = (sample.times[-1] - sample.times[0]) * Fraction(stream.time_base) + 1 / rate.fps
         how = "times of all its pictures"
     elif container.format.name in ("mpegts", "mpeg") and (
         seconds := measure_clocked_seconds(path, container.format.name)
     ):
-        counted, how = (
+        frame_length, how = (
             Fraction(seconds).limit_denominator(1000),
             "its clock at places all over the file, without its jumps",
         )
-    if counted and abs(counted - stored) > _MAX_DIFFERENCE * min(counted, stored) and container.format.name != "avi":
-        against = [f"{evidence} says {float(stored):.3f} s"] if stored else []
-        return counted, how, against
-    if stored:
-        return stored, evidence, []
+    if (
+        frame_length
+        and abs(frame_length - file_length) > _MAX_DIFFERENCE * min(frame_length, file_length)
+        and container.format.name != "avi"
+    ):
+        against = [f"{evidence} gives {float(file_length):.3f} s"] if file_length else []
+        return frame_length, how, against
+    if file_length:
+        return file_length, evidence, []
     return max(stream.frames, 1) / rate.fps, "number of pictures and rate", []

@@ -119,23 +119,23 @@ def scan(
     default: the clock) are left for later.
     """
     result = Scan()
-    found: dict[str, _Found] = {}
+    sources: dict[str, _Found] = {}
     library = _make_absolute(library) if library else ""
     clock = time.time() if now is None else now
     for path in dict.fromkeys(map(_make_absolute, paths)):
         try:
             finder = _find_remote if is_remote(path) else _find_local
             for candidate in finder(path, library, result):
-                found.setdefault(candidate.key[0], candidate)
+                sources.setdefault(candidate.key[0], candidate)
         except StorageError as error:
             result.set_aside.append((path, str(error)))
-    settled = [found[path] for path in sorted(found) if _is_settled(path, settled_seconds, clock, result)]
-    catalogues = _read_catalogues({candidate.root for candidate in settled}, set(map(_make_absolute, paths)), result)
-    known = hashes.read_known(candidate.key for candidate in settled)
+    candidates = [sources[path] for path in sorted(sources) if _is_settled(path, settled_seconds, clock, result)]
+    catalogues = _read_catalogues({candidate.root for candidate in candidates}, set(map(_make_absolute, paths)), result)
+    cached_hashes = hashes.read_known(candidate.key for candidate in candidates)
     first: dict[str, str] = {}
     # If files have the same content, the one that the catalogue describes counts, else the first by path.
-    for candidate in sorted(settled, key=lambda it: _place(it) not in catalogues[it.root].rows):
-        content_hash = known.get(candidate.key) or _hash(candidate.key, hashes, result)
+    for candidate in sorted(candidates, key=lambda it: _place(it) not in catalogues[it.root].rows):
+        content_hash = cached_hashes.get(candidate.key) or _hash(candidate.key, hashes, result)
         if content_hash:
             _add(candidate, content_hash, catalogues[candidate.root], first, result)
     result.files.sort(key=lambda source: source.path)
@@ -174,7 +174,7 @@ def open_local_source(path: str, scratch: Path) -> Iterator[Path]:
         try:
             fetch_object(path, copy)
         except FileNotFoundError as error:
-            raise MediaError("it does not exist in the store any more") from error
+            raise MediaError("it no longer exists in the store") from error
         yield copy
 
 
@@ -201,11 +201,11 @@ def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
     footage = objects if is_object else _select_objects(objects, root, result)
     if not footage:
         result.set_aside.append((path, "it holds no footage"))
-    for stored in footage:
-        if stored.bytes:
-            yield _Found((stored.uri, stored.bytes, stored.stamp), _find_root(stored.uri, library, root))
+    for item in footage:
+        if item.bytes:
+            yield _Found((item.uri, item.bytes, item.stamp), _find_root(item.uri, library, root))
         else:
-            result.set_aside.append((stored.uri, "the file is empty (0 bytes): copy it again"))
+            result.set_aside.append((item.uri, "the file is empty (0 bytes): copy it again"))
 
 
 def _select_objects(objects: Sequence[StoredObject], root: str, result: Scan) -> list[StoredObject]:
@@ -213,33 +213,33 @@ def _select_objects(objects: Sequence[StoredObject], root: str, result: Scan) ->
 
     Reading the head of an object is a request, so that is done only for names without an ending.
     """
-    chosen = []
-    for stored in objects:
-        folders = stored.uri.removeprefix(root).strip("/").split("/")[:-1]
-        skipped = [at for at, folder in enumerate(folders) if is_skipped_folder(folder)]
-        if skipped:
-            result.left_out.append(("/".join([root, *folders[: skipped[0] + 1]]), SKIPPED))
-        elif is_video_name(stored.uri):
-            chosen.append(stored)
-        elif kind := find_left_out_kind(stored.uri, partial(_read_object_head, stored)):
-            result.left_out.append((stored.uri, kind))
+    footage = []
+    for item in objects:
+        folders = item.uri.removeprefix(root).strip("/").split("/")[:-1]
+        skip_levels = [at for at, folder in enumerate(folders) if is_skipped_folder(folder)]
+        if skip_levels:
+            result.left_out.append(("/".join([root, *folders[: skip_levels[0] + 1]]), SKIPPED))
+        elif is_video_name(item.uri):
+            footage.append(item)
+        elif kind := find_left_out_kind(item.uri, partial(_read_object_head, item)):
+            result.left_out.append((item.uri, kind))
         else:
-            chosen.append(stored)
-    return _drop_proxies(chosen, lambda stored: stored.uri, result)
+            footage.append(item)
+    return _drop_proxies(footage, lambda item: item.uri, result)
 
 
-def _read_object_head(stored: StoredObject) -> bytes:
-    if parse_ending(stored.uri) or not stored.bytes:
+def _read_object_head(item: StoredObject) -> bytes:
+    if parse_ending(item.uri) or not item.bytes:
         return b"\0"  # head not read: of an unknown kind
-    return read_object(stored.uri, HEAD_BYTES)
+    return read_object(item.uri, HEAD_BYTES)
 
 
-def _drop_proxies(found: Iterable[T], path_of: Callable[[T], str], result: Scan) -> list[T]:
-    """Return ``found`` without the small copies that cameras write next to their recordings."""
-    found = list(found)
-    copies = find_camera_proxies(map(path_of, found))
+def _drop_proxies(sources: Iterable[T], path_of: Callable[[T], str], result: Scan) -> list[T]:
+    """Return ``sources`` without the small copies that cameras write next to their recordings."""
+    sources = list(sources)
+    copies = find_camera_proxies(map(path_of, sources))
     result.left_out += [(path, CAMERA_PROXIES) for path in copies]
-    return [each for each in found if path_of(each) not in copies]
+    return [each for each in sources if path_of(each) not in copies]
 
 
 def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
@@ -267,15 +267,15 @@ def _find_local(path: str, library: str, result: Scan) -> Iterator[_Found]:
 
 def _walk(top: str, result: Scan) -> Iterator[str]:
     """Yield names of footage below ``top``. Links to folders are followed last, and no folder is entered twice."""
-    entered: set[tuple[int, int]] = set()
+    visits: set[tuple[int, int]] = set()
     folders, links = [top], list[str]()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
             status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in entered:
+            if (status.st_dev, status.st_ino) in visits:
                 continue
-            entered.add((status.st_dev, status.st_ino))
+            visits.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             for entry in entries:
                 if not _is_folder(entry):
@@ -322,7 +322,7 @@ def _is_settled(path: str, seconds: float, now: float, result: Scan) -> bool:
     return False
 
 
-def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> dict[str, Catalogue]:
+def _read_catalogues(roots: Iterable[str], paths: set[str], result: Scan) -> dict[str, Catalogue]:
     """Read the catalogue of each root; faults in one are set aside with their lines."""
     catalogues = {}
     for root in sorted(roots):
@@ -337,7 +337,7 @@ def _read_catalogues(roots: Iterable[str], scanned: set[str], result: Scan) -> d
         except StorageError as error:
             result.set_aside.append((path, str(error)))
         result.set_aside += [(f"{path}, line {line}", reason) for line, reason in catalogue.problems]
-        if root in scanned and not is_remote(root):
+        if root in paths and not is_remote(root):
             names = {normalise_path(name) for name in _list_names_below(root, catalogue)}
             result.set_aside += [
                 (f"{path}, line {catalogue.lines[name]}", f"{name!r} is not in the library")
@@ -380,25 +380,25 @@ def _hash(key: Key, hashes: HashCache, result: Scan) -> str:
     return content_hash
 
 
-def _place(found: _Found) -> str:
+def _place(source: _Found) -> str:
     """Return the path below the root, in the catalogue's spelling."""
-    return normalise_path(found.key[0].removeprefix(found.root).lstrip("/"))
+    return normalise_path(source.key[0].removeprefix(source.root).lstrip("/"))
 
 
-def _add(found: _Found, content_hash: str, catalogue: Catalogue, first: dict[str, str], result: Scan) -> None:
-    path, size, _ = found.key
+def _add(source: _Found, content_hash: str, catalogue: Catalogue, first: dict[str, str], result: Scan) -> None:
+    path, size, _ = source.key
     if content_hash in first:
         result.duplicates.append((path, first[content_hash]))
         return
     first[content_hash] = path
-    said = describe(path.removeprefix(found.root).lstrip("/"), catalogue)
+    description = describe(path.removeprefix(source.root).lstrip("/"), catalogue)
     result.files.append(
         SourceFile(
             path=path,
-            show=said.show,
-            title=said.title,
-            season=said.season,
-            episode=said.episode,
+            show=description.show,
+            title=description.title,
+            season=description.season,
+            episode=description.episode,
             content_hash=content_hash,
             bytes=size,
         )

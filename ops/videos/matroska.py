@@ -76,9 +76,9 @@ class Elements:
                 return ""
             if child.id == TRACKS:
                 self._read_tracks(child.start, child.end)
-            broken = self._walk_cluster(child.start, child.end) if deep and child.id == CLUSTER else None
-            if broken is not None:
-                return self._describe_damage(broken)
+            reason = self._walk_cluster(child.start, child.end) if deep and child.id == CLUSTER else None
+            if reason is not None:
+                return self._describe_damage(reason)
             at = child.end
         return ""
 
@@ -135,8 +135,8 @@ class Elements:
         length = 9 - head[0].bit_length() if head and head[0] else 8
         track = int.from_bytes(head[:length], "big") & ((1 << 7 * length) - 1)
         rest = head[length + 2 :]
-        laced = rest[1] if len(rest) > 1 and rest[0] & LACED else 0
-        self.frames[track] = self.frames.get(track, 0) + laced + 1
+        lacing = rest[1] if len(rest) > 1 and rest[0] & LACED else 0
+        self.frames[track] = self.frames.get(track, 0) + lacing + 1
 
     def _describe_damage(self, at: int) -> str:
         return f"the file is damaged at byte {at:,} of {self.size:,} ({100 * at / self.size:.0f} %): copy it again"

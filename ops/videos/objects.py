@@ -37,30 +37,30 @@ def list_objects(uri: str) -> list[StoredObject]:
     scheme = urlsplit(uri).scheme
     try:
         with _map_errors(uri):
-            found: dict[str, dict[str, Any]] = _open_filesystem(uri).find(uri.rstrip("/"), detail=True)
+            infos: dict[str, dict[str, Any]] = _open_filesystem(uri).find(uri.rstrip("/"), detail=True)
     except FileNotFoundError as error:
         raise StorageError(f"{uri}: the store has no such bucket") from error
     objects = [
         StoredObject(uri=f"{scheme}://{path.lstrip('/')}", bytes=int(info["size"] or 0), stamp=_make_stamp(info))
-        for path, info in found.items()
+        for path, info in infos.items()
         if info["type"] == "file" and not path.endswith("/")
     ]
-    return sorted(objects, key=lambda stored: stored.uri)
+    return sorted(objects, key=lambda item: item.uri)
 
 
 def list_folder(uri: str) -> tuple[list[StoredObject], list[str]]:
     """List objects directly below ``uri``, and the folders there, both sorted."""
     scheme = urlsplit(uri).scheme
     with _map_errors(uri):
-        found: list[dict[str, Any]] = _open_filesystem(uri).ls(uri, detail=True)
-    named = [(f"{scheme}://{info['name'].strip('/')}", info) for info in found]
+        infos: list[dict[str, Any]] = _open_filesystem(uri).ls(uri, detail=True)
+    entries = [(f"{scheme}://{info['name'].strip('/')}", info) for info in infos]
     objects = [
         StoredObject(uri=name, bytes=int(info["size"] or 0), stamp=_make_stamp(info))
-        for name, info in named
+        for name, info in entries
         if info["type"] == "file"
     ]
-    folders = sorted(name for name, info in named if info["type"] == "directory")
-    return sorted(objects, key=lambda stored: stored.uri), folders
+    folders = sorted(name for name, info in entries if info["type"] == "directory")
+    return sorted(objects, key=lambda item: item.uri), folders
 
 
 @contextmanager

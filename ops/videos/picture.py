@@ -135,18 +135,18 @@ def read_orientation(frame: av.VideoFrame, metadata: dict[str, str], log: FactLo
     if tag.lstrip("+-").isdigit():
         claims.append((Orientation(quarter_turns=round(int(tag) / 90) % 4), f"tag rotate={tag}"))
     usable = [(orientation, source) for orientation, source in claims if orientation is not None]
-    chosen, evidence = usable[0] if usable else (Orientation(), "no display matrix")
+    choice, evidence = usable[0] if usable else (Orientation(), "no display matrix")
     against = [f"{source}: {_describe_orientation(other) if other else 'not invertible'}" for other, source in claims]
     log.add(
         "orientation",
-        _describe_orientation(chosen),
+        _describe_orientation(choice),
         evidence,
-        contradictions=[text for text, (other, _) in zip(against, claims, strict=True) if other != chosen],
+        contradictions=[text for text, (other, _) in zip(against, claims, strict=True) if other != choice],
     )
     tilt = _measure_tilt(matrices[0]) if matrices else 0.0
     if abs(tilt) > MAX_TILT:
         log.note(f"its display matrix turns it by {tilt:+.0f} degrees from a quarter turn, which is not shown")
-    return chosen
+    return choice
 
 
 def find_orientation(matrix: tuple[int, ...]) -> Orientation | None:
@@ -171,9 +171,9 @@ def _measure_tilt(matrix: tuple[int, ...]) -> float:
 
 
 def _describe_orientation(orientation: Orientation) -> str:
-    turned = f"turned clockwise by {90 * orientation.quarter_turns} degrees" if orientation.quarter_turns else ""
-    mirrored = "mirrored left for right" if orientation.is_mirrored else ""
-    return ", then ".join(part for part in (turned, mirrored) if part) or "as stored"
+    turn = f"turned clockwise by {90 * orientation.quarter_turns} degrees" if orientation.quarter_turns else ""
+    mirror = "mirrored left for right" if orientation.is_mirrored else ""
+    return ", then ".join(part for part in (turn, mirror) if part) or "as stored"
 
 
 def _read_crop(path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, log: FactLog) -> Crop:

@@ -108,19 +108,19 @@ def read_media(
     """
     require_file(path)
     damage = Damage() if damage is None else damage
-    given = Counter[type[Picture | Sound]]()
+    counts = Counter[type[Picture | Sound]]()
     if threads > 1:
         try:
             for item in _read(path, threads, audio, start, damage):
                 yield item
-                given[type(item)] += 1
+                counts[type(item)] += 1
             return
         except _DecoderError:
             # With one thread the same file always gives the same frames.
             damage.reset()
     for item in _read(path, 1, audio, start, damage):
-        if given[type(item)]:
-            given[type(item)] -= 1
+        if counts[type(item)]:
+            counts[type(item)] -= 1
         else:
             yield item
 
@@ -133,11 +133,13 @@ def _read(
     with open_container(path) as container:
         video = choose_video_track(container)
         number = [stream.index for stream in container.streams.video].index(video.index)
-        announced, broken = (0, "") if start is not None or reason else read_announced_pictures(path, number)
+        announced_count, structure_fault = (
+            (0, "") if start is not None or reason else read_announced_pictures(path, number)
+        )
         pass_ = _Pass(video, _select_sound_streams(container, audio), container, damage)
-        pass_.packets_due = announced or pass_.packets_due
-        pass_.broken = reason or broken
-        threads = 1 if broken else threads
+        pass_.packets_due = announced_count or pass_.packets_due
+        pass_.broken = reason or structure_fault
+        threads = 1 if structure_fault else threads
         pass_.is_threaded = threads > 1
         pass_.decoder = prepare_decoder(video, threads)
         if start is not None:
@@ -164,8 +166,8 @@ class _Pass:
         names = container.format.name.split(",")
         self.is_broadcast = not {"mpegts", "mpeg"}.isdisjoint(names)
         # If each packet carries the presentation time of its frame, which AVI and others do not.
-        timed = not {"mov", "matroska", "mpegts"}.isdisjoint(names)
-        self.counts_pictures = timed and video.codec_context.name in ONE_PICTURE_A_PACKET | MPEG2
+        has_exact_times = not {"mov", "matroska", "mpegts"}.isdisjoint(names)
+        self.counts_pictures = has_exact_times and video.codec_context.name in ONE_PICTURE_A_PACKET | MPEG2
         # AVI has a table of its chunks at the end; a demultiplexer that lost its position skips some.
         self.packets_due = sum(entry.size > 0 for entry in video.index_entries) if "avi" in names else 0
         self.has_table = "mov" in names  # each track's own: if one ends too early, another may go on
@@ -366,15 +368,15 @@ class _Pass:
         if not self.index or not self.waiting:
             return
         is_certain = is_last or len(self.waiting) > MAX_HELD_SOUNDS * len(self.sounds)
-        held: deque[tuple[int, AudioFrame]] = deque()
+        queue: deque[tuple[int, AudioFrame]] = deque()
         while self.waiting:
             stream, frame = self.waiting.popleft()
             at = None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
             length_s = Fraction(frame.samples, frame.sample_rate or 1)
-            is_behind = any(stream == other for other, _ in held)
+            is_behind = any(stream == other for other, _ in queue)
             time_s = None if is_behind else self.clock.place_sound(stream, at, length_s, is_certain=is_certain)
             if time_s is None:
-                held.append((stream, frame))
+                queue.append((stream, frame))
             else:
                 yield Sound(time_s, frame, stream)
-        self.waiting = held
+        self.waiting = queue

@@ -59,7 +59,7 @@ def find_camera_proxies(paths: Iterable[str]) -> dict[str, str]:
     Only copies whose full-size file is in the same folder; without it the copy is the only footage.
     """
     by_lower = {path.lower(): path for path in paths}
-    found = {}
+    proxies = {}
     for path in by_lower.values():
         folder, slash, name = path.rpartition("/")
         for pattern, originals in _PROXY_PATTERNS:
@@ -68,5 +68,5 @@ def find_camera_proxies(paths: Iterable[str]) -> dict[str, str]:
             names = [original.format(*match.groups()) for original in originals]
             existing = [by_lower[key] for each in names if (key := f"{folder}{slash}{each}".lower()) in by_lower]
             if existing:
-                found[path] = existing[0]
-    return found
+                proxies[path] = existing[0]
+    return proxies

@@ -54,10 +54,10 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
     require_layout(settings)
     rows = {row["video_id"]: row for row in read_videos(settings.lake)}
     tombstones = read_forgotten_ids(settings.store)
-    result, found = Registration(), scan.found
+    result, paths = Registration(), scan.found
     for source in scan.files:
         row = rows.get(source.video_id)
-        if source.video_id not in tombstones and row and _is_copy(settings, source, row, found):
+        if source.video_id not in tombstones and row and _is_copy(settings, source, row, paths):
             result.seen.append(source.video_id)
             result.copies.append((source.path, row["path"]))
         else:
@@ -83,9 +83,9 @@ def _register_file(
         result.forgotten.append(source.video_id)
         return
     result.seen.append(source.video_id)
-    described = {name: getattr(source, name) for name in DESCRIPTIVE}
+    description = {name: getattr(source, name) for name in DESCRIPTIVE}
     if row and row["content_hash"] is None:  # was written for a damaged file
-        described |= {"content_hash": source.content_hash, "bytes": source.bytes}
+        description |= {"content_hash": source.content_hash, "bytes": source.bytes}
     if row is None:
         result.new.append(source.video_id)
         fresh = {
@@ -97,18 +97,18 @@ def _register_file(
             "event_timestamp": now,
             "created_timestamp": now,
         }
-        put_video(settings, fresh | described)
+        put_video(settings, fresh | description)
         return
-    returned = row["state"] == "removed"
-    if not returned and all(row.get(name) == value for name, value in described.items()):
+    is_return = row["state"] == "removed"
+    if not is_return and all(row.get(name) == value for name, value in description.items()):
         return
-    (result.returned if returned else result.moved).append(source.video_id)
+    (result.returned if is_return else result.moved).append(source.video_id)
     # Pending marks a change that has not travelled downstream yet.
     state = "set_aside" if row["reason"] and row["state"] != "pending" else "pending"
-    put_video(settings, row | described | {"state": state, "created_timestamp": now})
+    put_video(settings, row | description | {"state": state, "created_timestamp": now})
 
 
-def _is_copy(settings: Settings, source: SourceFile, row: LakeVideo, found: set[str]) -> bool:
+def _is_copy(settings: Settings, source: SourceFile, row: LakeVideo, paths: set[str]) -> bool:
     """Return whether the content of ``source`` is still at the path of ``row``, so that the file was not moved.
 
     The scan chooses between two paths of its own, and the library comes before other places. Objects in a store are not
@@ -116,7 +116,7 @@ def _is_copy(settings: Settings, source: SourceFile, row: LakeVideo, found: set[
     """
     old, new = row["path"], source.path
     library = settings.library.rstrip("/") + "/"
-    if old in found or row["state"] == "removed" or is_remote(old):
+    if old in paths or row["state"] == "removed" or is_remote(old):
         return False
     if settings.library and new.startswith(library) and not old.startswith(library):
         return False
@@ -178,9 +178,9 @@ def _drop_readable(settings: Settings, rows: dict[str, LakeVideo], readable: set
 def _mark_replaced(
     settings: Settings, scan: Scan, rows: dict[str, LakeVideo], now: datetime, result: Registration
 ) -> None:
-    here, found = {source.video_id for source in scan.files}, scan.found
+    here, paths = {source.video_id for source in scan.files}, scan.found
     for row in rows.values():
-        if row["path"] not in found or row["video_id"] in here or row["content_hash"] is None:
+        if row["path"] not in paths or row["video_id"] in here or row["content_hash"] is None:
             continue
         result.replaced.append(row["video_id"])
         if row["state"] != "removed":
@@ -198,15 +198,15 @@ def _mark_gone(
 ) -> None:
     root = library.rstrip("/") + "/"
     here = {source.video_id for source in scan.files} | set(result.gone)
-    known = [row for row in rows.values() if row["path"].startswith(root) and row["state"] != "removed"]
-    if known and not scan.files:
+    registered_rows = [row for row in rows.values() if row["path"].startswith(root) and row["state"] != "removed"]
+    if registered_rows and not scan.files:
         raise StorageError(
-            f"the library {library} lists no footage, but {len(known)} of its videos are in the catalogue: "
+            f"the library {library} lists no footage, but {len(registered_rows)} of its videos are in the catalogue: "
             "nothing was removed. Is the disk mounted? `needle forget VIDEO --yes` removes a video for good"
         )
     # A video is not gone if its file is being copied, or if its folder cannot be read.
     unclear = {path for path, _ in scan.set_aside} | set(scan.unsettled)
-    for row in known:
+    for row in registered_rows:
         if row["video_id"] in here or any(path in unclear for path in (row["path"], *_list_folders_above(row["path"]))):
             continue
         result.gone.append(row["video_id"])

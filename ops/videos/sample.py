@@ -71,15 +71,15 @@ class _Reading:
         self._is_avi = stream.container.format.name == "avi"  # stores no presentation times
         self._runs: list[list[int]] = [[]]
         self._decode_time: int | None = None
-        self._counted = self._packets = self._bytes = 0
-        self._shown: list[av.VideoFrame] = []
+        self._frame_count = self._packets = self._bytes = 0
+        self._decoded_frames: list[av.VideoFrame] = []
         self._decoding: list[int] = []
         self._is_open = True
 
     @property
     def is_done(self) -> bool:
         enough = self._bytes > MAX_BYTES and self._packets >= MIN_PICTURES
-        if self._shown:
+        if self._decoded_frames:
             return self._packets >= MAX_PICTURES or enough
         return self._packets >= MAX_UNDECODABLE
 
@@ -88,7 +88,7 @@ class _Reading:
             return
         self._packets += 1
         self._bytes += packet.size
-        if not packet.is_discard and self._counted < MAX_PICTURES:
+        if not packet.is_discard and self._frame_count < MAX_PICTURES:
             self._note_time(packet)
         if self._is_open:
             self._decode(packet)
@@ -104,7 +104,7 @@ class _Reading:
                 self._runs.append([])
             self._decode_time = packet.dts
         time = packet.dts if self._is_avi else None if self._has_no_clock else packet.pts
-        self._counted += 1
+        self._frame_count += 1
         if time is not None:
             self._runs[-1].append(time)
 
@@ -114,10 +114,10 @@ class _Reading:
             frames = packet.decode()
         except av.FFmpegError:
             return
-        self._shown += frames
+        self._decoded_frames += frames
         if packet.pts is not None and not packet.is_discard:
             self._decoding.append(packet.pts)
-        if not self._shown:
+        if not self._decoded_frames:
             return
         if not self._may_be_fields or len(self._decoding) >= MAX_DECODED:
             self._flush()
@@ -128,65 +128,65 @@ class _Reading:
         if context.codec.canonical_name != "h264":
             return False
         is_doubled = bool(base and context.framerate and base > context.framerate * 3 / 2)
-        return is_doubled or any(frame.interlaced_frame for frame in self._shown)
+        return is_doubled or any(frame.interlaced_frame for frame in self._decoded_frames)
 
     def _flush(self) -> None:
         self._is_open = False
-        if not self._shown or self._may_be_fields:
+        if not self._decoded_frames or self._may_be_fields:
             try:
-                self._shown += self._stream.codec_context.decode(None)
+                self._decoded_frames += self._stream.codec_context.decode(None)
             except av.FFmpegError:
                 return
 
     def finish(self, is_whole: bool) -> HeadSample:
         if self._is_open:
             self._flush()
-        if not self._shown:
+        if not self._decoded_frames:
             raise MediaError(NOT_ONE_PICTURE)
-        picture = self._shown[0]
+        picture = self._decoded_frames[0]
         require_size(picture.width, picture.height)
         times = _join(self._runs)
         if not is_whole and len(times) > MIN_PICTURES:
             times = times[:-REORDERED]
-        decoded = sorted({frame.pts for frame in self._shown if frame.pts is not None})
-        is_field_coded = self._may_be_fields and 0 < len(decoded) * 4 < len(set(self._decoding)) * 3
-        pictures = self._counted
+        frame_times = sorted({frame.pts for frame in self._decoded_frames if frame.pts is not None})
+        is_field_coded = self._may_be_fields and 0 < len(frame_times) * 4 < len(set(self._decoding)) * 3
+        pictures = self._frame_count
         if is_field_coded:
             fields = len(set(self._decoding))
-            times = self._pair(times, decoded, is_regular=fields == 2 * len(decoded))
-            pictures = round(self._counted * len(decoded) / fields)
+            times = self._pair(times, frame_times, is_regular=fields == 2 * len(frame_times))
+            pictures = round(self._frame_count * len(frame_times) / fields)
         return HeadSample(
             picture=picture,
             times=times,
             packets=self._packets,
             pictures=pictures,
-            untimed=self._counted - sum(map(len, self._runs)),
+            untimed=self._frame_count - sum(map(len, self._runs)),
             is_whole=is_whole,
             is_field_coded=is_field_coded,
         )
 
-    def _pair(self, times: list[int], decoded: list[int], *, is_regular: bool) -> list[int]:
+    def _pair(self, times: list[int], frame_times: list[int], *, is_regular: bool) -> list[int]:
         """Return the frame times among field times: those of decoded frames, and of every second field after them.
 
         If some frames are whole and others two fields, the pairs after the decoded part are unknown.
         """
         if not is_regular:
-            return decoded
-        rest = [time for time in times if time > decoded[-1]]
-        return decoded + rest[1::2]
+            return frame_times
+        rest = [time for time in times if time > frame_times[-1]]
+        return frame_times + rest[1::2]
 
 
 def _join(runs: list[list[int]]) -> list[int]:
     """Return the times of all runs as one run: each begins one step after the end of the run before it."""
-    joined: list[int] = []
+    merged_times: list[int] = []
     for run in runs:
         times = sorted(set(run))
-        if joined and times:
-            step = (joined[-1] - joined[0]) // max(len(joined) - 1, 1)
-            shift = joined[-1] + step - times[0]
+        if merged_times and times:
+            step = (merged_times[-1] - merged_times[0]) // max(len(merged_times) - 1, 1)
+            shift = merged_times[-1] + step - times[0]
             times = [time + shift for time in times]
-        joined += times
-    return joined
+        merged_times += times
+    return merged_times
 
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[Any]]:

@@ -38,9 +38,9 @@ class PictureTable:
 
     def start_before(self, frame: int) -> int | None:
         """Return the seek target for a correct decode of ``frame``, in ticks; ``None`` if that is the beginning."""
-        wanted = self.times[frame]
-        heard = bisect_right(self.keys, wanted - int(MARGIN_S / self.tick)) - 1
-        key = min(bisect_right(self.keys, wanted) - MARGIN_KEYS, heard)
+        target = self.times[frame]
+        sound_key = bisect_right(self.keys, target - int(MARGIN_S / self.tick)) - 1
+        key = min(bisect_right(self.keys, target) - MARGIN_KEYS, sound_key)
         return self.keys[key] if key > 0 else None
 
 

@@ -71,7 +71,7 @@ def _read_row(result: Catalogue, line: int, header: list[str], cells: list[str])
             raise ValueError(f"path {row.get('path', '')!r} is not relative to the library")
         if path in result.rows:
             raise ValueError(f"path {path!r} was already described in line {result.lines[path]}")
-        described = Description(
+        description = Description(
             show=row.get("show", ""),
             title=row.get("title", ""),
             season=_read_number(row, "season"),
@@ -80,7 +80,7 @@ def _read_row(result: Catalogue, line: int, header: list[str], cells: list[str])
     except ValueError as error:
         result.problems.append((line, str(error)))
         return
-    result.rows[path] = described
+    result.rows[path] = description
     result.lines[path] = line
 
 
@@ -96,13 +96,13 @@ def _read_number(row: dict[str, str], name: str) -> int | None:
 def describe(relative: str, catalogue: Catalogue) -> Description:
     """Return show, title, season and episode of the file at ``relative`` (with ``/``, below the library root)."""
     path = PurePosixPath(relative)
-    said = catalogue.rows.get(normalise_path(relative), Description())
+    description = catalogue.rows.get(normalise_path(relative), Description())
     season, episode = _parse_numbers(path.stem)
     return Description(
-        show=said.show or (path.parts[0] if len(path.parts) > 1 else path.stem),
-        title=said.title or make_title(path.stem),
-        season=season if said.season is None else said.season,
-        episode=episode if said.episode is None else said.episode,
+        show=description.show or (path.parts[0] if len(path.parts) > 1 else path.stem),
+        title=description.title or make_title(path.stem),
+        season=season if description.season is None else description.season,
+        episode=episode if description.episode is None else description.episode,
     )
 
 

@@ -135,13 +135,13 @@ def _parse_language(suffix: str) -> str | None:
 def _match_folder(folder: str, stem: str, videos: FolderVideos) -> Owner | None:
     if folder in videos.stems or folder in videos.names:
         # All files in it belong to the video, whatever their names.
-        named = _match_name(stem, FolderVideos([folder])) or _match_nameless(stem, folder, allow_number=True)
-        return named or Owner(video=folder, language="")
+        owner = _match_name(stem, FolderVideos([folder])) or _match_nameless(stem, folder, allow_number=True)
+        return owner or Owner(video=folder, language="")
     language = parse_language_suffix(split_words(folder))
     if language is None:
         return None
-    named = _match_name(stem, videos) or _match_nameless(stem, videos.only, allow_number=True)
-    return named and Owner(video=named.video, language=named.language or language)
+    owner = _match_name(stem, videos) or _match_nameless(stem, videos.only, allow_number=True)
+    return owner and Owner(video=owner.video, language=owner.language or language)
 
 
 def _match_nameless(stem: str, only: str, *, allow_number: bool) -> Owner | None:

@@ -79,8 +79,8 @@ class StereoConverter(SoundConverter):
             if samples_CN.shape[0] == 2:
                 yield samples_CN
                 continue
-            kept = [at for at in range(samples_CN.shape[0]) if at not in self._silent] or slice(None)
-            yield np.repeat(samples_CN[kept].mean(axis=0, keepdims=True, dtype=np.float32), 2, axis=0)
+            audible = [at for at in range(samples_CN.shape[0]) if at not in self._silent] or slice(None)
+            yield np.repeat(samples_CN[audible].mean(axis=0, keepdims=True, dtype=np.float32), 2, axis=0)
 
 
 def is_unnamed(layout: str) -> bool:
@@ -119,8 +119,8 @@ class SoundLine:
         if samples_CN.shape[0] == self._channels:
             return samples_CN
         result_CN = np.zeros((self._channels, samples_CN.shape[1]), self._type)
-        kept = min(self._channels, samples_CN.shape[0])
-        result_CN[:kept] = samples_CN[:kept]
+        channels = min(self._channels, samples_CN.shape[0])
+        result_CN[:channels] = samples_CN[:channels]
         return result_CN
 
     def _append(self, start: int, samples_CN: Samples) -> None:

@@ -92,10 +92,10 @@ def choose_sound(path: Path, container: InputContainer, duration_s: float, log: 
         ]
     if not tracks:
         return SoundChoice()
-    chosen, mixed = pick(tracks)
+    choice, mono_tracks = pick(tracks)
     if len(tracks) > 1:
-        _report(tracks, chosen, [track for track in tracks if track.stream in mixed], log)
-    return SoundChoice(tracks=tuple(tracks), stream=chosen.stream, mixed=mixed)
+        _report(tracks, choice, [track for track in tracks if track.stream in mono_tracks], log)
+    return SoundChoice(tracks=tuple(tracks), stream=choice.stream, mixed=mono_tracks)
 
 
 def has_unnamed_channels(track: SoundTrack) -> bool:
@@ -117,17 +117,17 @@ def pick(tracks: Sequence[SoundTrack]) -> tuple[SoundTrack, tuple[int, ...]]:
     """
     if all(track.is_silent for track in tracks):
         return max(tracks, key=lambda track: (track.level_db or NO_SIGNAL_DB, -track.stream)), ()
-    chosen = min(tracks, key=_rank)
+    choice = min(tracks, key=_rank)
     group = [
         track.stream
         for track in tracks
         if track.channels == 1
         and not track.is_silent
         and (track.language, _is_extra(track), track.role == DUBBED)
-        == (chosen.language, _is_extra(chosen), chosen.role == DUBBED)
+        == (choice.language, _is_extra(choice), choice.role == DUBBED)
     ]
-    is_spread = chosen.channels == 1 and len(group) > 1 and not _is_extra(chosen)
-    return chosen, tuple(group) if is_spread else ()
+    is_spread = choice.channels == 1 and len(group) > 1 and not _is_extra(choice)
+    return choice, tuple(group) if is_spread else ()
 
 
 def _rank(track: SoundTrack) -> tuple[bool, bool, bool, bool, int]:
@@ -226,9 +226,9 @@ class _Ear:
             for start in range(0, samples_CN.shape[1], window):
                 # The spread, not the power: the constant offset of cheap converters is inaudible.
                 part = np.nan_to_num(samples_CN[:, start : start + window], posinf=1, neginf=-1)
-                found = part.var(axis=1, dtype=np.float64).tolist()
-                before = self.power if len(self.power) == len(found) else found
-                self.power = [max(pair) for pair in zip(before, found, strict=True)]
+                variances = part.var(axis=1, dtype=np.float64).tolist()
+                before = self.power if len(self.power) == len(variances) else variances
+                self.power = [max(pair) for pair in zip(before, variances, strict=True)]
             self.samples += samples_CN.shape[1]
             self.seconds += samples_CN.shape[1] / rate
 
@@ -274,10 +274,10 @@ def _listen(path: Path, tracks: Sequence[SoundTrack], duration_s: float) -> dict
             if not _seek(container, start_s + at * duration_s):
                 break
             _measure_levels(container, ears, SPOT_S)
-        missed = {index: ear for index, ear in ears.items() if not ear.is_done and ear.seconds < SPOTS * SPOT_S / 2}
+        rest = {index: ear for index, ear in ears.items() if not ear.is_done and ear.seconds < SPOTS * SPOT_S / 2}
         # Seeking failed, or does not follow the clock: only the beginning is left.
-        if missed and _seek(container, start_s):
-            _measure_levels(container, missed, WHOLE_S)
+        if rest and _seek(container, start_s):
+            _measure_levels(container, rest, WHOLE_S)
     return ears
 
 
@@ -333,19 +333,19 @@ def _list_numbers(tracks: Sequence[SoundTrack]) -> str:
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
-def _report(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[SoundTrack], log: FactLog) -> None:
-    if mixed:
-        value = f"mix of tracks {_list_numbers(mixed)} of {len(tracks)}"
+def _report(tracks: Sequence[SoundTrack], choice: SoundTrack, mono_tracks: Sequence[SoundTrack], log: FactLog) -> None:
+    if mono_tracks:
+        value = f"mix of tracks {_list_numbers(mono_tracks)} of {len(tracks)}"
         evidence = "mono tracks of one language with sound in each, as several microphones of one recording write"
     else:
-        value = f"track {_describe_track(chosen)} of {len(tracks)}"
-        evidence = f"loudest 50 ms at {_describe_level(chosen)}; first by sound, main programme, default flag, order"
+        value = f"track {_describe_track(choice)} of {len(tracks)}"
+        evidence = f"loudest 50 ms at {_describe_level(choice)}; first by sound, main programme, default flag, order"
     against = [
         f"track {_describe_track(track)}: {_describe_level(track)}{', the default' if track.is_default else ''}"
         for track in tracks
-        if track != chosen and track not in mixed
+        if track != choice and track not in mono_tracks
     ]
-    log.add("sound", value, evidence, contradictions=against, note=_note(tracks, chosen, mixed))
+    log.add("sound", value, evidence, contradictions=against, note=_note(tracks, choice, mono_tracks))
 
 
 def _describe_level(track: SoundTrack) -> str:
@@ -354,12 +354,14 @@ def _describe_level(track: SoundTrack) -> str:
     return "digital silence" if track.level_db <= NO_SIGNAL_DB else f"{track.level_db:.0f} dBFS"
 
 
-def _note(tracks: Sequence[SoundTrack], chosen: SoundTrack, mixed: Sequence[SoundTrack]) -> str:
+def _note(tracks: Sequence[SoundTrack], choice: SoundTrack, mono_tracks: Sequence[SoundTrack]) -> str:
     silent = [track for track in tracks if track.is_silent]
     if len(silent) == len(tracks):
         return f"all {len(tracks)} sound tracks are silent in the parts that were analysed"
-    heard = f"a mix of the mono tracks {_list_numbers(mixed)}" if mixed else f"track {_describe_track(chosen)}"
-    note = f"{len(tracks)} sound tracks: proxies and speech recognition use {heard}"
+    source = (
+        f"a mix of the mono tracks {_list_numbers(mono_tracks)}" if mono_tracks else f"track {_describe_track(choice)}"
+    )
+    note = f"{len(tracks)} sound tracks: proxies and speech recognition use {source}"
     if not silent:
         return note
     are = f"track {silent[0].number} is" if len(silent) == 1 else f"tracks {_list_numbers(silent)} are"

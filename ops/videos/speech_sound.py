@@ -54,17 +54,17 @@ def read_speech_sound(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[
 def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[np.float32]:
     mix = SoundMix(tracks, RATE)
     blocks: list[NDArray[np.float32]] = []
-    done = 0
+    end = 0
     for stream, time_s, frame in pieces:
         mix.add(stream, time_s, frame)
         ready = min(max(mix.end, mix.last - MAX_LAG), LONGEST_S * RATE)
-        if ready - done >= BLOCK:
-            blocks.append(mix.take(done, ready).mean(axis=0))
+        if ready - end >= BLOCK:
+            blocks.append(mix.take(end, ready).mean(axis=0))
             mix.forget(ready)
-            done = ready
-        if done >= LONGEST_S * RATE:
+            end = ready
+        if end >= LONGEST_S * RATE:
             break
-    blocks.append(mix.take(done, min(mix.last, LONGEST_S * RATE)).mean(axis=0))
+    blocks.append(mix.take(end, min(mix.last, LONGEST_S * RATE)).mean(axis=0))
     if not any(len(block) for block in blocks):
         raise MediaError("its sound cannot be decoded")
     return np.concatenate(blocks)
@@ -80,11 +80,11 @@ def _select_tracks(path: Path) -> Sequence[SoundTrack]:
 
 def _read_pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
     """Yield pieces by the clock of the container, without decoding frames. Raises ``_JumpError``."""
-    wanted = {track.stream for track in tracks}
+    indices = {track.stream for track in tracks}
     until_s: dict[int, Fraction] = {}
     with open_container(path) as container:
         zero_s = _find_zero(container)
-        streams = [stream for stream in container.streams.audio if stream.index in wanted]
+        streams = [stream for stream in container.streams.audio if stream.index in indices]
         may_jump = not {"mpegts", "mpeg"}.isdisjoint(container.format.name.split(","))
         for packet in demux(container, streams):
             for frame in decode_sound(packet):

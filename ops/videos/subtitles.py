@@ -100,20 +100,20 @@ def find_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, 
     """
     rows = list(videos)
     folders = _read_folders(rows)
-    found: dict[str, list[tuple[Key, str]]] = {}
+    entries_by_video: dict[str, list[tuple[Key, str]]] = {}
     for row in rows:
         folder, _, name = row["path"].rpartition("/")
         if listing := folders[folder]:
-            found[row["video_id"]] = listing.list_files(name)
+            entries_by_video[row["video_id"]] = listing.list_files(name)
     hashes = HashCache(settings.home / "cache" / "hashes.db")
-    known = hashes.read_known({key for entries in found.values() for key, _ in entries})
+    cached_hashes = hashes.read_known({key for entries in entries_by_video.values() for key, _ in entries})
     return {
         video_id: [
             Sidecar(path=key[0], language=language, content_hash=content_hash, bytes=key[1])
             for key, language in entries
-            if (content_hash := known.get(key) or _hash(key, hashes))
+            if (content_hash := cached_hashes.get(key) or _hash(key, hashes))
         ]
-        for video_id, entries in found.items()
+        for video_id, entries in entries_by_video.items()
     }
 
 
@@ -133,12 +133,12 @@ def select_ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]
     They are in folders without a video, or have an ending that other kinds of files have too. Raises ``StorageError``
     if a store cannot be reached.
     """
-    known = set[str]()
+    listed_paths = set[str]()
     for folder in _read_folders(list(videos)).values():
         if folder:
-            known.update(folder.unowned, folder.parts)
-            known.update(key[0] for entries in folder.by_video.values() for key, _ in entries)
-    return sorted(set(paths) - known)
+            listed_paths.update(folder.unowned, folder.parts)
+            listed_paths.update(key[0] for entries in folder.by_video.values() for key, _ in entries)
+    return sorted(set(paths) - listed_paths)
 
 
 def find_changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, list[Sidecar]]:
@@ -146,15 +146,15 @@ def find_changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> di
     rows = list(videos)
     partitions = sorted({settings.resolve_partition(row["video_id"]) for row in rows})
     read = set(settings.lake.list_partitions("subtitles"))
-    stored: dict[str, set[tuple[str, str]]] = {}
+    old_sidecars: dict[str, set[tuple[str, str]]] = {}
     for row in settings.lake.read("subtitles", [name for name in partitions if name in read]).to_pylist():
         if row["source"] == "sidecar":
-            stored.setdefault(row["video_id"], set()).add((row["path"], row["content_hash"]))
+            old_sidecars.setdefault(row["video_id"], set()).add((row["path"], row["content_hash"]))
     once = [row for row in rows if settings.resolve_partition(row["video_id"]) in read]
     return {
         video_id: files
         for video_id, files in find_sidecars(settings, once).items()
-        if {(file.path, file.content_hash) for file in files} != stored.get(video_id, set())
+        if {(file.path, file.content_hash) for file in files} != old_sidecars.get(video_id, set())
     }
 
 
@@ -290,7 +290,7 @@ def _read_folders(videos: list[LakeVideo]) -> dict[str, _Folder | None]:
     for row in videos:
         folder, _, name = row["path"].rpartition("/")
         names.setdefault(folder, []).append(name)
-    return {folder: _read_folder(folder, own) for folder, own in names.items()}
+    return {folder: _read_folder(folder, folder_names) for folder, folder_names in names.items()}
 
 
 def _read_folder(folder: str, names: list[str]) -> _Folder | None:
@@ -302,18 +302,18 @@ def _read_folder(folder: str, names: list[str]) -> _Folder | None:
     files = {key[0][start:]: key for key in keys}
     # A video may have a name that does not look like one.
     videos = FolderVideos([*names, *(name for name in files if "/" not in name and is_video_name(name))])
-    found = _Folder()
+    result = _Folder()
     pictures = {strip_suffix(name) for name in files if parse_suffix(name) == "idx"}
     for name, key in files.items():
         if not is_subtitle_name(name.rpartition("/")[2]):
             continue
         if parse_suffix(name) == "sub" and strip_suffix(name) in pictures:
-            found.parts.append(key[0])
+            result.parts.append(key[0])
         elif owner := find_owner(name, videos):
-            found.by_video.setdefault(owner.video, []).append((key, owner.language))
+            result.by_video.setdefault(owner.video, []).append((key, owner.language))
         elif is_news(name):
-            found.unowned.append(key[0])
-    return found
+            result.unowned.append(key[0])
+    return result
 
 
 def _list_folder(folder: str) -> list[Key]:
@@ -322,8 +322,8 @@ def _list_folder(folder: str) -> list[Key]:
         files, folders = list_folder(folder)
         for name in filter(is_for_subtitles, folders):
             inner, deeper = list_folder(name)
-            files = [*files, *inner, *(stored for each in deeper for stored in list_folder(each)[0])]
-        return sorted((stored.uri, stored.bytes, stored.stamp) for stored in files)
+            files = [*files, *inner, *(item for each in deeper for item in list_folder(each)[0])]
+        return sorted((item.uri, item.bytes, item.stamp) for item in files)
     keys: list[Key] = []
     with os.scandir(folder or "/") as entries:
         for entry in entries:

@@ -61,17 +61,20 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
         try:
             scale = _read_movie_scale(index)
             picture = _read_edit(index, tracks[picture_stream]) if picture_stream < len(tracks) else (0, 0)
-            wanted = _read_references(index, tracks[picture_stream]) if picture_stream < len(tracks) else []
-            others = {each for track in tracks for each in _read_references(index, track)} - set(wanted)
-            found = [
-                (_track_id(index, track), _read_timecode_track(file, index, number, track, (scale, picture[0]), wanted))
+            references = _read_references(index, tracks[picture_stream]) if picture_stream < len(tracks) else []
+            others = {each for track in tracks for each in _read_references(index, track)} - set(references)
+            candidates = [
+                (
+                    _track_id(index, track),
+                    _read_timecode_track(file, index, number, track, (scale, picture[0]), references),
+                )
                 for number, track in enumerate(tracks)
             ]
         except (struct.error, IndexError, ZeroDivisionError):
             return []
-    known = [(identifier, track) for identifier, track in found if track]
-    own = [track for identifier, track in known if identifier not in others]
-    return sorted(own or [track for _, track in known], key=lambda track: not track.is_chosen)
+    timecode_tracks = [(identifier, track) for identifier, track in candidates if track]
+    own_tracks = [track for identifier, track in timecode_tracks if identifier not in others]
+    return sorted(own_tracks or [track for _, track in timecode_tracks], key=lambda track: not track.is_chosen)
 
 
 def _read_box(file: BinaryIO, size: int, kind: bytes, longest: int) -> bytes:
@@ -131,16 +134,16 @@ def _read_references(data: bytes, track: Box) -> list[int]:
 
 
 def _read_timecode_track(
-    file: BinaryIO, data: bytes, stream: int, track: Box, movie: tuple[int, int], wanted: list[int]
+    file: BinaryIO, data: bytes, stream: int, track: Box, movie: tuple[int, int], references: list[int]
 ) -> TimecodeTrack | None:
     """Return the timecode track, or ``None`` for another kind. ``movie`` is its scale and the video's delay."""
     media = _find(data, track, b"mdia")
     table = _find(data, media, b"minf", b"stbl") if media else None
-    described = _find(data, table, b"stsd") if table else None
+    description = _find(data, table, b"stsd") if table else None
     header = _find(data, media, b"mdhd") if media else None
-    if table is None or described is None or header is None or described.end - described.start < 8 + 34:
+    if table is None or description is None or header is None or description.end - description.start < 8 + 34:
         return None
-    entry = next(_read_children(data, described.start + 8, described.end), None)
+    entry = next(_read_children(data, description.start + 8, description.end), None)
     if entry is None or entry.kind not in (b"tmcd", b"tc64") or entry.end - entry.start < 26:
         return None
     flags, scale, duration, nominal = struct.unpack_from(">IIIB", data, entry.start + 12)
@@ -149,17 +152,17 @@ def _read_timecode_track(
     tables = {box.kind: box for box in _read_children(data, table.start, table.end)}
     number, into, later = _sample_at(data, tables, begins)
     count = _read_sample(file, data, tables, number)
-    moved = Fraction(into, _scale_in(data, header)) * (rate or nominal)
+    shift = Fraction(into, _scale_in(data, header)) * (rate or nominal)
     return TimecodeTrack(
         stream=stream,
-        count=None if count is None else count + moved,
+        count=None if count is None else count + shift,
         rate=rate,
         nominal=nominal,
         flags=flags,
         reel=_read_reel(data, entry),
         late_s=Fraction(movie[1] - empty, movie[0]),
         jumps=later,
-        is_chosen=_track_id(data, track) in wanted,
+        is_chosen=_track_id(data, track) in references,
     )
 
 

@@ -104,14 +104,17 @@ def read_timecode(
     tracks = read_timecode_tracks(path, stream.index) if "mov" in names else []
     header = read_mxf_header(path) if names[0].startswith("mxf") else MxfHeader()
     # Timecode has no mean rate: labels of a varying rate count at the nearest whole number.
-    counted = Fraction(max(round(fps), 1)) if variable_rate else fps
-    found = [*_read_structure(path, tracks, header, counted), *_read_tags(container, stream, tracks, header, counted)]
+    counting_fps = Fraction(max(round(fps), 1)) if variable_rate else fps
+    candidates = [
+        *_read_structure(path, tracks, header, counting_fps),
+        *_read_tags(container, stream, tracks, header, counting_fps),
+    ]
     if "mov" in names and (camera := read_camera_timecode(path)):
-        found.append(_read_count("the camera's document", *camera))
-    shown = picture.metadata.get("timecode", "")
-    if re.search("[1-9]", shown):
-        found.append(_read_label(shown, "the pictures", counted))
-    readings = [_settle(each, each.rate if variable_rate else fps) for each in found]
+        candidates.append(_read_count("the camera's document", *camera))
+    ffmpeg_label = picture.metadata.get("timecode", "")
+    if re.search("[1-9]", ffmpeg_label):
+        candidates.append(_read_label(ffmpeg_label, "the pictures", counting_fps))
+    readings = [_settle(each, each.rate if variable_rate else fps) for each in candidates]
     start, label = _weigh(readings, fps, log, variable_rate=variable_rate)
     return SourceTimecode(start=start, label=label, reel=_find_reel(container, stream, tracks, header, log))
 
@@ -130,13 +133,13 @@ def _weigh(
     start = best.start()
     others = [(each.source, each.start()) for each in usable[1:]]
     against = [f"{other.label} of {source}" for source, other in others if not _agree(start, other, fps)]
-    rejected = ", ".join(dict.fromkeys(against))
+    contradictions = ", ".join(dict.fromkeys(against))
     log.add(
         "timecode",
         f"{start.label} at {format_rate(start.rate)}",
         start.source,
         contradictions=against,
-        note=f"timecode {start.label} is that of {start.source}; not used: {rejected}" if rejected else "",
+        note=f"timecode {start.label} is that of {start.source}; not used: {contradictions}" if contradictions else "",
     )
     for remark in best.remarks:
         log.note(f"timecode of {best.source} {remark}")
@@ -167,11 +170,11 @@ def _read_tags(
     container: InputContainer, stream: VideoStream, tracks: Sequence[TimecodeTrack], header: MxfHeader, fps: Fraction
 ) -> Iterator[TimecodeReading]:
     """Yield timecode of tags, without those that FFmpeg derives from the tracks and packages that are read here."""
-    derived = {track.stream for track in tracks} | {stream.index for _ in tracks[:1]}
+    skip_streams = {track.stream for track in tracks} | {stream.index for _ in tracks[:1]}
     if header.timecodes:
         return
     for owner, metadata in _list_tags(container, stream):
-        if owner.stream not in derived:
+        if owner.stream not in skip_streams:
             for value in _select_values(metadata, _TIMECODE_NAMES):
                 yield _read_label(value, f"the tag of {owner.name}", fps)
 
@@ -325,11 +328,11 @@ def _find_reel(
     log: FactLog,
 ) -> str:
     """Return the first name of a reel or tape: of timecode tracks, tape package, tags of the video track, the file."""
-    found = [(f"stream {track.stream}", track.reel) for track in tracks]
-    found.append(("the tape package", header.reel))
+    candidates = [(f"stream {track.stream}", track.reel) for track in tracks]
+    candidates.append(("the tape package", header.reel))
     for owner, metadata in _list_tags(container, stream):
-        found += [(f"the tag of {owner.name}", value) for value in _select_values(metadata, _REEL_NAMES)]
-    clean = [(source, name) for source, name in ((source, _clean_name(name)) for source, name in found) if name]
+        candidates += [(f"the tag of {owner.name}", value) for value in _select_values(metadata, _REEL_NAMES)]
+    clean = [(source, name) for source, name in ((source, _clean_name(name)) for source, name in candidates) if name]
     if not clean:
         return ""
     source, reel = clean[0]

@@ -109,31 +109,38 @@ def find_rate(
         for rate in STANDARD_RATES
         if _is_near(rate, typical) or _is_near(rate, float(mean))
     ]
-    written = [claim for claim in near if claim.is_written]
-    computed = [claim for claim in near if not claim.is_written]
+    written_claims = [claim for claim in near if claim.is_written]
+    computed_claims = [claim for claim in near if not claim.is_written]
     slope = float(np.polyfit(np.arange(len(ticks_N)), ticks_N, 1)[0])
-    fitted = (1 / (Fraction(slope) * tick)).limit_denominator(1001) if slope > 0 else mean
+    fitted_rate = (1 / (Fraction(slope) * tick)).limit_denominator(1001) if slope > 0 else mean
     # A clock that jumps by hours gives rates outside of the bounds.
-    means = [rate for rate in (mean, fitted) if MIN_RATE <= rate <= MAX_RATE]
-    computed += [RateClaim(rate=rate, source="mean", is_written=False) for rate in means]
-    found = (
-        _explain(written, standard, computed, ticks_N, tick, share=0.0)
-        or _explain(written, standard, computed[: len(computed) - len(means)], ticks_N, tick, share=irregular_share)
+    means = [rate for rate in (mean, fitted_rate) if MIN_RATE <= rate <= MAX_RATE]
+    computed_claims += [RateClaim(rate=rate, source="mean", is_written=False) for rate in means]
+    result = (
+        _explain(written_claims, standard, computed_claims, ticks_N, tick, share=0.0)
+        or _explain(
+            written_claims,
+            standard,
+            computed_claims[: len(computed_claims) - len(means)],
+            ticks_N,
+            tick,
+            share=irregular_share,
+        )
         or _explain_telecine(ticks_N, tick)
-        or _explain_jitter([*written, *standard], ticks_N, tick, irregular_share)
+        or _explain_jitter([*written_claims, *standard], ticks_N, tick, irregular_share)
     )
-    if found is None:
+    if result is None:
         usual = Fraction(typical).limit_denominator(1001)
         fps = next((rate for rate in (*means[:1], usual) if MIN_RATE <= rate <= MAX_RATE), DEFAULT_RATE)
-        found = FrameRate(fps=fps.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
-    refuted = [claim for claim in usable if claim.is_written and not _is_multiple(claim.rate, found.fps)]
+        result = FrameRate(fps=fps.limit_denominator(1001), is_variable=True, evidence="times of its pictures vary")
+    contradictions = [claim for claim in usable if claim.is_written and not _is_multiple(claim.rate, result.fps)]
     return FrameRate(
-        fps=found.fps,
-        is_variable=found.is_variable,
-        evidence=found.evidence,
-        irregular=found.irregular,
-        is_telecined=found.is_telecined,
-        contradictions=tuple(f"{claim.source}: {format_rate(claim.rate)}" for claim in refuted),
+        fps=result.fps,
+        is_variable=result.is_variable,
+        evidence=result.evidence,
+        irregular=result.irregular,
+        is_telecined=result.is_telecined,
+        contradictions=tuple(f"{claim.source}: {format_rate(claim.rate)}" for claim in contradictions),
     )
 
 
@@ -154,19 +161,21 @@ def format_rate(rate: Fraction) -> str:
 
 def _choose_rate_of_few(times: Sequence[int], tick: Fraction, claims: Sequence[RateClaim]) -> FrameRate:
     """Return the rate of one or two frames: the best claim that their distance does not refute."""
-    ordered = sorted(claims, key=lambda claim: (claim.rate > MAX_ALONE, not claim.is_written))
+    candidates = sorted(claims, key=lambda claim: (claim.rate > MAX_ALONE, not claim.is_written))
     if len(times) == 2 and times[1] > times[0]:
-        seen = 1 / ((times[1] - times[0]) * tick)
-        ordered = [claim for claim in ordered if _is_near(claim.rate, float(seen))] or ordered
-    elif ordered and ordered[0].rate > MAX_ALONE:
-        ordered = []
-    if ordered:
-        return FrameRate(fps=ordered[0].rate, is_variable=False, evidence=f"{ordered[0].source}; too few pictures")
+        seen_rate = 1 / ((times[1] - times[0]) * tick)
+        candidates = [claim for claim in candidates if _is_near(claim.rate, float(seen_rate))] or candidates
+    elif candidates and candidates[0].rate > MAX_ALONE:
+        candidates = []
+    if candidates:
+        return FrameRate(
+            fps=candidates[0].rate, is_variable=False, evidence=f"{candidates[0].source}; too few pictures"
+        )
     return FrameRate(fps=DEFAULT_RATE, is_variable=False, evidence="assumed: nothing in the file names a rate")
 
 
-def _is_near(rate: Fraction, seen: float) -> bool:
-    return abs(float(rate) - seen) < seen / 10
+def _is_near(rate: Fraction, seen_rate: float) -> bool:
+    return abs(float(rate) - seen_rate) < seen_rate / 10
 
 
 def _is_same(one: Fraction, other: Fraction) -> bool:
@@ -180,9 +189,9 @@ def _is_multiple(claim: Fraction, rate: Fraction) -> bool:
 
 
 def _explain(
-    written: Sequence[RateClaim],
+    written_claims: Sequence[RateClaim],
     standard: Sequence[RateClaim],
-    computed: Sequence[RateClaim],
+    computed_claims: Sequence[RateClaim],
     ticks_N: npt.NDArray[np.float64],
     tick: Fraction,
     *,
@@ -190,7 +199,8 @@ def _explain(
 ) -> FrameRate | None:
     """Return the first rate by rule 1, or by rule 2 if ``share`` of the steps may be irregular."""
     fits = {
-        claim: _fit(claim.rate, ticks_N, tick, with_irregular=share > 0) for claim in (*written, *standard, *computed)
+        claim: _fit(claim.rate, ticks_N, tick, with_irregular=share > 0)
+        for claim in (*written_claims, *standard, *computed_claims)
     }
     for ticks, part in ((1.0, COARSE_FRAMES), (2.0, COARSE_FRAMES), (4.0, FINE_FRAMES)):
         fitting = {
@@ -199,9 +209,9 @@ def _explain(
             if fit.spread <= min(ticks + 1e-3, part * fit.step) and fit.irregular <= share * fit.steps
         }
         # A rate that is not written in the file is a weak claim: with jitter of two ticks, any rate may fit.
-        last = computed if ticks == 1 else ()
-        ranked = (*written, *sorted(standard, key=lambda claim: fits[claim].spread), *last)
-        best = next((claim for claim in ranked if claim in fitting), None)
+        last = computed_claims if ticks == 1 else ()
+        candidates = (*written_claims, *sorted(standard, key=lambda claim: fits[claim].spread), *last)
+        best = next((claim for claim in candidates if claim in fitting), None)
         if best is not None:
             return _build_rate(best, fitting[best])
     return None

@@ -71,21 +71,21 @@ def choose_video_track(container: InputContainer, log: FactLog | None = None) ->
     if not decodable:
         raise MediaError("its pictures are in a codec that Needle cannot decode: convert it to H.264 first")
     unknown = [stream for stream in streams if stream.codec_context is None]
-    passed = [f"video track {_find_number(container, stream)}: unknown codec" for stream in unknown]
+    notes = [f"video track {_find_number(container, stream)}: unknown codec" for stream in unknown]
     tracks = _list_tracks(container, decodable)
-    chosen, reasons, rejected = _choose(tracks)
-    require_size(chosen.stream.codec_context.width, chosen.stream.codec_context.height)
+    choice, reasons, rejections = _choose(tracks)
+    require_size(choice.stream.codec_context.width, choice.stream.codec_context.height)
     if log is not None:
-        _report(log, chosen, reasons, passed + [f"{track} {reason}" for track, reason in rejected])
-    return chosen.stream
+        _report(log, choice, reasons, notes + [f"{track} {reason}" for track, reason in rejections])
+    return choice.stream
 
 
-def _report(log: FactLog, chosen: _Track, reasons: Sequence[str], others: Sequence[str]) -> None:
+def _report(log: FactLog, choice: _Track, reasons: Sequence[str], others: Sequence[str]) -> None:
     evidence = ", ".join(reasons) or ("the first of several alike" if others else "the only one that holds a film")
     note = ""
     if others:
-        note = f"it holds several video tracks: {chosen} is used ({evidence}); not used: {'; '.join(others)}"
-    log.add("video track", chosen, evidence, contradictions=others, note=note)
+        note = f"it holds several video tracks: {choice} is used ({evidence}); not used: {'; '.join(others)}"
+    log.add("video track", choice, evidence, contradictions=others, note=note)
 
 
 def _find_number(container: InputContainer, stream: VideoStream) -> int:
@@ -131,12 +131,12 @@ def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Tr
         (lambda track: not track.stream.disposition & DEPENDENT, "complete in itself", "needs another track"),
         (lambda track: track.is_default, "marked as default", "is not marked as default"),
     ]
-    left, reasons, rejected = list(tracks), list[str](), list[tuple[_Track, str]]()
+    left, reasons, rejections = list(tracks), list[str](), list[tuple[_Track, str]]()
     for keep, reason, why_not in steps:
-        left = _narrow(left, keep, reason, why_not, reasons, rejected)
+        left = _narrow(left, keep, reason, why_not, reasons, rejections)
     largest = max(track.pixels for track in left)
-    left = _narrow(left, lambda track: track.pixels * 4 > largest, "larger", "is a small proxy", reasons, rejected)
-    return left[0], reasons, rejected + [(track, "comes later") for track in left[1:]]
+    left = _narrow(left, lambda track: track.pixels * 4 > largest, "larger", "is a small proxy", reasons, rejections)
+    return left[0], reasons, rejections + [(track, "comes later") for track in left[1:]]
 
 
 def _narrow(
@@ -145,11 +145,11 @@ def _narrow(
     reason: str,
     why_not: str,
     reasons: list[str],
-    rejected: list[tuple[_Track, str]],
+    rejections: list[tuple[_Track, str]],
 ) -> list[_Track]:
-    kept = [track for track in tracks if keep(track)]
-    if not kept or len(kept) == len(tracks):
+    remaining = [track for track in tracks if keep(track)]
+    if not remaining or len(remaining) == len(tracks):
         return tracks
     reasons.append(reason)
-    rejected += [(track, why_not) for track in tracks if track not in kept]
-    return kept
+    rejections += [(track, why_not) for track in tracks if track not in remaining]
+    return remaining

@@ -50,7 +50,7 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     """
     if not settings.library:
         return Watch(due=[], message="no library: set NEEDLE_LIBRARY to a folder or an s3:// prefix", cursor="")
-    found = scan(
+    scan_result = scan(
         [settings.library],
         library=settings.library,
         hashes=HashCache(settings.home / "cache" / "hashes.db"),
@@ -61,32 +61,36 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
             settings,
             "",
             SilentProgress(),
-            lambda: register(settings, found, now, whole_library=settings.library),
+            lambda: register(settings, scan_result, now, whole_library=settings.library),
             now=now,
         )
-        known = sorted(catalogue.read_videos(settings.lake), key=lambda row: (row["available_at"], row["video_id"]))
-        subtitled = find_changed_sidecars(settings, (row for row in known if row["state"] == "ready"))
+        video_rows = sorted(
+            catalogue.read_videos(settings.lake), key=lambda row: (row["available_at"], row["video_id"])
+        )
+        subtitle_changes = find_changed_sidecars(settings, (row for row in video_rows if row["state"] == "ready"))
     except StorageError as error:
         return Watch(due=[], message=str(error), cursor=cursor or "")
     since = cursor or ""
-    pending = [row for row in known if row["state"] == "pending"][:MOST_PER_LOOK]
-    gone = [row for row in known if row["state"] == "removed" and row["created_timestamp"].isoformat() > since]
+    pending = [row for row in video_rows if row["state"] == "pending"][:MOST_PER_LOOK]
+    removals = [row for row in video_rows if row["state"] == "removed" and row["created_timestamp"].isoformat() > since]
     # A removed video is cheap to check, so all of them go at once; so do those with other subtitles.
-    rows = pending + gone + [row for row in known if row["video_id"] in subtitled]
-    files = {video_id: " ".join(file.content_hash for file in sidecars) for video_id, sidecars in subtitled.items()}
+    rows = pending + removals + [row for row in video_rows if row["video_id"] in subtitle_changes]
+    files = {
+        video_id: " ".join(file.content_hash for file in sidecars) for video_id, sidecars in subtitle_changes.items()
+    }
     message = f"{plural(len(changes.seen), 'video')} in {settings.library}, nothing new"
-    if found.unsettled:
-        message += f"; {len(found.unsettled)} still being copied"
-    if found.left_out:
-        counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in found.group_left_out().items())
+    if scan_result.unsettled:
+        message += f"; {len(scan_result.unsettled)} still being copied"
+    if scan_result.left_out:
+        counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in scan_result.group_left_out().items())
         message += f"; left out: {counts}"
-    if found.set_aside:
-        path, reason = found.set_aside[0]
-        message += f"; {len(found.set_aside)} set aside, such as {path}: {reason}"
+    if scan_result.set_aside:
+        path, reason = scan_result.set_aside[0]
+        message += f"; {len(scan_result.set_aside)} set aside, such as {path}: {reason}"
     return Watch(
         due=sorted({settings.resolve_partition(row["video_id"]) for row in rows}),
         message=message,
-        cursor=max([since, *(row["created_timestamp"].isoformat() for row in gone)]),
+        cursor=max([since, *(row["created_timestamp"].isoformat() for row in removals)]),
         fingerprint=f"{now:%Y%m%d%H}-"
         + compute_digest(
             (row["video_id"], f"{row['state']} {row['created_timestamp']} {files.get(row['video_id'], '')}")

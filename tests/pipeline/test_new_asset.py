@@ -88,7 +88,7 @@ from assets.steps import StepAsset
 ASSET = StepAsset(step="shot_pace", description="Shots a minute, by the length of each shot.", group="footage")
 ''',
 }
-COLUMNS = '_schema(("shot_id", pa.string()), ("video_id", pa.string()), ("per_minute", pa.float64()))'
+COLUMNS = '_build_schema(("shot_id", pa.string()), ("video_id", pa.string()), ("per_minute", pa.float64()))'
 REGISTRATION = f"""    Table(
         name="shot_pace",
         key="shot_id",

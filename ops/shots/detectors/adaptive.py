@@ -23,18 +23,18 @@ class AdaptiveShotDetector:
             min_content_val=thresholds.min_content,
         )
         self.max_delay: int = self._detector.event_buffer_length
-        self._pushed = 0
-        self._finished = False
+        self._count = 0
+        self._is_finished = False
 
     @property
     def decided(self) -> int:
-        return self._pushed if self._finished else max(self._pushed - self.max_delay, 0)
+        return self._count if self._is_finished else max(self._count - self.max_delay, 0)
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        cuts = self._detector.process_frame(make_timecode(self._pushed), glimpse.tiny)
-        self._pushed += 1
+        cuts = self._detector.process_frame(make_timecode(self._count), glimpse.tiny)
+        self._count += 1
         return [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
 
     def finish(self) -> list[Boundary]:
-        self._finished = True
+        self._is_finished = True
         return []

@@ -53,7 +53,7 @@ class AutoDetector:
         self._transitions = Transitions(self._longest, math.ceil(gradual.longest_black_s * fps))
         self.max_delay = BLOCK + self._ahead + 2 * self._longest + MARGIN + self._transitions.max_delay
         self._frames = RecentFrames(self._ahead * 2 + BLOCK + gradual.context, gradual.blank_deviation)
-        self._judged = self._proposed = self._decided = 0
+        self._judgement_end = self._proposal_end = self._decision_end = 0
         self._cuts: list[int] = []
         self._flashes: list[int] = []
         self._early: list[Boundary] = []
@@ -63,58 +63,62 @@ class AutoDetector:
 
     @property
     def decided(self) -> int:
-        return self._decided
+        return self._decision_end
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
         self._frames.append(glimpse)
-        return self._advance(BLOCK, is_last=False) if self._frames.count >= self._proposed + BLOCK + self._ahead else []
+        return (
+            self._advance(BLOCK, is_last=False)
+            if self._frames.count >= self._proposal_end + BLOCK + self._ahead
+            else []
+        )
 
     def finish(self) -> list[Boundary]:
-        return self._advance(self._frames.count - self._proposed, is_last=True)
+        return self._advance(self._frames.count - self._proposal_end, is_last=True)
 
     def _advance(self, length: int, *, is_last: bool) -> list[Boundary]:
-        start, end = self._proposed, self._proposed + length
+        start, end = self._proposal_end, self._proposal_end + length
         self._judge(min(end + self._lead, self._frames.count))
         self._propose(start, end)
-        self._proposed = end
+        self._proposal_end = end
         safe = end if is_last else max(end - self._longest - MARGIN, 0)
-        final = self._transitions.settle(safe, self._judged, self._frames.blank, self._cuts, is_last=is_last)
+        final = self._transitions.settle(safe, self._judgement_end, self._frames.blank, self._cuts, is_last=is_last)
         self._early += [Boundary(frame, "gradual") for frame in final if 0 < frame < self._frames.count]
-        undecided = self._transitions.find_first_undecided(safe, self._frames.blank)
-        self._decided = end if is_last else max(self._decided, min(undecided, self._judged))
+        first_undecided = self._transitions.find_first_undecided(safe, self._frames.blank)
+        self._decision_end = end if is_last else max(self._decision_end, min(first_undecided, self._judgement_end))
         return self._tell()
 
     def _tell(self) -> list[Boundary]:
         by_frame = {boundary.frame: boundary for boundary in sorted(self._early, reverse=True)}
-        told = [by_frame[frame] for frame in sorted(by_frame) if frame < self._decided]
-        self._early = [boundary for boundary in self._early if boundary.frame >= self._decided]
-        return told
+        boundaries = [by_frame[frame] for frame in sorted(by_frame) if frame < self._decision_end]
+        self._early = [boundary for boundary in self._early if boundary.frame >= self._decision_end]
+        return boundaries
 
     def _judge(self, end: int) -> None:
         """Search for hard cuts up to frame ``end``."""
-        for frame in range(self._judged, end):
+        for frame in range(self._judgement_end, end):
             verdict = self._hard.judge(frame, self._frames)
             if verdict == "cut":
                 self._cuts.append(frame)
                 self._early.append(Boundary(frame))
             elif verdict == "flash":
                 self._flashes.append(frame)
-        self._judged = max(self._judged, end)
+        self._judgement_end = max(self._judgement_end, end)
 
     def _propose(self, start: int, end: int) -> None:
         """Search for gradual transitions with their centre in ``[start, end)`` that no hard cut or flash explains."""
-        found = []
+        proposals = []
         for proposal in find_proposals(self._frames, start, end, self._halves, self._t.gradual):
             first, last = proposal.region
             last = min(last, self._frames.count - 1)
             if has_between(self._cuts, first, last + 1) or has_between(self._flashes, first, last):
                 continue
             if self._frames.likeness(proposal.first, proposal.last).score < self._t.gradual.most_likeness:
-                found.append((proposal, first, last))
+                proposals.append((proposal, first, last))
         self._consult(
-            [(first, last) for proposal, first, last in found if not proposal.is_plain], self._t.gradual.context
+            [(first, last) for proposal, first, last in proposals if not proposal.is_plain], self._t.gradual.context
         )
-        for proposal, first, last in found:
+        for proposal, first, last in proposals:
             self._confirm(proposal, first, last)
 
     def _confirm(self, proposal: Proposal, first: int, last: int) -> None:
@@ -134,15 +138,15 @@ class AutoDetector:
 
     def _find_peak(self, first: int, last: int) -> tuple[float, float]:
         """Highest probabilities in ``[first, last]``: of the middle of a transition, and of any part of one."""
-        known = [self._scores[frame] for frame in range(max(first, 0), min(last, self._frames.count - 1) + 1)]
-        return max(middle for middle, _ in known), max(anywhere for _, anywhere in known)
+        scores = [self._scores[frame] for frame in range(max(first, 0), min(last, self._frames.count - 1) + 1)]
+        return max(middle for middle, _ in scores), max(anywhere for _, anywhere in scores)
 
     def _consult(self, spans: list[tuple[int, int]], context: int) -> None:
         """Pass the frames of the spans (inclusive) without a score to TransNetV2, neighbours in one window."""
-        wanted = {
+        frames = {
             frame for first, last in spans for frame in range(max(first, 0), min(last, self._frames.count - 1) + 1)
         }
-        missing = sorted(wanted - self._scores.keys())
+        missing = sorted(frames - self._scores.keys())
         while missing:
             size = 1
             while size < len(missing) and missing[size] - missing[size - 1] <= 2 * context:

@@ -19,30 +19,30 @@ class ContentShotDetector:
     def __init__(self, thresholds: ContentThresholds = CONTENT) -> None:
         self._detector = _Content(threshold=thresholds.change, min_scene_len=thresholds.min_length)
         self.max_delay = thresholds.min_length + 1
-        self._pushed = 0
-        self._finished = False
+        self._count = 0
+        self._is_finished = False
         self._early: list[Boundary] = []
 
     @property
     def decided(self) -> int:
-        return self._pushed if self._finished else max(self._pushed - self.max_delay, 0)
+        return self._count if self._is_finished else max(self._count - self.max_delay, 0)
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
-        cuts = self._detector.process_frame(make_timecode(self._pushed), glimpse.tiny)
-        self._pushed += 1
+        cuts = self._detector.process_frame(make_timecode(self._count), glimpse.tiny)
+        self._count += 1
         # A plain cut is reported at once, but while cuts are being merged an earlier one may still follow.
         self._early += [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
         return self._settle()
 
     def finish(self) -> list[Boundary]:
-        self._finished = True
-        if not self._pushed:
+        self._is_finished = True
+        if not self._count:
             return []
-        cuts = self._detector.post_process(make_timecode(self._pushed - 1))
+        cuts = self._detector.post_process(make_timecode(self._count - 1))
         self._early += [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
         return self._settle()
 
     def _settle(self) -> list[Boundary]:
-        settled = [boundary for boundary in self._early if boundary.frame < self.decided]
+        boundaries = [boundary for boundary in self._early if boundary.frame < self.decided]
         self._early = [boundary for boundary in self._early if boundary.frame >= self.decided]
-        return settled
+        return boundaries

@@ -62,12 +62,12 @@ def find_proposals(
     first = max(start - margin, 0)
     last = min(end + margin, frames.count)
     smalls = frames.smalls(first, last)
-    found = [
+    proposals = [
         _propose(smalls, first, centre, half, steadiness, likeness, thresholds)
         for half in halves
         for centre, steadiness, likeness in _find_steps(smalls, start - first, end - first, half, thresholds)
     ]
-    return [proposal for proposal in found if proposal is not None]
+    return [proposal for proposal in proposals if proposal is not None]
 
 
 def _find_steps(

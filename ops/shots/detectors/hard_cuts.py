@@ -21,7 +21,7 @@ class CutFeatures(NamedTuple):
 
     ``contrast``: logarithm of the ratio of the change to that of the neighbouring frames; ``likeness`` and ``texture``:
     those of the frames before and after (:class:`ops.shots.detectors.likeness.Likeness`), 0-1; ``step``: logarithm of
-    the ratio of the unlikeness across the cut to that beside it.
+    the ratio of the unlikeness across the cut to that nearby it.
     """
 
     contrast: float
@@ -81,11 +81,11 @@ class HardCuts:
             for near in (frame - 1, frame + 1)
             if not self.is_candidate(near, frames)
         ]
-        beside = fmean(sides or [frames.likeness(near - 1, near).score for near in (frame - 1, frame + 1)])
+        nearby = fmean(sides or [frames.likeness(near - 1, near).score for near in (frame - 1, frame + 1)])
         return CutFeatures(
             contrast=math.log(max(frames.contrast(frame, self._t.reach, self._t.calm), 0.01)),
             likeness=across.score,
-            step=math.log((1.1 - across.score) / (1.1 - beside)),
+            step=math.log((1.1 - across.score) / (1.1 - nearby)),
             texture=across.texture,
         )
 

@@ -51,12 +51,12 @@ def compare(one: GreyPicture, other: GreyPicture) -> Likeness:
     """The likeness of two images. Takes about 1 ms."""
     (mean_RC, has_RC), (other_mean_RC, other_has_RC) = _measure_blocks(one), _measure_blocks(other)
     is_changed_RC = ~has_RC & ~other_has_RC & (np.abs(mean_RC - other_mean_RC) >= LEAST_CHANGE)
-    changed = int(is_changed_RC.sum())
-    flat = changed * max(compute_correlation(one, other), 0.0) if changed else 0.0
+    changed_blocks = int(is_changed_RC.sum())
+    flat = changed_blocks * max(compute_correlation(one, other), 0.0) if changed_blocks else 0.0
     scores = [
-        (sum(found) + flat) / (len(found) + changed)
-        for found in (_match_blocks(one, other, has_RC), _match_blocks(other, one, other_has_RC))
-        if len(found) + changed
+        (sum(matches) + flat) / (len(matches) + changed_blocks)
+        for matches in (_match_blocks(one, other, has_RC), _match_blocks(other, one, other_has_RC))
+        if len(matches) + changed_blocks
     ]
     return Likeness(min(scores, default=1.0), float(min(has_RC.mean(), other_has_RC.mean())))
 
@@ -71,15 +71,15 @@ def _measure_blocks(picture: GreyPicture) -> tuple[npt.NDArray[np.float32], npt.
 def _match_blocks(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) -> list[float]:
     """For each textured block of ``one``, its highest correlation with a block near its position in ``other``."""
     around = cv2.copyMakeBorder(other, SEARCH_Y, SEARCH_Y, SEARCH_X, SEARCH_X, cv2.BORDER_REPLICATE)
-    found = []
+    matches = []
     for row, column in np.argwhere(has_RC).tolist():
         y, x = row * BLOCK_HEIGHT, column * BLOCK_WIDTH
         field = around[y : y + BLOCK_HEIGHT + 2 * SEARCH_Y, x : x + BLOCK_WIDTH + 2 * SEARCH_X]
         block = one[y : y + BLOCK_HEIGHT, x : x + BLOCK_WIDTH]
         best = cv2.minMaxLoc(cv2.matchTemplate(field, block, cv2.TM_CCOEFF_NORMED))[1]
         # The correlation with a field of one value is NaN, or infinite by rounding.
-        found.append(min(max(best, 0.0), 1.0) if math.isfinite(best) else 0.0)
-    return found
+        matches.append(min(max(best, 0.0), 1.0) if math.isfinite(best) else 0.0)
+    return matches
 
 
 def compute_explained_share(one: GreyPicture, other: GreyPicture) -> float:
@@ -96,7 +96,7 @@ def compute_explained_share(one: GreyPicture, other: GreyPicture) -> float:
 def compute_correlation(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> float:
     """Pearson correlation of two images, -1 to 1; 0 if one hardly varies (standard deviation up to 1)."""
     first, second = one.astype(np.float32).ravel(), other.astype(np.float32).ravel()
-    spread = float(first.std() * second.std())
+    deviation = float(first.std() * second.std())
     if min(first.std(), second.std()) <= 1:
         return 0.0
-    return float(((first - first.mean()) * (second - second.mean())).mean() / spread)
+    return float(((first - first.mean()) * (second - second.mean())).mean() / deviation)

@@ -65,8 +65,8 @@ class RecentFrames:
     def contrast(self, frame: int, reach: int, calm: float) -> float:
         """Ratio of a frame's change to ``calm`` plus the mean change of the ``reach`` frames on each side."""
         around = [self.change(near) for near in range(frame - reach, frame + reach + 1) if near != frame]
-        known = [change for change in around if change >= 0]
-        return self.change(frame) / ((sum(known) / len(known) if known else 0.0) + calm)
+        changes = [change for change in around if change >= 0]
+        return self.change(frame) / ((sum(changes) / len(changes) if changes else 0.0) + calm)
 
     def difference(self, one: int, other: int) -> float:
         """Mean absolute difference of two frames, 0-255; infinite if one is not in the video."""
@@ -104,7 +104,7 @@ class RecentFrames:
         if frame not in self._greys:
             oldest = self.count - self._keep
             self._greys = {at: grey for at, grey in self._greys.items() if at >= oldest}
-            self._likenesses = {pair: found for pair, found in self._likenesses.items() if min(pair) >= oldest}
+            self._likenesses = {pair: likeness for pair, likeness in self._likenesses.items() if min(pair) >= oldest}
             self._greys[frame] = convert_to_grey(self._list_frames(frame, frame + 1)[0].tiny)
         return self._greys[frame]
 

@@ -27,35 +27,39 @@ class Transitions:
     def __init__(self, distance: int, longest_black: int) -> None:
         self._distance, self._black = distance, longest_black
         self._open: list[Confirmed] = []
-        self._kept: list[Confirmed] = []
+        self._closed_clusters: list[Confirmed] = []
         self._last_run: tuple[int, int] | None = None
         self.max_delay = 4 * distance + longest_black
 
-    def add(self, confirmed: Confirmed) -> None:
+    def add(self, transition: Confirmed) -> None:
         """Add a confirmed transition; a later one may have an earlier middle."""
-        self._open.append(confirmed)
+        self._open.append(transition)
 
-    def settle(self, safe: int, known: int, blank: Sequence[bool], cuts: Sequence[int], *, is_last: bool) -> list[int]:
+    def settle(
+        self, safe: int, frame_count: int, blank: Sequence[bool], cuts: Sequence[int], *, is_last: bool
+    ) -> list[int]:
         """Boundaries that are final, ascending.
 
         No later transition has its middle before ``safe``. ``blank`` records for each frame so far whether it has only
-        one colour; ``cuts`` are the hard cuts before ``known``, ascending.
+        one colour; ``cuts`` are the hard cuts before ``frame_count``, ascending.
         """
         self._close_clusters(safe, is_last)
         final = []
-        while self._kept:
-            outcome = self._place(self._kept[0], known, blank, cuts, is_last)
+        while self._closed_clusters:
+            outcome = self._place(self._closed_clusters[0], frame_count, blank, cuts, is_last)
             if outcome is None:
                 break
-            self._kept.pop(0)
+            self._closed_clusters.pop(0)
             final += outcome
         return sorted(set(final))
 
     def find_first_undecided(self, safe: int, blank: Sequence[bool]) -> int:
         """The first frame at which a boundary may still be placed."""
-        held = [*self._open, *self._kept]
-        blacks = [self._start_of_black(each.first, each.last, blank) for each in held]
-        return min([safe, self._start_of_black(safe - self._distance, safe, blank), *blacks, *(e.middle for e in held)])
+        transitions = [*self._open, *self._closed_clusters]
+        blacks = [self._start_of_black(each.first, each.last, blank) for each in transitions]
+        return min(
+            [safe, self._start_of_black(safe - self._distance, safe, blank), *blacks, *(e.middle for e in transitions)]
+        )
 
     def _start_of_black(self, first: int, last: int, blank: Sequence[bool]) -> int:
         """Start of the run of one colour near ``[first, last]``, if it may be a transition; else ``last``."""
@@ -80,18 +84,18 @@ class Transitions:
             if not (is_last or is_whole or cluster[0].middle + 4 * self._distance < safe):
                 return
             self._open = self._open[size:]
-            kept: list[Confirmed] = []
+            remaining: list[Confirmed] = []
             for each in sorted(cluster, key=lambda each: -each.score):
-                if all(abs(each.middle - other.middle) > self._choose_distance(each, other) for other in kept):
-                    kept.append(each)
-            self._kept += sorted(kept, key=lambda each: each.middle)
+                if all(abs(each.middle - other.middle) > self._choose_distance(each, other) for other in remaining):
+                    remaining.append(each)
+            self._closed_clusters += sorted(remaining, key=lambda each: each.middle)
 
     def _choose_distance(self, one: Confirmed, other: Confirmed) -> int:
         lengths = (one.last - one.first, other.last - other.first)
         return min(max(8, *(length // 2 for length in lengths)), self._distance)
 
     def _place(
-        self, each: Confirmed, known: int, blank: Sequence[bool], cuts: Sequence[int], is_last: bool
+        self, each: Confirmed, frame_count: int, blank: Sequence[bool], cuts: Sequence[int], is_last: bool
     ) -> list[int] | None:
         """The boundary of one transition, or an empty list; ``None`` if the decision needs later frames."""
         run = self._run_beside(each, blank)
@@ -99,7 +103,7 @@ class Transitions:
             return [each.middle]
         start, end = run
         is_over = end < len(blank) or is_last
-        if end - start <= self._black and (not is_over or (end + 2 >= known and not is_last)):
+        if end - start <= self._black and (not is_over or (end + 2 >= frame_count and not is_last)):
             return None
         if self._last_run is not None and start == self._last_run[0]:
             return []

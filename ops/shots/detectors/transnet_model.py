@@ -87,8 +87,8 @@ def make_small_rgb(picture: TinyPicture) -> TinyPicture:
     """The image in the network's input format, uint8 RGB (27, 48, 3); an image of this size is taken as RGB already."""
     if picture.shape[:2] == (HEIGHT, WIDTH):
         return picture
-    resized = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), np.uint8)
+    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @contextmanager
@@ -221,7 +221,8 @@ def _fold_layer(state: dict[str, torch.Tensor], name: str, dtype: torch.dtype, d
     return _Layer(
         spatial=read_weight(torch.cat([state[f"{branch}.0.weight"][:, :, 0] for branch in branches])),
         temporal=tuple(
-            read_weight(state[f"{branch}.1.weight"][..., 0] * own) for branch, own in zip(branches, gains, strict=True)
+            read_weight(state[f"{branch}.1.weight"][..., 0] * branch_gain)
+            for branch, branch_gain in zip(branches, gains, strict=True)
         ),
         bias=bias.to(device, dtype),
     )

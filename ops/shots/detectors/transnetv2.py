@@ -27,36 +27,36 @@ class TransNetDetector:
         self._together = windows
         self.max_delay = thresholds.window + thresholds.kept * (windows or CUDA_WINDOWS)
         self._window: list[TinyPicture] = []
-        self._pushed = self._scored = 0
+        self._count = self._score_count = 0
         self._run: list[int] = []
         self._is_gradual = False
-        self._finished = False
+        self._is_finished = False
 
     @property
     def decided(self) -> int:
-        if self._finished:
-            return self._pushed
+        if self._is_finished:
+            return self._count
         # A run that goes on may still place its boundary anywhere after its first frame; a very long one is cut off.
-        return self._run[0] + 1 if self._run else self._scored
+        return self._run[0] + 1 if self._run else self._score_count
 
     def push(self, glimpse: Glimpse) -> list[Boundary]:
         small = make_small_rgb(glimpse.tiny)
-        if not self._pushed:
+        if not self._count:
             self._window = [small] * self._margin
         self._window.append(small)
-        self._pushed += 1
+        self._count += 1
         together = self._together = self._together or choose_windows_per_call()
         is_full = len(self._window) == self._thresholds.window + self._thresholds.kept * (together - 1)
         return self._score(together) if is_full else []
 
     def finish(self) -> list[Boundary]:
-        found: list[Boundary] = []
-        while self._scored < self._pushed:
+        boundaries: list[Boundary] = []
+        while self._score_count < self._count:
             self._window += [self._window[-1]] * (self._thresholds.window - len(self._window))
-            found += self._score(1)
-        found += self._end_run()
-        self._finished = True
-        return [boundary for boundary in found if boundary.frame < self._pushed]
+            boundaries += self._score(1)
+        boundaries += self._end_run()
+        self._is_finished = True
+        return [boundary for boundary in boundaries if boundary.frame < self._count]
 
     def _score(self, windows: int) -> list[Boundary]:
         """Run the network on the next windows, and process the middle of each."""
@@ -66,19 +66,19 @@ class TransNetDetector:
         return [boundary for scores in predict_windows(pictures) for boundary in self._take(*scores)]
 
     def _take(self, last_T: Scores, any_T: Scores) -> list[Boundary]:
-        found: list[Boundary] = []
-        kept = min(self._thresholds.kept, self._pushed - self._scored)
-        for offset in range(self._margin, self._margin + kept):
+        boundaries: list[Boundary] = []
+        count = min(self._thresholds.kept, self._count - self._score_count)
+        for offset in range(self._margin, self._margin + count):
             if last_T[offset] > self._thresholds.probability:
-                self._run.append(self._scored)
+                self._run.append(self._score_count)
                 around = any_T[max(offset - 4, 0) : offset + 5] > self._thresholds.probability
                 self._is_gradual |= bool(around.sum() >= self._thresholds.gradual_length)
                 if len(self._run) >= self._thresholds.kept:
-                    found += self._end_run()
+                    boundaries += self._end_run()
             else:
-                found += self._end_run()
-            self._scored += 1
-        return found
+                boundaries += self._end_run()
+            self._score_count += 1
+        return boundaries
 
     def _end_run(self) -> list[Boundary]:
         if not self._run:

@@ -242,7 +242,7 @@ def test_corrections_of_several_people_at_once_are_all_kept(plain: Films) -> Non
 
 def test_a_film_that_is_gone_or_not_cut_cannot_be_corrected(plain: Films) -> None:
     row = plain.video("a")
-    with pytest.raises(UsageError, match="not in the library"):
+    with pytest.raises(UsageError, match="no longer in the library"):
         correct_cuts(plain.settings, row | {"state": "removed"}, [("merge", 20)], author="ann", now=NOW)
     with pytest.raises(UsageError, match="has no shots"):
         correct_cuts(plain.settings, row | {"video_id": "f" * 16}, [("merge", 20)], author="ann", now=NOW)

@@ -301,7 +301,7 @@ from ops.shots.detectors.choice import load_detector
 detector = load_detector({name!r})
 pictures = np.random.default_rng(0).integers(0, 255, (2, 9, 16, 3), np.uint8).repeat(16, axis=1).repeat(16, axis=2)
 for number in range(60):
-    detector.push(Glimpse.of(pictures[number // 30]))
+    detector.push(Glimpse.wrap(pictures[number // 30]))
 found = [boundary.frame for boundary in detector.finish()]
 print("torch" in sys.modules)
 """

@@ -31,7 +31,7 @@ def test_the_middle_is_chosen_where_all_are_alike(frames: int) -> None:
         frame = kept[0] if frames == 1 else frame_of(100, texture=50)
         order[id(frame)] = number
         choice.add(frame)
-        assert len(choice._kept) <= MOST
+        assert len(choice._candidates) <= MOST
         kept.append(frame)
     place = order[id(choice.choose_best())]
     assert abs(place - (frames - 1) / 2) <= max(frames / 8, 1)
