@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TypedDict, cast
 
 from ops.core.errors import DamagedTableError
 from ops.core.plural import plural
@@ -30,14 +30,61 @@ SEARCHED = ("shots", "embedded", "indexed")
 """Counts of a video that decide whether all its shots are searchable."""
 
 
+class SkippedShot(TypedDict):
+    """A shot that is set aside, with the reason."""
+
+    shot_id: str
+    reason: str
+
+
+class VideoStatus(TypedDict):
+    """A video in the document of ``needle status --json``; each table with ``counted_as`` adds a count of its rows."""
+
+    video_id: str
+    path: str
+    show: str
+    state: str
+    reason: str | None
+    shots: int
+    embedded: int
+    indexed: int
+    shots_set_aside: list[SkippedShot]
+    lines: int
+    notes: list[str]
+    footage_s: float
+
+
+class StatusTotals(TypedDict):
+    """Sums over all videos; ``shots`` and ``footage_s`` over those that are ready or pending."""
+
+    videos: int
+    set_aside: int
+    shots: int
+    shots_set_aside: int
+    lines: int
+    footage_s: float
+
+
+class Status(TypedDict):
+    """The document of ``needle status --json``."""
+
+    home: str
+    storage: str
+    encoder_id: str
+    index_version: str | None
+    dialogue_version: str | None
+    videos: list[VideoStatus]
+    totals: StatusTotals
+
+
 def find_due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
     """Return partitions of those of the videos for which a step of the pipeline is due."""
     wanted = frozenset(video_ids)
     return set[str]().union(*(step.is_due(settings, encoder_id, wanted) for step in list_steps()))
 
 
-def build_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
-    """Return the document of ``needle status --json`` (CONTRACT): home, index version, videos with states, totals."""
+def build_status(settings: Settings, encoder_id: str) -> Status:
+    """Return the document of ``needle status --json``: home, index version, videos with states, totals."""
     lake = settings.lake
     version, indexed = _count_indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
@@ -53,22 +100,34 @@ def build_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
     refused: dict[str, list[LakeSkippedShot]] = {}
     for shot in set_aside_shots(settings, encoder_id):
         refused.setdefault(shot["video_id"], []).append(shot)
-    videos: list[dict[str, Any]] = []
+    videos: list[VideoStatus] = []
     for row in sorted(catalogue.read_videos(lake), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
         state, reason = _describe_state(row, figures, own)
         reason = reason or damaged.get(settings.resolve_partition(row["video_id"]))
-        videos.append(
-            {name: row[name] for name in ("video_id", "path", "show")}
-            | {"state": state, "reason": reason}
-            | figures
-            | {"shots_set_aside": [{name: shot[name] for name in ("shot_id", "reason")} for shot in own]}
-            | {name: counts[name][row["video_id"]] for name in others}
-            | {"notes": row["notes"] or []}
-            | {"footage_s": round(catalogue.read_footage_seconds(row), 3)}
-        )
+        columns: dict[str, object] = {
+            "video_id": row["video_id"],
+            "path": row["path"],
+            "show": row["show"],
+            "state": state,
+            "reason": reason,
+            **figures,
+            "shots_set_aside": [SkippedShot(shot_id=shot["shot_id"], reason=shot["reason"]) for shot in own],
+            **{name: counts[name][row["video_id"]] for name in others},
+            "notes": row["notes"] or [],
+            "footage_s": round(catalogue.read_footage_seconds(row), 3),
+        }
+        videos.append(cast(VideoStatus, columns))
     current = [video for video in videos if video["state"] in ("ready", "pending")]
+    totals: dict[str, object] = {
+        "videos": len(videos),
+        "set_aside": sum(video["state"] == "set_aside" for video in videos),
+        "shots": sum(video["shots"] for video in current),
+        "shots_set_aside": sum(len(video["shots_set_aside"]) for video in videos if video["state"] != "removed"),
+        **{name: sum(counts[name][video["video_id"]] for video in current) for name in others},
+        "footage_s": round(sum(video["footage_s"] for video in current), 3),
+    }
     return {
         "home": str(settings.home),
         "storage": settings.storage_uri,
@@ -76,14 +135,7 @@ def build_status(settings: Settings, encoder_id: str) -> dict[str, Any]:
         "index_version": version,
         "dialogue_version": read_current_line_version(settings),
         "videos": videos,
-        "totals": {
-            "videos": len(videos),
-            "set_aside": sum(video["state"] == "set_aside" for video in videos),
-            "shots": sum(video["shots"] for video in current),
-            "shots_set_aside": sum(len(video["shots_set_aside"]) for video in videos if video["state"] != "removed"),
-            **{name: sum(video[name] for video in current) for name in others},
-            "footage_s": round(sum(video["footage_s"] for video in current), 3),
-        },
+        "totals": cast(StatusTotals, totals),
     }
 
 

@@ -123,7 +123,7 @@ def _check_footage(settings: Settings) -> str:
     status = build_status(settings, resolve_encoder(settings).encoder_id)
     videos = [video for video in status["videos"] if video["state"] != "removed"]
     refused = [
-        f"{make_printable(video['path'])}: {make_printable(video['reason'])}"
+        f"{make_printable(video['path'])}: {make_printable(video['reason'] or '')}"
         for video in videos
         if video["state"] == "set_aside" and not video["shots_set_aside"]
     ]

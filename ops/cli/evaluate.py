@@ -76,7 +76,7 @@ def command(
 
 
 def _evaluate_footage(
-    folder: Path, against: str, options: dict[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
+    folder: Path, against: str, options: Mapping[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
 ) -> int | None:
     """Evaluate the clips of a folder: their boundaries and, unless only these are requested, retrieval."""
     from ops.training.evaluate import evaluate_clips
@@ -118,7 +118,7 @@ def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) ->
         yield "no clip has <file>.captions.jsonl next to it: no retrieval is measured"
 
 
-def _choose_encoders(against: str, options: dict[str, Any]) -> tuple[Settings, str, str]:
+def _choose_encoders(against: str, options: Mapping[str, Any]) -> tuple[Settings, str, str]:
     """Return the settings, the id of the encoder to measure, and that of the other one, "" for none."""
     other = _find_other(against, options)
     named = options["encoder"] if options["encoder"] not in (None, "auto") else None
@@ -130,7 +130,7 @@ def _choose_encoders(against: str, options: dict[str, Any]) -> tuple[Settings, s
     return settings, encoder_id, other
 
 
-def _find_other(spec: str, options: dict[str, Any]) -> str:
+def _find_other(spec: str, options: Mapping[str, Any]) -> str:
     """Return the id of the other encoder, "" for none."""
     if not spec:
         return ""

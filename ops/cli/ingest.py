@@ -6,7 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 
@@ -37,6 +37,39 @@ MOST_LISTED = 100
 """Paths of each kind of left-out file in the JSON document."""
 MOST_NAMED = 5
 """Names of each kind in the summary for users."""
+
+
+class LeftOut(TypedDict):
+    """Files of one kind that are left out: how many, and the first paths."""
+
+    count: int
+    paths: list[str]
+
+
+class IngestSummary(TypedDict):
+    """The document of ``needle ingest --json``."""
+
+    videos: int
+    shots: int
+    searchable: int
+    lines: int
+    footage_s: float
+    seconds: float
+    footage_processed_s: float
+    times_realtime: float | None
+    up_to_date: bool
+    set_aside: list[dict[str, str]]
+    notes: list[dict[str, str]]
+    subtitles_not_used: list[dict[str, str]]
+    duplicates: list[dict[str, str]]
+    left_out: dict[str, LeftOut]
+    recordings: list[tuple[str, ...]]
+    forgotten: list[str]
+    replaced: list[str]
+    encoder_id: str
+    index_version: str | None
+    dialogue_version: str | None
+    report: str | None
 
 
 @click.command(name="ingest")
@@ -70,9 +103,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             settings,
             live,
             bars,
-            lambda: _summarise(settings, found, registration, ran, time.monotonic() - began, set(bars.aside)),
+            lambda: _summarise(settings, found, registration, ran, time.monotonic() - began, set(bars.aside), page),
         )
-    summary["report"] = str(page) if page else None
     if as_json:
         print_json(summary)
     gone = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
@@ -129,7 +161,8 @@ def _summarise(
     ran: set[str] | None,
     seconds: float,
     set_aside: set[tuple[str, str]],
-) -> dict[str, Any]:
+    page: Path | None,
+) -> IngestSummary:
     """Return the summary as JSON. ``set_aside`` is everything that the run set aside, also of videos not named."""
     status = build_status(settings, resolve_encoder(settings).encoder_id)
     refused = {path for path, _ in set_aside}
@@ -138,13 +171,17 @@ def _summarise(
     aside = [{"path": path, "reason": reason} for path, reason in found.set_aside]
     named = {entry["path"] for entry in aside}
     aside += [
-        {"path": video["path"], "reason": video["reason"]}
+        {"path": video["path"], "reason": video["reason"] or ""}
         for video in videos
         if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
         and not video["shots_set_aside"]
         and video["path"] not in named
     ]
-    aside += [{"path": video["path"], **shot} for video in videos for shot in video["shots_set_aside"]]
+    aside += [
+        {"path": video["path"], "shot_id": shot["shot_id"], "reason": shot["reason"]}
+        for video in videos
+        for shot in video["shots_set_aside"]
+    ]
     aside += [
         {"path": video["path"], "reason": note}
         for video in videos
@@ -180,10 +217,11 @@ def _summarise(
         "encoder_id": status["encoder_id"],
         "index_version": status["index_version"],
         "dialogue_version": status["dialogue_version"],
+        "report": str(page) if page else None,
     }
 
 
-def _tell(summary: dict[str, Any], paths: dict[str, str], noted: set[str]) -> None:
+def _tell(summary: IngestSummary, paths: dict[str, str], noted: set[str]) -> None:
     """Print the summary; notes that were already printed are not repeated."""
     lines = []
     if summary["up_to_date"]:

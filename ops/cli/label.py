@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -167,18 +167,32 @@ def _format_line(each: ResolvedLabel) -> str:
     return make_printable(told + (f" gone: {each.missing_reason}" if each.missing_reason else ""))
 
 
-def _build_document(each: ResolvedLabel) -> dict[str, Any]:
-    return {
-        "label": each.latest.label,
-        "shot_id": each.latest.shot_id,
-        "value": _format_answer(each.value),
-        "annotator": each.latest.annotator,
-        "created_at": each.latest.created_at.isoformat(),
-        "origin": each.latest.origin,
-        "conflict": each.in_conflict,
-        "by_annotator": {name: _format_answer(bool(vote.value)) for name, vote in each.by_annotator.items()},
-        "gone": each.missing_reason,
-    }
+class LabelDocument(TypedDict):
+    """A shot's label in the documents of ``needle label --json``."""
+
+    label: str
+    shot_id: str
+    value: str
+    annotator: str
+    created_at: str
+    origin: str
+    conflict: bool
+    by_annotator: dict[str, str]
+    gone: str
+
+
+def _build_document(each: ResolvedLabel) -> LabelDocument:
+    return LabelDocument(
+        label=each.latest.label,
+        shot_id=each.latest.shot_id,
+        value=_format_answer(each.value),
+        annotator=each.latest.annotator,
+        created_at=each.latest.created_at.isoformat(),
+        origin=each.latest.origin,
+        conflict=each.in_conflict,
+        by_annotator={name: _format_answer(bool(vote.value)) for name, vote in each.by_annotator.items()},
+        gone=each.missing_reason,
+    )
 
 
 def _format_answer(value: bool) -> str:

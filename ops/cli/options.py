@@ -139,7 +139,7 @@ def parse_condition(text: str) -> dict[str, str]:
     return {name: rest.strip()} if name else {"text": text}
 
 
-def load_command_settings(options: dict[str, Any], *, follows_live: bool = True) -> Settings:
+def load_command_settings(options: Mapping[str, Any], *, follows_live: bool = True) -> Settings:
     """Load settings with the command's options on top, also for the processes that the command starts.
 
     With ``follows_live``, an option ``--encoder`` that contradicts the live encoder is refused, and a note reports a

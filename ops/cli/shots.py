@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 
@@ -78,16 +78,35 @@ def command(
         _list(settings, video, as_json)
 
 
+class ListedShot(TypedDict):
+    """A shot in the document of ``needle shots --json``."""
+
+    shot_id: str
+    index: int
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    start_timecode: str
+    transition: str
+    detector: str
+
+
 def _list(settings: Settings, video: str, as_json: bool) -> None:
     row = find_video(settings.lake, video)
     clock = VideoRow.build(row)
-    shots: list[dict[str, Any]] = [
-        {name: shot[name] for name in ("shot_id", "index", "start_frame", "end_frame", "start_s", "end_s")}
-        | {
-            "start_timecode": clock.timecode_at(shot["start_frame"], shot["start_s"]),
-            "transition": shot["transition"],
-            "detector": shot["detector"],
-        }
+    shots = [
+        ListedShot(
+            shot_id=shot["shot_id"],
+            index=shot["index"],
+            start_frame=shot["start_frame"],
+            end_frame=shot["end_frame"],
+            start_s=shot["start_s"],
+            end_s=shot["end_s"],
+            start_timecode=clock.timecode_at(shot["start_frame"], shot["start_s"]),
+            transition=shot["transition"],
+            detector=shot["detector"],
+        )
         for shot in read_shots(settings, row["video_id"])
     ]
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -37,7 +38,8 @@ def command(as_json: bool, **options: Any) -> None:
         listing.add_column(name, justify="right" if name in counts else "left", overflow="fold")
     for video in status["videos"]:
         state = video["state"] if not video["reason"] else f"{video['state']}: {video['reason']}"
-        texts = (video["video_id"], video["show"], state, *(video[name] for name in counts), video["path"])
+        columns: Mapping[str, object] = {**video}
+        texts = (video["video_id"], video["show"], state, *(columns[name] for name in counts), video["path"])
         listing.add_row(*(make_printable(str(text)) for text in texts))
     console = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     if status["videos"]:

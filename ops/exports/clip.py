@@ -89,10 +89,10 @@ class Clip:
         """Frames in a timeline at the video's rate."""
         return self.source_out - self.source_in
 
-    def list_facts(self) -> dict[str, Any]:
+    def list_facts(self) -> dict[str, object]:
         """All facts about the clip, flat and in a fixed order: numbers, text, true and false, or ``None``."""
         film = self.film
-        known: dict[str, Any] = {
+        known: dict[str, object] = {
             "shot_id": self.shot_id,
             "show": film.show,
             "title": film.title,
@@ -121,7 +121,7 @@ class Clip:
         }
         return known | self.describe_origin()
 
-    def describe_origin(self) -> dict[str, Any]:
+    def describe_origin(self) -> dict[str, object]:
         """The origin of the clip: its search, shot and video. Known keys first, always all of them."""
         first = {name: self.provenance.get(name) for name in ("query", "score", "relevance")}
         second = {name: self.provenance.get(name) for name in ("encoder_id", "index_version", "detector")}
@@ -206,7 +206,7 @@ def _build_clips(
     return found
 
 
-def _build_clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dict[str, Any]) -> Clip:
+def _build_clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dict[str, object]) -> Clip:
     first = shot["start_frame"] if pick.in_frame is None else pick.in_frame
     last = shot["end_frame"] if pick.out_frame is None else pick.out_frame
     if pick.is_spoken:

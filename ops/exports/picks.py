@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from ops.core.time import SPOKEN_PADDING_S, pad_frames
 from ops.exports.clip import Pick
@@ -88,19 +87,22 @@ def _unite(picks: Sequence[Pick]) -> list[Pick]:
     return [pick for _, pick in sorted(ranked.items(), key=lambda each: each[0])]
 
 
-def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, Any]:
+def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, str | None]:
     """The sources of a hit and the meaning of its score; to be merged over its provenance.
 
     If only dialogue found a hit, its frames were not compared with the query: it has no score.
     """
     if not matched:
         return {}
-    told: dict[str, Any] = {"matched": ", ".join(matched)}
+    match: dict[str, str | None] = {"matched": ", ".join(matched)}
     if "visual" in matched:
-        told["score_is"] = "cosine of query and pictures"
+        match["score_is"] = "cosine of query and pictures"
     else:
-        told |= {"score": None, "score_is": "none: found by its lines; relevance is their share of the words asked for"}
-    return told | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
+        match |= {
+            "score": None,
+            "score_is": "none: found by its lines; relevance is their share of the words asked for",
+        }
+    return match | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
 
 
 def describe_query(query: SearchFields) -> str:

@@ -24,7 +24,7 @@ from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAn
 from ops.serve.documents import send_json
 from ops.serve.exported import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
-from ops.serve.problems import ProblemError, describe_problems
+from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.schemas import ExportBody, PickBody
 from ops.serve.search_body import SearchBody
 from ops.serve.search_routes import page_of_hits, store_pictures
@@ -49,7 +49,7 @@ PICTURE: dict[str, Any] = {
     }
 }
 MEDIA_TYPES = tuple(dict.fromkeys(each.media_type.partition(";")[0] for each in export_formats().values()))
-FILE: dict[int | str, dict[str, Any]] = {
+FILE: Responses = {
     200: {
         "description": "The file, as an attachment; the header `needle-export` lists missing shots and warnings",
         "content": {
@@ -222,12 +222,12 @@ def _list_notes(answer: SearchResult) -> tuple[str, ...]:
 
 def _pick(sent: PickBody) -> Pick:
     """Convert the pick of a client; its provenance fields are not verified."""
-    told: dict[str, Any] = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
+    scores = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
     query = sent.query if isinstance(sent.query, str | None) else describe_query(sent.query)
     return Pick(
         shot_id=sent.shot_id,
         in_frame=sent.in_frame,
         out_frame=sent.out_frame,
-        provenance={"query": query, **told} | describe_match(sent.matched, sent.dialogue_version),
+        provenance={"query": query, **scores} | describe_match(sent.matched, sent.dialogue_version),
         line_ids=tuple(sent.line_ids),
     )

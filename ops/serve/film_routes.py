@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -11,6 +11,7 @@ from ops.core.rows import LakeShot, LakeVideo
 from ops.probes.changed_labels import find_changed_labels
 from ops.search.shot_details import VideoRow
 from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
+from ops.serve.answers.films import ChangedLabel, Correction, FilmShot
 from ops.serve.documents import build_addresses, send_json
 from ops.serve.fields import VIDEO_ID
 from ops.serve.problems import ProblemError, describe_problems
@@ -58,47 +59,47 @@ def build_film_routes(service: Service) -> APIRouter:
     return router
 
 
-def _build_film(service: Service, video_id: str) -> dict[str, Any]:
+def _build_film(service: Service, video_id: str) -> FilmAnswer:
     state = _read_state(service, video_id)
     video = state.video
     versions = service.details.compute_media_versions([row["shot_id"] for row in state.rows])
     clock = VideoRow.build(video)
-    return {
-        "show": video["show"],
-        "title": video["title"],
-        "path": video["path"],
-        "fps": f"{video['fps_num']}/{video['fps_den']}",
-        "frames": state.frames,
-        "start_timecode": video["start_timecode"],
-        "has_audio": video["has_audio"],
-        **_describe_state(state),
-        "film_shots": [_build_shot(row, clock, versions.get(row["shot_id"], "")) for row in state.rows],
-    }
+    return FilmAnswer(
+        show=video["show"],
+        title=video["title"],
+        path=video["path"],
+        fps=f"{video['fps_num']}/{video['fps_den']}",
+        frames=state.frames,
+        start_timecode=video["start_timecode"],
+        has_audio=video["has_audio"],
+        film_shots=[_build_shot(row, clock, versions.get(row["shot_id"], "")) for row in state.rows],
+        **_describe_state(state).__dict__,
+    )
 
 
-def _build_shot(row: LakeShot, video: VideoRow, version: str) -> dict[str, Any]:
+def _build_shot(row: LakeShot, video: VideoRow, version: str) -> FilmShot:
     corrections = row["detector"].partition("+")[2]
     poster, proxy = build_addresses(row["shot_id"], version)
-    return {
-        "shot_id": row["shot_id"],
-        "start_frame": row["start_frame"],
-        "end_frame": row["end_frame"],
-        "start_s": row["start_s"],
-        "end_s": row["end_s"],
-        "transition": row["transition"],
-        "is_blank": row["is_blank"],
-        "start_timecode": video.timecode_at(row["start_frame"], row["start_s"]),
-        "corrections": corrections.split("+") if corrections else [],
-        "poster": poster,
-        "proxy": proxy,
-    }
+    return FilmShot(
+        shot_id=row["shot_id"],
+        start_frame=row["start_frame"],
+        end_frame=row["end_frame"],
+        start_s=row["start_s"],
+        end_s=row["end_s"],
+        transition=row["transition"],
+        is_blank=row["is_blank"],
+        start_timecode=video.timecode_at(row["start_frame"], row["start_s"]),
+        corrections=corrections.split("+") if corrections else [],
+        poster=poster,
+        proxy=proxy,
+    )
 
 
-def _build_corrections(service: Service, video_id: str) -> dict[str, Any]:
+def _build_corrections(service: Service, video_id: str) -> CorrectionsAnswer:
     return _describe_state(_read_state(service, video_id))
 
 
-def _correct(service: Service, video_id: str, body: CorrectionBody) -> dict[str, Any]:
+def _correct(service: Service, video_id: str, body: CorrectionBody) -> CorrectedAnswer:
     """Append corrections and return the answer.
 
     Raises ``UsageError`` for an invalid correction, ``ProblemError`` 404 for an unknown video.
@@ -111,24 +112,29 @@ def _correct(service: Service, video_id: str, body: CorrectionBody) -> dict[str,
         note=body.note,
         now=datetime.now(UTC),
     )
-    return _describe_state(state) | {
-        "labels": [each.document() for each in find_changed_labels(service.settings, state)]
-    }
+    changed = [ChangedLabel.model_validate(each.document()) for each in find_changed_labels(service.settings, state)]
+    return CorrectedAnswer(labels=changed, **_describe_state(state).__dict__)
 
 
-def _describe_state(state: CutState) -> dict[str, Any]:
-    names = ("frame", "action", "author", "created_at", "note")
-    return {
-        "video_id": state.video["video_id"],
-        "corrections": [
-            {name: value for name, value in each.document().items() if name in names} | {"state": told}
-            for each, told in state.list_states()
+def _describe_state(state: CutState) -> CorrectionsAnswer:
+    return CorrectionsAnswer(
+        video_id=state.video["video_id"],
+        corrections=[
+            Correction(
+                frame=each.frame,
+                action=each.action,
+                author=each.author,
+                created_at=each.created_at.isoformat(),
+                note=each.note,
+                state=correction_state,
+            )
+            for each, correction_state in state.list_states()
         ],
-        "to_cut": state.to_cut,
-        "to_merge": state.to_merge,
-        "shots": len(state.rows),
-        "detected_by": parse_version(state.rows[0]),
-    }
+        to_cut=state.to_cut,
+        to_merge=state.to_merge,
+        shots=len(state.rows),
+        detected_by=parse_version(state.rows[0]),
+    )
 
 
 def _read_state(service: Service, video_id: str) -> CutState:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock, Thread
-from typing import Any
 
+from ops.serve.answers.probes import FitState
 from ops.serve.problems import ProblemError
 
 log = logging.getLogger(__name__)
@@ -64,16 +64,17 @@ class FitJobs:
             self._fits[label] = _FitJob(since=_format_now(), runs=True)
         Thread(target=self._run, args=(label, [*self._command, label]), name=f"fit {label}", daemon=True).start()
 
-    def read_state(self, label: str) -> dict[str, Any]:
-        """Return ``{"state", "since", "told"}`` of the label's last fit that this service started."""
+    def read_state(self, label: str) -> FitState:
+        """Return the state of the label's last fit that this service started."""
         with self._lock:
             fit = self._fits.get(label)
         if not self.is_possible:
-            return {"state": "off", "since": None, "told": ""}
+            return FitState(state="off", since=None, told="")
         if fit is None:
-            return {"state": "idle", "since": None, "told": ""}
-        state = "running" if fit.runs else "failed" if fit.told else "idle"
-        return {"state": state, "since": fit.since, "told": fit.told}
+            return FitState(state="idle", since=None, told="")
+        return FitState(
+            state="running" if fit.runs else "failed" if fit.told else "idle", since=fit.since, told=fit.told
+        )
 
     def stop(self) -> None:
         """Terminate a running fit; the next fit does the rest of its work."""

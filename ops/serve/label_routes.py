@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -12,6 +12,9 @@ from ops.core.errors import NotFoundError
 from ops.probes.annotations import Annotation, AnnotationCounts, ResolvedLabel
 from ops.probes.labels import append_annotations, list_labels
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
+from ops.serve.answers.labels import LabelCounts as LabelCountsAnswer
+from ops.serve.answers.labels import Refused
+from ops.serve.answers.votes import Judged, JudgedShot, Vote
 from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
 from ops.serve.problems import describe_problems
@@ -67,7 +70,7 @@ def build_label_routes(service: Service) -> APIRouter:
     return router
 
 
-def _append(service: Service, body: LabelBody) -> dict[str, Any]:
+def _append(service: Service, body: LabelBody) -> LabelAnswer:
     """Append the labels. Raises ``NotFoundError`` if none of the shots exists."""
     now = datetime.now(UTC)
     judgements = [
@@ -87,29 +90,31 @@ def _append(service: Service, body: LabelBody) -> dict[str, Any]:
     refused = dict(done.refused)
     standing = resolve_served_labels(service, [body.label])
     found = {each.latest.shot_id: each for each in standing}
-    return {
-        "label": body.label,
-        "written": done.written,
-        "unchanged": done.unchanged,
-        "set_aside": [{"shot_id": shot_id, "reason": why} for shot_id, why in refused.items()],
-        **asdict(AnnotationCounts.count(standing)),
-        "shots": [
+    return LabelAnswer(
+        label=body.label,
+        written=done.written,
+        unchanged=done.unchanged,
+        set_aside=[Refused(shot_id=shot_id, reason=why) for shot_id, why in refused.items()],
+        shots=[
             _describe_judged(each.shot_id, found.get(each.shot_id))
             for each in judgements
             if each.shot_id not in refused
         ],
-    }
+        **asdict(LabelCounts.count(standing)),
+    )
 
 
-def _list_labels(service: Service) -> dict[str, Any]:
-    labels = list_labels(service.settings)
-    standing = group_by_label(resolve_served_labels(service, labels))
-    return {"labels": [{"label": label, **asdict(AnnotationCounts.count(standing.get(label, [])))} for label in labels]}
+def _list_labels(service: Service) -> LabelsAnswer:
+    names = list_labels(service.settings)
+    by_label = group_by_label(resolve_served_labels(service, names))
+    return LabelsAnswer(
+        labels=[LabelCountsAnswer(label=label, **asdict(AnnotationCounts.count(by_label.get(label, [])))) for label in names]
+    )
 
 
 def _list_judged(
     service: Service, label: Label, which: Which, asked: list[str] | None, limit: int, offset: int
-) -> dict[str, Any]:
+) -> JudgedAnswer:
     standing = resolve_served_labels(service, [label])
     found = {each.latest.shot_id: each for each in standing}
     if asked:
@@ -119,15 +124,18 @@ def _list_judged(
         chosen = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
     page = chosen[offset : offset + limit]
     known = service.details.read([shot_id for shot_id, _ in page])
-    return {
-        "label": label,
-        **asdict(AnnotationCounts.count(standing)),
-        "total": len(chosen),
-        "shots": [
-            {**_describe_judged(shot_id, each), "shot": None if each and each.missing_reason else known.get(shot_id)}
+    return JudgedAnswer(
+        label=label,
+        total=len(chosen),
+        shots=[
+            JudgedShot(
+                shot=None if each and each.missing_reason else known.get(shot_id),
+                **_describe_judged(shot_id, each).__dict__,
+            )
             for shot_id, each in page
         ],
-    }
+        **asdict(LabelCounts.count(standing)),
+    )
 
 
 def _is_one_of(which: Which, each: ResolvedLabel) -> bool:
@@ -140,20 +148,19 @@ def _is_one_of(which: Which, each: ResolvedLabel) -> bool:
     }[which]
 
 
-def _describe_judged(shot_id: str, each: ResolvedLabel | None) -> dict[str, Any]:
-    votes = each.by_annotator.values() if each else ()
-    return {
-        "shot_id": shot_id,
-        "value": each.value if each else None,
-        "conflict": bool(each and each.in_conflict),
-        "gone": each.missing_reason if each else "",
-        "votes": [
-            {
-                "annotator": vote.annotator,
-                "value": bool(vote.value),
-                "created_at": vote.created_at.isoformat(),
-                "origin": vote.origin,
-            }
-            for vote in votes
+def _describe_judged(shot_id: str, each: ResolvedLabel | None) -> Judged:
+    return Judged(
+        shot_id=shot_id,
+        value=each.value if each else None,
+        conflict=bool(each and each.in_conflict),
+        gone=each.missing_reason if each else "",
+        votes=[
+            Vote(
+                annotator=vote.annotator,
+                value=bool(vote.value),
+                created_at=vote.created_at.isoformat(),
+                origin=vote.origin,
+            )
+            for vote in (each.by_annotator.values() if each else ())
         ],
-    }
+    )

@@ -11,7 +11,7 @@ from ops.core.storage import ObjectStore
 from ops.search.shot_details import ShotDetail
 from ops.serve.fields import SHOT_ID
 from ops.serve.media import serve_media
-from ops.serve.problems import ProblemError, describe_problems
+from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.service import Service
 from ops.shots.segment import make_poster_key, make_proxy_key
 
@@ -71,7 +71,7 @@ def _find_shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
     return found[shot_id], service.details.compute_media_versions([shot_id])[shot_id]
 
 
-def _describe_responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
+def _describe_responses(media_type: str | None) -> Responses:
     content = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}} if media_type else {}
     return {
         200: {"description": "The whole file", **content},

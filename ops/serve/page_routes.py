@@ -8,7 +8,6 @@ import mimetypes
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import HTMLResponse
@@ -17,7 +16,7 @@ from ops.serve.answers import Health, SessionAnswer
 from ops.serve.docs import render_docs_page, render_docs_style
 from ops.serve.documents import send_json
 from ops.serve.media import matches_etag
-from ops.serve.problems import ProblemError, describe_problems
+from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.schemas import SessionBody
 from ops.serve.service import Service
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens
@@ -91,7 +90,7 @@ def _add_state(router: APIRouter, service: Service) -> None:
     def healthz(request: Request) -> Response:
         document = describe_health(service)
         answer = send_json(request, document)
-        answer.status_code = 200 if document["status"] in ("ok", "empty") else 503
+        answer.status_code = 200 if document.status in ("ok", "empty") else 503
         return answer
 
     @router.get("/metrics", tags=["access"], response_class=Response, responses=_TEXT, summary="For Prometheus")
@@ -99,25 +98,25 @@ def _add_state(router: APIRouter, service: Service) -> None:
         return Response(service.metrics.render(), media_type="text/plain; version=0.0.4")
 
 
-_TEXT: dict[int | str, dict[str, Any]] = {
+_TEXT: Responses = {
     200: {"description": "Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}},
     **describe_problems(),
 }
 
 
-def describe_health(service: Service) -> dict[str, Any]:
+def describe_health(service: Service) -> Health:
     """Return the document of ``/healthz``."""
     status = service.status
     if status in ("warming", "failed"):
-        return {"status": status, "encoder_id": None, "index_version": None, "shots": 0}
+        return Health(status=status, encoder_id=None, index_version=None, shots=0)
     retriever = service.searcher.retriever
     index = retriever.index() if status == "ok" else None
-    return {
-        "status": status,
-        "encoder_id": retriever.encoder_id,
-        "index_version": index.version if index else None,
-        "shots": index.count() if index else 0,
-    }
+    return Health(
+        status=status,
+        encoder_id=retriever.encoder_id,
+        index_version=index.version if index else None,
+        shots=index.count() if index else 0,
+    )
 
 
 def _send_file(request: Request, name: str) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -17,6 +17,7 @@ from ops.probes.state import read_state
 from ops.probes.suggestions import suggest
 from ops.probes.versions import list_fitted_probes, read_version
 from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
+from ops.serve.answers.feeds import OfferedShot
 from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, Label, ShotId
 from ops.serve.problems import describe_problems
@@ -92,15 +93,15 @@ def _add_work(router: APIRouter, service: Service) -> None:
         return answer
 
 
-def _list_probes(service: Service) -> dict[str, Any]:
+def _list_probes(service: Service) -> ProbesAnswer:
     settings = service.settings
     defined, labelled = load_definitions(settings), list_labels(settings)
     standing = group_by_label(resolve_served_labels(service, labelled))
     labels = sorted({*defined, *labelled, *list_fitted_probes(settings), *service.list_probes()})
-    return {"probes": [_describe_probe(service, label, standing.get(label, []), defined) for label in labels]}
+    return ProbesAnswer(probes=[_describe_probe(service, label, standing.get(label, []), defined) for label in labels])
 
 
-def _probe(service: Service, label: Label) -> dict[str, Any]:
+def _probe(service: Service, label: Label) -> ProbeAnswer:
     """Raise ``NotFoundError`` if the label is neither defined, nor given to a shot, nor fitted."""
     _require_known(service, label)
     return _describe_probe(service, label, resolve_served_labels(service, [label]), load_definitions(service.settings))
@@ -118,7 +119,7 @@ def _require_known(service: Service, label: Label) -> None:
 
 def _describe_probe(
     service: Service, label: Label, standing: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
-) -> dict[str, Any]:
+) -> ProbeAnswer:
     settings = service.settings
     # A shot with a score has a vector: if every labelled shot has a score, the page's polling of its label reads no
     # file of the catalogue. A shot without a score may nevertheless have a vector.
@@ -128,20 +129,18 @@ def _describe_probe(
     state = read_state(settings, label)
     counts = _count_at_least(service, label)
     versions = service.searcher.probes.read_versions(label) if counts else frozenset()
-    return {
-        **document,
-        "refused": state.refused.reason if state.refused else "",
-        "redefined": _is_redefined(settings, label, state.latest, defined.get(label)),
-        "labels": {
-            "label": label,
-            **document["labels"],
-            "people": count_annotators(standing),
-        },
-        "scored": counts[0] if counts else 0,
-        "scored_by": "".join(versions) if len(versions) == 1 else "",
-        "at_least": counts,
-        "fit": service.fits.read_state(label),
-    }
+    return ProbeAnswer.model_validate(
+        {
+            **document,
+            "refused": state.refused.reason if state.refused else "",
+            "redefined": _is_redefined(settings, label, state.latest, defined.get(label)),
+            "labels": {"label": label, **document["labels"], "people": count_annotators(standing)},
+            "scored": counts[0] if counts else 0,
+            "scored_by": "".join(versions) if len(versions) == 1 else "",
+            "at_least": counts,
+            "fit": service.fits.read_state(label),
+        }
+    )
 
 
 def _is_redefined(settings: Settings, label: str, latest: str, definition: ProbeDefinition | None) -> bool:
@@ -166,26 +165,26 @@ def _count_at_least(service: Service, label: Label) -> list[int]:
     return [int(count) for count in found[::-1].cumsum()[::-1]]
 
 
-def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> dict[str, Any]:
+def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> FeedsAnswer:
     _require_known(service, label)
     read_vectors = service.searcher.index().vectors if service.index_version() else None
     found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
     offered = [offer for offers in found.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
     shots = service.details.read(list(scores))
-    known = {name: {**shot.model_dump(), "score": scores[name]} for name, shot in shots.items()}
-    return {
-        "label": label,
-        "version": found.version.version if found.version else "",
-        "threshold": found.version.threshold if found.version else None,
-        "feeds": {
+    known = {name: OfferedShot(**shot.__dict__, score=scores[name]) for name, shot in shots.items()}
+    return FeedsAnswer(
+        label=label,
+        version=found.version.version if found.version else "",
+        threshold=found.version.threshold if found.version else None,
+        feeds={
             feed: [known[offer.shot_id] for offer in offers if offer.shot_id in known]
             for feed, offers in found.feeds.items()
         },
-    }
+    )
 
 
-def _fit(service: Service, label: Label, body: FitBody) -> dict[str, Any]:
+def _fit(service: Service, label: Label, body: FitBody) -> ProbeAnswer:
     """Start a fit of the label.
 
     Raises ``ProblemError`` 409 as ``FitJobs.start``, ``UsageError`` for an invalid or conflicting definition.

@@ -102,7 +102,11 @@ def build_problem_response(status: int, detail: str, headers: Mapping[str, str] 
     return Response(json.dumps(document).encode(), status, headers, media_type=MEDIA_TYPE)
 
 
-def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+Responses = dict[int | str, dict[str, Any]]
+"""The ``responses`` of a route, as FastAPI and OpenAPI have them: by status, with descriptions and schemas."""
+
+
+def describe_problems(*statuses: int) -> Responses:
     """Return the ``responses`` of a route that can end in these statuses, besides those of every route."""
     always = (400, 401, 403, 408, 413, 422, 429, 500, 503)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -13,17 +14,20 @@ from ops.core.schemas import SCORES, TABLES, find_key_column, find_schema
 from ops.core.steps import Step
 from ops.embeddings.build import name_table
 from ops.pipeline import list_steps, list_tables
+from ops.search.schema import Line, ProbeScore
 from ops.search.shot_details import VideoRow
+from ops.serve.answers import ShotAnswer
+from ops.serve.answers.details import VideoFacts
+from ops.serve.answers.provenance import Provenance, Run, Source
 from ops.serve.problems import ProblemError
 from ops.serve.said import build_dialogue
 from ops.serve.service import Service
 from ops.shots.proxy_times import read_proxy_times
 
 VECTORS = "shot_embeddings"
-VIDEO_FACTS = ("frames", "width", "height", "codec", "has_audio", "start_timecode", "bytes", "season", "episode")
 
 
-def build_shot_document(service: Service, shot_id: str) -> dict[str, Any]:
+def build_shot_document(service: Service, shot_id: str) -> ShotAnswer:
     """Return the document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
     found = service.details.read([shot_id])
     video = service.details.find_video(shot_id.partition(":")[0])
@@ -32,69 +36,69 @@ def build_shot_document(service: Service, shot_id: str) -> dict[str, Any]:
     previous, following = service.details.find_neighbours(shot_id)
     shot = found[shot_id]
     is_indexed = service.index_version() is not None
-    return {
-        **shot.model_dump(exclude={"index"}),
-        "is_title": is_indexed and service.searcher.is_title(shot_id),
-        "previous": previous,
-        "next": following,
-        "frame_times": read_proxy_times(
+    return ShotAnswer(
+        **shot.public,
+        is_blank=shot.is_blank,
+        is_title=is_indexed and service.searcher.is_title(shot_id),
+        previous=previous,
+        next=following,
+        frame_times=read_proxy_times(
             service.settings.store, shot.video_id, shot.start_frame, shot.end_frame, Fraction(shot.fps)
         ),
-        "lines": list_lines(service, shot_id, video),
-        "probes": list_probes(service, shot_id),
-        "video": {name: getattr(video, name) for name in VIDEO_FACTS},
-        "provenance": _build_provenance(service, shot_id, video),
-    }
+        lines=list_lines(service, shot_id, video),
+        probes=list_probes(service, shot_id),
+        video=VideoFacts(**{name: getattr(video, name) for name in VideoFacts.model_fields}),
+        provenance=_build_provenance(service, shot_id, video),
+    )
 
 
-def list_lines(service: Service, shot_id: str, video: VideoRow) -> list[dict[str, Any]]:
+def list_lines(service: Service, shot_id: str, video: VideoRow) -> list[Line]:
     """Return the dialogue of the shot, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
     partition = service.settings.resolve_partition(video.video_id)
     rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
     return [
-        {name: row[name] for name in names} | {"start_timecode": video.timecode_at(row["start_frame"], row["start_s"])}
+        Line(
+            start_timecode=video.timecode_at(row["start_frame"], row["start_s"]), **{name: row[name] for name in names}
+        )
         for row in sorted(rows, key=lambda row: (row["start_frame"], row["line_id"]))
         if shot_id in row["shot_ids"]
     ]
 
 
-def list_probes(service: Service, shot_id: str) -> list[dict[str, Any]]:
+def list_probes(service: Service, shot_id: str) -> list[ProbeScore]:
     """Return the probe scores of the shot, the highest first."""
     partition = service.settings.resolve_partition(shot_id.partition(":")[0])
-    found = []
-    for probe in service.list_probes():
-        row = _read_row(service, f"{SCORES}/{probe}", partition, shot_id)
-        if row:
-            found.append({"probe": probe, "score": round(row["score"], 6)})
-    return sorted(found, key=lambda each: (-each["score"], each["probe"]))
+    rows = {probe: _read_row(service, f"{SCORES}/{probe}", partition, shot_id) for probe in service.list_probes()}
+    scores = [ProbeScore(probe=probe, score=round(row["score"], 6)) for probe, row in rows.items() if row]
+    return sorted(scores, key=lambda each: (-each.score, each.probe))
 
 
-def _build_provenance(service: Service, shot_id: str, video: VideoRow) -> dict[str, Any]:
+def _build_provenance(service: Service, shot_id: str, video: VideoRow) -> Provenance:
     partition = service.settings.resolve_partition(video.video_id)
     retriever = service.searcher.retriever
     encoder_id = retriever.encoder_id
-    shot = _read_row(service, "shots", partition, shot_id) or {}
+    shot = _read_row(service, "shots", partition, shot_id)
     vector = _read_row(service, name_table(encoder_id), partition, shot_id)
     index = retriever.index() if service.index_version() is not None else None
     is_indexed = index is not None and shot_id in index.vectors([shot_id])
     runs = service.runs(_list_assets(service, shot_id, video, encoder_id, partition)) if service.runs else []
     since = service.since.find(video.video_id, encoder_id) if is_indexed else None
-    return {
-        "source": {name: getattr(video, name) for name in ("path", "content_hash", "bytes")},
-        "detector": shot.get("detector", ""),
-        "shot_computed_at": _format_time(shot["created_timestamp"]) if shot else None,
-        "encoder_id": encoder_id,
-        "embedding_computed_at": _format_time(vector["created_timestamp"]) if vector else None,
-        "vector_hash": vector["vector_hash"] if vector else None,
-        "frames_used": vector["frames_used"] if vector else None,
-        "index_version": index.version if index and is_indexed else None,
-        "indexed_at": index.created if index and is_indexed else None,
-        "dialogue": build_dialogue(service, video.video_id, shot_id),
-        "feature_views": _list_feature_views(service, encoder_id, partition),
-        "searchable_since": _format_time(since) if since else None,
-        "runs": runs,
-    }
+    return Provenance(
+        source=Source(path=video.path, content_hash=video.content_hash, bytes=video.bytes),
+        detector=shot["detector"] if shot else "",
+        shot_computed_at=_format_time(shot["created_timestamp"]) if shot else None,
+        encoder_id=encoder_id,
+        embedding_computed_at=_format_time(vector["created_timestamp"]) if vector else None,
+        vector_hash=vector["vector_hash"] if vector else None,
+        frames_used=vector["frames_used"] if vector else None,
+        index_version=index.version if index and is_indexed else None,
+        indexed_at=index.created if index and is_indexed else None,
+        dialogue=build_dialogue(service, video.video_id, shot_id),
+        feature_views=_list_feature_views(service, encoder_id, partition),
+        searchable_since=_format_time(since) if since else None,
+        runs=[Run.model_validate(each) for each in runs],
+    )
 
 
 def _list_assets(
@@ -140,11 +144,11 @@ def _list_feature_views(service: Service, encoder_id: str, partition: str) -> li
     return views + [f"probe_score__{probe}" for probe in service.list_probes()]
 
 
-def _read_row(service: Service, table: str, partition: str, identifier: str) -> dict[str, Any] | None:
+def _read_row(service: Service, table: str, partition: str, identifier: str) -> Mapping[str, Any] | None:
     """Return the shot's or the video's row of a table, without the vector itself."""
     names = [name for name in find_schema(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
-    own: list[dict[str, Any]] = rows.filter(pc.equal(rows[find_key_column(table)], identifier)).to_pylist()
+    own: list[Mapping[str, Any]] = rows.filter(pc.equal(rows[key_of(table)], identifier)).to_pylist()
     return own[0] if own else None
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow.compute as pc
 
+from ops.serve.answers.provenance import Dialogue, DialogueSource
 from ops.serve.service import Service
 
 _SOURCE = ("path", "source", "language", "language_tag", "content_hash", "lines", "reason")
 
 
-def build_dialogue(service: Service, video_id: str, shot_id: str) -> dict[str, Any]:
+def build_dialogue(service: Service, video_id: str, shot_id: str) -> Dialogue:
     """Return the dialogue of a shot in the answer of ``GET /api/shots/{id}``.
 
     ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256
@@ -23,8 +22,8 @@ def build_dialogue(service: Service, video_id: str, shot_id: str) -> dict[str, A
     shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))
     read = shots.filter(pc.equal(shots["shot_id"], shot_id))["created_timestamp"].to_pylist()
     lines = service.searcher.open_lines()
-    return {
-        "dialogue_version": lines.version if lines else None,
-        "read_at": read[0].isoformat(timespec="seconds") if read else None,
-        "sources": [{name: row[name] for name in _SOURCE} for row in own],
-    }
+    return Dialogue(
+        dialogue_version=lines.version if lines else None,
+        read_at=read[0].isoformat(timespec="seconds") if read else None,
+        sources=[DialogueSource(**{name: row[name] for name in _SOURCE}) for row in own],
+    )

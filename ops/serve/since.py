@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
-from typing import Any
 
 from ops.core.settings import Settings
 from ops.embeddings.build import name_table
 
-Runs = Callable[[Sequence[tuple[str, str, float]]], list[dict[str, Any]]]
+Runs = Callable[[Sequence[tuple[str, str, float]]], Sequence[Mapping[str, str | None]]]
 """Dagster runs of ``(asset, partition, Unix time at which the rows were computed)``; see ``ops/cli/runs.py``."""
 
 
@@ -83,4 +82,5 @@ class SearchableSince:
 
     def _find_first_run(self, when: datetime) -> datetime | None:
         runs = self._runs([("search_index", "", when.timestamp())]) if self._runs else []
-        return datetime.fromisoformat(runs[0]["at"]) if runs else None
+        ends = [run["at"] for run in runs]
+        return datetime.fromisoformat(ends[0]) if ends and ends[0] else None

@@ -122,14 +122,14 @@ def _build_gap(clip: Clip) -> Any:
     return otio.schema.Gap(source_range=_build_range(0, clip.length, clip.film.rate))
 
 
-def _convert_facts(clip: Clip) -> dict[str, Any]:
+def _convert_facts(clip: Clip) -> dict[str, object]:
     """The facts in types that the library supports: 64-bit integers, no foreign objects, no NUL in text."""
-    told: dict[str, Any] = {}
+    facts: dict[str, object] = {}
     for name, value in clip.list_facts().items():
         fits = isinstance(value, str | float | bool | None) or (isinstance(value, int) and abs(value) < 2**63)
         kept = value if fits else format_json(value)
-        told[strip_xml_text(name)] = strip_xml_text(kept) if isinstance(kept, str) else kept
-    return told
+        facts[strip_xml_text(name)] = strip_xml_text(kept) if isinstance(kept, str) else kept
+    return facts
 
 
 FORMAT = OtioFormat()

@@ -6,7 +6,6 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ops.core.errors import MediaError, StorageError
 from ops.core.media import FACTS_REVISION
@@ -113,7 +112,7 @@ def _move_into(archive: zipfile.ZipFile, file: Path, name: str) -> None:
     file.unlink()
 
 
-def _build_manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, Missing]) -> dict[str, Any]:
+def _build_manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict[int, Missing]) -> dict[str, object]:
     return {
         "format": "needle-clips",
         "version": 1,

@@ -1,4 +1,4 @@
-"""Answers of the service as models for OpenAPI. Routes build answers as plain documents; these models describe them."""
+"""Answers of the service as models: most routes build them, and OpenAPI describes them."""
 
 from ops.serve.answers.access import Health, SessionAnswer
 from ops.serve.answers.details import ShotAnswer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 
 from ops.serve.answers.shots import Answer, Shot
 
@@ -27,4 +27,4 @@ class Judged(Answer):
 
 
 class JudgedShot(Judged):
-    shot: Shot | None = Field(description="null if it is gone")
+    shot: SerializeAsAny[Shot] | None = Field(description="null if it is gone")
