@@ -58,13 +58,13 @@ def command(name: str, data: Path, report: Path | None, as_json: bool, **options
     settings = load_command_settings(options)
     check_report(report)
     with Bars() as bars:
-        found = run_cut_set(name, data, settings.detector, bars)
+        benchmark = run_cut_set(name, data, settings.detector, bars)
         if report is not None:
-            write_report(report, found.cuts, bars)
+            write_report(report, benchmark.cuts, bars)
     if as_json:
-        print_json(found.document)
+        print_json(benchmark.document)
     else:
-        for line in format_benchmark(found.document):
+        for line in format_benchmark(benchmark.document):
             click.echo(line)
     return EXIT_SET_ASIDE if bars.aside else None
 
@@ -78,9 +78,12 @@ def format_benchmark(document: Mapping[str, Any]) -> Iterator[str]:
     counts = f"{plural(document['videos'], 'video')}, {plural(document['frames'], 'frame')}, {transitions}"
     yield f"{counts} ({kinds['hard']:,} hard, {kinds['gradual']:,} gradual); detector {document['detector']}"
     yield ""
-    for name, own in document["results"].items():
-        yield from _format_result(name.replace("_", " "), own)
-    recalls = [f"{kind} {own['found']:,} of {own['annotated']:,}" for kind, own in document["recall_by_kind"].items()]
+    for name, figures in document["results"].items():
+        yield from _format_result(name.replace("_", " "), figures)
+    recalls = [
+        f"{kind} {figures['found']:,} of {figures['annotated']:,}"
+        for kind, figures in document["recall_by_kind"].items()
+    ]
     yield f"  found at tolerance 2: {', '.join(recalls)}"
     yield ""
     yield from _format_published(document["published"])
@@ -106,27 +109,27 @@ def _wrap(text: str) -> list[str]:
     return textwrap.wrap(make_printable(text), 100)
 
 
-def _format_result(title: str, own: Mapping[str, Any]) -> Iterator[str]:
+def _format_result(title: str, figures: Mapping[str, Any]) -> Iterator[str]:
     """Format F1, precision and recall in percent with their intervals, and counts."""
-    if not own["right"] + own["false"] + own["missed"]:  # a share of nothing is undefined
+    if not figures["right"] + figures["false"] + figures["missed"]:  # a share of nothing is undefined
         yield f"  {title:<12} none annotated, none detected"
         return
-    shares = [(100 * own[name], own[f"{name}_interval"]) for name in ("f1", "precision", "recall")]
+    shares = [(100 * figures[name], figures[f"{name}_interval"]) for name in ("f1", "precision", "recall")]
     cells = [
         f"{name} {share:.1f}" + (f" [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]" if interval else "")
         for name, (share, interval) in zip(("F1", "precision", "recall"), shares, strict=True)
     ]
-    counts = f"right {own['right']:,}, false {own['false']:,}, missed {own['missed']:,}"
-    mean = f"mean F1 of {plural(own['videos_counted'], 'video')} {100 * own['mean_f1']:.1f}"
+    counts = f"right {figures['right']:,}, false {figures['false']:,}, missed {figures['missed']:,}"
+    mean = f"mean F1 of {plural(figures['videos_counted'], 'video')} {100 * figures['mean_f1']:.1f}"
     yield f"  {title:<12} {', '.join(cells)}"
     yield f"  {'':<12} {counts}; {mean}"
 
 
 def _format_published(published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "  published, F1 in percent:"
-    for own in published:
-        remark = f" ({own['remark']})" if own["remark"] else ""
-        line = f"    {own['f1_percent']:5.1f}  {own['method']}: {own['source']}{remark}"
+    for figure in published:
+        remark = f" ({figure['remark']})" if figure["remark"] else ""
+        line = f"    {figure['f1_percent']:5.1f}  {figure['method']}: {figure['source']}{remark}"
         yield from textwrap.wrap(line, 100, subsequent_indent=" " * 11)
 
 
@@ -134,8 +137,8 @@ def _format_videos(by_video: Mapping[str, Any]) -> Iterator[str]:
     """Return the videos with the lowest F1 at tolerance 2 first."""
     ranked = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
     yield f"  {'by video, tolerance 2':<{_NAME}} {'F1 %':>6} {'right':>6} {'false':>6} {'missed':>7}"
-    for name, own in ranked[:MOST_VIDEOS]:
-        at = own["tolerance_2"]
+    for name, figures in ranked[:MOST_VIDEOS]:
+        at = figures["tolerance_2"]
         counted = at["right"] + at["false"] + at["missed"]
         f1 = f"{100 * at['f1']:.1f}" if counted else "–"
         yield f"  {_shorten(name):<{_NAME}} {f1:>6} {at['right']:6d} {at['false']:6d} {at['missed']:7d}"

@@ -79,8 +79,8 @@ class Status(TypedDict):
 
 def find_due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
     """Return partitions of those of the videos for which a step of the pipeline is due."""
-    wanted = frozenset(video_ids)
-    return set[str]().union(*(step.is_due(settings, encoder_id, wanted) for step in list_steps()))
+    names = frozenset(video_ids)
+    return set[str]().union(*(step.is_due(settings, encoder_id, names) for step in list_steps()))
 
 
 def build_status(settings: Settings, encoder_id: str) -> Status:
@@ -103,8 +103,8 @@ def build_status(settings: Settings, encoder_id: str) -> Status:
     videos: list[VideoStatus] = []
     for row in sorted(catalogue.read_videos(lake), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
-        own = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
-        state, reason = _describe_state(row, figures, own)
+        skipped = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
+        state, reason = _describe_state(row, figures, skipped)
         reason = reason or damaged.get(settings.resolve_partition(row["video_id"]))
         columns: dict[str, object] = {
             "video_id": row["video_id"],
@@ -113,7 +113,7 @@ def build_status(settings: Settings, encoder_id: str) -> Status:
             "state": state,
             "reason": reason,
             **figures,
-            "shots_set_aside": [SkippedShot(shot_id=shot["shot_id"], reason=shot["reason"]) for shot in own],
+            "shots_set_aside": [SkippedShot(shot_id=shot["shot_id"], reason=shot["reason"]) for shot in skipped],
             **{name: counts[name][row["video_id"]] for name in others},
             "notes": row["notes"] or [],
             "footage_s": round(catalogue.read_footage_seconds(row), 3),

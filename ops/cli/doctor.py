@@ -47,8 +47,8 @@ def command(file: str, as_json: bool, **options: Any) -> int:
         print_facts(load_command_settings(options, follows_live=False), file, as_json=as_json)
         return 0
     settings = load_command_settings(options, follows_live=False)  # this command reports contradictions itself
-    given = {name: value for name, value in options.items() if name in Settings.model_fields}
-    rows = describe_settings(**given)
+    values = {name: value for name, value in options.items() if name in Settings.model_fields}
+    rows = describe_settings(**values)
     checks = [_run_check(name, check, settings) for name, check in CHECKS.items()]
     if as_json:
         described = {name: {"value": value, "source": source} for name, value, source in rows}
@@ -96,8 +96,8 @@ def _check_storage(settings: Settings) -> str:
 
 def _check_encoder(settings: Settings) -> str:
     encoder = resolve_encoder(settings)
-    told = explain_setting_against_live(settings)
-    return f"{encoder.encoder_id} ({encoder.reason}{'; ' if told else ''}{told})"
+    contradiction = explain_setting_against_live(settings)
+    return f"{encoder.encoder_id} ({encoder.reason}{'; ' if contradiction else ''}{contradiction})"
 
 
 def _index(settings: Settings) -> str:

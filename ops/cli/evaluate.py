@@ -87,21 +87,21 @@ def _evaluate_footage(
         settings, ids = load_command_settings(options, follows_live=False), []
     else:
         settings, encoder_id, other = _choose_encoders(against, options)
-        ids = [own for own in (encoder_id, other) if own]
+        ids = [spec for spec in (encoder_id, other) if spec]
     with Bars() as bars:
-        found = evaluate_clips(
+        evaluation = evaluate_clips(
             folder,
-            [load_encoder(own, settings.home) for own in ids],
+            [load_encoder(spec, settings.home) for spec in ids],
             detector=settings.detector,
             frames_per_shot=settings.frames_per_shot,
             learned_by=find_training_shows(settings, ids),
             progress=bars,
         )
         if report is not None:
-            write_report(report, found.cuts, bars)
-        for note in _list_gaps(folder, found.document, cuts_only=cuts_only):
+            write_report(report, evaluation.cuts, bars)
+        for note in _list_gaps(folder, evaluation.document, cuts_only=cuts_only):
             bars.note("clips", note)
-    return _print(found.document, as_json, bars)
+    return _print(evaluation.document, as_json, bars)
 
 
 def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) -> Iterator[str]:
@@ -110,11 +110,13 @@ def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) ->
     from ops.videos.file_kinds import FOOTAGE
 
     files = [path for path in folder.rglob("*") if path.suffix.lower().lstrip(".") in FOOTAGE and path.is_file()]
-    known = {*document["films"], *(each["clip"] for each in document["set_aside"])}
-    if names := sorted({name_clip(path, folder) for path in files if not path.name.startswith(".")} - known):
+    measured = {*document["films"], *(each["clip"] for each in document["set_aside"])}
+    if names := sorted({name_clip(path, folder) for path in files if not path.name.startswith(".")} - measured):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"no annotation beside {', '.join(names[:3])}{more}: not measured"
-    if not cuts_only and not any("queries" in own or "captions" in own for own in document["films"].values()):
+    if not cuts_only and not any(
+        "queries" in figures or "captions" in figures for figures in document["films"].values()
+    ):
         yield "no clip has <file>.captions.jsonl next to it: no retrieval is measured"
 
 

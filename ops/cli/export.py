@@ -104,23 +104,25 @@ def command(
     from ops.exports.clip import Pick, select_existing_clips
 
     settings = load_command_settings(options)
-    chosen = (*shots, *more)
+    shot_ids = (*shots, *more)
     if output == "-":
         raise UsageError("-o -: an export cannot be written to standard output; name a file")
     target = Path(output).expanduser().absolute()
     name = choose_format(target, format_)
     is_search = query is not None or any(options[each] for each in SEARCHES)
-    if bool(chosen) == is_search:
+    if bool(shot_ids) == is_search:
         raise UsageError(
             "name what to export: --shots SHOT..., or a search (--query TEXT, --like, --all, --any), not both"
         )
     _require_free(target, force)
-    picks = [Pick(shot_id=shot) for shot in chosen]
+    picks = [Pick(shot_id=shot) for shot in shot_ids]
     if is_search:
         picks = _search_picks(settings, query_from(query or "", options), padding)
-    clips, lost = select_existing_clips(settings, picks, handles=handles)
+    clips, missing = select_existing_clips(settings, picks, handles=handles)
     with Bars() as bars:
-        report = export(settings, clips, name, target, title=title or query or target.stem, lost=lost, progress=bars)
+        report = export(
+            settings, clips, name, target, title=title or query or target.stem, missing=missing, progress=bars
+        )
     _tell(report, as_json)
     return EXIT_SET_ASIDE if report.missing else 0
 
@@ -143,14 +145,14 @@ def _search_picks(settings: Settings, query: Query, padding_s: float) -> list[Pi
 
     answer = Searcher(settings).search(query)
     print_reading(answer)
-    asked = repr(query.text or describe_query(answer.query))
+    question = repr(query.text or describe_query(answer.query))
     if not answer.hits:
-        raise UsageError(f"nothing matches {asked}: nothing was written")
+        raise UsageError(f"nothing matches {question}: nothing was written")
     picks = select_picks(answer, padding_s=padding_s)
     if not picks:
-        raise UsageError(f"only title cards match {asked}: nothing was written; --titles exports them")
+        raise UsageError(f"only title cards match {question}: nothing was written; --titles exports them")
     if not answer.stands_out:
-        click.echo(f"nothing clearly matches {asked}: these are the nearest", err=True)
+        click.echo(f"nothing clearly matches {question}: these are the nearest", err=True)
     return picks
 
 

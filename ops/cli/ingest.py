@@ -93,22 +93,28 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     paths = paths or ((settings.library,) if settings.library else ())
     if not paths:
         raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")
-    began = time.monotonic()
+    start = time.monotonic()
     with Bars() as bars:
-        found = scan(list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db"))
+        library_scan = scan(
+            list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db")
+        )
         live = resolve_encoder(settings).encoder_id
-        registration = retry_past_damage(settings, live, bars, lambda: register(settings, found, datetime.now(UTC)))
+        registration = retry_past_damage(
+            settings, live, bars, lambda: register(settings, library_scan, datetime.now(UTC))
+        )
         ran, page = _bring_up_to_date(settings, registration, retry, report, bars)
         summary = retry_past_damage(
             settings,
             live,
             bars,
-            lambda: _summarise(settings, found, registration, ran, time.monotonic() - began, set(bars.aside), page),
+            lambda: _summarise(
+                settings, library_scan, registration, ran, time.monotonic() - start, set(bars.aside), page
+            ),
         )
     if as_json:
         print_json(summary)
-    gone = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
-    _tell(summary, gone | {source.video_id: source.path for source in found.files}, bars.noted)
+    replaced = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
+    _tell(summary, replaced | {source.video_id: source.path for source in library_scan.files}, bars.noted)
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
@@ -148,15 +154,15 @@ def _bring_up_to_date(
     return due, settings.home / "reports" / run_id / "catalogue_report.html" if report else None
 
 
-def _retry(settings: Settings, seen: list[str], encoder_id: str) -> None:
+def _retry(settings: Settings, video_ids: list[str], encoder_id: str) -> None:
     for step in list_steps():
         if step.retry:
-            step.retry(settings, encoder_id, seen, datetime.now(UTC))
+            step.retry(settings, encoder_id, video_ids, datetime.now(UTC))
 
 
 def _summarise(
     settings: Settings,
-    found: Scan,
+    library_scan: Scan,
     registration: Registration,
     ran: set[str] | None,
     seconds: float,
@@ -166,9 +172,9 @@ def _summarise(
     """Return the summary as JSON. ``set_aside`` is everything that the run set aside, also of videos not named."""
     status = build_status(settings, resolve_encoder(settings).encoder_id)
     refused = {path for path, _ in set_aside}
-    seen = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
-    videos = [video for video in status["videos"] if video["video_id"] in seen]
-    aside = [{"path": path, "reason": reason} for path, reason in found.set_aside]
+    video_ids = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
+    videos = [video for video in status["videos"] if video["video_id"] in video_ids]
+    aside = [{"path": path, "reason": reason} for path, reason in library_scan.set_aside]
     named = {entry["path"] for entry in aside}
     aside += [
         {"path": video["path"], "reason": video["reason"] or ""}
@@ -188,12 +194,12 @@ def _summarise(
         for note in video["notes"]
         if note.startswith(FAILED)
     ]
-    aside += list_unusable_subtitles(settings, seen)
+    aside += list_unusable_subtitles(settings, video_ids)
     footage = round(sum(video["footage_s"] for video in videos), 3)
-    done = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
-    processed = sum(video["footage_s"] for video in done if video["state"] == "ready")
-    unread, unclear = list_unread_subtitles(settings, seen, found.subtitles)
-    left_out = found.group_left_out() | ({OTHER_SUBTITLES: unclear} if unclear else {})
+    processed_videos = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
+    processed = sum(video["footage_s"] for video in processed_videos if video["state"] == "ready")
+    unread, unclear = list_unread_subtitles(settings, video_ids, library_scan.subtitles)
+    left_out = library_scan.group_left_out() | ({OTHER_SUBTITLES: unclear} if unclear else {})
     return {
         "videos": len(videos),
         "shots": sum(video["shots"] for video in videos),
@@ -205,13 +211,13 @@ def _summarise(
         "times_realtime": None if ran is None else round(processed / seconds, 2),
         "up_to_date": ran is None,
         "set_aside": aside,
-        "notes": [{"path": video["path"], "note": note} for video in done for note in video["notes"]],
+        "notes": [{"path": video["path"], "note": note} for video in processed_videos for note in video["notes"]],
         "subtitles_not_used": unread,
         "duplicates": [
-            {"path": path, "same_as": other} for path, other in sorted(found.duplicates + registration.copies)
+            {"path": path, "same_as": other} for path, other in sorted(library_scan.duplicates + registration.copies)
         ],
         "left_out": {kind: {"count": len(at), "paths": at[:MOST_LISTED]} for kind, at in left_out.items()},
-        "recordings": found.recordings,
+        "recordings": library_scan.recordings,
         "forgotten": registration.forgotten,
         "replaced": registration.gone,
         "encoder_id": status["encoder_id"],

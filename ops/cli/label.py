@@ -83,17 +83,17 @@ def _judge(
 
     now = datetime.now(UTC)
     common = {"label": label, "value": value, "annotator": annotator, "created_at": now, "origin": origin}
-    done = append_annotations(settings, [Annotation(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
-    if len(done.refused) == len(shots):
-        raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in done.refused))
-    standing = resolve_labels(settings, [label])
-    tally = AnnotationCounts.count(standing)
-    named = [each for each in standing if each.latest.shot_id in shots]
+    result = append_annotations(settings, [Annotation(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
+    if len(result.refused) == len(shots):
+        raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in result.refused))
+    resolved = resolve_labels(settings, [label])
+    tally = AnnotationCounts.count(resolved)
+    named = [each for each in resolved if each.latest.shot_id in shots]
     summary = {
         "label": label,
-        "written": done.written,
-        "unchanged": done.unchanged,
-        "set_aside": [{"shot_id": shot, "reason": why} for shot, why in done.refused],
+        "written": result.written,
+        "unchanged": result.unchanged,
+        "set_aside": [{"shot_id": shot, "reason": why} for shot, why in result.refused],
         **asdict(tally),
         "judgements": len(read_annotations(settings, [label])),
         "shots": [_build_document(each) for each in named],
@@ -101,27 +101,27 @@ def _judge(
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{label}: {tally.in_words} ({plural(done.written, 'new judgement')})")
+        click.echo(f"{label}: {tally.in_words} ({plural(result.written, 'new judgement')})")
         for each in named:
             if each.missing_reason or each.in_conflict:
                 click.echo(_format_line(each))
         click.echo(f"next: needle probe fit {label}", err=True)
-    return _tell_refused(done.refused)
+    return _tell_refused(result.refused)
 
 
 def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json: bool) -> int:
     from ops.probes.label_files import import_labels
 
     named = "import" if origin == "command line" else origin
-    done = import_labels(settings, path, datetime.now(UTC), annotator=annotator, origin=named)
+    result = import_labels(settings, path, datetime.now(UTC), annotator=annotator, origin=named)
     if as_json:
-        aside = [{"line": line, "reason": why} for line, why in done.refused]
-        print_json({"written": done.written, "unchanged": done.unchanged, "set_aside": aside})
+        aside = [{"line": line, "reason": why} for line, why in result.refused]
+        print_json({"written": result.written, "unchanged": result.unchanged, "set_aside": aside})
     else:
         click.echo(
-            f"{make_printable(str(path))}: {plural(done.written, 'judgement')} written, {done.unchanged} known already"
+            f"{make_printable(str(path))}: {plural(result.written, 'judgement')} written, {result.unchanged} known already"
         )
-    return _tell_refused(done.refused)
+    return _tell_refused(result.refused)
 
 
 def _tell_refused(refused: Sequence[tuple[str, str]]) -> int:
@@ -144,27 +144,27 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
     from ops.probes.annotations import AnnotationCounts
     from ops.probes.labels import resolve_labels
 
-    standing = resolve_labels(settings, [label] if label else None)
+    resolved = resolve_labels(settings, [label] if label else None)
     if as_json:
-        print_json({"labels": [_build_document(each) for each in standing]})
+        print_json({"labels": [_build_document(each) for each in resolved]})
         return 0
-    for name in sorted({each.latest.label for each in standing}):
-        tally = AnnotationCounts.count(each for each in standing if each.latest.label == name)
+    for name in sorted({each.latest.label for each in resolved}):
+        tally = AnnotationCounts.count(each for each in resolved if each.latest.label == name)
         click.echo(f"{name}: {tally.in_words}")
-    for each in standing:
+    for each in resolved:
         if label or each.in_conflict:
             click.echo(_format_line(each))
-    if not standing:
+    if not resolved:
         click.echo("no labels yet: needle label LABEL SHOT... --value yes|no", err=True)
     return 0
 
 
 def _format_line(each: ResolvedLabel) -> str:
-    told = f"  {each.latest.label} {each.latest.shot_id} {_format_answer(each.value)} ({each.latest.annotator})"
+    line = f"  {each.latest.label} {each.latest.shot_id} {_format_answer(each.value)} ({each.latest.annotator})"
     if each.in_conflict:
         votes = ", ".join(f"{vote.annotator} {_format_answer(bool(vote.value))}" for vote in each.by_annotator.values())
-        told += f" CONFLICT: {votes}"
-    return make_printable(told + (f" gone: {each.missing_reason}" if each.missing_reason else ""))
+        line += f" CONFLICT: {votes}"
+    return make_printable(line + (f" gone: {each.missing_reason}" if each.missing_reason else ""))
 
 
 class LabelDocument(TypedDict):

@@ -127,9 +127,9 @@ def query_from(text: str, options: Mapping[str, Any]) -> Query:
         then = {name: options[key] for name, key in _THEN.items() if options[key] is not None}
     elif options["within"] is not None:
         raise UsageError("--within limits how soon the next shot must follow: add --then")
-    written = {name: tuple(map(parse_condition, options[name])) for name in ("all", "any")}
+    conditions = {name: tuple(map(parse_condition, options[name])) for name in ("all", "any")}
     plain = {name: value for name, value in options.items() if name in Query.model_fields}
-    return Query.model_validate(plain | written | {"text": text, "then": then})
+    return Query.model_validate(plain | conditions | {"text": text, "then": then})
 
 
 def parse_condition(text: str) -> dict[str, str]:
@@ -146,11 +146,11 @@ def load_command_settings(options: Mapping[str, Any], *, follows_live: bool = Tr
     setting that an upgrade has replaced. Commands for other encoders switch this off.
     Raises ``UsageError``.
     """
-    given = {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}
-    settings = load_settings(**given)
+    values = {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}
+    settings = load_settings(**values)
     if follows_live:
-        _require_live(settings, given.get("encoder", "auto"))
-    export_settings(given)
+        _require_live(settings, values.get("encoder", "auto"))
+    export_settings(values)
     return settings
 
 

@@ -61,8 +61,10 @@ def fit(
     document = _build_document(settings, label) | {"up_to_date": not ran}
     print_json(document) if as_json else _tell(settings, label)
     if state.refused:
-        told = f"{state.latest} does not replace {state.promoted}: {state.refused.reason}"
-        click.echo(f"needle: {told}; `needle probe promote {label} {state.latest}` promotes it all the same", err=True)
+        message = f"{state.latest} does not replace {state.promoted}: {state.refused.reason}"
+        click.echo(
+            f"needle: {message}; `needle probe promote {label} {state.latest}` promotes it all the same", err=True
+        )
         return EXIT_SET_ASIDE
     return 0
 
@@ -88,8 +90,8 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     ran = score_catalogue(settings, label)
     count = len(settings.lake.read(scores_table(label), columns=["shot_id"]))
     summary = {"label": label, "version": version.version, "scored": count, "up_to_date": not ran}
-    told = f"{label} {version.version}: {plural(count, 'shot')} scored"
-    print_json(summary) if as_json else click.echo(told)
+    message = f"{label} {version.version}: {plural(count, 'shot')} scored"
+    print_json(summary) if as_json else click.echo(message)
 
 
 @command.command(name="list")
@@ -112,8 +114,8 @@ def list_(as_json: bool, **options: Any) -> None:
         return
     for each in documents:
         ap = each["metrics"].get("average_precision")
-        told = f"AP {ap['value']:.2f} ({ap['low']:.2f}-{ap['high']:.2f})" if ap else "no figures"
-        state = f"{each['kind']} {each['promoted']}, {_describe_learnt(each)}, {told}"
+        figures = f"AP {ap['value']:.2f} ({ap['low']:.2f}-{ap['high']:.2f})" if ap else "no figures"
+        state = f"{each['kind']} {each['promoted']}, {_describe_learnt(each)}, {figures}"
         click.echo(f"{each['label']}: {state if each['promoted'] else 'not fitted yet'}")
     if not documents:
         click.echo("no probes yet: needle probe fit LABEL --query TEXT", err=True)
@@ -153,10 +155,10 @@ def promote(label: str, version: str | None, as_json: bool, **options: Any) -> N
     from ops.probes.state import read_state
 
     settings = load_command_settings(options)
-    chosen = version or read_state(settings, label).latest
-    if not chosen:
+    name = version or read_state(settings, label).latest
+    if not name:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
-    take(settings, resolve_encoder(settings).encoder_id, label, chosen, datetime.now(UTC))
+    take(settings, resolve_encoder(settings).encoder_id, label, name, datetime.now(UTC))
     score_catalogue(settings, label)
     print_json(_build_document(settings, label)) if as_json else _tell(settings, label)
 

@@ -88,12 +88,10 @@ def find_dagster_home(settings: Settings) -> Path:
     """
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
-    wanted["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
-    wanted["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
-    # The command line shows progress bars instead of log lines.
-    by_hand = {key: value for key, value in wanted.items() if key != "python_logs"} | {"compute_logs": _NOT_CAUGHT}
-    for name, content in (("dagster.yaml", wanted), (_BY_HAND, by_hand)):
+    configuration = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
+    configuration["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
+    configuration["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
+    for name, content in (("dagster.yaml", configuration), (_BY_HAND, {**configuration, "compute_logs": _NOT_CAUGHT})):
         text = yaml.safe_dump(content)
         config = folder / name
         if not config.exists() or config.read_text() != text:
@@ -226,8 +224,8 @@ def execute(
         raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
     if broken:
         names = ", ".join(check.check_name for check in broken)
-        told = f"the run {run_id} ended, but these checks failed: {names}; see `needle dagster`"
-        raise ChecksFailedError(told, {check.asset_key.to_user_string() for check in broken})
+        message = f"the run {run_id} ended, but these checks failed: {names}; see `needle dagster`"
+        raise ChecksFailedError(message, {check.asset_key.to_user_string() for check in broken})
     return run_id
 
 
@@ -298,7 +296,7 @@ def clear_scratch(settings: Settings) -> None:
             shutil.rmtree(settings.scratch)
 
 
-def find_runs(settings: Settings, made: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
+def find_runs(settings: Settings, computed: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
     """Return the runs that computed rows, each given as (asset, partition or "", Unix time of the computation).
 
     A row's time is that of its step, so its run is the first one that reported the asset after it. A row older than
@@ -306,17 +304,17 @@ def find_runs(settings: Settings, made: Sequence[tuple[str, str, float]]) -> lis
     """
     import dagster as dg
 
-    found: list[dict[str, str | None]] = []
+    documents: list[dict[str, str | None]] = []
     if not (settings.home / "dagster" / "storage").is_dir():  # nothing was ever run here
-        return found
+        return documents
     with dg.DagsterInstance.from_config(str(find_dagster_home(settings))) as instance:
-        for asset, partition, computed_at in made:
-            wanted = dg.AssetRecordsFilter(
+        for asset, partition, computed_at in computed:
+            records_filter = dg.AssetRecordsFilter(
                 asset_key=dg.AssetKey(asset),
                 asset_partitions=[partition] if partition else None,
                 after_timestamp=computed_at,
             )
-            for record in instance.fetch_materializations(wanted, limit=1, ascending=True).records:
+            for record in instance.fetch_materializations(records_filter, limit=1, ascending=True).records:
                 at = datetime.fromtimestamp(record.timestamp, UTC).isoformat(timespec="seconds")
-                found.append({"asset": asset, "partition": partition or None, "run_id": record.run_id, "at": at})
-    return found
+                documents.append({"asset": asset, "partition": partition or None, "run_id": record.run_id, "at": at})
+    return documents

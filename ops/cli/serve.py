@@ -33,8 +33,8 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
     require_safe_address(settings, host)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     listener = listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
+    address = f"[{host}]" if ":" in host else host
+    url = f"http://{address}:{listener.getsockname()[1]}"
 
     def started() -> None:
         click.echo(f"Needle: {url} (home {settings.home}); stop with Ctrl-C", err=True)

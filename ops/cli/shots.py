@@ -135,7 +135,9 @@ def _correct(settings: Settings, video: str, statements: list[Any], author: str,
             {
                 "video_id": row["video_id"],
                 "path": row["path"],
-                "corrections": [each.document() | {"state": told} for each, told in state.list_states()],
+                "corrections": [
+                    each.document() | {"state": correction_state} for each, correction_state in state.list_states()
+                ],
                 "to_cut": state.to_cut,
                 "to_merge": state.to_merge,
                 "labels": [each.document() for each in labels],

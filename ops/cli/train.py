@@ -61,19 +61,22 @@ def command(
     """
     from ops.cli.train_runs import train_as_asset
 
-    wanted = build_recipe(recipe, **{name: options.pop(name) for name in CHANGES})
+    fit_settings = build_recipe(recipe, **{name: options.pop(name) for name in CHANGES})
     settings = load_command_settings(options)
     if settings.engine == "local" and (workers or gpu is not None):
         raise UsageError("--workers and --gpu are for --engine ray: without it one process fits")
     now = datetime.now(UTC)
     with Bars() as bars:
-        made = train_as_asset(settings, wanted, data, now, bars, name=name, threads=threads, workers=workers, gpu=gpu)
-    if as_json:
-        print_json({"name": made.name, "encoder_id": made.encoder_id, "folder": str(made.folder), **made.lineage})
-    else:
-        what = "made" if made.is_new else "was there already, of the same recipe, data and code"
-        click.echo(
-            f"{made.encoder_id}: {what} ({plural(made.lineage['steps'], 'step')}, loss {made.lineage['last_loss']:.3f})"
+        version = train_as_asset(
+            settings, fit_settings, data, now, bars, name=name, threads=threads, workers=workers, gpu=gpu
         )
-        click.echo(f"next: needle upgrade --encoder finetuned:{made.name}", err=True)
+    if as_json:
+        print_json(
+            {"name": version.name, "encoder_id": version.encoder_id, "folder": str(version.folder), **version.lineage}
+        )
+    else:
+        what = "made" if version.is_new else "was there already, of the same recipe, data and code"
+        steps, loss = plural(version.lineage["steps"], "step"), f"loss {version.lineage['last_loss']:.3f}"
+        click.echo(f"{version.encoder_id}: {what} ({steps}, {loss})")
+        click.echo(f"next: needle upgrade --encoder finetuned:{version.name}", err=True)
     return EXIT_SET_ASIDE if bars.aside else None

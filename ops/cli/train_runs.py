@@ -39,15 +39,15 @@ def train_as_asset(
     before = vars(build_recipe(recipe.name))
     changes = {key: value for key, value in vars(recipe).items() if before[key] != value}
     paths = tuple(map(str, data))
-    wanted = EncoderDefinition(
+    definition = EncoderDefinition(
         name=name, recipe=recipe.name, data=paths, changes=changes, threads=threads, workers=workers, gpu=gpu
     )
-    is_added = define(settings, wanted)
+    is_added = define(settings, definition)
     try:
         _materialise(settings, name, [] if data else settings.lake.list_partitions(catalogue.TABLE), bars)
     except (NeedleError, KeyboardInterrupt):
         if is_added:
-            undefine(settings, wanted)
+            undefine(settings, definition)
         raise
     return load_trained_encoder(settings, name, is_new=not was_there)
 

@@ -100,19 +100,19 @@ def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
 
     from ops.upgrade.switch import describe_upgrade
 
-    found, document = outcome.comparison, describe_upgrade(settings)
-    refused = found is not None and not outcome.switched
+    comparison, document = outcome.comparison, describe_upgrade(settings)
+    refused = comparison is not None and not outcome.switched
     if as_json:
-        print_json({"switched": outcome.switched, **document, "comparison": asdict(found) if found else None})
+        print_json({"switched": outcome.switched, **document, "comparison": asdict(comparison) if comparison else None})
     else:
-        if found:
-            _print_comparison(found)
-            for reason in found.reasons if found.forced and outcome.switched else ():
+        if comparison:
+            _print_comparison(comparison)
+            for reason in comparison.reasons if comparison.forced and outcome.switched else ():
                 click.echo(f"taken all the same: {make_printable(reason)}")
         live = document["live"]
-        told = "is live" if outcome.switched else "stays live" if refused else "is live already: nothing to do"
-        click.echo(f"{live['spec']} {told} ({live['encoder_id']})")
-    for reason in found.reasons if found and refused else ():
+        state = "is live" if outcome.switched else "stays live" if refused else "is live already: nothing to do"
+        click.echo(f"{live['spec']} {state} ({live['encoder_id']})")
+    for reason in comparison.reasons if comparison and refused else ():
         click.echo(f"needle: not switched: {make_printable(reason)}", err=True)
     if refused:
         click.echo("needle: nothing that is live was changed; --force 'why' takes it all the same", err=True)
@@ -129,10 +129,10 @@ def _tell_discarded(settings: Settings, candidate: UpgradeCandidate, as_json: bo
     if as_json:
         print_json({"switched": False, **document, "discarded": asdict(candidate)})
     else:
-        kept = [each["encoder_id"] for each in (document["live"], document["previous"], document["undone"]) if each]
+        encoders = [each["encoder_id"] for each in (document["live"], document["previous"], document["undone"]) if each]
         fate = (
             "stays, for a rollback or another upgrade"
-            if candidate.encoder_id in kept
+            if candidate.encoder_id in encoders
             else "is deleted, its weights are not"
         )
         if candidate.was_indexed:
@@ -142,14 +142,14 @@ def _tell_discarded(settings: Settings, candidate: UpgradeCandidate, as_json: bo
     return 0
 
 
-def _print_comparison(found: Comparison) -> None:
+def _print_comparison(comparison: Comparison) -> None:
     from ops.evaluation.verdict import TITLES
 
     click.echo(f"{'':<24}{'live':>9}{'new':>9}{'change':>9}  95 % interval")
-    for measured in (found.evaluation, found.evaluation["learned"]):
+    for measured in (comparison.evaluation, comparison.evaluation["learned"]):
         if not measured or not measured["parts"]:
             continue
-        fitted = ", which it was fitted on: a gain proves nothing" if measured is not found.evaluation else ""
+        fitted = ", which it was fitted on: a gain proves nothing" if measured is not comparison.evaluation else ""
         click.echo(
             make_printable(
                 f"nDCG@10 on {plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}{fitted}"
@@ -159,14 +159,14 @@ def _print_comparison(found: Comparison) -> None:
             figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
             interval = f"{each['low']:+.3f} to {each['high']:+.3f}"
             click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+9.3f}  {interval}")
-    for missing in () if found.reasons else found.evaluation["too_little"]:
+    for missing in () if comparison.reasons else comparison.evaluation["too_little"]:
         click.echo(make_printable(f"{missing}; its searches find nearly the same"))
-    for probe in found.probes:
+    for probe in comparison.probes:
         pair = "".join(
             f"{'-' if probe[key] is None else format(probe[key], '.3f'):>9}" for key in ("live", "candidate")
         )
         click.echo(f"{'AP of ' + probe['probe']:<24}{pair}  {make_printable(probe['why']) or 'not worse'}")
-    overlap = found.overlap
+    overlap = comparison.overlap
     click.echo(
         f"{overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} are the same over "
         f"{plural(overlap['queries'], 'query', 'queries')} "

@@ -51,10 +51,10 @@ def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> UpgradeOut
         if candidate is None:
             return UpgradeOutcome(switched=False)
         is_live = _try_candidate(settings, candidate, ("encoder_comparison", "live_encoder"), bars)
-        found = read_last_comparison(settings, candidate.encoder_id)
+        comparison = read_last_comparison(settings, candidate.encoder_id)
         if is_live:
             _follow_up(settings, bars)
-        return UpgradeOutcome(switched=is_live, comparison=found)
+        return UpgradeOutcome(switched=is_live, comparison=comparison)
 
 
 def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
@@ -79,8 +79,8 @@ def _try_candidate(settings: Settings, candidate: UpgradeCandidate, last: Sequen
             _run(settings, bars, (*compared, *BESIDE), (*BEFORE, *last))
             return True
         except NeedleError:
-            found = read_current_comparison(settings, candidate, resolve_encoder(settings))
-            if candidate.how == "upgrade" and found and not found.passed:
+            comparison = read_current_comparison(settings, candidate, resolve_encoder(settings))
+            if candidate.how == "upgrade" and comparison and not comparison.passed:
                 return False  # the blocking check stopped the run: that is its purpose
             if attempt == ATTEMPTS - 1 or not find_missing(settings, candidate.encoder_id):
                 raise
@@ -99,8 +99,8 @@ def _follow_up(settings: Settings, bars: Bars) -> None:
         # A refused fit stays refused, and the previous version continues to score: then all work is done.
         refusals = isinstance(error, ChecksFailedError) and error.assets <= {f"probe/{label}" for label in labels}
         if not (refusals and all(is_scored(settings, label) for label in labels)):
-            told = f"{live.spec} is live, but not all that follows was done: {error}; run it again"
-            raise NeedleError(told) from error
+            message = f"{live.spec} is live, but not all that follows was done: {error}; run it again"
+            raise NeedleError(message) from error
     finish_switch(settings)
 
 

@@ -99,7 +99,7 @@ WESTERN_LETTERS = frozenset(letter for name, _, letters, page in _ROWS if page i
 def find_alphabets(language: str) -> tuple[Alphabet, ...]:
     """Return the alphabets of a language (BCP 47 tag); empty if it is not known."""
     base, *subtags = language.lower().split("-")
-    own = tuple(each for each in ALPHABETS if each.language == OTHER_NAMES.get(base, base))
+    alphabets = tuple(each for each in ALPHABETS if each.language == OTHER_NAMES.get(base, base))
     if base == "zh" and not _TRADITIONAL.isdisjoint(subtags):
-        return tuple(replace(each, encodings=each.encodings[::-1]) for each in own)
-    return own
+        return tuple(replace(each, encodings=each.encodings[::-1]) for each in alphabets)
+    return alphabets

@@ -89,16 +89,16 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
         sources = _group_by_video(settings, "subtitles", partition) if hears else {}
         timings = read_timings(settings, partition)
         for video in members:
-            own = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
+            video_shots = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
             files = sidecars.get(video["video_id"])
             stored = read.get(video["video_id"], [])
-            if not own or (files is None and stored):
+            if not video_shots or (files is None and stored):
                 continue  # not cut yet; or its folder cannot be read just now: its stored dialogue stays
-            inputs = hash_inputs(own, files or [], timings.get(video["video_id"], PLAIN))
-            wanted = {(shot["shot_id"], inputs) for shot in own}
-            is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == wanted
+            inputs = hash_inputs(video_shots, files or [], timings.get(video["video_id"], PLAIN))
+            current = {(shot["shot_id"], inputs) for shot in video_shots}
+            is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == current
             if not is_read or (hears and _needs_speech(settings, video, sources.get(video["video_id"], []))):
-                due.append((video, own, files or []))
+                due.append((video, video_shots, files or []))
     return due
 
 
@@ -113,8 +113,12 @@ def hash_inputs(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: 
 
 def _needs_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
     """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
-    heard = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
-    return bool(video["has_audio"]) and not heard and not any(row["lines"] for row in sources if row["source"] != "asr")
+    is_recognised = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
+    return (
+        bool(video["has_audio"])
+        and not is_recognised
+        and not any(row["lines"] for row in sources if row["source"] != "asr")
+    )
 
 
 class _DialogueReader:
@@ -170,12 +174,12 @@ class _DialogueReader:
 
     def _compare(self, video: LakeVideo, sources: list[SubtitleSource], timing: SubtitleTiming) -> list[SubtitleSource]:
         """Return the sources, with a note on subtitles that disagree with speech recognised earlier."""
-        heard = (
+        speech = (
             _find_earlier_speech(self.settings, video) if any(source.source != SPEECH for source in sources) else None
         )
-        if heard is None:
+        if speech is None:
             return sources
-        proposals = [propose_timing(heard.lines, each.lines, timing) for each in sources]
+        proposals = [propose_timing(speech.lines, each.lines, timing) for each in sources]
         return [
             replace(source, notes=[proposal.note(video["path"]), *source.notes])
             if proposal and source.source != SPEECH
@@ -201,30 +205,30 @@ class _DialogueReader:
         self.refused[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
         partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
-        kept = _group_by_video(self.settings, "dialogue", partition).get(video_id, [])
+        stored_rows = _group_by_video(self.settings, "dialogue", partition).get(video_id, [])
         stored = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
         film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
         sources = [renew_subtitle_row(row) for row in stored if row["source"] != FILM]
         sources += build_subtitle_rows(video, [film], self.now)
-        said = build_line_rows(video, clock, list(map(_read_line, kept)), self.now)
-        return self._put(video, said, sources, build_shot_rows(video, clock, said, inputs, self.now))
+        line_rows = build_line_rows(video, clock, list(map(_read_line, stored_rows)), self.now)
+        return self._put(video, line_rows, sources, build_shot_rows(video, clock, line_rows, inputs, self.now))
 
     def _write(
         self, video: LakeVideo, clock: FrameClock, lines: list[DialogueLine], sources: list[SubtitleSource], inputs: str
     ) -> int:
-        said = build_line_rows(video, clock, lines, self.now)
+        line_rows = build_line_rows(video, clock, lines, self.now)
         sourced = build_subtitle_rows(video, sources, self.now)
-        return self._put(video, said, sourced, build_shot_rows(video, clock, said, inputs, self.now))
+        return self._put(video, line_rows, sourced, build_shot_rows(video, clock, line_rows, inputs, self.now))
 
     def _put(
-        self, video: LakeVideo, said: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
+        self, video: LakeVideo, line_rows: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
     ) -> int:
         lake, video_id = self.settings.lake, video["video_id"]
         partition = self.settings.resolve_partition(video_id)
         # The last table marks the video as done.
-        tables = zip(TABLES, (said, sources, shots), strict=True)
+        tables = zip(TABLES, (line_rows, sources, shots), strict=True)
         changed = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
-        self.progress.advance(STAGE, len(said))
+        self.progress.advance(STAGE, len(line_rows))
         return changed
 
     def _tell(self, video: LakeVideo, sources: Iterable[SubtitleSource]) -> None:
@@ -257,13 +261,13 @@ def _explain_loss(settings: Settings, video: LakeVideo) -> str:
 
 def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
     """Make the next run read the dialogue of those videos again whose dialogue or speech could not be read."""
-    wanted = set(video_ids)
-    there = set(settings.lake.list_partitions("subtitles"))
-    for partition in sorted({settings.resolve_partition(video_id) for video_id in wanted} & there):
+    ids = set(video_ids)
+    existing = set(settings.lake.list_partitions("subtitles"))
+    for partition in sorted({settings.resolve_partition(video_id) for video_id in ids} & existing):
         for video_id, rows in _group_by_video(settings, "subtitles", partition).items():
-            kept = [row for row in rows if not (row["source"] in (FILM, SPEECH) and row["reason"])]
-            if video_id in wanted and len(kept) < len(rows):
-                settings.lake.update("subtitles", partition, video_id, kept)
+            remaining = [row for row in rows if not (row["source"] in (FILM, SPEECH) and row["reason"])]
+            if video_id in ids and len(remaining) < len(rows):
+                settings.lake.update("subtitles", partition, video_id, remaining)
                 settings.lake.update("shot_dialogue", partition, video_id, [])
 
 
@@ -344,8 +348,8 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
     for line in lines:
         by_partition[settings.resolve_partition(line["video_id"])]["lines"] += 1
     for row in sources:
-        told = f"{row['source']} {row['path']}: {row['reason'] or str(row['lines']) + ' lines'}"
-        by_partition[settings.resolve_partition(row["video_id"])]["sources"].append(told)
+        text = f"{row['source']} {row['path']}: {row['reason'] or str(row['lines']) + ' lines'}"
+        by_partition[settings.resolve_partition(row["video_id"])]["sources"].append(text)
     content = ((line["line_id"], f"{line['show']} {line['shot_ids']}") for line in lines)
     return StepReport(
         changed=changed,

@@ -23,13 +23,13 @@ def check_lines_in_shots(lines: Sequence[LakeLine], shots: Sequence[LakeShot]) -
         by_video[shot["video_id"]].append(shot)
     broken = []
     for line in lines:
-        own = by_video[line["video_id"]]
+        video_shots = by_video[line["video_id"]]
         touched = [
             shot["shot_id"]
-            for shot in own
+            for shot in video_shots
             if shot["start_frame"] < line["end_frame"] and line["start_frame"] < shot["end_frame"]
         ]
-        inside = bool(own) and line["start_frame"] < own[-1]["end_frame"]
+        inside = bool(video_shots) and line["start_frame"] < video_shots[-1]["end_frame"]
         if line["shot_ids"] != touched or inside != bool(touched) or not line["start_frame"] < line["end_frame"]:
             broken.append(line["line_id"])
     return CheckOutcome(
@@ -42,8 +42,8 @@ def complete(
 ) -> CheckOutcome:
     """Check that every shot has its row in ``shot_dialogue``, and that these count each tied line once per tie."""
     rows = {row["shot_id"]: row for row in shot_dialogue}
-    known = {shot["shot_id"] for shot in shots}
-    missing = sorted(known ^ rows.keys())
+    shot_ids = {shot["shot_id"] for shot in shots}
+    missing = sorted(shot_ids ^ rows.keys())
     counted = sum(row["lines"] for row in rows.values())
     tied = sum(len(line["shot_ids"]) for line in lines)
     return CheckOutcome(

@@ -144,8 +144,8 @@ def _decode_with_replacement(data: bytes, encoding: str, guess: str = "") -> Dec
     if encoding == "utf-8":
         # The rest of a damaged character is not a character of its own.
         text = _BROKEN.sub("\ufffd", text)
-    written = data.count("\ufffd".encode()) if encoding == "utf-8" else 0
-    return Decoded(text=text, guess=guess, broken=text.count("\ufffd") - written)
+    in_file = data.count("\ufffd".encode()) if encoding == "utf-8" else 0
+    return Decoded(text=text, guess=guess, broken=text.count("\ufffd") - in_file)
 
 
 def _decode_without_mark(data: bytes) -> Decoded | None:
@@ -225,15 +225,15 @@ def _choose_encoding(lines: Sequence[bytes], language: str) -> tuple[str, Langua
     if language.partition("-")[0] in ("", "en") and _is_english_of_windows(sample):
         return "cp1252", measure_fit(sample.decode("cp1252", "replace"), find_alphabets("en")[0])
     named = find_alphabets(language)
-    own = _rank_encodings(sample, named)
-    if own and own[0][1].bad < 0.02:
-        return own[0]
+    rated = _rank_encodings(sample, named)
+    if rated and rated[0][1].bad < 0.02:
+        return rated[0]
     ranked = _rank_encodings(sample, ALPHABETS)
-    if own and ranked and own[0][1].bad <= min(ranked[0][1].bad + TRUST_IN_NAME, MOST_BAD):
-        return own[0]
+    if rated and ranked and rated[0][1].bad <= min(ranked[0][1].bad + TRUST_IN_NAME, MOST_BAD):
+        return rated[0]
     if ranked and ranked[0][1].bad <= MOST_BAD:
         return ranked[0]
-    return (own[0][0] if own else _LAST_RESORT), None
+    return (rated[0][0] if rated else _LAST_RESORT), None
 
 
 def _is_english_of_windows(sample: bytes) -> bool:

@@ -68,5 +68,5 @@ def _parse_seconds(value: str) -> float | None:
     if match is None:
         return None
     sign, hours, minutes, seconds, fraction = match.groups()
-    whole = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
-    return (-1 if sign else 1) * (whole + (float(f"0.{fraction}") if fraction else 0.0))
+    total = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
+    return (-1 if sign else 1) * (total + (float(f"0.{fraction}") if fraction else 0.0))

@@ -59,11 +59,11 @@ class _Tally:
         self.good = self.bad = self.cost = self.rated = 0.0
 
     def fit(self, extra: float = 0.0) -> LanguageFit:
-        whole = self.good + self.bad
+        total = self.good + self.bad
         return LanguageFit(
-            bad=(self.bad / whole if whole else 0.5) + extra,
+            bad=(self.bad / total if total else 0.5) + extra,
             cost=self.cost / self.rated if self.rated else 0.0,
-            signs=round(whole),
+            signs=round(total),
         )
 
 
@@ -87,12 +87,12 @@ def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
         if word.isascii():
             plain += len(word) * times
             continue
-        own = [sign for sign in word if not sign.isascii()]
-        marked += len(own) * times
-        plain += (len(word) - len(own)) * times
+        letters = [sign for sign in word if not sign.isascii()]
+        marked += len(letters) * times
+        plain += (len(word) - len(letters)) * times
         upper += sum(map(str.isupper, word[1:])) * times
         lower += sum(map(str.islower, word)) * times
-        _rate_word(word, own, alphabet, times, tally)
+        _rate_word(word, letters, alphabet, times, tally)
     _rate_marks(text, script, tally)
     extra = 0.0
     if script == "latin" and marked + plain:
@@ -108,10 +108,10 @@ def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
     return tally.fit(extra)
 
 
-def _rate_word(word: str, own: list[str], alphabet: Alphabet, times: int, tally: _Tally) -> None:
+def _rate_word(word: str, letters: list[str], alphabet: Alphabet, times: int, tally: _Tally) -> None:
     costs = _compute_costs(alphabet.letters)
     script = alphabet.script
-    is_mixed = script not in ("latin", "vietnamese") and len(own) < len(word)
+    is_mixed = script not in ("latin", "vietnamese") and len(letters) < len(word)
     is_odd = is_mixed or (script in _CASED and not _is_cased(word))
     for place, sign in enumerate(word):
         if sign.isascii():
@@ -128,8 +128,8 @@ def _rate_word(word: str, own: list[str], alphabet: Alphabet, times: int, tally:
             tally.good += times
         else:
             # A name from another country: possible if its letters are on the same code page.
-            known = script == "latin" and sign.lower() in WESTERN_LETTERS and "cp1252" in alphabet.encodings
-            tally.bad += 0.5 * times if known else times
+            is_western = script == "latin" and sign.lower() in WESTERN_LETTERS and "cp1252" in alphabet.encodings
+            tally.bad += 0.5 * times if is_western else times
 
 
 def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
@@ -278,9 +278,9 @@ def _is_in(sign: str, encoding: str, first: int, last: int) -> bool:
 def _compute_costs(letters: str) -> dict[str, float]:
     """Return nats that a letter costs beyond the usual one, by its rank in its language (Zipf's law)."""
     weights = {letter: 1 / (place + 3) for place, letter in enumerate(dict.fromkeys(letters))}
-    whole = sum(weights.values())
-    costs = {letter: -math.log(weight / whole) for letter, weight in weights.items()}
-    usual = sum(weights[letter] / whole * cost for letter, cost in costs.items())
+    total = sum(weights.values())
+    costs = {letter: -math.log(weight / total) for letter, weight in weights.items()}
+    usual = sum(weights[letter] / total * cost for letter, cost in costs.items())
     return {letter: cost - usual for letter, cost in costs.items()}
 
 

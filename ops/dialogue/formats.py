@@ -46,8 +46,8 @@ def parse_subviewer(text: str, lines: list[str], result: Parsed) -> None:
             return
         match = _PAIR.match(lines[start])
         assert match
-        said = "\n".join(takewhile(str.strip, lines[start + 1 : end]))
-        raw = _BREAK.sub("\n", said)
+        cue_text = "\n".join(takewhile(str.strip, lines[start + 1 : end]))
+        raw = _BREAK.sub("\n", cue_text)
         result.add(start + 1, _parse_clock(match.groups()[:4]), _parse_clock(match.groups()[4:]), raw, "srt")
 
 
@@ -99,18 +99,18 @@ def is_sami(head: str) -> bool:
 def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
     """Parse SAMI. A text lasts until the next time at which its class (a language) has any; a blank one ends it."""
     languages = {name.lower(): parse_language(tag) for name, tag in _CLASS.findall(text[:20_000])}
-    shown: dict[str, tuple[int, float, str]] = {}
+    open_cues: dict[str, tuple[int, float, str]] = {}
     for line, start, name, raw in _read_sami_texts(text):
         if result.is_full(line):
             return
         is_blank = not raw.replace("&nbsp;", " ").strip()
         # A blank text of no class ends the texts of all classes.
-        for ended in list(shown) if is_blank and not name else [name] if name in shown else []:
-            began_line, began, before = shown.pop(ended)
-            result.add(began_line, began, start, before, "sami", languages.get(ended, ""))
+        for language in list(open_cues) if is_blank and not name else [name] if name in open_cues else []:
+            began_line, start_s, before = open_cues.pop(language)
+            result.add(began_line, start_s, start, before, "sami", languages.get(language, ""))
         if not is_blank:
-            shown[name] = (line, start, raw)
-    for name, (line, start, raw) in shown.items():
+            open_cues[name] = (line, start, raw)
+    for name, (line, start, raw) in open_cues.items():
         result.add(line, start, start + _DEFAULT_S, raw, "sami", languages.get(name, ""))
 
 
@@ -141,16 +141,16 @@ def parse_lyrics(text: str, lines: list[str], result: Parsed) -> None:
     """Parse lyrics. Each line lasts until the next one, ten seconds at most; several times before a line repeat it."""
     match = _OFFSET.search(text[:5000])
     offset = int(match[1]) / 1000 if match else 0.0
-    found: list[tuple[float, int, str]] = []
+    times: list[tuple[float, int, str]] = []
     for number, line in enumerate(lines, 1):
         if lyric := _LYRIC.match(line[:10_000]):
             raw = _WORD_STAMP.sub("", lyric[2])
             for minutes, seconds, fraction in _STAMP.findall(lyric[1]):
-                found.append((int(minutes) * 60 + int(seconds) + float(f"0.{fraction or 0}") - offset, number, raw))
-    found.sort()
-    for place, (start, number, raw) in enumerate(found):
+                times.append((int(minutes) * 60 + int(seconds) + float(f"0.{fraction or 0}") - offset, number, raw))
+    times.sort()
+    for place, (start, number, raw) in enumerate(times):
         if result.is_full(number):
             return
-        after = found[place + 1][0] if place + 1 < len(found) else start + _DEFAULT_S
+        after = times[place + 1][0] if place + 1 < len(times) else start + _DEFAULT_S
         if raw.strip():
             result.add(number, start, min(after, start + _LONGEST_LYRIC_S), raw, "srt")

@@ -55,9 +55,11 @@ def build_lines(
         if what:
             notes.append(_name_line(cue.line, f"{what}: {cue.text[:60]!r}"))
         if end > 0:
-            own = language if is_named or not cue.language else cue.language
+            line_language = language if is_named or not cue.language else cue.language
             lines.append(
-                DialogueLine(start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=own, source=source)
+                DialogueLine(
+                    start_s=round(start, 3), end_s=round(end, 3), text=cue.text, language=line_language, source=source
+                )
             )
     lines.sort(key=lambda line: (line.start_s, line.end_s, line.text))
     return lines, notes
@@ -69,17 +71,17 @@ def merge_lines(sources: Iterable[Sequence[DialogueLine]]) -> list[DialogueLine]
     Lines are equal if they have the same words at the same time (within half a second) in the same language; an unknown
     language may be any. An equal line with a known language passes it on.
     """
-    kept: dict[str, _KnownLines] = {}
+    by_text: dict[str, _KnownLines] = {}
     for lines in sources:
         # Within one source only an exact repetition is dropped: speakers do repeat themselves.
-        own: dict[str, list[DialogueLine]] = {}
+        new_lines: dict[str, list[DialogueLine]] = {}
         for line in dict.fromkeys(lines):
             key = " ".join(line.text.casefold().split())
-            if key not in kept or not kept[key].has(line):
-                own.setdefault(key, []).append(line)
-        for key, new in own.items():
-            kept.setdefault(key, _KnownLines()).add(new)
-    every = [line for said in kept.values() for line in said.list_lines()]
+            if key not in by_text or not by_text[key].has(line):
+                new_lines.setdefault(key, []).append(line)
+        for key, new in new_lines.items():
+            by_text.setdefault(key, _KnownLines()).add(new)
+    every = [line for known_lines in by_text.values() for line in known_lines.list_lines()]
     return sorted(every, key=lambda line: (line.start_s, line.end_s, line.language, line.text))
 
 
@@ -92,19 +94,19 @@ class _KnownLines:
     def add(self, lines: Iterable[DialogueLine]) -> None:
         for line in lines:
             self._by_language.setdefault(_select_base(line.language), []).append(line)
-        for known in self._by_language.values():
-            known.sort(key=_start)
+        for lines_of_language in self._by_language.values():
+            lines_of_language.sort(key=_start)
 
     def has(self, line: DialogueLine) -> bool:
         """Return whether the line exists already; an existing line without a language takes that of ``line``."""
         base = _select_base(line.language)
         for language in (base, "") if base else tuple(self._by_language):
-            known = self._by_language.get(language, [])
-            at = bisect_left(known, line.start_s - SAME_START_S, key=_start)
-            while at < len(known) and known[at].start_s <= line.start_s + SAME_START_S:
-                if _is_same(known[at], line):
-                    if line.language and not known[at].language:
-                        known[at] = replace(known[at], language=line.language)
+            candidates = self._by_language.get(language, [])
+            at = bisect_left(candidates, line.start_s - SAME_START_S, key=_start)
+            while at < len(candidates) and candidates[at].start_s <= line.start_s + SAME_START_S:
+                if _is_same(candidates[at], line):
+                    if line.language and not candidates[at].language:
+                        candidates[at] = replace(candidates[at], language=line.language)
                     return True
                 at += 1
         return False

@@ -119,13 +119,13 @@ def _split_blocks(lines: list[str], kind: str, result: Parsed) -> Iterator[tuple
         is_last = end == len(lines)
         if kind == "vtt":
             # An empty line ends a cue, a line of blanks does not; notes, styles and the name of the next cue follow.
-            said = list(takewhile(bool, body))
-            _note_loose(lines, start + 1 + len(said), end, kind, result)
-            if len(said) == len(body) and not is_last:
-                said = _drop_counter(said)
+            text = list(takewhile(bool, body))
+            _note_loose(lines, start + 1 + len(text), end, kind, result)
+            if len(text) == len(body) and not is_last:
+                text = _drop_counter(text)
         else:
-            said = body if is_last else _drop_counter(body)
-        yield start + 1, lines[start], said
+            text = body if is_last else _drop_counter(body)
+        yield start + 1, lines[start], text
 
 
 def _is_times(line: str) -> bool:
@@ -156,6 +156,6 @@ def _note_loose(lines: list[str], start: int, end: int, kind: str, result: Parse
 
 def _parse_seconds(groups: tuple[str | None, ...]) -> float:
     sign, hours, minutes, seconds, fraction, milliseconds = groups
-    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    total = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     parts = fraction or milliseconds
-    return (-1 if sign else 1) * (whole + (float(f"0.{parts}") if parts else 0.0))
+    return (-1 if sign else 1) * (total + (float(f"0.{parts}") if parts else 0.0))

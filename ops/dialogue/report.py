@@ -17,8 +17,8 @@ UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
     """Return ``{"path", "reason"}``, sorted by path, of each subtitle file of these videos that holds no dialogue.
     Includes each video whose dialogue or speech could not be read."""
-    there = set(settings.lake.list_partitions("subtitles"))
-    partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & there)
+    existing = set(settings.lake.partitions("subtitles"))
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & existing)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
     refused = [row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]]
     paths = (
@@ -41,8 +41,8 @@ def list_unread_subtitles(
     have their ending too. Raises ``StorageError`` if a store cannot be reached.
     """
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
-    there = sorted(set(settings.lake.list_partitions("subtitles")) & set(partitions))
-    rows = settings.lake.read("subtitles", there).to_pylist()
+    existing = sorted(set(settings.lake.partitions("subtitles")) & set(partitions))
+    rows = settings.lake.read("subtitles", existing).to_pylist()
     unread = [
         {"path": row["path"], "reason": row["notes"][0]}
         for row in rows
@@ -53,10 +53,10 @@ def list_unread_subtitles(
     ]
     videos = [row for row in catalogue.read_videos(settings.lake, partitions) if row["video_id"] in video_ids]
     present = [row for row in videos if row["state"] != "removed"]
-    lost = select_ownerless_subtitles(found, present)
-    unowned = {*find_unowned_subtitles(present), *filter(is_news, lost)}
+    ownerless = select_ownerless_subtitles(found, present)
+    unowned = {*find_unowned_subtitles(present), *filter(is_news, ownerless)}
     unread += [{"path": path, "reason": explain_unowned(path)} for path in unowned]
-    return sorted(unread, key=lambda row: row["path"]), [path for path in lost if not is_news(path)]
+    return sorted(unread, key=lambda row: row["path"]), [path for path in ownerless if not is_news(path)]
 
 
 def explain_unowned(path: str) -> str:

@@ -52,7 +52,7 @@ def unroll(cues: Sequence[Cue]) -> list[Cue]:
     scrolls = sum(step is not None and step.is_scroll for step in steps)
     # In a short file every cue must repeat the one before.
     least = LEAST_SCROLLS if scrolls < len(steps) else LEAST_SCROLLS - 1
-    whole = scrolls >= least and scrolls >= SHARE_OF_FILE * len(steps)
+    is_whole_file = scrolls >= least and scrolls >= SHARE_OF_FILE * len(steps)
     has_words = any(row.words_s for cue in cues for row in cue.rows)
     if not scrolls and not (has_words and any(steps)):
         return list(cues)
@@ -62,7 +62,7 @@ def unroll(cues: Sequence[Cue]) -> list[Cue]:
         if place < len(steps) and steps[place] is not None:
             continue
         run, run_steps = ordered[start : place + 1], [step for step in steps[start:place] if step]
-        rolls = whole or _is_rolling(run, run_steps)
+        rolls = is_whole_file or _is_rolling(run, run_steps)
         result += _unroll_run(run, run_steps) if rolls and run_steps else run
         start = place + 1
     return result

@@ -48,26 +48,26 @@ def build_shot_rows(
     video: LakeVideo, clock: FrameClock, lines: Sequence[LakeLine], inputs: str, now: datetime
 ) -> list[LakeShotDialogue]:
     """Return rows of ``shot_dialogue``: one a shot, also for shots without speech."""
-    said: dict[str, list[LakeLine]] = {}
+    by_shot: dict[str, list[LakeLine]] = {}
     for line in lines:
         for shot_id in line["shot_ids"]:
-            said.setdefault(shot_id, []).append(line)
+            by_shot.setdefault(shot_id, []).append(line)
     return [
         {
             "shot_id": shot["shot_id"],
             "video_id": video["video_id"],
             "show": video["show"],
             "index": shot["index"],
-            "lines": len(own),
-            "text": " ".join(line["text"] for line in own)[:MOST_TEXT],
-            "language": _join_names(line["language"] for line in own),
-            "source": _join_names(line["source"] for line in own),
+            "lines": len(shot_lines),
+            "text": " ".join(line["text"] for line in shot_lines)[:MOST_TEXT],
+            "language": _join_names(line["language"] for line in shot_lines),
+            "source": _join_names(line["source"] for line in shot_lines),
             "input_hash": inputs,
             "event_timestamp": video["available_at"],
             "created_timestamp": now,
         }
         for shot in clock.shots
-        for own in [said.get(shot["shot_id"], [])]
+        for shot_lines in [by_shot.get(shot["shot_id"], [])]
     ]
 
 

@@ -74,8 +74,8 @@ def read_sources(
     # A known language comes before an unknown one, so that an equal line keeps it.
     ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
-    found = [_read_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
-    return found + [_read_source(video, read, length_s, timing) for read in inside.tracks]
+    sources = [_read_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
+    return sources + [_read_source(video, read, length_s, timing) for read in inside.tracks]
 
 
 def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> SubtitleSource:

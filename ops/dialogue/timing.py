@@ -129,12 +129,12 @@ def propose_timing(
     is_long = pairs[-1][0] - pairs[0][0] >= LEAST_SPAN_S
     fits = [(*_find_densest(pairs, ratio), ratio) for ratio in (_RATIOS if is_long else (1.0,))]
     # Of equally good ones the first: the factor that changes least.
-    known = max(fits, key=lambda fit: fit[0])
+    best = max(fits, key=lambda fit: fit[0])
     if is_long:
         slope = min(max(_compute_slope(pairs), 1 / MOST_STRETCH), MOST_STRETCH)
         free = (*_find_densest(pairs, slope), slope)
-        known = free if known[0] < _AS_GOOD * free[0] else known
-    agreeing, shift_s, stretch = known
+        best = free if best[0] < _AS_GOOD * free[0] else best
+    agreeing, shift_s, stretch = best
     if agreeing < max(LEAST_ANCHORS, LEAST_SHARE * len(pairs)):
         return None
     ends = [time * stretch + shift_s - time for time in (pairs[0][0], pairs[-1][0])]
@@ -187,7 +187,7 @@ def _select_unique(words: Sequence[tuple[str, float]], length: int) -> dict[tupl
 
 def _find_densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int, float]:
     """Return how many stretched pairs agree on a shift within ``NEAR_S`` on both sides, and their median shift."""
-    shifts = sorted(spoken - written * stretch for written, spoken in pairs)
+    shifts = sorted(spoken - subtitle_time * stretch for subtitle_time, spoken in pairs)
     best, first = (0, 0), 0
     for last, shift in enumerate(shifts):
         while shift - shifts[first] > 2 * NEAR_S:

@@ -68,16 +68,16 @@ def parse_ttml(text: str, lines: list[str], result: Parsed) -> None:
     body = next((child for child in root if _name(child) == "body"), None)
     if body is None:
         return
-    whole = _Span(start=Fraction(0), end=None, language=root.get(_LANGUAGE, ""), depth=0)
+    everything = _Span(start=Fraction(0), end=None, language=root.get(_LANGUAGE, ""), depth=0)
     problems: list[str] = []
-    for found in _read_texts(body, whole, clock, problems):
+    for text_part in _read_texts(body, everything, clock, problems):
         if result.is_full(0):
             return
-        raw = "".join(found.parts)
-        start = float(found.span.start)
-        end = float(found.span.end) if found.span.end is not None else start + 3.0
+        raw = "".join(text_part.parts)
+        start = float(text_part.span.start)
+        end = float(text_part.span.end) if text_part.span.end is not None else start + 3.0
         if raw.strip():
-            result.add(0, start, end, raw, "ttml", parse_language(found.span.language))
+            result.add(0, start, end, raw, "ttml", parse_language(text_part.span.language))
     result.problems += [(0, problem) for problem in dict.fromkeys(problems)]
 
 
@@ -143,13 +143,13 @@ def _read_children(element: ElementTree.Element, span: _Span, clock: _Clock, pro
 
 
 def _read_pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
-    own = _Text(span=span, parts=[_keep_space(paragraph.text, paragraph)])
+    piece = _Text(span=span, parts=[_keep_space(paragraph.text, paragraph)])
     timed: list[_Text] = []
     before: Fraction | None = None
     for child in paragraph:
         name = _name(child)
         if name == "br":
-            own.parts.append("\n")
+            piece.parts.append("\n")
         elif name == "span" and span.depth < _DEEPEST:
             is_sequence = paragraph.get("timeContainer") == "seq"
             start = before if is_sequence and before is not None else span.start
@@ -158,11 +158,11 @@ def _read_pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, pro
             before = _compute_span(child, inner, clock, []).end
             has_times = is_sequence or any(child.get(key) for key in ("begin", "end", "dur"))
             if not has_times:
-                own.parts += pieces[0].parts
+                piece.parts += pieces[0].parts
                 pieces = pieces[1:]
             timed += pieces
-        own.parts.append(_keep_space(child.tail, paragraph))
-    yield own
+        piece.parts.append(_keep_space(child.tail, paragraph))
+    yield piece
     yield from timed
 
 
@@ -195,10 +195,10 @@ def _parse_seconds(value: str | None, clock: _Clock, problems: list[str]) -> Fra
         return None
     if match := _CLOCK.fullmatch(text):
         hours, minutes, seconds, fraction, frames, part = match.groups()
-        whole = Fraction(int(hours) * 3600 + int(minutes) * 60 + int(seconds))
+        total = Fraction(int(hours) * 3600 + int(minutes) * 60 + int(seconds))
         if fraction:
-            return whole + Fraction(f"0{fraction}")
-        return whole + (Fraction(int(frames or 0)) + Fraction(int(part or 0), clock.subframes)) / clock.frames
+            return total + Fraction(f"0{fraction}")
+        return total + (Fraction(int(frames or 0)) + Fraction(int(part or 0), clock.subframes)) / clock.frames
     if match := _OFFSET.fullmatch(text):
         count, unit = Fraction(match[1]), match[2]
         if unit in _SECONDS:

@@ -92,7 +92,7 @@ class Clip:
     def list_facts(self) -> dict[str, object]:
         """All facts about the clip, flat and in a fixed order: numbers, text, true and false, or ``None``."""
         film = self.film
-        known: dict[str, object] = {
+        facts: dict[str, object] = {
             "shot_id": self.shot_id,
             "show": film.show,
             "title": film.title,
@@ -119,15 +119,15 @@ class Clip:
             "sound_tracks": film.sound_summary,
             "heard_tracks": film.heard_summary,
         }
-        return known | self.describe_origin()
+        return facts | self.describe_origin()
 
     def describe_origin(self) -> dict[str, object]:
         """The origin of the clip: its search, shot and video. Known keys first, always all of them."""
         first = {name: self.provenance.get(name) for name in ("query", "score", "relevance")}
         second = {name: self.provenance.get(name) for name in ("encoder_id", "index_version", "detector")}
-        own = {"shot_id": self.shot_id, "video_id": self.film.video_id, "content_hash": self.film.content_hash}
-        rest = {name: value for name, value in self.provenance.items() if name not in first | second | own}
-        return first | second | own | rest
+        identity = {"shot_id": self.shot_id, "video_id": self.film.video_id, "content_hash": self.film.content_hash}
+        rest = {name: value for name, value in self.provenance.items() if name not in first | second | identity}
+        return first | second | identity | rest
 
 
 def select_clips(
@@ -156,22 +156,22 @@ def select_existing_clips(
     Shots disappear if a video is forgotten or cut again; one of them must not cost the rest of a selection. Raises the
     error of the first pick if no clip is left.
     """
-    found = _build_clips(settings, picks, {}, handles)
-    clips = [each for each in found if isinstance(each, Clip)]
+    results = _build_clips(settings, picks, {}, handles)
+    clips = [each for each in results if isinstance(each, Clip)]
     if not clips:
-        _require(found[0])
+        _require(results[0])
     missing = [
         Missing(shot_id=pick.shot_id, path="", reason=str(each))
-        for pick, each in zip(picks, found, strict=True)
+        for pick, each in zip(picks, results, strict=True)
         if not isinstance(each, Clip)
     ]
     return clips, tuple(missing)
 
 
-def _require(found: Clip | NeedleError) -> Clip:
-    if isinstance(found, Clip):
-        return found
-    raise found
+def _require(result: Clip | NeedleError) -> Clip:
+    if isinstance(result, Clip):
+        return result
+    raise result
 
 
 def _build_clips(
@@ -184,26 +184,26 @@ def _build_clips(
         raise UsageError(f"handles = {handles}: give 0 to {MAX_HANDLES} frames")
     shots, films = _read(settings, picks)
     lines = read_lines(settings, [(pick.shot_id, pick.line_ids) for pick in picks])
-    found: list[Clip | NeedleError] = []
+    results: list[Clip | NeedleError] = []
     for pick in picks:
         shot = shots.get(pick.shot_id)
         film = films.get(shot["video_id"]) if shot else None
         if shot is None or film is None:
-            found.append(
+            results.append(
                 NotFoundError(f"no shot {pick.shot_id!r} in the catalogue: `needle shots VIDEO` lists those of a video")
             )
             continue
-        own = pick.provenance if pick.provenance is not None else provenance.get(pick.shot_id)
-        facts = {"detector": shot["detector"], **(own or {})}
+        origin = pick.provenance if pick.provenance is not None else provenance.get(pick.shot_id)
+        facts = {"detector": shot["detector"], **(origin or {})}
         if shot["shot_id"] != pick.shot_id:
             facts["picked_as"] = pick.shot_id
-        if said := [format_line(lines[name], film.format_timecode) for name in pick.line_ids if name in lines]:
-            facts["dialogue"] = "; ".join(said)
+        if spoken := [format_line(lines[name], film.format_timecode) for name in pick.line_ids if name in lines]:
+            facts["dialogue"] = "; ".join(spoken)
         try:
-            found.append(_build_clip(pick, shot, film, handles, facts))
+            results.append(_build_clip(pick, shot, film, handles, facts))
         except UsageError as error:
-            found.append(error)
-    return found
+            results.append(error)
+    return results
 
 
 def _build_clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dict[str, object]) -> Clip:
@@ -235,18 +235,18 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
     """
     from ops.videos.catalogue import read_videos
 
-    wanted = {parsed[0] for pick in picks if (parsed := parse_shot_id(pick.shot_id))}
-    partitions = sorted({settings.resolve_partition(video_id) for video_id in wanted})
+    video_ids = {parsed[0] for pick in picks if (parsed := parse_shot_id(pick.shot_id))}
+    partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
     table = settings.lake.read("shots", partitions)
-    rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(wanted), pa.string()))).to_pylist()
+    rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(video_ids), pa.string()))).to_pylist()
     by_film: dict[str, list[LakeShot]] = {}
     for row in sorted(rows, key=lambda row: (row["video_id"], row["start_frame"])):
         by_film.setdefault(row["video_id"], []).append(row)
     shots = {row["shot_id"]: row for row in rows}
     for pick in picks:
         if pick.shot_id not in shots and pick.in_frame is not None:
-            own = by_film.get(pick.shot_id.partition(":")[0], [])
-            holder = next((row for row in own if row["start_frame"] <= pick.in_frame < row["end_frame"]), None)
+            video_rows = by_film.get(pick.shot_id.partition(":")[0], [])
+            holder = next((row for row in video_rows if row["start_frame"] <= pick.in_frame < row["end_frame"]), None)
             shots |= {pick.shot_id: holder} if holder else {}
     named = {shots[pick.shot_id]["shot_id"] for pick in picks if pick.shot_id in shots}
     films = {
@@ -257,13 +257,13 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
     return shots, films
 
 
-def _build_film(settings: Settings, video: LakeVideo, shots: list[LakeShot], wanted: set[str]) -> Film:
+def _build_film(settings: Settings, video: LakeVideo, shots: list[LakeShot], shot_ids: set[str]) -> Film:
     fps = Fraction(video["fps_num"], video["fps_den"])
-    known = {row["start_frame"]: row["start_s"] for row in shots} | {shots[-1]["end_frame"]: shots[-1]["end_s"]}
-    known |= _read_frame_times(settings, fps, [row for row in shots if row["shot_id"] in wanted], known)
-    knots = tuple(sorted(known.items()))
+    cuts = {row["start_frame"]: row["start_s"] for row in shots} | {shots[-1]["end_frame"]: shots[-1]["end_s"]}
+    cuts |= _read_frame_times(settings, fps, [row for row in shots if row["shot_id"] in shot_ids], cuts)
+    knots = tuple(sorted(cuts.items()))
     # Frames get their times in a player: at a constant rate that is frame / rate, to the last digit.
-    is_timed = _has_variable_rate(known, fps)
+    is_timed = _has_variable_rate(cuts, fps)
     media = MediaInfo.from_json(video["facts"]) if video["facts"] else None
     assert video["content_hash"] is not None and video["bytes"] is not None, "the file was opened"
     is_constant = media is not None and not media.variable_rate
@@ -288,9 +288,9 @@ def _build_film(settings: Settings, video: LakeVideo, shots: list[LakeShot], wan
     )
 
 
-def _has_variable_rate(known: Mapping[int, float], fps: Fraction) -> bool:
+def _has_variable_rate(times: Mapping[int, float], fps: Fraction) -> bool:
     """Whether any of the frames is shown half a frame or more away from its time at a constant rate."""
-    return any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in known.items())
+    return any(abs(seconds - float(frame / fps)) > 0.5 / float(fps) for frame, seconds in times.items())
 
 
 def _read_frame_times(
@@ -311,9 +311,9 @@ def _read_frame_times(
 def _read_proxy_times(settings: Settings, fps: Fraction, shots: Sequence[LakeShot]) -> dict[int, float]:
     from ops.shots.proxy_times import read_proxy_times
 
-    found: dict[int, float] = {}
+    frame_times: dict[int, float] = {}
     for shot in shots:
         start = shot["start_frame"]
         times = read_proxy_times(settings.store, shot["video_id"], start, shot["end_frame"], fps) or []
-        found |= {start + at: shot["start_s"] + seconds for at, seconds in enumerate(times)}
-    return found
+        frame_times |= {start + at: shot["start_s"] + seconds for at, seconds in enumerate(times)}
+    return frame_times

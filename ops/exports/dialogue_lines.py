@@ -24,9 +24,9 @@ def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) 
             names.setdefault(settings.resolve_partition(parsed[0]), set()).update(line_ids)
     return {
         row["line_id"]: row
-        for partition, own in sorted(names.items())
+        for partition, ids in sorted(names.items())
         for row in settings.lake.read("dialogue", [partition], _COLUMNS).to_pylist()
-        if row["line_id"] in own
+        if row["line_id"] in ids
     }
 
 

@@ -45,8 +45,8 @@ def choose_format(path: Path, named: str | None = None) -> str:
     names = {each.suffix: name for name, each in formats.items()}
     names |= {other: name for name, each in formats.items() for other in each.other_suffixes}
     if named:
-        chosen = find_format(named)
-        fitting = (chosen.suffix, *chosen.other_suffixes, *chosen.shared_suffixes)
+        format_ = find_format(named)
+        fitting = (format_.suffix, *format_.other_suffixes, *format_.shared_suffixes)
         if suffix in (*names, *PICTURES) and suffix not in fitting:
             raise UsageError(
                 f"{path.name!r} ends in {suffix}, and {named} is written: end it in {' or '.join(fitting)}"
@@ -64,19 +64,19 @@ def export(
     target: Path,
     *,
     title: str,
-    lost: Sequence[Missing] = (),
+    missing: Sequence[Missing] = (),
     stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write ``clips``, in their order, to ``target``. An existing file is replaced only by a complete new one.
 
-    ``lost`` are clips that no longer exist; the report names them too. ``stop`` ends a slow format, which reports each
-    clip to ``progress``.
+    ``missing`` are clips that no longer exist; the report names them too. ``stop`` ends a slow format, which reports
+    each clip to ``progress``.
 
     Raises ``UsageError`` for an unknown format, no clips or too many, or a selection that the format cannot hold;
     ``MediaError`` if no clip of a ``zip`` can be cut; ``StoppedError`` if ``stop`` is set.
     """
-    chosen = find_format(format)
+    export_format = find_format(format)
     if not clips:
         raise UsageError("there is nothing to export: name at least one shot")
     if len(clips) > MAX_CLIPS:
@@ -84,12 +84,12 @@ def export(
     name = join_lines(title)[:MAX_TITLE] or DEFAULT_TITLE
     context = ExportContext(settings=settings, title=name, stop=stop or Stop(), progress=progress or SilentProgress())
     with write_atomically(target) as temporary:
-        outcome = chosen.write(clips, temporary, context)
+        outcome = export_format.write(clips, temporary, context)
     return ExportReport(
         format=format,
         path=target,
         bytes=target.stat().st_size,
         clips=len(clips) - len(outcome.missing),
-        missing=(*lost, *outcome.missing),
+        missing=(*missing, *outcome.missing),
         warnings=outcome.warnings,
     )

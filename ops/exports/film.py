@@ -149,8 +149,8 @@ class Film:
     @property
     def start(self) -> int:
         """Start timecode as a number of frames at :attr:`rate`; 0 if it is missing or unusable."""
-        found = self.exact_start
-        return 0 if found is None else round(found)
+        exact = self.exact_start
+        return 0 if exact is None else round(exact)
 
     @property
     def exact_start(self) -> Fraction | None:

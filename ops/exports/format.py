@@ -177,8 +177,8 @@ def choose_source_reels(clips: Iterable[Clip]) -> dict[str, str]:
 def choose_short_reels(films: Iterable[Film]) -> dict[str, str]:
     """By video id, the reel names of an EDL, of eight characters."""
     by_id = {film.video_id: film for film in films}
-    own = {video_id: film.reel for video_id, film in by_id.items()}
-    return make_reel_names({video_id: film.path for video_id, film in by_id.items()}, own)
+    reels = {video_id: film.reel for video_id, film in by_id.items()}
+    return make_reel_names({video_id: film.path for video_id, film in by_id.items()}, reels)
 
 
 def _find_replaced(settings: Settings, films: Collection[Film]) -> set[str]:
@@ -188,12 +188,12 @@ def _find_replaced(settings: Settings, films: Collection[Film]) -> set[str]:
         with suppress(OSError, ValueError):  # missing, or a name that no file can have
             keys[film.path] = make_key(film.path)
     try:
-        known = HashCache(settings.home / "cache" / "hashes.db").read_known(keys.values())
+        hashes = HashCache(settings.home / "cache" / "hashes.db").known(keys.values())
     except StorageError:
-        known = {}
-    there = [(film, keys[film.path]) for film in films if film.path in keys]
+        hashes = {}
+    existing = [(film, keys[film.path]) for film in films if film.path in keys]
     return {
         film.path
-        for film, key in there
-        if key[1] != film.bytes or known.get(key, film.content_hash) != film.content_hash
+        for film, key in existing
+        if key[1] != film.bytes or hashes.get(key, film.content_hash) != film.content_hash
     }

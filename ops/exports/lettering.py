@@ -78,18 +78,18 @@ class Lettering:
 
     def _split_parts(self, text: str) -> Iterator[Part]:
         face = choose_cjk_face(text)
-        begun, font = "", _list_fonts()[0]
+        part, font = "", _list_fonts()[0]
         for sign in text:
-            found = _choose_font(sign, font)
-            if found is None:
+            next_font = _choose_font(sign, font)
+            if next_font is None:
                 self.unknown.add(sign)
-                sign, found = f"[{ord(sign):04X}]", _list_fonts()[0]
-            if found != font and begun:
-                yield from _split_end(begun, font, face)
-                begun = ""
-            begun, font = begun + sign, found
-        if begun:
-            yield from _split_end(begun, font, face)
+                sign, next_font = f"[{ord(sign):04X}]", _list_fonts()[0]
+            if next_font != font and part:
+                yield from _split_end(part, font, face)
+                part = ""
+            part, font = part + sign, next_font
+        if part:
+            yield from _split_end(part, font, face)
 
 
 def _split_end(text: str, font: Path, face: int) -> Iterator[Part]:

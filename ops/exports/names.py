@@ -26,8 +26,8 @@ def strip_xml_text(text: str) -> str:
 
 def join_lines(text: str) -> str:
     """``text`` on one line, without control or formatting characters, so that it cannot start another line."""
-    kept = (" " if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
-    return " ".join("".join(kept).split())
+    characters = (" " if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
+    return " ".join("".join(characters).split())
 
 
 def escape_cell(value: object) -> object:
@@ -84,27 +84,27 @@ def make_reel_names(films: Mapping[str, str], own: Mapping[str, str] | None = No
             short = f"{short[:4]}{_format_digits(number)}"[:REEL_SIGNS]
             full.setdefault(short, name)
         names[video_id] = short
-    taken = set(names.values())
+    used = set(names.values())
     for video_id, path in sorted(films.items()):
         if video_id in names:
             continue
         letters, number, name = _select_stem_letters(path), int(video_id, 16), make_reel_name(video_id, path)
-        while name in taken:
+        while name in used:
             number += 1
             name = f"{letters}{_format_digits(number)}"[:REEL_SIGNS]
         names[video_id] = name
-        taken.add(name)
+        used.add(name)
     return {video_id: names[video_id] for video_id in films}
 
 
 def shorten_reel(name: str) -> str:
     """A reel name that CMX3600 allows: eight of A-Z, 0-9 and _; long names lose their separators before their end."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
-    kept = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")
-    if len(kept) > REEL_SIGNS:
-        kept = kept.replace("_", "")
+    short = re.sub(r"[^A-Z0-9]+", "_", plain).strip("_")
+    if len(short) > REEL_SIGNS:
+        short = short.replace("_", "")
     return (
-        kept[:REEL_SIGNS]
+        short[:REEL_SIGNS]
         or f"R{_format_digits(int(hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest(), 16))}"[:8]
     )
 

@@ -37,7 +37,7 @@ def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -
     }
     picks: list[Pick] = []
     for hit in answer.strong_hits():
-        whole = Pick(
+        pick = Pick(
             shot_id=hit.shot_id,
             in_frame=hit.match.start_frame,
             out_frame=hit.match.end_frame,
@@ -46,7 +46,7 @@ def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -
             | describe_match(hit.matched, answer.dialogue_version),
             line_ids=_list_line_ids(hit.lines),
         )
-        picks += _build_spoken(whole, hit, padding_s) if hit.spoken else [whole]
+        picks += _build_spoken(pick, hit, padding_s) if hit.spoken else [pick]
     return _unite(picks)
 
 
@@ -55,11 +55,11 @@ def _list_line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for line in lines for name in line.line_ids))
 
 
-def _build_spoken(whole: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
+def _build_spoken(pick: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
     """A pick for each line of a hit."""
     for line in hit.lines:
         first, last = pad_frames(line.start_frame, line.end_frame, Fraction(hit.fps), padding_s)
-        yield replace(whole, in_frame=first, out_frame=last, line_ids=_list_line_ids([line]), is_spoken=True)
+        yield replace(pick, in_frame=first, out_frame=last, line_ids=_list_line_ids([line]), is_spoken=True)
 
 
 def _unite(picks: Sequence[Pick]) -> list[Pick]:
@@ -107,8 +107,8 @@ def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict
 
 def describe_query(query: SearchFields) -> str:
     """A search in one line for people; plain words stay unchanged."""
-    told = "; ".join(part for part in _describe_parts(query) if part)
-    return told if len(told) <= MAX_TOLD else f"{told[: MAX_TOLD - 1]}…"
+    text = "; ".join(part for part in _describe_parts(query) if part)
+    return text if len(text) <= MAX_TOLD else f"{text[: MAX_TOLD - 1]}…"
 
 
 def _describe_parts(query: SearchFields) -> Iterator[str]:

@@ -29,10 +29,10 @@ def export_formats() -> Mapping[str, ExportFormat]:
 
 def find_format(name: str) -> ExportFormat:
     """The format called ``name``. Raises ``UsageError`` if it is unknown."""
-    known = export_formats()
-    if name not in known:
-        raise UsageError(f"no export format {name!r}: choose one of {', '.join(known)}")
-    return known[name]
+    formats_by_name = export_formats()
+    if name not in formats_by_name:
+        raise UsageError(f"no export format {name!r}: choose one of {', '.join(formats_by_name)}")
+    return formats_by_name[name]
 
 
 def collect_formats(modules: Iterable[ModuleType]) -> Mapping[str, ExportFormat]:
@@ -41,19 +41,19 @@ def collect_formats(modules: Iterable[ModuleType]) -> Mapping[str, ExportFormat]
     Raises ``TypeError`` for a module without a ``FORMAT`` of its own name; ``ValueError`` if two formats have the same
     suffix, because a file name would be ambiguous.
     """
-    found: list[ExportFormat] = []
+    collected: list[ExportFormat] = []
     for module in modules:
         each = getattr(module, "FORMAT", None)
         name = module.__name__.rpartition(".")[2]
         if not isinstance(each, ExportFormat) or each.name != name:
             raise TypeError(f"{module.__name__}: end it in FORMAT = an ExportFormat with name = {name!r}")
-        found.append(each)
-    found.sort(key=lambda each: (each.position, each.name))
+        collected.append(each)
+    collected.sort(key=lambda each: (each.position, each.name))
     suffixes: dict[str, str] = {}
-    for each in found:
+    for each in collected:
         for suffix in (each.suffix, *each.other_suffixes):
             if suffixes.setdefault(suffix, each.name) != each.name:
                 raise ValueError(
                     f"{each.name} and {suffixes[suffix]} both have the suffix {suffix}: change one of them"
                 )
-    return MappingProxyType({each.name: each for each in found})
+    return MappingProxyType({each.name: each for each in collected})

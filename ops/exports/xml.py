@@ -12,8 +12,8 @@ Element = ElementTree.Element
 
 def add(parent: Element, tag: str, text: object = None, **attributes: object) -> Element:
     """Add a new last child to ``parent``; attributes that are ``None`` are omitted, ``id_`` is ``id``."""
-    given = {name.rstrip("_"): strip_xml_text(str(value)) for name, value in attributes.items() if value is not None}
-    child = ElementTree.SubElement(parent, tag, given)
+    values = {name.rstrip("_"): strip_xml_text(str(value)) for name, value in attributes.items() if value is not None}
+    child = ElementTree.SubElement(parent, tag, values)
     if text is not None:
         child.text = strip_xml_text(str(text))
     return child

@@ -45,9 +45,9 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     path = home / "cache" / "search" / f"{encoder.encoder_id}-{recipe}.npz"
     scale = find_scale(encoder.encoder_id)
     try:
-        with np.load(path) as kept:
-            titles = TitleDirection(vector=kept["titles"], own=float(kept["own"]))
-            return ScoreBaselines(texts=kept["texts"], titles=titles, scale=scale)
+        with np.load(path) as arrays:
+            titles = TitleDirection(vector=arrays["titles"], own=float(arrays["own"]))
+            return ScoreBaselines(texts=arrays["texts"], titles=titles, scale=scale)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, BadZipFile) as error:

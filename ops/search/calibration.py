@@ -103,17 +103,17 @@ class Calibration:
         ``searched`` of them are in the scope of the search (default: all); :attr:`clear` is the best of these.
         """
         searched = shots if searched is None else searched
-        known = background[np.isfinite(background)].astype(np.float64)
-        if not len(known):
+        scores = background[np.isfinite(background)].astype(np.float64)
+        if not len(scores):
             least = expect_sigmas(shots)
             return _build_calibration(scale, centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, chance=least, clear=least)
-        centre = float(np.median(known))
-        seen = MAD_TO_SIGMA * float(np.median(np.abs(known - centre)))
+        centre = float(np.median(scores))
+        spread = MAD_TO_SIGMA * float(np.median(np.abs(scores - centre)))
         sample = background.shape[-1]
-        variance = (sample * seen**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
+        variance = (sample * spread**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
         sigma = math.sqrt(variance)
         # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
-        tail = float(np.quantile(known, NormalDist().cdf(expect_sigmas(shots))))
+        tail = float(np.quantile(scores, NormalDist().cdf(expect_sigmas(shots))))
         chance = min(expect_sigmas(shots), max(EARLIEST, (tail - centre) / sigma))
         bests = [_best_score(row[np.isfinite(row)], searched) for row in background if np.isfinite(row).any()]
         clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, searched)
@@ -145,10 +145,10 @@ class Calibration:
 
 
 def _build_calibration(scale: Scale | None, *, centre: float, sigma: float, chance: float, clear: float) -> Calibration:
-    known = Calibration(centre=centre, sigma=sigma, half=chance, chance=chance, clear=clear)
+    calibration = Calibration(centre=centre, sigma=sigma, half=chance, chance=chance, clear=clear)
     if scale is None:
-        return known
-    return replace(known, half=scale.half, slope=scale.slope, below_best=scale.below_best)
+        return calibration
+    return replace(calibration, half=scale.half, slope=scale.slope, below_best=scale.below_best)
 
 
 def _best_score(scores: NDArray[np.float32], searched: int) -> float:
@@ -196,11 +196,11 @@ def score_background(
     generator = np.random.default_rng(0)
     scores = np.full((questions, len(sample)), np.nan, np.float32)
     for row in range(questions):
-        chosen = generator.choice(len(sample), likes + unlikes, replace=False)
-        wanted, unwanted = chosen[:likes], chosen[likes:]
+        picks = generator.choice(len(sample), likes + unlikes, replace=False)
+        likes_at, unwanted = picks[:likes], picks[likes:]
         text = None if asked is None else asked[row % len(asked)]
         words = [] if texts is None else [texts[(row + _APART * (at + 1)) % len(texts)] for at in range(unlike_words)]
-        vector = combine(text, list(sample[wanted]), list(sample[unwanted]), words)
+        vector = combine(text, list(sample[likes_at]), list(sample[unwanted]), words)
         scores[row] = sample @ vector
-        scores[row, chosen] = np.nan
+        scores[row, picks] = np.nan
     return scores

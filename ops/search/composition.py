@@ -50,9 +50,9 @@ def compose(
     if query.all or query.any:
         reader = ConditionReader(scope, retrieval, details, lines, probes)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
-        found = find_matching_shots(all_of, any_of, details)
+        candidates = find_matching_shots(all_of, any_of, details)
         if query.is_described:
-            matching = {each.shot_id: each for each in found}
+            matching = {each.shot_id: each for each in candidates}
             selection = replace(
                 selection,
                 filters=(*selection.filters, lambda shots: _select_matching(shots, matching)),
@@ -61,7 +61,7 @@ def compose(
         else:
             texts = [each.text for each in query.conditions if isinstance(each, TextCondition)]
             selection = Selection(
-                ranking=FixedRanking(found), vector=retrieval.compute_middle(texts), lines=reader.lines
+                ranking=FixedRanking(candidates), vector=retrieval.compute_middle(texts), lines=reader.lines
             )
     if query.where:
         scored = probes.find_fulfilling([parse_filter(each) for each in query.where])
@@ -71,14 +71,14 @@ def compose(
 
 def _select_matching(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> list[Candidate]:
     """Return the shots that fulfil the conditions, with the matching frames and lines."""
-    kept = [each for each in shots if each.shot_id in matching]
-    for each in kept:
-        known = matching[each.shot_id]
-        each.match = known.match
-        each.line_ids = tuple(dict.fromkeys(each.line_ids + known.line_ids))
-        if known.line_ids and "dialogue" not in each.matched:
+    selected = [each for each in shots if each.shot_id in matching]
+    for each in selected:
+        match = matching[each.shot_id]
+        each.match = match.match
+        each.line_ids = tuple(dict.fromkeys(each.line_ids + match.line_ids))
+        if match.line_ids and "dialogue" not in each.matched:
             each.matched = (*each.matched, "dialogue")
-    return kept
+    return selected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,19 +122,19 @@ class ConditionReader:
             return self._convert_strengths(self._find_seen(condition.text, condition.relevance))
         if isinstance(condition, DialogueCondition):
             return self._find_spoken(condition.dialogue)
-        wanted = parse_filter(condition.probe)
-        scores = self._probes.read(wanted.probe)
-        is_least = wanted.comparison[0] == ">"
+        probe_filter = parse_filter(condition.probe)
+        scores = self._probes.read(probe_filter.probe)
+        is_least = probe_filter.comparison[0] == ">"
         return self._convert_strengths(
-            {shot: score if is_least else 1 - score for shot, score in scores.items() if wanted.accept(score)}
+            {shot: score if is_least else 1 - score for shot, score in scores.items() if probe_filter.accept(score)}
         )
 
     def _find_seen(self, text: str, relevance: float | None) -> dict[str, float]:
         """Return shots with at least that relevance for the text, by default that of :attr:`Calibration.by_chance`."""
         part = self._retrieval.look_like(text.strip())
         ranking, least = part.apply_filters(), part.calibration.by_chance if relevance is None else relevance
-        found = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < least)
-        return {each.shot_id: each.relevance for each in found.items if each.relevance >= least}
+        fetched = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < least)
+        return {each.shot_id: each.relevance for each in fetched.items if each.relevance >= least}
 
     def _convert_strengths(self, strengths: dict[str, float]) -> Fulfilled:
         details = self._details.read(list(strengths))
@@ -179,7 +179,7 @@ def find_matching_shots(
         for video_id, ranges in matching.items()
         for shot_id in _find_shots(video_id, ranges, details.list_starts)
     ]
-    found = []
+    candidates = []
     for shot_id, shot in details.read(touched).items():
         inside = intersect(matching[shot.video_id], [(shot.start_frame, shot.end_frame)])
         if not inside:
@@ -187,7 +187,7 @@ def find_matching_shots(
         longest = max(inside, key=lambda run: (run[1] - run[0], -run[0]))
         holding = [each for each in (*all_of, *any_of) if shot_id in each.strengths]
         line_ids = [name for each in holding for name in each.line_ids.get(shot_id, ())]
-        found.append(
+        candidates.append(
             Candidate(
                 shot_id=shot_id,
                 score=math.nan,
@@ -197,7 +197,7 @@ def find_matching_shots(
                 match=longest,
             )
         )
-    return sorted(found, key=lambda each: (-each.relevance, each.shot_id))
+    return sorted(candidates, key=lambda each: (-each.relevance, each.shot_id))
 
 
 def _combine_strengths(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterable[Fulfilled]) -> float:
@@ -226,7 +226,7 @@ def find_sequences(
     ``score`` stays the cosine of the first shot.
     """
     followers = {each.shot_id: each for each in second.best(DEEPEST).items[:DEEPEST]}
-    found = []
+    candidates = []
     for leader in first.best(DEEPEST).items[:DEEPEST]:
         after = [
             followers[shot_id] for shot_id in _list_followers(leader.shot_id, starts_of, within) if shot_id in followers
@@ -234,8 +234,8 @@ def find_sequences(
         if after:
             best = max(after, key=lambda each: each.relevance)
             leader.relevance, leader.then = math.sqrt(leader.relevance * best.relevance), best
-            found.append(leader)
-    return sorted(found, key=lambda each: (-each.relevance, each.shot_id))
+            candidates.append(leader)
+    return sorted(candidates, key=lambda each: (-each.relevance, each.shot_id))
 
 
 def _list_followers(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: int) -> list[str]:

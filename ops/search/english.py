@@ -75,8 +75,10 @@ _MOST = 3.0
 
 def list_unknown_words(text: str) -> list[str]:
     """Return each word of the text that no English list has, once; words with digits and single letters are known."""
-    known = read_tokenizer_words()
-    rare = [word for word in dict.fromkeys(split_words(text)) if len(word) > 1 and word.isalpha() and word not in known]
+    vocabulary = read_tokenizer_words()
+    rare = [
+        word for word in dict.fromkeys(split_words(text)) if len(word) > 1 and word.isalpha() and word not in vocabulary
+    ]
     return [word for word in rare if not is_english(word)]
 
 
@@ -113,10 +115,10 @@ def find_nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int
     allowed = min(most_edits, 2 if len(word) >= _TWO_EDITS_FROM else 1)
     sound = _encode_sound(word)
     alike = [other for other in counts if other[0] == word[0] and abs(len(other) - len(word)) <= 2]
-    found = extract(word, alike, scorer=OSA.distance, score_cutoff=allowed, limit=None)
+    matches = extract(word, alike, scorer=OSA.distance, score_cutoff=allowed, limit=None)
     near = [
         (_weigh_edits(word, other, int(count)), other)
-        for other, count, _ in found
+        for other, count, _ in matches
         if _is_likely(word, other, int(count))
     ]
     if most_edits > 1 or len(word) < _TWO_EDITS_FROM:

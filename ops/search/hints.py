@@ -123,8 +123,8 @@ def collect_hints(
         plain = _remove_words(text, set(rare).difference(unknown))
         if not is_named(text, names) and (language := detect_foreign_language(plain)):
             return [*hints, _explain_language(text, language)]
-        if checks_spelling and (meant := find_meant_words(text, encoder, names, is_spoken)):
-            hints.append(f"did you mean {_quote(correct_words(text, meant))}?")
+        if checks_spelling and (corrections := find_meant_words(text, encoder, names, is_spoken)):
+            hints.append(f"did you mean {_quote(correct_words(text, corrections))}?")
     return [*hints, *_check_negation(text)]
 
 
@@ -134,14 +134,18 @@ def is_named(text: str, names: Names) -> bool:
     return any(words.issubset(split_name(show)) for show in names.shows())
 
 
-def correct_words(text: str, meant: Mapping[str, str]) -> str:
-    """Return the text with the words (folded) replaced that are keys of ``meant``."""
-    return " ".join(_correct_part(part, meant) for part in text.split())
+def correct_words(text: str, corrections: Mapping[str, str]) -> str:
+    """Return the text with the words (folded) replaced that are keys of ``corrections``."""
+    return " ".join(_correct_part(part, corrections) for part in text.split())
 
 
-def _correct_part(part: str, meant: Mapping[str, str]) -> str:
+def _correct_part(part: str, corrections: Mapping[str, str]) -> str:
     words = split_words(part)
-    return restore_marks(" ".join(meant.get(word, word) for word in words)) if meant.keys() & set(words) else part
+    return (
+        restore_marks(" ".join(corrections.get(word, word) for word in words))
+        if corrections.keys() & set(words)
+        else part
+    )
 
 
 def _explain_language(text: str, language: str) -> str:
@@ -164,10 +168,10 @@ def _check_length(text: str, length: int) -> list[str]:
 
 
 def _check_negation(text: str) -> list[str]:
-    found = _NEGATION.search(_NO_NEGATION.sub(lambda match: "-" * len(match.group()), text))
-    if not found:
+    negation = _NEGATION.search(_NO_NEGATION.sub(lambda match: "-" * len(match.group()), text))
+    if not negation:
         return []
-    what = " ".join(text[found.start() :].split()[:3])
+    what = " ".join(text[negation.start() :].split()[:3])
     return [
         f"{_quote(what)} is not understood as a negation: the encoder searches for the thing itself. Leave it out, and "
         'write -WORD or "without a THING" in the text of the search, or give a hit that shows it as a negative example '
@@ -184,10 +188,10 @@ def _select_unnamed(unknown: list[str], names: Names, is_spoken: Callable[[str],
     """Return those of the words that are in no name of the catalogue and in no line."""
     if not unknown:
         return []
-    known = {word for show in names.shows() for word in split_words(show)}
-    unknown = [word for word in unknown if word not in known]
-    known = {word for name, _ in names.files() for word in split_words(name)} if unknown else set()
-    return [word for word in unknown if word not in known and not is_spoken(word)]
+    words_in_names = {word for show in names.shows() for word in split_words(show)}
+    unknown = [word for word in unknown if word not in words_in_names]
+    words_in_names = {word for name, _ in names.files() for word in split_words(name)} if unknown else set()
+    return [word for word in unknown if word not in words_in_names and not is_spoken(word)]
 
 
 def _quote(text: str) -> str:

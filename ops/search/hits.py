@@ -41,11 +41,15 @@ class HitWriter:
             shot_id: tuple(ProbeScore(probe=name, score=round(score, 6)) for name, score in pairs)
             for shot_id, pairs in self._probes.find_matching(shot_ids).items()
         }
-        if gone := [shot_id for shot_id in shot_ids if shot_id not in details]:
+        if missing := [shot_id for shot_id in shot_ids if shot_id not in details]:
             # Not an error if a client pages through a version from before `needle forget`.
-            log.warning("%d shots are indexed but not in the lake (%s): left out", len(gone), gone[0])
-        known = [each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)]
-        return tuple(self._build_hit(each, rank, details, scores) for rank, each in enumerate(known, start=offset + 1))
+            log.warning("%d shots are indexed but not in the lake (%s): left out", len(missing), missing[0])
+        candidates = [
+            each for each in page if each.shot_id in details and (not each.then or each.then.shot_id in details)
+        ]
+        return tuple(
+            self._build_hit(each, rank, details, scores) for rank, each in enumerate(candidates, start=offset + 1)
+        )
 
     def _build_hit(
         self,
@@ -106,8 +110,8 @@ def fill_scores(index: VectorIndex, page: Sequence[Candidate], vector: NDArray[n
     missing = [each for each in page if math.isnan(each.score)]
     vectors = index.vectors([each.shot_id for each in missing]) if missing and vector is not None else {}
     for each in missing:
-        own = vectors.get(each.shot_id)
-        each.score = float(own @ vector) if own is not None and vector is not None else 0.0
+        shot_vector = vectors.get(each.shot_id)
+        each.score = float(shot_vector @ vector) if shot_vector is not None and vector is not None else 0.0
 
 
 def _construct_hit(values: dict[str, Any]) -> Hit:

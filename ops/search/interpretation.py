@@ -111,9 +111,9 @@ def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInter
     Raises ``NotFoundError`` for dialogue ``only`` if no dialogue is indexed.
     """
     if query.text.strip():
-        found = _read_text(query, scope, lines)
+        meaning = _read_text(query, scope, lines)
     elif query.like:
-        found = QueryInterpretation(
+        meaning = QueryInterpretation(
             visual=True, dialogue=False, why="the pictures were searched for shots like the examples"
         )
     else:
@@ -123,14 +123,14 @@ def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInter
         are_spoken = [isinstance(each, DialogueCondition) for each in query.conditions]
         why = "frames that fulfil the conditions were searched; relevance is that of the weakest"
         return QueryInterpretation(visual=not all(are_spoken), dialogue=any(are_spoken), why=why)
-    why = found.why
+    why = meaning.why
     if query.then:
         within = query.then.within
         shots = "the next shot" if within == 1 else f"one of the next {within} shots"
         why = f"{why}; {shots} must match what follows, and relevance is the mean of both"
     if query.all or query.any:
         why = f"{why}; only frames that fulfil the conditions count"
-    return replace(found, why=why)
+    return replace(meaning, why=why)
 
 
 def _read_text(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInterpretation:
@@ -142,18 +142,16 @@ def _read_text(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInte
             raise NotFoundError(NO_DIALOGUE)
         return _interpret_seen(words.plain, "no dialogue is indexed: only the pictures were searched")
     if query.dialogue == "only":
-        found = find_lines(words, lines, scope)
-        meant = {} if found else _find_meant_words(words, lines, scope)
-        why = _describe_lines(words, found, lines)
-        return QueryInterpretation(visual=False, dialogue=True, why=why, meant=meant, lines=found)
+        hits = find_lines(words, lines, scope)
+        meant = {} if hits else _find_meant_words(words, lines, scope)
+        why = _describe_lines(words, hits, lines)
+        return QueryInterpretation(visual=False, dialogue=True, why=why, meant=meant, lines=hits)
     if words.phrases:
-        found = find_lines(replace(words, rest=""), lines, scope)
+        hits = find_lines(replace(words, rest=""), lines, scope)
         visual = bool(words.rest or query.like or query.unlike)
-        why = _describe_lines(words, found, lines) + ("; the pictures were searched too" if visual else "")
-        meant = {} if found else _find_meant_words(replace(words, rest=""), lines, scope)
-        return QueryInterpretation(
-            visual=visual, dialogue=True, why=why, seen_text=words.rest, meant=meant, lines=found
-        )
+        why = _describe_lines(words, hits, lines) + ("; the pictures were searched too" if visual else "")
+        meant = {} if hits else _find_meant_words(replace(words, rest=""), lines, scope)
+        return QueryInterpretation(visual=visual, dialogue=True, why=why, seen_text=words.rest, meant=meant, lines=hits)
     return _guess(words, lines, scope)
 
 
@@ -162,39 +160,39 @@ def find_lines(words: Words, lines: LineIndex, scope: Scope, limit: int = MOST_L
     if scope.is_empty:
         return []
     spelled = list_content_spellings(words.rest)
-    found = lines.search(words.rest, phrases=words.phrases, shows=scope.shows, videos=scope.video_ids, limit=limit)
-    shared = [(line, _share(spelled, line)) for line in found]
+    hits = lines.search(words.rest, phrases=words.phrases, shows=scope.shows, videos=scope.video_ids, limit=limit)
+    shared = [(line, _share(spelled, line)) for line in hits]
     return shared if words.phrases else _merge_sentences(spelled, shared)
 
 
 def _share(spelled: Sequence[Sequence[str]], line: LineHit) -> float:
     """Return the line's share of the words, for the spelling with the greatest share; 1 if there are no words."""
-    return max((measure_coverage(wanted, line.text, line.language) for wanted in spelled), default=1.0)
+    return max((measure_coverage(spelling, line.text, line.language) for spelling in spelled), default=1.0)
 
 
 def _merge_sentences(
-    spelled: Sequence[Sequence[str]], found: Sequence[tuple[LineHit, float]]
+    spelled: Sequence[Sequence[str]], hits: Sequence[tuple[LineHit, float]]
 ) -> list[tuple[LineHit, float]]:
     """Merge the lines of one sentence into one hit if most of the words are in them together.
 
     The hit begins with the first line that has any of the words, has the scores of its lines, and replaces them.
     """
-    spans = {line.line_id: _widen(spelled, line, share) for line, share in found}
-    kept: list[tuple[LineHit, float]] = []
+    spans = {line.line_id: _widen(spelled, line, share) for line, share in hits}
+    merged: list[tuple[LineHit, float]] = []
     covered: set[str] = set()
-    for line, share in found:
+    for line, share in hits:
         wide, wider = spans[line.line_id]
         # Lines that have as many of the words without this one are the better match.
         if wide.joined_ids and all(spans[name][1] < wider for name in wide.joined_ids if name in spans):
             covered.update(wide.joined_ids)
             scores = [spans[name][0].score for name in wide.line_ids if name in spans]
-            kept.append((replace(wide, score=sum(scores)), wider))
+            merged.append((replace(wide, score=sum(scores)), wider))
         else:
-            kept.append((line, share))
+            merged.append((line, share))
     if not covered:
-        return kept
-    whole = [each for each in kept if each[0].line_id not in covered]
-    return sorted(whole, key=lambda each: (-each[0].score, each[0].video_id, each[0].start_frame, each[0].line_id))
+        return merged
+    sentences = [each for each in merged if each[0].line_id not in covered]
+    return sorted(sentences, key=lambda each: (-each[0].score, each[0].video_id, each[0].start_frame, each[0].line_id))
 
 
 def _widen(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
@@ -230,19 +228,19 @@ def _find_meant_words(words: Words, lines: LineIndex, scope: Scope) -> dict[str,
 
 def _guess(words: Words, lines: LineIndex, scope: Scope) -> QueryInterpretation:
     """Interpret a text without quotes: as spoken words only if they occur together in a line, or in sequence."""
-    wanted = select_content_words(words.rest)
-    glance = find_lines(words, lines, scope, GLANCE) if wanted else []
+    content = select_content_words(words.rest)
+    glance = find_lines(words, lines, scope, GLANCE) if content else []
     together = [each for each in glance if each[1] >= TOGETHER]
     # Forms of one word are one word, by the language of the best line.
-    asked = len(set(stem_words(wanted, together[0][0].language))) if together else 0
-    if asked > 1:
+    stems = len(set(stem_words(content, together[0][0].language))) if together else 0
+    if stems > 1:
         if len(together) == GLANCE:
             together = [each for each in find_lines(words, lines, scope) if each[1] >= TOGETHER]
         return _interpret_both(words.rest, together)
     # With fewer content words a line must have all of the words as typed, and they must be a sentence.
-    if is_speech(words.rest) and (said := find_lines(_quote(words), lines, scope)):
-        return _interpret_both(words.rest, said)
-    if asked == 1:
+    if is_speech(words.rest) and (hits := find_lines(_quote(words), lines, scope)):
+        return _interpret_both(words.rest, hits)
+    if stems == 1:
         count = f"at least {GLANCE}" if len(together) == GLANCE else str(len(together))
         plural = "" if len(together) == 1 else "s"
         hint = f"; said in {count} line{plural} too: put it in quotes to find {'it' if not plural else 'them'}"
@@ -254,21 +252,21 @@ def _quote(words: Words) -> Words:
     return Words(phrases=(words.rest,), rest="", plain=words.plain)
 
 
-def _interpret_both(text: str, found: list[tuple[LineHit, float]]) -> QueryInterpretation:
-    why = f"{_count_in_lines(text, len(found))}; the pictures were searched too"
-    return QueryInterpretation(visual=True, dialogue=True, why=why, seen_text=text, lines=found)
+def _interpret_both(text: str, hits: list[tuple[LineHit, float]]) -> QueryInterpretation:
+    why = f"{_count_in_lines(text, len(hits))}; the pictures were searched too"
+    return QueryInterpretation(visual=True, dialogue=True, why=why, seen_text=text, lines=hits)
 
 
 def _interpret_seen(text: str, why: str) -> QueryInterpretation:
     return QueryInterpretation(visual=True, dialogue=False, why=why, seen_text=text)
 
 
-def _describe_lines(words: Words, found: Sequence[object], lines: LineIndex) -> str:
-    said = " and ".join(f"'{phrase}'" for phrase in words.phrases) or f"'{words.rest}'"
-    if not found:
-        return f"nobody says {said} in {lines.count()} line{'' if lines.count() == 1 else 's'}"
+def _describe_lines(words: Words, hits: Sequence[object], lines: LineIndex) -> str:
+    quoted = " and ".join(f"'{phrase}'" for phrase in words.phrases) or f"'{words.rest}'"
+    if not hits:
+        return f"nobody says {quoted} in {lines.count()} line{'' if lines.count() == 1 else 's'}"
     return (
-        _count_in_lines(said.strip("'"), len(found)) if words.phrases else f"{_count_in_words(words.rest, len(found))}"
+        _count_in_lines(quoted.strip("'"), len(hits)) if words.phrases else f"{_count_in_words(words.rest, len(hits))}"
     )
 
 
@@ -298,7 +296,7 @@ def parse_words(text: str) -> Words:
 
     A phrase without any letter or digit is ignored.
     """
-    phrases = tuple(" ".join(found.split()) for found in _PHRASE.findall(text) if split_words(found))
+    phrases = tuple(" ".join(phrase.split()) for phrase in _PHRASE.findall(text) if split_words(phrase))
     rest = " ".join(_QUOTES.sub(" ", _PHRASE.sub(" ", text)).split())
     return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
 
@@ -322,9 +320,9 @@ def is_speech(text: str) -> bool:
     return len(words) > 2 and (words[0] not in _DESCRIBING or not _SPEAKING.isdisjoint(words))
 
 
-def measure_coverage(wanted: Sequence[str], line: str, language: str = "") -> float:
-    """Return the share of the words ``wanted`` that the line has in any form of its language, 0 to 1; 0 if none is."""
-    words = dict(zip(stem_words(wanted, language), wanted, strict=True))
+def measure_coverage(spelling: Sequence[str], line: str, language: str = "") -> float:
+    """Return the share of the words ``spelling`` that the line has in any form of its language, 0 to 1; 0 if none is."""
+    words = dict(zip(stem_words(spelling, language), spelling, strict=True))
     stems = list_stems(line, language)
     return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0
 

@@ -90,9 +90,9 @@ class ProbeScores:
             before = self._known.get(probe)
             if before and before.scores and time.monotonic() - before.read_at < REREAD_AFTER_S:
                 return before
-            known = self._list_names()
-            if probe not in known:
-                raise _report_unknown_probe(probe, known)
+            names = self._list_names()
+            if probe not in names:
+                raise _report_unknown_probe(probe, names)
             version = read_promoted_version(self._settings, probe, self._encoder_id())
             table = self._read_table(probe, version)
             self._known[probe] = _Scored(
@@ -109,19 +109,19 @@ class ProbeScores:
         rows = lake.read(f"{SCORES}/{probe}", columns=columns)
         if version is None or set(pc.unique(rows["probe_version"]).to_pylist()) <= {version.version}:
             return rows
-        kept = lake.read(kept_scores_table(self._encoder_id(), probe), columns=columns)
-        return kept if set(pc.unique(kept["probe_version"]).to_pylist()) == {version.version} else rows
+        table = lake.read(kept_scores_table(self._encoder_id(), probe), columns=columns)
+        return table if set(pc.unique(table["probe_version"]).to_pylist()) == {version.version} else rows
 
     def find_matching(self, shot_ids: Sequence[str]) -> dict[str, list[tuple[str, float]]]:
         """Return the probes that score each of the shots at or above their threshold, best first."""
-        found: dict[str, list[tuple[str, float]]] = {}
+        probes: dict[str, list[tuple[str, float]]] = {}
         for name in self.list_names():
             scored = self._compute(name)
             for shot_id in shot_ids:
                 score = scored.scores.get(shot_id)
                 if score is not None and score >= scored.threshold:
-                    found.setdefault(shot_id, []).append((name, score))
-        return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in found.items()}
+                    probes.setdefault(shot_id, []).append((name, score))
+        return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in probes.items()}
 
     def find_labelled(self, condition: str) -> set[str]:
         """Return shots with a label: those that people labelled yes, and those that its probe scores high enough.
@@ -145,8 +145,10 @@ class ProbeScores:
 
     def find_fulfilling(self, filters: Sequence[ProbeFilter]) -> set[str]:
         """Return shots that fulfil every filter (at least one is given); a shot without a score fulfils none."""
-        kept = [{shot_id for shot_id, score in self.read(each.probe).items() if each.accept(score)} for each in filters]
-        return set.intersection(*kept)
+        fulfilling = [
+            {shot_id for shot_id, score in self.read(each.probe).items() if each.accept(score)} for each in filters
+        ]
+        return set.intersection(*fulfilling)
 
 
 def _no_label(label: str, known: Sequence[str]) -> NotFoundError:
@@ -157,9 +159,9 @@ def _no_label(label: str, known: Sequence[str]) -> NotFoundError:
     return NotFoundError(f"no label {label!r}: {hint}there are {', '.join(known)}")
 
 
-def _report_unknown_probe(probe: str, known: Sequence[str]) -> NotFoundError:
-    if not known:
+def _report_unknown_probe(probe: str, names: Sequence[str]) -> NotFoundError:
+    if not names:
         return NotFoundError(f"no probe {probe!r}: this catalogue has none yet")
-    near = get_close_matches(probe, known, n=1)
+    near = get_close_matches(probe, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return NotFoundError(f"no probe {probe!r}: {hint}there are {', '.join(known)}")
+    return NotFoundError(f"no probe {probe!r}: {hint}there are {', '.join(names)}")

@@ -129,8 +129,8 @@ def _report_unknown_shot(shot_id: str, frame: int, starts: Sequence[int]) -> Not
     if not starts:
         return NotFoundError(f"no shot {shot_id!r}: the catalogue has no video {video_id}")
     nearest = sorted(sorted(starts, key=lambda start: abs(start - frame))[:3])
-    known = ", ".join(f"{video_id}:{start}" for start in nearest)
-    return NotFoundError(f"no shot {shot_id!r} is indexed; shots near that frame: {known}")
+    shot_ids = ", ".join(f"{video_id}:{start}" for start in nearest)
+    return NotFoundError(f"no shot {shot_id!r} is indexed; shots near that frame: {shot_ids}")
 
 
 def combine(
@@ -205,15 +205,15 @@ def _decode(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
 
 def _refuse_unusual(path: Path) -> None:
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError) as error:
         raise NotFoundError(
             f"{str(path)!r} is neither a shot id nor a file: `needle shots VIDEO` lists the shots of a video"
         ) from error
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{str(path)!r} is not a file: give a picture or a shot id")
-    if found.st_size > MAX_BYTES:
-        raise UsageError(f"{str(path)!r} has {found.st_size >> 20} MB; a picture may have {MAX_BYTES >> 20}")
+    if status.st_size > MAX_BYTES:
+        raise UsageError(f"{str(path)!r} has {status.st_size >> 20} MB; a picture may have {MAX_BYTES >> 20}")
 
 
 def _report_too_large(name: str) -> UsageError:

@@ -86,17 +86,17 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
 
     def fetch(count: int) -> Fetched[Candidate]:
         nonlocal best
-        found = ranking.best(count)
-        kept, is_all = found.items, found.is_all
+        fetched = ranking.best(count)
+        items, is_all = fetched.items, fetched.is_all
         for each in selection.filters:
-            kept = each(kept)
-        best = max((each.score for each in kept if not math.isnan(each.score)), default=None)
+            items = each(items)
+        best = max((each.score for each in items if not math.isnan(each.score)), default=None)
         if least is not None:
             # If relevance falls with the rank, no later candidate can be relevant enough.
-            is_all = is_all or (ranking.falls and not selection.lines and found.items[-1].relevance < least)
+            is_all = is_all or (ranking.falls and not selection.lines and fetched.items[-1].relevance < least)
             # Rounded as in hits: a bound copied from a hit keeps that hit.
-            kept = [each for each in kept if is_strong(round(each.relevance, 6), each.matched, least)]
-        return Fetched(items=fold_together(kept) if query.fold else kept, is_all=is_all, looked_at=found.looked_at)
+            items = [each for each in items if is_strong(round(each.relevance, 6), each.matched, least)]
+        return Fetched(items=fold_together(items) if query.fold else items, is_all=is_all, looked_at=fetched.looked_at)
 
     found = fetch_until(fetch, needed, lambda kept: len(kept) >= needed)
     scale, page = selection.calibration, found.items[query.offset : needed]
@@ -124,23 +124,23 @@ class FusedRanking:
 
     falls = False
 
-    def __init__(self, seen: Ranking, spoken: Sequence[tuple[int, Candidate]]) -> None:
-        self._seen = seen
+    def __init__(self, visual: Ranking, spoken: Sequence[tuple[int, Candidate]]) -> None:
+        self._visual = visual
         self._spoken = {each.shot_id: (rank, each) for rank, each in spoken}
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`Ranking`."""
-        fetched = self._seen.best(max(count, FUSED))
-        seen = fetched.items
+        fetched = self._visual.best(max(count, FUSED))
+        visual = fetched.items
         fused: dict[str, tuple[float, Candidate]] = {
             shot_id: (1 / (RRF_K + rank), each) for shot_id, (rank, each) in self._spoken.items()
         }
-        for rank, each in enumerate(seen[:FUSED], start=1):
+        for rank, each in enumerate(visual[:FUSED], start=1):
             share = 1 / (RRF_K + rank)
-            said = fused.get(each.shot_id)
-            fused[each.shot_id] = (share + said[0], _merge(each, said[1])) if said else (share, each)
+            spoken = fused.get(each.shot_id)
+            fused[each.shot_id] = (share + spoken[0], _merge(each, spoken[1])) if spoken else (share, each)
         order = sorted(fused.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
-        rest = [each for each in seen[FUSED:] if each.shot_id not in fused]
+        rest = [each for each in visual[FUSED:] if each.shot_id not in fused]
         candidates = [each for _, each in order] + rest
         return Fetched(items=candidates, is_all=fetched.is_all, looked_at=len(candidates))
 
@@ -150,13 +150,13 @@ def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candi
 
     ``lines`` are best first, each with its relevance. Scores are NaN: no images were compared.
     """
-    found: dict[str, tuple[int, Candidate]] = {}
+    by_shot: dict[str, tuple[int, Candidate]] = {}
     for rank, (line, relevance) in enumerate(lines, start=1):
         for shot_id in line.shot_ids:
-            if shot_id in found:
-                known = found[shot_id][1]
-                known.line_ids += (line.line_id,)
-                known.relevance = max(known.relevance, relevance)
+            if shot_id in by_shot:
+                earlier = by_shot[shot_id][1]
+                earlier.line_ids += (line.line_id,)
+                earlier.relevance = max(earlier.relevance, relevance)
             else:
                 candidate = Candidate(
                     shot_id=shot_id,
@@ -165,17 +165,17 @@ def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candi
                     matched=("dialogue",),
                     line_ids=(line.line_id,),
                 )
-                found[shot_id] = (rank, candidate)
-    return list(found.values())
+                by_shot[shot_id] = (rank, candidate)
+    return list(by_shot.values())
 
 
-def _merge(seen: Candidate, said: Candidate) -> Candidate:
+def _merge(visual: Candidate, spoken: Candidate) -> Candidate:
     return Candidate(
-        shot_id=seen.shot_id,
-        score=seen.score,
-        relevance=max(seen.relevance, said.relevance),
+        shot_id=visual.shot_id,
+        score=visual.score,
+        relevance=max(visual.relevance, spoken.relevance),
         matched=("visual", "dialogue"),
-        line_ids=said.line_ids,
+        line_ids=spoken.line_ids,
     )
 
 
@@ -190,26 +190,26 @@ def fold(
     if len(candidates) < 2:
         return candidates
     vectors = vectors_of([each.shot_id for each in candidates])
-    kept: list[Candidate] = []
+    folded: list[Candidate] = []
     leaders: list[Candidate] = []
-    shown = np.zeros((0, 0), np.float32)
+    shown_vectors = np.zeros((0, 0), np.float32)
     for candidate in candidates:
         vector = vectors.get(candidate.shot_id)
         if vector is None:
-            kept.append(candidate)
+            folded.append(candidate)
             continue
         if leaders:
-            cosines = shown[: len(leaders)] @ vector
+            cosines = shown_vectors[: len(leaders)] @ vector
             same = np.flatnonzero(cosines >= threshold)
             if len(same):
                 leader = leaders[int(same[0])]
                 leader.folded += (candidate.shot_id,)
                 continue
-        shown = _write_row(shown, len(leaders), vector)
+        shown_vectors = _write_row(shown_vectors, len(leaders), vector)
         candidate.folded = ()
         leaders.append(candidate)
-        kept.append(candidate)
-    return kept
+        folded.append(candidate)
+    return folded
 
 
 def _write_row(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:

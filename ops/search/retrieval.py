@@ -98,10 +98,10 @@ class VisualRanking:
         if self._scope.is_empty:
             return Fetched(items=[], is_all=True, looked_at=0)
         # The index reads a power of two of candidates: a request up to that number costs no more.
-        asked = (1 << count.bit_length()) - 1
-        found = self._index.search(
+        limit = (1 << count.bit_length()) - 1
+        hits = self._index.search(
             self._vector,
-            limit=asked,
+            limit=limit,
             shows=self._scope.shows,
             videos=self._scope.video_ids,
             exclude_blank=self._exclude_blank,
@@ -109,8 +109,8 @@ class VisualRanking:
             with_payload=False,
         )
         relevance = self._calibration.relevance
-        candidates = [Candidate(shot_id=hit.shot_id, score=hit.score, relevance=relevance(hit.score)) for hit in found]
-        return Fetched(items=candidates, is_all=len(found) < asked, looked_at=len(found))
+        candidates = [Candidate(shot_id=hit.shot_id, score=hit.score, relevance=relevance(hit.score)) for hit in hits]
+        return Fetched(items=candidates, is_all=len(hits) < limit, looked_at=len(hits))
 
 
 class FixedRanking:
@@ -136,11 +136,11 @@ class Filtered:
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`Ranking`; may be fewer than ``count``."""
-        found = self._ranking.best(count)
-        kept = found.items
+        hits = self._ranking.best(count)
+        items = hits.items
         for each in self._filters:
-            kept = each(kept)
-        return Fetched(items=kept, is_all=found.is_all, looked_at=found.looked_at)
+            items = each(items)
+        return Fetched(items=items, is_all=hits.is_all, looked_at=hits.looked_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +200,8 @@ class Retrieval:
         filters: list[Filter] = []
         if shots := {name for name in examples if parse_shot_id(name)}:
             filters.append(exclude(shots))
-            if wanted := [examples[name] for name in like if name in shots]:
-                filters.append(lambda found: _drop_copies(snapshot.index, found, wanted))
+            if vectors := [examples[name] for name in like if name in shots]:
+                filters.append(lambda found: _drop_copies(snapshot.index, found, vectors))
         demotes_titles = has_text and not query.include_titles and not is_about_writing(text)
         ranking = VisualRanking(
             snapshot.index,
@@ -246,8 +246,8 @@ def mark_duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.
     return same
 
 
-def _drop_copies(index: VectorIndex, found: Sequence[Candidate], wanted: Sequence[Vector]) -> list[Candidate]:
-    vectors = index.vectors([each.shot_id for each in found])
-    known = [each for each in found if each.shot_id in vectors]
-    same = mark_duplicates(np.asarray([vectors[each.shot_id] for each in known], np.float32), wanted)
-    return [each for each, is_copy in zip(known, same, strict=True) if not is_copy]
+def _drop_copies(index: VectorIndex, candidates: Sequence[Candidate], examples: Sequence[Vector]) -> list[Candidate]:
+    vectors = index.vectors([each.shot_id for each in candidates])
+    indexed = [each for each in candidates if each.shot_id in vectors]
+    same = mark_duplicates(np.asarray([vectors[each.shot_id] for each in indexed], np.float32), examples)
+    return [each for each, is_copy in zip(indexed, same, strict=True) if not is_copy]

@@ -367,10 +367,10 @@ _FILTER = re.compile(r"\s*([^<>=\s][^<>=]*?)\s*(>=|<=|>|<)\s*(\d*\.?\d+)\s*")
 
 def parse_filter(text: str) -> ProbeFilter:
     """Parse ``closeup>=0.5`` as a filter. Raises ``UsageError`` if it is not one."""
-    found = _FILTER.fullmatch(text)
-    if not found or not 0 <= float(found[3]) <= 1:
+    match = _FILTER.fullmatch(text)
+    if not match or not 0 <= float(match[3]) <= 1:
         raise UsageError(f"{text!r} is not a condition on a probe: write NAME>=0.5 (>=, <=, > or <, and 0 to 1)")
-    return ProbeFilter(probe=found[1], comparison=found[2], bound=float(found[3]))
+    return ProbeFilter(probe=match[1], comparison=match[2], bound=float(match[3]))
 
 
 def is_strong(relevance: float, matched: Collection[str], least: float) -> bool:
@@ -387,8 +387,8 @@ def describe_errors(error: ValidationError) -> str:
     if not names:
         return message
     value = repr(first["input"])
-    shown = value if len(value) <= SHOWN_INPUT else f"{value[: SHOWN_INPUT - 1]}…"
-    return f"{'.'.join(names)} = {shown}: {message}"
+    excerpt = value if len(value) <= SHOWN_INPUT else f"{value[: SHOWN_INPUT - 1]}…"
+    return f"{'.'.join(names)} = {excerpt}: {message}"
 
 
 _MESSAGES = {

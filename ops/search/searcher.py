@@ -109,8 +109,8 @@ class Searcher:
             live = self.live_encoder_id()
             if live == self.encoder_id:
                 return False
-            kept = [each for each in self._retrievers[1:] if each.encoder_id == live]
-            retriever = kept[0] if kept else self._build_retriever()
+            earlier = [each for each in self._retrievers[1:] if each.encoder_id == live]
+            retriever = earlier[0] if earlier else self._build_retriever()
             retriever.warm()
             self._retrievers = (retriever, self._retrievers[0])
             return True

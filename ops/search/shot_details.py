@@ -179,9 +179,11 @@ class ShotDetails:
 
     def list_videos(self) -> list[tuple[VideoRow, int]]:
         """Return every registered video with the number of its shots; forgotten ones are left out."""
-        found = [(row, len(part.spans.get(name, ()))) for part in self._read_all() for name, row in part.videos.items()]
-        gone = read_forgotten_ids(self._lake.store) if found else set()
-        return [(row, shots) for row, shots in found if row.video_id not in gone]
+        videos = [
+            (row, len(part.spans.get(name, ()))) for part in self._read_all() for name, row in part.videos.items()
+        ]
+        forgotten = read_forgotten_ids(self._lake.store) if videos else set()
+        return [(row, shots) for row, shots in videos if row.video_id not in forgotten]
 
     def _build_detail(self, part: _Partition, row: int) -> ShotDetail:
         if row not in part.details:
@@ -211,21 +213,23 @@ class ShotDetails:
 
     def _locate(self, shot_ids: Iterable[str]) -> list[tuple[str, _Partition, int]]:
         """Return ``(shot id, its partition, its row there)`` of the shots that exist."""
-        wanted: dict[str, list[str]] = {}
+        by_partition: dict[str, list[str]] = {}
         for shot_id in shot_ids:
             parsed = parse_shot_id(shot_id)
             if parsed:
-                wanted.setdefault(self._settings.resolve_partition(parsed[0]), []).append(shot_id)
-        parts = self._read(wanted)
-        stale = [name for name, own in wanted.items() if not all(shot_id in parts[name].rows for shot_id in own)]
+                by_partition.setdefault(self._settings.resolve_partition(parsed[0]), []).append(shot_id)
+        parts = self._read(by_partition)
+        stale = [
+            name for name, shots in by_partition.items() if not all(shot_id in parts[name].rows for shot_id in shots)
+        ]
         if stale:  # computed since the last check of the partition
             with self._lock:
                 self._believed.difference_update(stale)
             parts |= self._read(stale)
         return [
             (shot_id, parts[name], parts[name].rows[shot_id])
-            for name, own in wanted.items()
-            for shot_id in own
+            for name, shots in by_partition.items()
+            for shot_id in shots
             if shot_id in parts[name].rows
         ]
 
@@ -240,17 +244,17 @@ class ShotDetails:
 
     def _read_all(self) -> list[_Partition]:
         """Return every partition; one listing of the files shows which have to be read."""
-        found = {
+        stamps = {
             key: stat.stamp
             for table in TABLES
             for key, stat in self._lake.store.stats(self._lake.folder(table)).items()
         }
-        names = {key.rsplit("/", 1)[1].removesuffix(".parquet") for key in found if key.endswith(".parquet")}
+        names = {key.rsplit("/", 1)[1].removesuffix(".parquet") for key in stamps if key.endswith(".parquet")}
         with self._lock:
             unchanged = {
                 name
                 for name in names & self._partitions.keys()
-                if self._partitions[name].stamps == tuple(map(found.get, self._list_keys(name)))
+                if self._partitions[name].stamps == tuple(map(stamps.get, self._list_keys(name)))
             }
             self._believed = unchanged
         return list(self._read(sorted(names)).values())
@@ -261,9 +265,9 @@ class ShotDetails:
     def _read(self, names: Iterable[str]) -> dict[str, _Partition]:
         """Return the partitions, from memory if they are valid or unchanged."""
         with self._lock:
-            found = {name: self._partitions[name] for name in names if name in self._believed}
+            parts = {name: self._partitions[name] for name in names if name in self._believed}
             forgotten = self._forgotten
-        missing = [name for name in names if name not in found]
+        missing = [name for name in names if name not in parts]
         if len(missing) > 1:
             with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
                 fresh = dict(zip(missing, pool.map(self._read_partition, missing), strict=True))
@@ -277,15 +281,15 @@ class ShotDetails:
                         self._believed.add(name)
                 else:
                     self._partitions.pop(name, None)
-        return found | fresh
+        return parts | fresh
 
     def _read_partition(self, name: str) -> _Partition:
         # Stamps first: a file that is replaced between the two is read again the next time.
         stats = [self._lake.store.stat(key) for key in self._list_keys(name)]
         stamps = tuple(each.stamp if each else None for each in stats)
-        known = self._partitions.get(name)
-        if known and known.stamps == stamps:
-            return known
+        cached = self._partitions.get(name)
+        if cached and cached.stamps == stamps:
+            return cached
         if not any(stamps):
             return _Partition(stamps=stamps, columns={name: [] for name in SHOT_COLUMNS}, rows={}, videos={})
         try:

@@ -61,8 +61,8 @@ class TitleDirection:
         """Build from unit vectors (N, D) of at least two cards; each is compared with the mean of the others."""
         total = cards.sum(axis=0)
         others = total - cards
-        own = np.median(np.sum(others * cards, axis=1) / np.linalg.norm(others, axis=1))
-        return cls(vector=np.asarray(total / np.linalg.norm(total), np.float32), own=float(own))
+        agreement = np.median(np.sum(others * cards, axis=1) / np.linalg.norm(others, axis=1))
+        return cls(vector=np.asarray(total / np.linalg.norm(total), np.float32), own=float(agreement))
 
     def compute_threshold(self, sample_scores: NDArray[np.float32]) -> float | None:
         """Return the minimum cosine of a title, for a sample of the catalogue.
@@ -89,8 +89,8 @@ class TitleDirection:
             hits = index.search(self.vector, limit=limit, exclude_blank=True, exact=True, with_payload=False)
             return Fetched(items=hits, is_all=len(hits) < limit)
 
-        found = fetch_until(fetch, 255, lambda hits: hits[-1].score < threshold)
-        return frozenset(hit.shot_id for hit in found.items if hit.score >= threshold)
+        fetched = fetch_until(fetch, 255, lambda hits: hits[-1].score < threshold)
+        return frozenset(hit.shot_id for hit in fetched.items if hit.score >= threshold)
 
 
 def is_about_writing(text: str) -> bool:

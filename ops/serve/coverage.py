@@ -51,8 +51,8 @@ class Coverage:
         by_show: dict[str, list[_VideoCounts]] = defaultdict(list)
         for row, shots in service.details.list_videos():
             if row.state != "removed":
-                wanted = shots - refused[row.video_id]
-                by_show[row.show].append(_describe_video(row, wanted, indexed[row.video_id], since))
+                searchable = shots - refused[row.video_id]
+                by_show[row.show].append(_describe_video(row, searchable, indexed[row.video_id], since))
         shows = [
             Show(show=show, searchable_since=_find_newest(videos), **_sum_up(videos))
             for show, videos in sorted(by_show.items())
@@ -92,9 +92,9 @@ class _Sums(TypedDict):
     footage_s: float
 
 
-def _describe_video(row: VideoRow, wanted: int, indexed: int, since: dict[str, datetime]) -> _VideoCounts:
+def _describe_video(row: VideoRow, searchable: int, indexed: int, since: dict[str, datetime]) -> _VideoCounts:
     """Return the figures of one video; ready means that a search finds all of its shots but those set aside."""
-    is_whole = row.state == "ready" and 0 < wanted == indexed
+    is_whole = row.state == "ready" and 0 < searchable == indexed
     state = row.state if is_whole or row.state != "ready" else "pending"
     return _VideoCounts(
         state=state,

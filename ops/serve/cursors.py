@@ -52,5 +52,5 @@ def read_cursor(text: str, query: str) -> Cursor:
 
 def hash_of_query(query: Query) -> str:
     """Return the name of a search, the same for each page: 16 hex digits over all fields that decide the ranking."""
-    asked = {key: value for key, value in query.document().items() if key not in ("limit", "offset")}
-    return hashlib.blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=8).hexdigest()
+    fields = {key: value for key, value in query.document().items() if key not in ("limit", "offset")}
+    return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -80,10 +80,10 @@ def _render_schema(name: str, schema: dict[str, Any]) -> str:
         for key, value in schema.get("properties", {}).items()
     ]
     examples = schema.get("examples") or [schema[key] for key in ("example",) if key in schema]
-    shown = "".join(f"<pre>{escape(json.dumps(each, indent=1))}</pre>" for each in examples)
+    blocks = "".join(f"<pre>{escape(json.dumps(each, indent=1))}</pre>" for each in examples)
     return (
         f'<section><h2 id="{escape(name)}"><code>{escape(name)}</code></h2>'
-        f"<p>{escape(schema.get('description', ''))}</p>{_render_table(rows)}{shown}</section>"
+        f"<p>{escape(schema.get('description', ''))}</p>{_render_table(rows)}{blocks}</section>"
     )
 
 
@@ -104,6 +104,6 @@ def _describe_kind(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         return f"list of {_describe_kind(schema.get('items', {}))}"
     limits = {"minimum": "at least", "maximum": "at most", "maxLength": "characters at most", "pattern": "like"}
-    told = [f"{words} {schema[key]}" for key, words in limits.items() if key in schema and len(str(schema[key])) < 80]
+    bounds = [f"{words} {schema[key]}" for key, words in limits.items() if key in schema and len(str(schema[key])) < 80]
     default = [f"default {json.dumps(schema['default'])}"] if "default" in schema else []
-    return ", ".join([str(schema.get("type", "anything")), *told, *default])
+    return ", ".join([str(schema.get("type", "anything")), *bounds, *default])

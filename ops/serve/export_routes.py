@@ -114,8 +114,8 @@ def _add_progress_route(router: APIRouter, service: Service) -> None:
     )
     async def export_progress(request: Request, key: Annotated[str, Path(pattern=EXPORT_KEY)]) -> Response:
         tally = service.tallies.get(key)
-        done, total = (tally.done, tally.total) if tally else (0, 0)
-        return send_json(request, {"running": tally is not None, "done": done, "total": total})
+        finished, total = (tally.done, tally.total) if tally else (0, 0)
+        return send_json(request, {"running": tally is not None, "done": finished, "total": total})
 
 
 def _add_formats_route(router: APIRouter) -> None:
@@ -161,13 +161,13 @@ def name_attachment(title: str, suffix: str) -> str:
 
 def encode_report(report: ExportReport) -> str:
     """Return the report of an export as JSON in ASCII: number of clips, and the first missing shots and warnings."""
-    told = {
+    document = {
         "clips": report.clips,
         "missing": [asdict(each) for each in report.missing[:TOLD]],
         "missing_count": len(report.missing),
         "warnings": [warning[:LONGEST] for warning in report.warnings[:TOLD]],
     }
-    return json.dumps(told)
+    return json.dumps(document)
 
 
 async def _read_upload(request: Request) -> bytes:
@@ -206,9 +206,16 @@ def _export(
     with service.exports.open_folder() as folder:
         target = folder / f"selection{find_format(body.format).suffix}"
         with service.settings.hold_work_lock():  # `forget` waits until the export ends
-            clips, lost = select_existing_clips(service.settings, picks, handles=body.handles)
+            clips, missing = select_existing_clips(service.settings, picks, handles=body.handles)
             report = export(
-                service.settings, clips, body.format, target, title=body.title, lost=lost, stop=stop, progress=tally
+                service.settings,
+                clips,
+                body.format,
+                target,
+                title=body.title,
+                missing=missing,
+                stop=stop,
+                progress=tally,
             )
         return report.path.open("rb"), replace(report, warnings=(*notes, *report.warnings))
 
@@ -220,14 +227,14 @@ def _list_notes(answer: SearchResult) -> tuple[str, ...]:
     return (*((reading.why,) if quoted and not is_said else ()), *reading.notes)
 
 
-def _pick(sent: PickBody) -> Pick:
+def _pick(body: PickBody) -> Pick:
     """Convert the pick of a client; its provenance fields are not verified."""
-    scores = sent.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
-    query = sent.query if isinstance(sent.query, str | None) else describe_query(sent.query)
+    scores = body.model_dump(include={"score", "relevance", "encoder_id", "index_version"})
+    query = body.query if isinstance(body.query, str | None) else describe_query(body.query)
     return Pick(
-        shot_id=sent.shot_id,
-        in_frame=sent.in_frame,
-        out_frame=sent.out_frame,
-        provenance={"query": query, **scores} | describe_match(sent.matched, sent.dialogue_version),
-        line_ids=tuple(sent.line_ids),
+        shot_id=body.shot_id,
+        in_frame=body.in_frame,
+        out_frame=body.out_frame,
+        provenance={"query": query, **scores} | describe_match(body.matched, body.dialogue_version),
+        line_ids=tuple(body.line_ids),
     )

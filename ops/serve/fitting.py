@@ -85,15 +85,15 @@ class FitJobs:
             process.terminate()
 
     def _run(self, label: str, command: Sequence[str]) -> None:
-        told = "the fit ended unexpectedly: the log of the service has more"
+        message = "the fit ended unexpectedly: the log of the service has more"
         try:
-            told = self._run_fit(label, command)
-            if not told:
+            message = self._run_fit(label, command)
+            if not message:
                 self._done(label)
         finally:
             with self._lock:
                 self._process = None
-                self._fits[label] = _FitJob(since=_format_now(), runs=False, told=told)
+                self._fits[label] = _FitJob(since=_format_now(), runs=False, told=message)
 
     def _run_fit(self, label: str, command: Sequence[str]) -> str:
         """Run the command; return an error message, empty on success."""
@@ -136,8 +136,8 @@ def _kill(process: subprocess.Popen[str]) -> None:
 def _extract_reason(errors: str) -> str:
     """Return the command's own last message, which it prints after its name, else its last line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    own = [line.removeprefix("needle: ") for line in lines if line.startswith("needle: ")]
-    return (own or lines or [""])[-1][:1_000]
+    messages = [line.removeprefix("needle: ") for line in lines if line.startswith("needle: ")]
+    return (messages or lines or [""])[-1][:1_000]
 
 
 def _format_now() -> str:

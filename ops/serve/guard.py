@@ -123,10 +123,10 @@ class Guard:
         if site is not None:
             is_own = site in ("none", "same-origin")
         else:
-            own = {parse_origin(f"{scheme}://{headers.get('host', '')}") for scheme in DEFAULT_PORTS} | {
+            origins = {parse_origin(f"{scheme}://{headers.get('host', '')}") for scheme in DEFAULT_PORTS} | {
                 self._public_origin
             }
-            is_own = origin is None or parse_origin(origin) in own - {""}
+            is_own = origin is None or parse_origin(origin) in origins - {""}
         if not is_own:
             raise ProblemError(
                 403,
@@ -259,7 +259,7 @@ def parse_origin(url: str) -> str:
 
 def _read_cookie(headers: Headers) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return morsel.value if morsel else ""

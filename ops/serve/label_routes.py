@@ -84,23 +84,23 @@ def _append(service: Service, body: LabelBody) -> LabelAnswer:
         )
         for shot_id in dict.fromkeys(body.shots)
     ]
-    done = append_annotations(service.settings, judgements, now)
-    if len(done.refused) == len(judgements):
-        raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in done.refused[:5]))
-    refused = dict(done.refused)
-    standing = resolve_served_labels(service, [body.label])
-    found = {each.latest.shot_id: each for each in standing}
+    result = append_annotations(service.settings, judgements, now)
+    if len(result.refused) == len(judgements):
+        raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in result.refused[:5]))
+    refused = dict(result.refused)
+    resolved = resolve_served_labels(service, [body.label])
+    by_shot = {each.latest.shot_id: each for each in resolved}
     return LabelAnswer(
         label=body.label,
-        written=done.written,
-        unchanged=done.unchanged,
+        written=result.written,
+        unchanged=result.unchanged,
         set_aside=[Refused(shot_id=shot_id, reason=why) for shot_id, why in refused.items()],
         shots=[
-            _describe_judged(each.shot_id, found.get(each.shot_id))
+            _describe_judged(each.shot_id, by_shot.get(each.shot_id))
             for each in judgements
             if each.shot_id not in refused
         ],
-        **asdict(LabelCounts.count(standing)),
+        **asdict(LabelCounts.count(resolved)),
     )
 
 
@@ -108,33 +108,35 @@ def _list_labels(service: Service) -> LabelsAnswer:
     names = list_labels(service.settings)
     by_label = group_by_label(resolve_served_labels(service, names))
     return LabelsAnswer(
-        labels=[LabelCountsAnswer(label=label, **asdict(AnnotationCounts.count(by_label.get(label, [])))) for label in names]
+        labels=[
+            LabelCountsAnswer(label=label, **asdict(AnnotationCounts.count(by_label.get(label, [])))) for label in names
+        ]
     )
 
 
 def _list_judged(
-    service: Service, label: Label, which: Which, asked: list[str] | None, limit: int, offset: int
+    service: Service, label: Label, which: Which, shot_ids: list[str] | None, limit: int, offset: int
 ) -> JudgedAnswer:
-    standing = resolve_served_labels(service, [label])
-    found = {each.latest.shot_id: each for each in standing}
-    if asked:
-        chosen = [(shot_id, found.get(shot_id)) for shot_id in dict.fromkeys(asked)]
+    resolved = resolve_served_labels(service, [label])
+    by_shot = {each.latest.shot_id: each for each in resolved}
+    if shot_ids:
+        selected = [(shot_id, by_shot.get(shot_id)) for shot_id in dict.fromkeys(shot_ids)]
     else:
-        newest = sorted(standing, key=lambda each: each.latest.created_at, reverse=True)
-        chosen = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
-    page = chosen[offset : offset + limit]
-    known = service.details.read([shot_id for shot_id, _ in page])
+        newest = sorted(resolved, key=lambda each: each.latest.created_at, reverse=True)
+        selected = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
+    page = selected[offset : offset + limit]
+    shots = service.details.read([shot_id for shot_id, _ in page])
     return JudgedAnswer(
         label=label,
-        total=len(chosen),
+        total=len(selected),
         shots=[
             JudgedShot(
-                shot=None if each and each.missing_reason else known.get(shot_id),
+                shot=None if each and each.missing_reason else shots.get(shot_id),
                 **_describe_judged(shot_id, each).__dict__,
             )
             for shot_id, each in page
         ],
-        **asdict(LabelCounts.count(standing)),
+        **asdict(LabelCounts.count(resolved)),
     )
 
 

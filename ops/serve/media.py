@@ -34,11 +34,11 @@ class Stored:
 
 def look_up(store: ObjectStore, key: str) -> Stored:
     """Return the object's size and tag. Raises ``ProblemError`` 404 if it is missing."""
-    found = store.stat(key)
-    if found is None:
+    status = store.stat(key)
+    if status is None:
         raise ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
-    etag = f'"{hashlib.blake2b(found.stamp.encode(), digest_size=12).hexdigest()}"'
-    return Stored(key=key, size=found.size, etag=etag)
+    etag = f'"{hashlib.blake2b(status.stamp.encode(), digest_size=12).hexdigest()}"'
+    return Stored(key=key, size=status.size, etag=etag)
 
 
 async def serve_media(
@@ -72,17 +72,17 @@ async def serve_media(
 
 def _parse_range(request: Request, stored: Stored) -> tuple[int, int] | None:
     """Return the requested half-open range, or ``None`` for the whole. Raises ``ProblemError`` 416."""
-    asked = _RANGE.match(request.headers.get("range", "").replace(" ", ""))
+    match = _RANGE.match(request.headers.get("range", "").replace(" ", ""))
     condition = request.headers.get("if-range")
-    if not asked or not (asked[1] or asked[2]) or (condition is not None and condition != stored.etag):
+    if not match or not (match[1] or match[2]) or (condition is not None and condition != stored.etag):
         return None
-    if asked[1]:
-        start = int(asked[1])
-        end = min(int(asked[2]) + 1, stored.size) if asked[2] else stored.size
-        if asked[2] and int(asked[2]) < start:
+    if match[1]:
+        start = int(match[1])
+        end = min(int(match[2]) + 1, stored.size) if match[2] else stored.size
+        if match[2] and int(match[2]) < start:
             return None  # not a valid range: ignored (RFC 9110, 14.1.2)
     else:
-        start, end = max(0, stored.size - int(asked[2])), stored.size
+        start, end = max(0, stored.size - int(match[2])), stored.size
     if start >= end:
         raise ProblemError(
             416,

@@ -65,10 +65,10 @@ def build_media_routes(service: Service, *, is_private: bool) -> APIRouter:
 
 
 def _find_shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
-    found = service.details.read([shot_id])
-    if not found:
+    shots = service.details.read([shot_id])
+    if not shots:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue")
-    return found[shot_id], service.details.compute_media_versions([shot_id])[shot_id]
+    return shots[shot_id], service.details.compute_media_versions([shot_id])[shot_id]
 
 
 def _describe_responses(media_type: str | None) -> Responses:

@@ -96,9 +96,9 @@ def _add_work(router: APIRouter, service: Service) -> None:
 def _list_probes(service: Service) -> ProbesAnswer:
     settings = service.settings
     defined, labelled = load_definitions(settings), list_labels(settings)
-    standing = group_by_label(resolve_served_labels(service, labelled))
+    by_label = group_by_label(resolve_served_labels(service, labelled))
     labels = sorted({*defined, *labelled, *list_fitted_probes(settings), *service.list_probes()})
-    return ProbesAnswer(probes=[_describe_probe(service, label, standing.get(label, []), defined) for label in labels])
+    return ProbesAnswer(probes=[_describe_probe(service, label, by_label.get(label, []), defined) for label in labels])
 
 
 def _probe(service: Service, label: Label) -> ProbeAnswer:
@@ -109,23 +109,23 @@ def _probe(service: Service, label: Label) -> ProbeAnswer:
 
 def _require_known(service: Service, label: Label) -> None:
     settings = service.settings
-    known = sorted(
+    names = sorted(
         {*load_definitions(settings), *list_labels(settings), *list_fitted_probes(settings), *service.list_probes()}
     )
-    if label not in known:
-        there = f"there are {', '.join(known)}" if known else "there are none yet"
-        raise NotFoundError(f"no label {label!r}: {there}; saying that a shot is {label} begins it")
+    if label not in names:
+        listing = f"there are {', '.join(names)}" if names else "there are none yet"
+        raise NotFoundError(f"no label {label!r}: {listing}; saying that a shot is {label} begins it")
 
 
 def _describe_probe(
-    service: Service, label: Label, standing: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
+    service: Service, label: Label, resolved: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
 ) -> ProbeAnswer:
     settings = service.settings
     # A shot with a score has a vector: if every labelled shot has a score, the page's polling of its label reads no
     # file of the catalogue. A shot without a score may nevertheless have a vector.
     scored = service.searcher.probes.read(label) if label in service.list_probes() else {}
-    knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in standing)
-    document = probe_document(settings, label, defined, standing, scored if knows_all else None)
+    knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in resolved)
+    document = probe_document(settings, label, defined, resolved, scored if knows_all else None)
     state = read_state(settings, label)
     counts = _count_at_least(service, label)
     versions = service.searcher.probes.read_versions(label) if counts else frozenset()
@@ -134,7 +134,7 @@ def _describe_probe(
             **document,
             "refused": state.refused.reason if state.refused else "",
             "redefined": _is_redefined(settings, label, state.latest, defined.get(label)),
-            "labels": {"label": label, **document["labels"], "people": count_annotators(standing)},
+            "labels": {"label": label, **document["labels"], "people": count_annotators(resolved)},
             "scored": counts[0] if counts else 0,
             "scored_by": "".join(versions) if len(versions) == 1 else "",
             "at_least": counts,
@@ -161,25 +161,25 @@ def _count_at_least(service: Service, label: Label) -> list[int]:
     scores = service.searcher.probes.read(label)
     steps = np.fromiter(scores.values(), np.float64, len(scores))
     steps = np.floor(np.round(steps, 6) * STEPS + 1e-9).astype(np.int64)
-    found = np.bincount(np.clip(steps, 0, STEPS), minlength=STEPS + 1)
-    return [int(count) for count in found[::-1].cumsum()[::-1]]
+    counts = np.bincount(np.clip(steps, 0, STEPS), minlength=STEPS + 1)
+    return [int(count) for count in counts[::-1].cumsum()[::-1]]
 
 
 def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> FeedsAnswer:
     _require_known(service, label)
     read_vectors = service.searcher.index().vectors if service.index_version() else None
-    found = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
-    offered = [offer for offers in found.feeds.values() for offer in offers]
+    suggestions = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
+    offered = [offer for offers in suggestions.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
     shots = service.details.read(list(scores))
-    known = {name: OfferedShot(**shot.__dict__, score=scores[name]) for name, shot in shots.items()}
+    offers_by_shot = {name: OfferedShot(**shot.__dict__, score=scores[name]) for name, shot in shots.items()}
     return FeedsAnswer(
         label=label,
-        version=found.version.version if found.version else "",
-        threshold=found.version.threshold if found.version else None,
+        version=suggestions.version.version if suggestions.version else "",
+        threshold=suggestions.version.threshold if suggestions.version else None,
         feeds={
-            feed: [known[offer.shot_id] for offer in offers if offer.shot_id in known]
-            for feed, offers in found.feeds.items()
+            feed: [offers_by_shot[offer.shot_id] for offer in offers if offer.shot_id in offers_by_shot]
+            for feed, offers in suggestions.feeds.items()
         },
     )
 

@@ -162,15 +162,15 @@ async def _handle_invalid_request(request: Request, error: Exception) -> Respons
 
 def _list_messages(errors: Sequence[Any]) -> list[str]:
     """Return ``location: message`` of the first errors, without the input, which may be huge or private."""
-    told = []
-    for found in errors[:SHOWN_ERRORS]:
-        where = ".".join(str(part) for part in found["loc"][1:])
-        what = simplify_message(found)
-        if found["type"] == "json_invalid":  # the location is that of a character, not of a field
-            where, what = "", f"the body is not JSON (at character {where}: {found['ctx']['error']})"
-        if found["type"] == "string_pattern_mismatch":
-            what = FORMS.get(found["ctx"]["pattern"], "does not have the form that /docs describes")
-        told.append(f"{where}: {what}" if where else str(what))
+    messages = []
+    for error in errors[:SHOWN_ERRORS]:
+        where = ".".join(str(part) for part in error["loc"][1:])
+        what = simplify_message(error)
+        if error["type"] == "json_invalid":  # the location is that of a character, not of a field
+            where, what = "", f"the body is not JSON (at character {where}: {error['ctx']['error']})"
+        if error["type"] == "string_pattern_mismatch":
+            what = FORMS.get(error["ctx"]["pattern"], "does not have the form that /docs describes")
+        messages.append(f"{where}: {what}" if where else str(what))
     if len(errors) > SHOWN_ERRORS:
-        told.append(f"and {len(errors) - SHOWN_ERRORS} more")
-    return told
+        messages.append(f"and {len(errors) - SHOWN_ERRORS} more")
+    return messages

@@ -29,12 +29,12 @@ VECTORS = "shot_embeddings"
 
 def build_shot_document(service: Service, shot_id: str) -> ShotAnswer:
     """Return the document of ``GET /api/shots/{id}``. Raises ``ProblemError`` 404."""
-    found = service.details.read([shot_id])
+    shots = service.details.read([shot_id])
     video = service.details.find_video(shot_id.partition(":")[0])
-    if not found or video is None:
+    if not shots or video is None:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue: search, or list those of a video")
     previous, following = service.details.find_neighbours(shot_id)
-    shot = found[shot_id]
+    shot = shots[shot_id]
     is_indexed = service.index_version() is not None
     return ShotAnswer(
         **shot.public,
@@ -105,14 +105,14 @@ def _list_assets(
     service: Service, shot_id: str, video: VideoRow, encoder_id: str, partition: str
 ) -> list[tuple[str, str, float]]:
     """Return the assets that the shot is in, with its partition or "" and the Unix time of the computation."""
-    made = []
+    assets = []
     for step in list_steps():
         computed = _find_time(service, step, shot_id, video, encoder_id, partition)
         if computed:
             at = computed.timestamp()
-            made += [(step.name, partition, at)]
-            made += [(asset, partition if has_partitions else "", at) for asset, has_partitions in _list_copies(step)]
-    return made
+            assets += [(step.name, partition, at)]
+            assets += [(asset, partition if has_partitions else "", at) for asset, has_partitions in _list_copies(step)]
+    return assets
 
 
 def _list_copies(step: Step) -> tuple[tuple[str, bool], ...]:
@@ -148,8 +148,8 @@ def _read_row(service: Service, table: str, partition: str, identifier: str) -> 
     """Return the shot's or the video's row of a table, without the vector itself."""
     names = [name for name in find_schema(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
-    own: list[Mapping[str, Any]] = rows.filter(pc.equal(rows[key_of(table)], identifier)).to_pylist()
-    return own[0] if own else None
+    matching: list[Mapping[str, Any]] = rows.filter(pc.equal(rows[key_of(table)], identifier)).to_pylist()
+    return matching[0] if matching else None
 
 
 def _format_time(when: datetime) -> str:

@@ -18,12 +18,12 @@ def build_dialogue(service: Service, video_id: str, shot_id: str) -> Dialogue:
     """
     lake, partition = service.settings.lake, service.settings.resolve_partition(video_id)
     sources = lake.read("subtitles", [partition], ("video_id", *_SOURCE))
-    own = sources.filter(pc.equal(sources["video_id"], video_id)).to_pylist()
+    rows = sources.filter(pc.equal(sources["video_id"], video_id)).to_pylist()
     shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))
     read = shots.filter(pc.equal(shots["shot_id"], shot_id))["created_timestamp"].to_pylist()
     lines = service.searcher.open_lines()
     return Dialogue(
         dialogue_version=lines.version if lines else None,
         read_at=read[0].isoformat(timespec="seconds") if read else None,
-        sources=[DialogueSource(**{name: row[name] for name in _SOURCE}) for row in own],
+        sources=[DialogueSource(**{name: row[name] for name in _SOURCE}) for row in rows],
     )

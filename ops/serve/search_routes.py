@@ -31,8 +31,8 @@ def build_search_routes(service: Service) -> APIRouter:
         summary="Find shots by describing them, by examples, or by both",
     )
     async def search(request: Request, body: SearchBody) -> Response:
-        asked = await store_pictures(service, body)
-        return await service.queues.search.run(_run_search, service, request, asked, body.cursor)
+        fields = await store_pictures(service, body)
+        return await service.queues.search.run(_run_search, service, request, fields, body.cursor)
 
     @router.get(
         "/api/shots/{shot_id}/similar",
@@ -55,27 +55,29 @@ def build_search_routes(service: Service) -> APIRouter:
 
 async def store_pictures(service: Service, body: SearchBody) -> SearchBody:
     """Store every inline image of the search and replace it by its name: answers and cursors stay short."""
-    sent = [example for example in body.list_examples() if example.startswith("data:")]
-    names = {each: await service.queues.pictures.run(service.uploads.keep_data_uri, each) for each in sent}
+    pictures = [example for example in body.list_examples() if example.startswith("data:")]
+    names = {each: await service.queues.pictures.run(service.uploads.keep_data_uri, each) for each in pictures}
     return body.rename_examples(names) if names else body
 
 
-def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> SearchAnswer:
+def page_of_hits(service: Service, fields: SearchFields, cursor: str | None) -> SearchAnswer:
     """Return the answer of a search, with addresses and ``next_cursor``.
 
     Raises ``ProblemError`` 409 if there is nothing to search, 410 if the cursor's index is deleted, and the errors of
     ``Searcher.search``.
     """
     service.require_footage()
-    query = SearchQuery.build(asked)
+    query = SearchQuery.build(fields)
     name = hash_of_query(query)
-    here = read_cursor(cursor, name) if cursor else None
-    if here:
-        query = query.model_copy(update={"offset": here.offset})
-        _require_versions(service, here)
+    position = read_cursor(cursor, name) if cursor else None
+    if position:
+        query = query.model_copy(update={"offset": position.offset})
+        _require_versions(service, position)
     for _ in range(EMPTY_PAGES):  # shots forgotten in the meantime are left out: a whole page can be empty
-        result, is_last = service.searcher.page(query, *((here.index_version, here.dialogue_version) if here else ()))
-        if here and result.dialogue_version != here.dialogue_version:
+        result, is_last = service.searcher.page(
+            query, *((position.index_version, position.dialogue_version) if position else ())
+        )
+        if position and result.dialogue_version != position.dialogue_version:
             raise _report_gone()
         following = Cursor(
             offset=query.offset + query.limit,
@@ -86,12 +88,12 @@ def page_of_hits(service: Service, asked: SearchFields, cursor: str | None) -> S
         is_last = is_last or following.offset > MAX_OFFSET
         if result.hits or is_last:
             break
-        query, here = query.model_copy(update={"offset": following.offset}), following
+        query, position = query.model_copy(update={"offset": following.offset}), following
     return SearchAnswer(**{**result.__dict__, "next_cursor": None if is_last else following.encode()})
 
 
-def _run_search(service: Service, request: Request, asked: SearchFields, cursor: str | None) -> Response:
-    return send_json(request, page_of_hits(service, asked, cursor))
+def _run_search(service: Service, request: Request, fields: SearchFields, cursor: str | None) -> Response:
+    return send_json(request, page_of_hits(service, fields, cursor))
 
 
 def _require_versions(service: Service, cursor: Cursor) -> None:

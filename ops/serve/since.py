@@ -42,15 +42,15 @@ class SearchableSince:
     def find_all(self, encoder_id: str) -> dict[str, datetime]:
         """Return times by video id, of every video that has vectors."""
         lake = self._settings.lake
-        found = {
+        stamps = {
             key: stat.stamp
             for key, stat in lake.store.stats(lake.folder(name_table(encoder_id))).items()
             if key.endswith(".parquet")
         }
         with self._lock:
-            self._read = {key: read for key, read in self._read.items() if key in found}
+            self._read = {key: read for key, read in self._read.items() if key in stamps}
             computed: dict[str, datetime] = {}
-            for key, stamp in found.items():
+            for key, stamp in stamps.items():
                 computed |= self._read_times(encoder_id, key, stamp)
             published = self._find_publications(computed.values())
             return {video_id: published[when] for video_id, when in computed.items()}
@@ -66,7 +66,7 @@ class SearchableSince:
 
     def _find_publications(self, computed: Iterable[datetime]) -> dict[datetime, datetime]:
         """Return the time of the index publication after each of these times; each run is looked up once."""
-        found: dict[datetime, datetime] = {}
+        publications: dict[datetime, datetime] = {}
         last: datetime | None = None
         is_over = False
         for when in sorted(set(computed)):
@@ -77,8 +77,8 @@ class SearchableSince:
                 is_over = last is None
             if last is not None:
                 self._published[when] = last
-            found[when] = last or when
-        return found
+            publications[when] = last or when
+        return publications
 
     def _find_first_run(self, when: datetime) -> datetime | None:
         runs = self._runs([("search_index", "", when.timestamp())]) if self._runs else []

@@ -14,16 +14,16 @@ from ops.videos.forgotten import read_forgotten_ids
 
 def resolve_served_labels(service: Service, labels: Sequence[str]) -> list[ResolvedLabel]:
     """Return the resolved label of each (label, shot) of the labels; a label without annotations has none."""
-    known = list_labels(service.settings)
-    return resolve_labels(service.settings, [label for label in labels if label in known], _ServedShots(service))
+    names = list_labels(service.settings)
+    return resolve_labels(service.settings, [label for label in labels if label in names], _ServedShots(service))
 
 
-def group_by_label(standing: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
+def group_by_label(resolved: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
     """Return the same, by label."""
-    found: dict[str, list[ResolvedLabel]] = defaultdict(list)
-    for each in standing:
-        found[each.latest.label].append(each)
-    return found
+    groups: dict[str, list[ResolvedLabel]] = defaultdict(list)
+    for each in resolved:
+        groups[each.latest.label].append(each)
+    return groups
 
 
 class _ServedShots:

@@ -40,16 +40,16 @@ class Tokens:
     def accept_session(self, value: str, now: float) -> bool:
         """Return True if a cookie's value is that of a session that has not ended."""
         ends, _, _ = value.partition(".")
-        given, good = _digest(value), False
+        signature, good = _digest(value), False
         for digest in self._tokens:
-            good |= hmac.compare_digest(_digest(self._sign(digest, ends)), given)
+            good |= hmac.compare_digest(_digest(self._sign(digest, ends)), signature)
         return good and ends.isascii() and ends.isdigit() and int(ends[:20]) > now
 
     def _find_digest(self, token: str) -> bytes | None:
-        given, found = _digest(token), None
+        token_digest, match = _digest(token), None
         for digest in self._tokens:
-            found = digest if hmac.compare_digest(digest, given) else found
-        return found
+            match = digest if hmac.compare_digest(digest, token_digest) else match
+        return match
 
     def _sign(self, digest: bytes, ends: str) -> str:
         return f"{ends}.{hmac.new(self._secret, digest + _digest(ends), hashlib.sha256).hexdigest()}"
@@ -63,10 +63,10 @@ def load_session_secret(path: Path) -> bytes:
             handle.write(secrets.token_bytes(32))
     except FileExistsError:
         pass
-    found = path.read_bytes()
+    secret = path.read_bytes()
     # Empty for a moment while another process creates it, or permanently after a kill: then sessions end with this
     # process.
-    return found if len(found) == 32 else secrets.token_bytes(32)
+    return secret if len(secret) == 32 else secrets.token_bytes(32)
 
 
 def _digest(text: str) -> bytes:

@@ -79,8 +79,8 @@ class Uploads:
 
     def _drop_oldest(self) -> None:
         with self._lock:
-            found = sorted(self._list_ages(), reverse=True)
-            for _, path in found[self._kept :]:
+            files = sorted(self._list_ages(), reverse=True)
+            for _, path in files[self._kept :]:
                 path.unlink(missing_ok=True)
 
     def _list_ages(self) -> Iterator[tuple[int, Path]]:

@@ -65,9 +65,9 @@ def _require_one_rate(clips: Sequence[Clip]) -> Fraction:
     """
     groups = group_by_rate(clips)
     if len(groups) > 1:
-        told = ", ".join(f"{format_rate(rate)} ({_describe_films(group)})" for rate, group in groups.items())
+        listing = ", ".join(f"{format_rate(rate)} ({_describe_films(group)})" for rate, group in groups.items())
         raise UsageError(
-            f"an EDL has one frame rate, and the selection has {told}: export the films of each rate on "
+            f"an EDL has one frame rate, and the selection has {listing}: export the films of each rate on "
             "their own, or all as otio, fcpxml or xmeml"
         )
     rate = next(iter(groups))
@@ -101,9 +101,9 @@ def _warn_over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
             over.append(number)
     if not over:
         return ()
-    told = ", ".join(map(str, over[:TOLD])) + (f" and {len(over) - TOLD} more" if len(over) > TOLD else "")
+    listing = ", ".join(map(str, over[:TOLD])) + (f" and {len(over) - TOLD} more" if len(over) > TOLD else "")
     return (
-        f"event{'' if len(over) == 1 else 's'} {told}: the source's timecode runs over midnight, and an EDL has no "
+        f"event{'' if len(over) == 1 else 's'} {listing}: the source's timecode runs over midnight, and an EDL has no "
         "day, so many systems refuse it; end the clip before, or export as otio, fcpxml or xmeml",
     )
 
@@ -143,13 +143,13 @@ def _warn_ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
 def _find_overlapping(films: Sequence[Film]) -> list[Film]:
     """Videos of which a part has the same timecode as a part of another, in order of timecode."""
     ordered = sorted(films, key=lambda film: (film.start, film.name))
-    found: dict[str, Film] = {}
+    overlapping: dict[str, Film] = {}
     reach = ordered[0]
     for film in ordered[1:]:
         if film.start < reach.start + reach.length:
-            found |= {reach.video_id: reach, film.video_id: film}
+            overlapping |= {reach.video_id: reach, film.video_id: film}
         reach = max(reach, film, key=lambda each: each.start + each.length)
-    return list(found.values())
+    return list(overlapping.values())
 
 
 def _warn_shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -192,8 +192,8 @@ def _format_lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator
         yield f"* NEEDLE FRAMES: {clip.in_frame} TO {clip.out_frame} OF {film.frames}"
         if clip.handles:
             yield f"* NEEDLE HANDLES: {clip.head_frame} TO {clip.tail_frame}"
-        told = {"show": film.show, "title": film.title} | clip.describe_origin()
-        for name, value in told.items():
+        comments = {"show": film.show, "title": film.title} | clip.describe_origin()
+        for name, value in comments.items():
             if value is not None:
                 yield f"* NEEDLE {join_lines(name).upper()}: {join_lines(str(flatten_value(value)))}"
 

@@ -178,12 +178,12 @@ def _add_project(
 
 
 def _add_facts(item: Element, clip: Clip) -> None:
-    told = [(name, flatten_value(value)) for name, value in clip.list_facts().items() if value is not None]
+    facts = [(name, flatten_value(value)) for name, value in clip.list_facts().items() if value is not None]
     origin = set(clip.describe_origin())
-    add(item, "note", "; ".join(f"{name}: {join_lines(str(value))}" for name, value in told if name in origin))
+    add(item, "note", "; ".join(f"{name}: {join_lines(str(value))}" for name, value in facts if name in origin))
     _add_components(item, clip.film)
     metadata = add(item, "metadata")
-    for name, value in told:
+    for name, value in facts:
         _add_fact(metadata, name, value)
 
 
@@ -199,8 +199,8 @@ def _add_components(item: Element, film: Film) -> None:
 
 
 def _add_fact(metadata: Element, name: str, value: object) -> None:
-    shown = f"Needle {name.replace('_', ' ')}"
-    add(metadata, "md", key=f"needle.{name}", value=value, type="string", displayName=shown)
+    title = f"Needle {name.replace('_', ' ')}"
+    add(metadata, "md", key=f"needle.{name}", value=value, type="string", displayName=title)
 
 
 FORMAT = FcpxmlFormat()

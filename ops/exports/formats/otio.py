@@ -63,8 +63,8 @@ class OtioFormat(ExportFormat):
         target.write_text(otio.adapters.write_to_string(timeline, "otio_json") + "\n", encoding="utf-8")
         warnings = collect_warnings(context.settings, clips)
         if len(rates) > 1:
-            told = ", ".join(map(format_rate, rates))
-            warnings += (f"films of {told} frames per second in one timeline: it runs at {format_rate(main)}",)
+            listing = ", ".join(map(format_rate, rates))
+            warnings += (f"films of {listing} frames per second in one timeline: it runs at {format_rate(main)}",)
         return ExportOutcome(warnings=warnings)
 
 
@@ -104,16 +104,16 @@ def _build_sound(clip: Clip, number: int, reels: dict[str, str], track: int) -> 
     """The clip on a sound track: the video's track with this index, disabled if it is not in the proxies."""
     item = _build_clip(clip, number, reels)
     if clip.film.sound_tracks:
-        known = clip.film.sound_tracks[track]
-        item.enabled = clip.film.is_heard(known)
+        sound_track = clip.film.sound_tracks[track]
+        item.enabled = clip.film.is_heard(sound_track)
         item.metadata["needle"]["sound_track"] = {
-            "number": known.number,
-            "codec": known.codec,
-            "channels": known.channels,
-            "layout": known.layout,
-            "sample_rate": known.sample_rate,
-            "language": strip_xml_text(known.language),
-            "title": strip_xml_text(known.title),
+            "number": sound_track.number,
+            "codec": sound_track.codec,
+            "channels": sound_track.channels,
+            "layout": sound_track.layout,
+            "sample_rate": sound_track.sample_rate,
+            "language": strip_xml_text(sound_track.language),
+            "title": strip_xml_text(sound_track.title),
         }
     return item
 
@@ -127,8 +127,8 @@ def _convert_facts(clip: Clip) -> dict[str, object]:
     facts: dict[str, object] = {}
     for name, value in clip.list_facts().items():
         fits = isinstance(value, str | float | bool | None) or (isinstance(value, int) and abs(value) < 2**63)
-        kept = value if fits else format_json(value)
-        facts[strip_xml_text(name)] = strip_xml_text(kept) if isinstance(kept, str) else kept
+        text = value if fits else format_json(value)
+        facts[strip_xml_text(name)] = strip_xml_text(text) if isinstance(text, str) else text
     return facts
 
 

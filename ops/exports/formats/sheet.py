@@ -46,16 +46,16 @@ class SheetFormat(ExportFormat):
 
         from ops.exports.lettering import Lettering
 
-        shown = clips[:MAX_CLIPS]
-        rows = -(-len(shown) // COLUMNS)
+        tiles = clips[:MAX_CLIPS]
+        rows = -(-len(tiles) // COLUMNS)
         step = TILE[0] + MARGIN, TILE[1] + CAPTION + MARGIN
         sheet = Image.new("RGB", (COLUMNS * step[0] + MARGIN, HEAD + rows * step[1] + MARGIN), PAPER)
         draw = ImageDraw.Draw(sheet)
         large, small = Lettering(18), Lettering(13)
         large.draw(draw, (MARGIN, MARGIN + 18), join_lines(context.title), INK, sheet.width - 2 * MARGIN)
         missing = []
-        context.progress.start("export", len(shown), "pictures")
-        for at, clip in enumerate(shown):
+        context.progress.start("export", len(tiles), "pictures")
+        for at, clip in enumerate(tiles):
             context.stop.check()
             left, top = MARGIN + at % COLUMNS * step[0], HEAD + at // COLUMNS * step[1]
             try:

@@ -201,16 +201,16 @@ def _add_file(item: Element, document: _Document, film: Film) -> None:
 
 
 def _add_facts(item: Element, clip: Clip) -> None:
-    told = {
+    facts = {
         name: join_lines(str(flatten_value(value))) for name, value in clip.list_facts().items() if value is not None
     }
     logging = add(item, "logginginfo")
-    add(logging, "description", told.get("title", ""))
-    add(logging, "lognote", "; ".join(f"{name}: {value}" for name, value in told.items()))
+    add(logging, "description", facts.get("title", ""))
+    add(logging, "lognote", "; ".join(f"{name}: {value}" for name, value in facts.items()))
     comments = add(item, "comments")
     for number, name in enumerate(("query", "relevance", "shot_id", "encoder_id"), start=1):
-        if name in told:
-            add(comments, f"mastercomment{number}", f"{name}: {told[name]}")
+        if name in facts:
+            add(comments, f"mastercomment{number}", f"{name}: {facts[name]}")
 
 
 FORMAT = XmemlFormat()

@@ -52,10 +52,10 @@ class ZipFormat(ExportFormat):
             zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         ):
             context.progress.start("export", len(clips), "clips")
-            for wanted in films.values():
-                lost = _cut_film(wanted, Path(folder), archive, context)
-                missing |= lost
-                context.progress.advance("export", len(lost))
+            for cut_list in films.values():
+                failures = _cut_film(cut_list, Path(folder), archive, context)
+                missing |= failures
+                context.progress.advance("export", len(failures))
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
             context.progress.finish("export")
@@ -70,18 +70,18 @@ def name_entry(number: int, clip: Clip) -> str:
 
 
 def _cut_film(
-    wanted: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
+    numbered: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
 ) -> dict[int, Missing]:
     """Cut the clips of one video into the archive; return the missing ones by number."""
     from ops.videos.clips import ClipSpan, cut_clips, open_unchanged_source
     from ops.videos.hashes import HashCache
 
     settings, stop = context.settings, context.stop
-    film = wanted[0][1].film
-    left = dict(wanted)
+    film = numbered[0][1].film
+    left = dict(numbered)
     spans = {
         ClipSpan(start_frame=clip.head_frame, end_frame=clip.tail_frame, target=folder / f"{number}.mov"): number
-        for number, clip in wanted
+        for number, clip in numbered
     }
     threads = min(settings.workers, MAX_THREADS)
     hashes = HashCache(settings.home / "cache" / "hashes.db")
@@ -131,8 +131,8 @@ def _build_manifest(title: str, clips: Sequence[tuple[int, Clip]], missing: dict
             if number not in missing
         ],
         "missing": [
-            {"number": number, "shot_id": lost.shot_id, "path": lost.path, "reason": lost.reason}
-            for number, lost in sorted(missing.items())
+            {"number": number, "shot_id": failure.shot_id, "path": failure.path, "reason": failure.reason}
+            for number, failure in sorted(missing.items())
         ],
     }
 
