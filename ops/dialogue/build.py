@@ -22,13 +22,13 @@ from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue, LakeSubtitle, La
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
+from ops.dialogue.alignment import FrameClock
 from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import DialogueLine, limit_notes, merge_lines
 from ops.dialogue.recipe import RECIPE
 from ops.dialogue.rows import build_line_rows, build_shot_rows, build_subtitle_rows, renew_subtitle_row
 from ops.dialogue.sources import SPEECH, SubtitleSource, read_sources, recognise_speech
 from ops.dialogue.speech import explain_speech_problem, load_recogniser
-from ops.dialogue.ties import FrameClock
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, read_timing, read_timings
 from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ops.dialogue.plain import strip_markup
+from ops.dialogue.markup import strip_markup
 
 MOST_CUES = 100_000
 """Cues of one file that are read: a video of three hours has some 3,000."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ops.core.rows import LakeLine, LakeShotDialogue, LakeSubtitle, LakeVideo
+from ops.dialogue.alignment import FrameClock
 from ops.dialogue.lines import DialogueLine, limit_notes
 from ops.dialogue.sources import SubtitleSource
-from ops.dialogue.ties import FrameClock
 from ops.videos.languages import find_primary_language
 
 MOST_TEXT = 10_000

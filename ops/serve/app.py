@@ -20,9 +20,9 @@ from ops.serve.page_routes import build_page_routes
 from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
 from ops.serve.search_routes import build_search_routes
+from ops.serve.searchable_since import Runs
 from ops.serve.service import Service, WorkQueues
 from ops.serve.shot_routes import build_shot_routes
-from ops.serve.since import Runs
 from ops.serve.tokens import Tokens, load_session_secret
 from ops.serve.work import WorkQueue
 

@@ -22,7 +22,7 @@ from ops.search.interpretation import parse_words
 from ops.search.schema import SearchResult
 from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer
 from ops.serve.documents import send_json
-from ops.serve.exported import ExportTally, OpenFileResponse
+from ops.serve.export_files import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
 from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.schemas import ExportBody, PickBody

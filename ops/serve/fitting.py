@@ -26,11 +26,11 @@ DONE, REFUSED = 0, 3
 
 @dataclass(frozen=True, kw_only=True)
 class _FitJob:
-    """The last fit of a label; ``told``, the error message, is empty while it runs and after success."""
+    """The last fit of a label; ``message``, of an error, is empty while it runs and after success."""
 
     since: str
     runs: bool
-    told: str = ""
+    message: str = ""
 
 
 class FitJobs:
@@ -73,7 +73,7 @@ class FitJobs:
         if fit is None:
             return FitState(state="idle", since=None, told="")
         return FitState(
-            state="running" if fit.runs else "failed" if fit.told else "idle", since=fit.since, told=fit.told
+            state="running" if fit.runs else "failed" if fit.message else "idle", since=fit.since, told=fit.message
         )
 
     def stop(self) -> None:
@@ -93,7 +93,7 @@ class FitJobs:
         finally:
             with self._lock:
                 self._process = None
-                self._fits[label] = _FitJob(since=_format_now(), runs=False, told=message)
+                self._fits[label] = _FitJob(since=_format_now(), runs=False, message=message)
 
     def _run_fit(self, label: str, command: Sequence[str]) -> str:
         """Run the command; return an error message, empty on success."""

@@ -17,10 +17,10 @@ from ops.serve.answers.labels import Refused
 from ops.serve.answers.votes import Judged, JudgedShot, Vote
 from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
+from ops.serve.label_summary import group_by_label, resolve_served_labels
 from ops.serve.problems import describe_problems
 from ops.serve.schemas import LabelBody
 from ops.serve.service import Service
-from ops.serve.standing import group_by_label, resolve_served_labels
 
 MAX_ASKED = 200
 

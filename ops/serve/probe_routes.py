@@ -20,10 +20,10 @@ from ops.serve.answers import FeedsAnswer, ProbeAnswer, ProbesAnswer
 from ops.serve.answers.feeds import OfferedShot
 from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, Label, ShotId
+from ops.serve.label_summary import group_by_label, resolve_served_labels
 from ops.serve.problems import describe_problems
 from ops.serve.schemas import FitBody
 from ops.serve.service import Service
-from ops.serve.standing import group_by_label, resolve_served_labels
 
 MAX_OFFERED = 100
 MAX_SKIPPED = 500

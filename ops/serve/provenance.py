@@ -18,13 +18,13 @@ from ops.search.schema import Line, ProbeScore
 from ops.search.shot_details import VideoRow
 from ops.serve.answers import ShotAnswer
 from ops.serve.answers.details import VideoFacts
-from ops.serve.answers.provenance import Provenance, Run, Source
+from ops.serve.answers.provenance import Dialogue, DialogueSource, Provenance, Run, Source
 from ops.serve.problems import ProblemError
-from ops.serve.said import build_dialogue
 from ops.serve.service import Service
 from ops.shots.proxy_times import read_proxy_times
 
 VECTORS = "shot_embeddings"
+_DIALOGUE_SOURCE = ("path", "source", "language", "language_tag", "content_hash", "lines", "reason")
 
 
 def build_shot_document(service: Service, shot_id: str) -> ShotAnswer:
@@ -94,10 +94,29 @@ def _build_provenance(service: Service, shot_id: str, video: VideoRow) -> Proven
         frames_used=vector["frames_used"] if vector else None,
         index_version=index.version if index and is_indexed else None,
         indexed_at=index.created if index and is_indexed else None,
-        dialogue=build_dialogue(service, video.video_id, shot_id),
+        dialogue=_build_dialogue(service, video.video_id, shot_id),
         feature_views=_list_feature_views(service, encoder_id, partition),
         searchable_since=_format_time(since) if since else None,
         runs=[Run.model_validate(each) for each in runs],
+    )
+
+
+def _build_dialogue(service: Service, video_id: str, shot_id: str) -> Dialogue:
+    """Return the dialogue of a shot in the answer of ``GET /api/shots/{id}``.
+
+    ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256
+    of the video file for a track in it, or the model's name for recognised speech.
+    """
+    lake, partition = service.settings.lake, service.settings.partition_of(video_id)
+    sources = lake.read("subtitles", [partition], ("video_id", *_DIALOGUE_SOURCE))
+    rows = sources.filter(pc.equal(sources["video_id"], video_id)).to_pylist()
+    shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))
+    read = shots.filter(pc.equal(shots["shot_id"], shot_id))["created_timestamp"].to_pylist()
+    lines = service.searcher.open_lines()
+    return Dialogue(
+        dialogue_version=lines.version if lines else None,
+        read_at=read[0].isoformat(timespec="seconds") if read else None,
+        sources=[DialogueSource(**{name: row[name] for name in _DIALOGUE_SOURCE}) for row in rows],
     )
 
 

@@ -13,13 +13,13 @@ from ops.index.index import VectorIndex, read_current_version
 from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
 from ops.serve.documents import build_addresses
-from ops.serve.exported import ExportFolder, ExportTally
+from ops.serve.export_files import ExportFolder, ExportTally
 from ops.serve.fitting import FitJobs
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
-from ops.serve.since import Runs, SearchableSince
+from ops.serve.searchable_since import Runs, SearchableSince
 from ops.serve.uploads import Uploads
-from ops.serve.warming import Warmup
+from ops.serve.warmup import Warmup
 from ops.serve.work import WorkQueue
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ import pytest
 from ops.core.errors import NeedleError, SettingsError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.serve import guard, server
-from ops.serve.exported import ExportFolder
+from ops.serve.export_files import ExportFolder
 from ops.serve.server import listen, require_safe_address
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens, load_session_secret
 from tests.builders.colours import index_lake, lean, shot, write_video

@@ -22,7 +22,7 @@ from ops.core.tables import Lake
 from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
 from ops.serve.app import create_app
-from ops.serve.since import SearchableSince
+from ops.serve.searchable_since import SearchableSince
 from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_video
 from tests.builders.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
 from tests.builders.served import FILM, client_of, desk_home, served
@@ -192,7 +192,7 @@ class Stumbling(ColourEncoder):
 def test_warming_up_is_tried_again_and_health_tells_no_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ops.serve.warming.RETRY_S", (0.05, 0.1))
+    monkeypatch.setattr("ops.serve.warmup.RETRY_S", (0.05, 0.1))
     settings, encoder = desk_home(tmp_path / "home"), Stumbling()
     app = create_app(settings, encoder=encoder)
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
@@ -206,7 +206,7 @@ def test_warming_up_is_tried_again_and_health_tells_no_reason(
 
 
 def test_a_new_title_is_seen_without_a_new_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.serve.warming.REFRESH_S", 0.1)
+    monkeypatch.setattr("ops.serve.warmup.REFRESH_S", 0.1)
     settings = desk_home(tmp_path / "home")
     with client_of(settings) as client:
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ops.dialogue.lines as lines_module
+from ops.dialogue.alignment import FrameClock
 from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import DialogueLine, build_lines, merge_lines
 from ops.dialogue.parse import parse
-from ops.dialogue.ties import FrameClock
 from tests.builders.lakes import shot_rows, video_id
 from tests.builders.subtitles import srt
 

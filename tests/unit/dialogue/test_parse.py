@@ -9,8 +9,8 @@ import pytest
 
 from ops.core.errors import MediaError
 from ops.dialogue.decode import decode
+from ops.dialogue.markup import MOST_SIGNS, strip_markup
 from ops.dialogue.parse import MOST_LINES, parse
-from ops.dialogue.plain import MOST_SIGNS, strip_markup
 from tests.builders.subtitles import ass, srt, vtt
 
 CUES = [(0.5, 2.0, "You're a jerk, Thom."), (1.5, 3.25, "Second\nline"), (3600.0, 3601.0, "42")]
