@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import click
 
 from ops.cli import runs
-from ops.cli.catalogue_status import build_status, find_due_partitions
+from ops.cli.catalogue_status import VideoStatus, build_status, find_due_partitions
 from ops.cli.main import EXIT_SET_ASIDE, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.probe_runs import is_scored
@@ -174,26 +174,7 @@ def _summarise(
     refused = {path for path, _ in set_aside}
     video_ids = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
     videos = [video for video in status["videos"] if video["video_id"] in video_ids]
-    aside = [{"path": path, "reason": reason} for path, reason in library_scan.set_aside]
-    named = {entry["path"] for entry in aside}
-    aside += [
-        {"path": video["path"], "reason": video["reason"] or ""}
-        for video in videos
-        if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
-        and not video["shots_set_aside"]
-        and video["path"] not in named
-    ]
-    aside += [
-        {"path": video["path"], "shot_id": shot["shot_id"], "reason": shot["reason"]}
-        for video in videos
-        for shot in video["shots_set_aside"]
-    ]
-    aside += [
-        {"path": video["path"], "reason": note}
-        for video in videos
-        for note in video["notes"]
-        if note.startswith(FAILED)
-    ]
+    aside = _list_set_aside(videos, library_scan)
     aside += list_unusable_subtitles(settings, video_ids)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     processed_videos = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
@@ -225,6 +206,31 @@ def _summarise(
         "dialogue_version": status["dialogue_version"],
         "report": str(page) if page else None,
     }
+
+
+def _list_set_aside(videos: list[VideoStatus], library_scan: Scan) -> list[dict[str, str]]:
+    """Return files, videos, shots and notes on failures with their reasons, each file once."""
+    aside = [{"path": path, "reason": reason} for path, reason in library_scan.set_aside]
+    named = {entry["path"] for entry in aside}
+    aside += [
+        {"path": video["path"], "reason": video["reason"] or ""}
+        for video in videos
+        if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
+        and not video["shots_set_aside"]
+        and video["path"] not in named
+    ]
+    aside += [
+        {"path": video["path"], "shot_id": shot["shot_id"], "reason": shot["reason"]}
+        for video in videos
+        for shot in video["shots_set_aside"]
+    ]
+    aside += [
+        {"path": video["path"], "reason": note}
+        for video in videos
+        for note in video["notes"]
+        if note.startswith(FAILED)
+    ]
+    return aside
 
 
 def _tell(summary: IngestSummary, paths: dict[str, str], noted: set[str]) -> None:

@@ -118,9 +118,8 @@ def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json
         aside = [{"line": line, "reason": why} for line, why in result.refused]
         print_json({"written": result.written, "unchanged": result.unchanged, "set_aside": aside})
     else:
-        click.echo(
-            f"{make_printable(str(path))}: {plural(result.written, 'judgement')} written, {result.unchanged} known already"
-        )
+        written = plural(result.written, "judgement")
+        click.echo(f"{make_printable(str(path))}: {written} written, {result.unchanged} known already")
     return _tell_refused(result.refused)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from ops.cli.options import add_setting_options, json_option, load_command_setti
 from ops.core.errors import NotFoundError
 from ops.core.plural import plural
 from ops.core.settings import Settings
+
+if TYPE_CHECKING:
+    from ops.probes.documents import ProbeDocument, ProbeWithReport
 
 
 @click.group(name="probe")
@@ -200,7 +203,7 @@ def _require_known(settings: Settings, label: str) -> None:
         find_definition(settings, label)
 
 
-def _build_document(settings: Settings, label: str) -> dict[str, Any]:
+def _build_document(settings: Settings, label: str) -> ProbeWithReport:
     from ops.notebooks.reports import few_shot_page
     from ops.probes.documents import probe_document
 
@@ -213,9 +216,10 @@ def _tell(settings: Settings, label: str) -> None:
 
     each = _build_document(settings, label)
     click.echo(f"{label}: {make_printable(', '.join(each['queries']))}")
-    labels = dict(each["labels"])
-    since, _ = labels.pop("since"), labels.pop("since_fit")
-    click.echo(f"  labels: {AnnotationCounts(**labels).in_words}")
+    labels = each["labels"]
+    since = labels["since"]
+    counts = AnnotationCounts(yes=labels["yes"], no=labels["no"], conflicts=labels["conflicts"], gone=labels["gone"])
+    click.echo(f"  labels: {counts.in_words}")
     for note in each["notes"]:
         click.echo(f"  note: {make_printable(note)}")
     if not each["promoted"]:
@@ -237,5 +241,5 @@ def _tell(settings: Settings, label: str) -> None:
         click.echo(f"  {verdict['at']} {verdict['version']} {word}: {make_printable(verdict['reason'])}")
 
 
-def _describe_learnt(each: dict[str, Any]) -> str:
+def _describe_learnt(each: ProbeDocument) -> str:
     return f"fitted on {each['yes']} yes, {each['no']} no" if each["kind"] == "logistic" else "the words alone"

@@ -17,7 +17,7 @@ UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
     """Return ``{"path", "reason"}``, sorted by path, of each subtitle file of these videos that holds no dialogue.
     Includes each video whose dialogue or speech could not be read."""
-    existing = set(settings.lake.partitions("subtitles"))
+    existing = set(settings.lake.list_partitions("subtitles"))
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & existing)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
     refused = [row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]]
@@ -41,7 +41,7 @@ def list_unread_subtitles(
     have their ending too. Raises ``StorageError`` if a store cannot be reached.
     """
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
-    existing = sorted(set(settings.lake.partitions("subtitles")) & set(partitions))
+    existing = sorted(set(settings.lake.list_partitions("subtitles")) & set(partitions))
     rows = settings.lake.read("subtitles", existing).to_pylist()
     unread = [
         {"path": row["path"], "reason": row["notes"][0]}

@@ -188,7 +188,7 @@ def _find_replaced(settings: Settings, films: Collection[Film]) -> set[str]:
         with suppress(OSError, ValueError):  # missing, or a name that no file can have
             keys[film.path] = make_key(film.path)
     try:
-        hashes = HashCache(settings.home / "cache" / "hashes.db").known(keys.values())
+        hashes = HashCache(settings.home / "cache" / "hashes.db").read_known(keys.values())
     except StorageError:
         hashes = {}
     existing = [(film, keys[film.path]) for film in films if film.path in keys]

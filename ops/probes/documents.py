@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from ops.core.settings import Settings
 from ops.probes.annotations import AnnotationCounts, ResolvedLabel
@@ -16,10 +16,86 @@ from ops.probes.definitions import ProbeDefinition, load_definitions
 from ops.probes.fit import LabelCoverage
 from ops.probes.labels import list_labels, resolve_labels
 from ops.probes.scores import scores_table
-from ops.probes.state import read_promoted_version, read_state
+from ops.probes.state import Verdict, read_promoted_version, read_state
 from ops.probes.vectors import find_embedded
 from ops.probes.versions import ProbeVersion, list_versions, read_version
 from ops.shots.build import TABLE as SHOTS
+
+
+class ProbeFigure(TypedDict):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ProbeFigures(TypedDict):
+    """The version that scores the catalogue. Without one, the keys that are not required are missing."""
+
+    kind: str
+    fitted_at: str | None
+    yes: int
+    no: int
+    threshold: float | None
+    metrics: dict[str, ProbeFigure]
+    encoder_id: NotRequired[str]
+    strength: NotRequired[float]
+    text_weight: NotRequired[float]
+    held_out_by: NotRequired[str]
+
+
+class LabelFigures(TypedDict):
+    """Counts of a label's shots; ``since`` and ``since_fit`` count the changes after a fit."""
+
+    yes: int
+    no: int
+    conflicts: int
+    gone: int
+    since: int
+    since_fit: int
+
+
+class VerdictDocument(TypedDict):
+    """A :class:`Verdict` as JSON."""
+
+    version: str
+    over: str
+    promoted: bool
+    reason: str
+    by: str
+    at: str
+
+
+class ProbeDocument(ProbeFigures):
+    """A probe with its label, figures and history."""
+
+    label: str
+    description: str
+    queries: list[str]
+    policy: str
+    promoted: str
+    latest: str
+    versions: list[str]
+    labels: LabelFigures
+    conflicts: int
+    left_out: int
+    notes: list[str]
+    verdicts: list[VerdictDocument]
+
+
+class ProbeWithReport(ProbeDocument):
+    """The document of ``needle probe show --json``: the probe, and the page of its report if there is one."""
+
+    report: str | None
+
+
+class AnnotatorCounts(TypedDict):
+    """The valid annotations of one person."""
+
+    annotator: str
+    yes: int
+    no: int
 
 
 def probe_document(
@@ -28,7 +104,7 @@ def probe_document(
     definitions: dict[str, ProbeDefinition] | None = None,
     resolved: Sequence[ResolvedLabel] | None = None,
     embedded: Container[str] | None = None,
-) -> dict[str, Any]:
+) -> ProbeDocument:
     """Return the document of ``needle probe show --json``; texts are empty if the probe is not defined or not fitted.
 
     Figures (``metrics``: value, low, high of the 95 % interval) are those of the ``promoted`` version, which scores
@@ -41,6 +117,10 @@ def probe_document(
     if resolved is None:
         resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
     queries = list(definition.queries) if definition else []
+    if version and embedded is None:
+        embedded = find_embedded(settings, version.encoder_id, (each.latest.shot_id for each in resolved))
+    coverage = LabelCoverage.measure(resolved, embedded if version else None)
+    used_queries = () if version and version.kind == "logistic" else queries
     return {
         "label": label,
         "description": definition.description if definition else "",
@@ -50,44 +130,59 @@ def probe_document(
         "latest": state.latest,
         "versions": list_versions(settings, label),
         **_collect_figures(version),
-        **_label_figures(settings, label, queries, version, latest, resolved, embedded),
-        "verdicts": [asdict(verdict) for verdict in state.verdicts],
+        "labels": _count_labels(version, latest, resolved, embedded),
+        "conflicts": coverage.conflicts,
+        "left_out": coverage.left_out,
+        "notes": coverage.notes(label, used_queries, version.encoder_id if version else ""),
+        "verdicts": [_describe_verdict(verdict) for verdict in state.verdicts],
     }
 
 
-def _collect_figures(version: ProbeVersion | None) -> dict[str, Any]:
+def _collect_figures(version: ProbeVersion | None) -> ProbeFigures:
     if version is None:
         return {"kind": "", "fitted_at": None, "yes": 0, "no": 0, "threshold": None, "metrics": {}}
-    names = ("kind", "encoder_id", "yes", "no", "threshold", "strength", "text_weight")
-    figures = {
+    metrics: dict[str, ProbeFigure] = {
         name: {"value": each.value, "low": each.low, "high": each.high} for name, each in version.metrics.items()
     }
-    fields: dict[str, Any] = {name: getattr(version, name) for name in names}
-    return fields | {"fitted_at": version.created_at, "held_out_by": version.splits, "metrics": figures}
+    return {
+        "kind": version.kind,
+        "encoder_id": version.encoder_id,
+        "yes": version.yes,
+        "no": version.no,
+        "threshold": version.threshold,
+        "strength": version.strength,
+        "text_weight": version.text_weight,
+        "fitted_at": version.created_at,
+        "held_out_by": version.splits,
+        "metrics": metrics,
+    }
 
 
-def _label_figures(
-    settings: Settings,
-    label: str,
-    queries: Sequence[str],
+def _count_labels(
     version: ProbeVersion | None,
     latest: ProbeVersion | None,
     resolved: Sequence[ResolvedLabel],
     embedded: Container[str] | None,
-) -> dict[str, Any]:
-    encoder_id = version.encoder_id if version else ""
-    if version and embedded is None:
-        embedded = find_embedded(settings, encoder_id, (each.latest.shot_id for each in resolved))
-    coverage = LabelCoverage.measure(resolved, embedded if version else None)
+) -> LabelFigures:
+    counts = AnnotationCounts.count(resolved)
     return {
-        "labels": {
-            **asdict(AnnotationCounts.count(resolved)),
-            "since": _count_changes(version, resolved, embedded),
-            "since_fit": _count_changes(latest, resolved, embedded),
-        },
-        "conflicts": coverage.conflicts,
-        "left_out": coverage.left_out,
-        "notes": coverage.notes(label, () if version and version.kind == "logistic" else queries, encoder_id),
+        "yes": counts.yes,
+        "no": counts.no,
+        "conflicts": counts.conflicts,
+        "gone": counts.gone,
+        "since": _count_changes(version, resolved, embedded),
+        "since_fit": _count_changes(latest, resolved, embedded),
+    }
+
+
+def _describe_verdict(verdict: Verdict) -> VerdictDocument:
+    return {
+        "version": verdict.version,
+        "over": verdict.over,
+        "promoted": verdict.promoted,
+        "reason": verdict.reason,
+        "by": verdict.by,
+        "at": verdict.at,
     }
 
 
@@ -106,7 +201,7 @@ def _count_changes(
     return sum(truths.get(shot) != now.get(shot) for shot in truths.keys() | now.keys())
 
 
-def count_annotators(resolved: Iterable[ResolvedLabel]) -> list[dict[str, Any]]:
+def count_annotators(resolved: Iterable[ResolvedLabel]) -> list[AnnotatorCounts]:
     """Return ``{"annotator", "yes", "no"}`` for each annotator with valid annotations, most annotations first."""
     votes = [vote for each in resolved if not each.missing_reason for vote in each.by_annotator.values()]
     counts = Counter((vote.annotator, bool(vote.value)) for vote in votes)

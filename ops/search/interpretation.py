@@ -321,7 +321,7 @@ def is_speech(text: str) -> bool:
 
 
 def measure_coverage(spelling: Sequence[str], line: str, language: str = "") -> float:
-    """Return the share of the words ``spelling`` that the line has in any form of its language, 0 to 1; 0 if none is."""
+    """Return the share of the words that the line has in any form of its language, 0 to 1; 0 without words."""
     words = dict(zip(stem_words(spelling, language), spelling, strict=True))
     stems = list_stems(line, language)
     return sum(is_in(word, stems, language) for word in words.values()) / len(words) if words else 0.0

@@ -12,8 +12,7 @@ from ops.core.errors import NotFoundError
 from ops.probes.annotations import Annotation, AnnotationCounts, ResolvedLabel
 from ops.probes.labels import append_annotations, list_labels
 from ops.serve.answers import JudgedAnswer, LabelAnswer, LabelsAnswer
-from ops.serve.answers.labels import LabelCounts as LabelCountsAnswer
-from ops.serve.answers.labels import Refused
+from ops.serve.answers.labels import LabelCounts, Refused
 from ops.serve.answers.votes import Judged, JudgedShot, Vote
 from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
@@ -100,7 +99,7 @@ def _append(service: Service, body: LabelBody) -> LabelAnswer:
             for each in judgements
             if each.shot_id not in refused
         ],
-        **asdict(LabelCounts.count(resolved)),
+        **asdict(AnnotationCounts.count(resolved)),
     )
 
 
@@ -108,9 +107,7 @@ def _list_labels(service: Service) -> LabelsAnswer:
     names = list_labels(service.settings)
     by_label = group_by_label(resolve_served_labels(service, names))
     return LabelsAnswer(
-        labels=[
-            LabelCountsAnswer(label=label, **asdict(AnnotationCounts.count(by_label.get(label, [])))) for label in names
-        ]
+        labels=[LabelCounts(label=label, **asdict(AnnotationCounts.count(by_label.get(label, [])))) for label in names]
     )
 
 
@@ -123,7 +120,7 @@ def _list_judged(
         selected = [(shot_id, by_shot.get(shot_id)) for shot_id in dict.fromkeys(shot_ids)]
     else:
         newest = sorted(resolved, key=lambda each: each.latest.created_at, reverse=True)
-        selected = [(each.latest.shot_id, each) for each in newest if _is_one_of(which, each)]
+        selected = [(each.latest.shot_id, each) for each in newest if _is_selected(which, each)]
     page = selected[offset : offset + limit]
     shots = service.details.read([shot_id for shot_id, _ in page])
     return JudgedAnswer(
@@ -136,11 +133,11 @@ def _list_judged(
             )
             for shot_id, each in page
         ],
-        **asdict(LabelCounts.count(resolved)),
+        **asdict(AnnotationCounts.count(resolved)),
     )
 
 
-def _is_one_of(which: Which, each: ResolvedLabel) -> bool:
+def _is_selected(which: Which, each: ResolvedLabel) -> bool:
     return {
         "all": True,
         "yes": each.value and not each.missing_reason,

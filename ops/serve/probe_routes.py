@@ -172,7 +172,7 @@ def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped
     offered = [offer for offers in suggestions.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
     shots = service.details.read(list(scores))
-    offers_by_shot = {name: OfferedShot(**shot.__dict__, score=scores[name]) for name, shot in shots.items()}
+    offers_by_shot = {name: OfferedShot(**shot.model_dump(), score=scores[name]) for name, shot in shots.items()}
     return FeedsAnswer(
         label=label,
         version=suggestions.version.version if suggestions.version else "",

@@ -107,7 +107,7 @@ def _build_dialogue(service: Service, video_id: str, shot_id: str) -> Dialogue:
     ``sources`` are those of the video, usable or not. ``content_hash`` is the SHA-256 of a subtitle file, the SHA-256
     of the video file for a track in it, or the model's name for recognised speech.
     """
-    lake, partition = service.settings.lake, service.settings.partition_of(video_id)
+    lake, partition = service.settings.lake, service.settings.resolve_partition(video_id)
     sources = lake.read("subtitles", [partition], ("video_id", *_DIALOGUE_SOURCE))
     rows = sources.filter(pc.equal(sources["video_id"], video_id)).to_pylist()
     shots = lake.read("shot_dialogue", [partition], ("shot_id", "created_timestamp"))
@@ -167,7 +167,7 @@ def _read_row(service: Service, table: str, partition: str, identifier: str) -> 
     """Return the shot's or the video's row of a table, without the vector itself."""
     names = [name for name in find_schema(table).names if name != "embedding"]
     rows = service.settings.lake.read(table, [partition], names)
-    matching: list[Mapping[str, Any]] = rows.filter(pc.equal(rows[key_of(table)], identifier)).to_pylist()
+    matching: list[Mapping[str, Any]] = rows.filter(pc.equal(rows[find_key_column(table)], identifier)).to_pylist()
     return matching[0] if matching else None
 
 

@@ -248,7 +248,7 @@ def test_one_fit_runs_at_a_time_and_ends_with_the_service(settings: Settings, tm
         assert second.status_code == 409 and "slow is being fitted" in second.json()["detail"]
         service = client.app.state.service  # type: ignore[attr-defined]  # Starlette types it as any ASGI application
     ended = time.monotonic()
-    while service.fits.read_state("slow")["state"] == "running":
+    while service.fits.read_state("slow").state == "running":
         assert time.monotonic() - ended < 20, "the fit goes on after its service"
         time.sleep(0.05)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ops.serve.answers.shots import Answer, Shot
 
 
 class OfferedShot(Shot):
+    model_config = ConfigDict(extra="allow")
+
     score: float | None = Field(description="0 to 1; null if no version scores yet")
 
 
