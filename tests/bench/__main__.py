@@ -27,6 +27,7 @@ def main() -> int:
         "detectors": ["tests.bench.bench_detectors", str(Path(film).parent)],
         "cuts": ["tests.bench.bench_cuts", str(Path(film).parent)],
         "thresholds": ["tests.bench.bench_thresholds", str(Path(film).parent)],
+        "reedits": ["tests.bench.bench_reedits", str(Path(film).parent)],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
     for name in wanted:

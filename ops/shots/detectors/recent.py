@@ -57,6 +57,10 @@ class RecentFrames:
         """Small images of ``[start, end)``; beyond the video its first or last image repeats."""
         return np.stack([glimpse.small for glimpse in self._list_frames(start, end)]).astype(np.float32)
 
+    def deviations(self, start: int, end: int) -> list[float]:
+        """Standard deviation of each frame's most varied channel, 0-128, of ``[start, end)``."""
+        return [glimpse.deviation for glimpse in self._list_frames(start, end)]
+
     def change(self, frame: int) -> float:
         """Mean absolute difference to the frame before, 0-255."""
         place = self._place(frame)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -119,7 +120,8 @@ class Transitions:
 
     def _run_beside(self, each: Confirmed, blank: Sequence[bool]) -> tuple[int, int] | None:
         """The half-open run of one colour nearest to the middle that the transition leads to or comes from."""
-        reach = range(max(each.first - self._distance, 0), min(each.last + self._distance + 1, len(blank)))
+        most = self._distance // 2
+        reach = range(max(each.first - most, 0), min(each.last + most + 1, len(blank)))
         near = [at for at in reach if blank[at]]
         if not near:
             return None
@@ -136,3 +138,15 @@ def has_between(cuts: Sequence[int], first: int, last: int) -> bool:
     """Whether one of the frames, ascending, is in ``[first, last]``."""
     at = bisect_left(cuts, first)
     return at < len(cuts) and cuts[at] <= last
+
+
+def find_latest(cuts: Sequence[int], frame: int) -> int:
+    """The last of the frames, ascending, that is not after ``frame``; 0 if there is none."""
+    at = bisect_right(cuts, frame)
+    return cuts[at - 1] if at else 0
+
+
+def find_earliest(cuts: Sequence[int], frame: int) -> int:
+    """The first of the frames, ascending, after ``frame``; a number beyond any video if there is none."""
+    at = bisect_right(cuts, frame)
+    return cuts[at] if at < len(cuts) else sys.maxsize
