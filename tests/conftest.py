@@ -70,6 +70,18 @@ def captions() -> Path:
     return SHARED / "captions"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shared_films(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Encode each generated film once a run, for all workers."""
+    from tests.builders import films
+
+    base = tmp_path_factory.getbasetemp()
+    films.kept_films = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "films"
+    films.kept_films.mkdir(exist_ok=True)
+    yield
+    films.kept_films = None
+
+
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings for a home of the test's own, filled as the mark ``home`` says."""

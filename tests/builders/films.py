@@ -10,8 +10,11 @@ Encoding is done by the binary of imageio-ffmpeg, not by the libraries under tes
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +31,9 @@ ROWS, COLUMNS = 2, 11
 BITS = ROWS * COLUMNS - 4
 PREROLL_NUMBER = 200_000
 """Number of the first frame that an edit list hides; who reads one of these ignored the edit list."""
+
+kept_films: Path | None = None
+"""Folder of films that were made in this run; ``tests/conftest.py`` sets it."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +90,16 @@ def make_film(
     index) that are black and carry no number. ``options`` go to the encoder last. Raises ``RuntimeError`` with the
     encoder's own words.
     """
+    cuts, blank, options = tuple(cuts), tuple(blank), tuple(options)
+    arguments = {name: value for name, value in locals().items() if name != "path"}
     rate = Fraction(fps)
     cuts = tuple(cut for cut in sorted(cuts) if 0 < cut < frames)
     film = Film(path, frames, cuts, rate, vfr_times(frames, rate) if vfr else ())
     copies = bool(rotation or preroll or delay_s)
+    kept = _name_kept(path, arguments)
+    if kept and kept.exists():
+        shutil.copyfile(kept, path)
+        return film
     encoded = path.with_name(f"encoding-{path.stem}.mp4") if copies else path
     command = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(rate), "-i", "pipe:0"]
     if audio:
@@ -106,7 +118,22 @@ def make_film(
         hidden_s = (preroll - 0.25) / float(rate) if preroll else 0
         change_container(encoded, path, rotation, hidden_s, delay_s)
         encoded.unlink()
+    if kept:
+        partial = kept.with_name(f"{os.getpid()}-{kept.name}")
+        shutil.copyfile(path, partial)
+        partial.replace(kept)
     return film
+
+
+def _name_kept(path: Path, arguments: dict[str, Any]) -> Path | None:
+    """The copy of a film for all modules and workers of this run; ``None`` if two writes of it may differ.
+
+    A Matroska file has a random id. Each test gets a file of its own, which it may change.
+    """
+    if kept_films is None or path.suffix not in (".mp4", ".mov"):
+        return None
+    digest = hashlib.blake2b(repr((path.name, sorted(arguments.items()))).encode(), digest_size=16).hexdigest()
+    return kept_films / f"{digest}{path.suffix}"
 
 
 def change_container(source: Path, target: Path, rotation: int, hidden_s: float, delay_s: float) -> None:
