@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.embeddings.reading import require_texts
-from ops.embeddings.weights import find_installed_file
+from ops.embeddings.weights import find_installed_file, fingerprint_files
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -48,7 +48,8 @@ class TextTower:
     """Sentence features: mean over tokens, unit length. Safe to use from several threads."""
 
     def __init__(self, threads: int = 1) -> None:
-        self._session, self._tokenizer = _load_model(threads)
+        model, vocabulary = (tuple(mark) for mark in fingerprint_files(find_text_tower_files()))
+        self._session, self._tokenizer = _load_model(model, vocabulary, threads)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Features ``text_BH`` float32, unit length; longer texts are cut at 128 tokens.
@@ -83,18 +84,19 @@ class TextTower:
 
 
 @lru_cache(maxsize=2)
-def _load_model(threads: int) -> tuple[InferenceSession, Tokenizer]:
-    """Load the model and its tokenizer, once for all encoders of a process: they come with packages and do not change.
+def _load_model(
+    model: tuple[object, ...], vocabulary: tuple[object, ...], threads: int
+) -> tuple[InferenceSession, Tokenizer]:
+    """Load the model and its tokenizer from files with these fingerprints, once for all encoders of a process.
 
     Loading takes 0.2 CPU seconds, and an upgrade's comparison loads six encoders.
     """
     import onnxruntime
     from tokenizers import Tokenizer
 
-    model, vocabulary = find_text_tower_files()
     options = build_session_options(threads)
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    tokenizer = Tokenizer.from_file(str(vocabulary))
+    session = onnxruntime.InferenceSession(str(model[0]), options, providers=["CPUExecutionProvider"])
+    tokenizer = Tokenizer.from_file(str(vocabulary[0]))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     return session, tokenizer
