@@ -41,6 +41,8 @@ class LakeOfflineStoreConfig(DuckDBOfflineStoreConfig):
     """The configuration of duckdb's store; named so that Feast finds it next to the store."""
 
     type: Literal["feature_repo.lake.LakeOfflineStore"] = "feature_repo.lake.LakeOfflineStore"
+    home: str = ""
+    """Folder to which the paths of sources without a leading ``/`` and without a scheme are relative."""
 
 
 class LakeOfflineStore(DuckDBOfflineStore):
@@ -70,7 +72,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
             project=project,
             full_feature_names=full_feature_names,
             filter_by_created_timestamp=filter_by_created_timestamp,
-            data_source_reader=_reader(feature_views),
+            data_source_reader=_reader(config, feature_views),
             data_source_writer=_refuse_to_write,
         )
 
@@ -86,6 +88,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
         end_date: datetime,
     ) -> RetrievalJob:
         """Read the newest row of each entity between two dates; used by ``feast materialize``."""
+        columns = [*join_key_columns, *feature_name_columns]
         return pull_latest_from_table_or_query_ibis(
             config=config,
             data_source=data_source,
@@ -95,7 +98,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
             created_timestamp_column=created_timestamp_column,
             start_date=start_date,
             end_date=end_date,
-            data_source_reader=_reader([]),
+            data_source_reader=_reader(config, [], _build_empty(columns, timestamp_field, created_timestamp_column)),
             data_source_writer=_refuse_to_write,
         )
 
@@ -111,6 +114,7 @@ class LakeOfflineStore(DuckDBOfflineStore):
         end_date: datetime | None = None,
     ) -> RetrievalJob:
         """Read every row between two dates."""
+        columns = [*join_key_columns, *feature_name_columns]
         return pull_all_from_table_or_query_ibis(
             config=config,
             data_source=data_source,
@@ -120,13 +124,15 @@ class LakeOfflineStore(DuckDBOfflineStore):
             created_timestamp_column=created_timestamp_column,
             start_date=start_date,
             end_date=end_date,
-            data_source_reader=_reader([]),
+            data_source_reader=_reader(config, [], _build_empty(columns, timestamp_field, created_timestamp_column)),
             data_source_writer=_refuse_to_write,
         )
 
 
-def _reader(views: list[FeatureView]) -> Callable[[DataSource, str], ibis.Table]:
-    """Return Feast's callback that reads a source; ``views`` define the columns of a table without files."""
+def _reader(
+    config: RepoConfig, views: list[FeatureView], empty: pa.Schema | None = None
+) -> Callable[[DataSource, str], ibis.Table]:
+    """Return Feast's callback that reads a source; ``views`` or ``empty`` define the columns of one without files."""
     sources = ((view, view.batch_source) for view in views)
     schemas = {source.path: _build_schema(view, source) for view, source in sources if isinstance(source, FileSource)}
 
@@ -135,15 +141,22 @@ def _reader(views: list[FeatureView]) -> Callable[[DataSource, str], ibis.Table]
 
         assert isinstance(source, FileSource)
         # use_listings_cache: partitions can change between two reads of one process
-        filesystem, path = fsspec.core.url_to_fs(source.path, use_listings_cache=False)
+        filesystem, path = fsspec.core.url_to_fs(_locate(config, source.path), use_listings_cache=False)
         files = sorted(name for name in _listing(filesystem, path) if _is_partition(name))
-        if not files and source.path in schemas:
-            return ibis.memtable(schemas[source.path].empty_table())
+        if not files and (schema := schemas.get(source.path, empty)):
+            return ibis.memtable(schema.empty_table())
         if "file" in filesystem.protocol:
             return _read_local(files)
         return ibis.memtable(pads.dataset(files, format="parquet", filesystem=filesystem))
 
     return read
+
+
+def _locate(config: RepoConfig, path: str) -> str:
+    """Return the whole path of a source; a relative one is below the home."""
+    if "://" in path or path.startswith("/"):
+        return path
+    return f"{config.offline_store.home.rstrip('/')}/{path}"
 
 
 def _read_local(files: list[str]) -> ibis.Table:
@@ -172,6 +185,12 @@ def _build_schema(view: FeatureView, source: FileSource) -> pa.Schema:
     stamps = [source.timestamp_field, source.created_timestamp_column]
     columns = [pa.field(field.name, from_feast_to_pyarrow_type(field.dtype)) for field in view.schema]
     return pa.schema(columns + [pa.field(name, pa.timestamp("us", tz="UTC")) for name in stamps])
+
+
+def _build_empty(columns: list[str], *stamps: str | None) -> pa.Schema:
+    """Return the columns of a table without rows, whose types nobody reads."""
+    times = [pa.field(name, pa.timestamp("us", tz="UTC")) for name in stamps if name]
+    return pa.schema([*(pa.field(name, pa.string()) for name in columns), *times])
 
 
 def _refuse_to_write(*arguments: Any) -> None:

@@ -9,18 +9,31 @@ EMBEDDING_PREFIX = "shot_embedding__"
 PROBE_PREFIX = "probe_score__"
 
 
+OWNER = "needle"
+"""Owner of all definitions in Feast's registry: the pipeline writes them, and nobody else may."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedColumn:
+    """A feature: a column of the lake with its Arrow type, such as ``int32``, and its meaning, unit and range."""
+
+    name: str
+    kind: str
+    description: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServedTable:
     """A table of the lake that Feast serves as it is, with a row for each shot or video.
 
-    ``key`` is ``shot_id`` or ``video_id``. ``columns`` are the features: names with Arrow types, as ``int32``.
+    ``key`` is ``shot_id`` or ``video_id``. ``columns`` are the features.
     """
 
     view: str
     table: str
     key: str
     description: str
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[ServedColumn, ...]
 
 
 def embedding_view(encoder_id: str) -> str:

@@ -7,6 +7,7 @@ change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from feast import Entity, FeatureView, Field, FileSource
@@ -24,7 +25,7 @@ from feast.types import (
 )
 
 from feature_repo.entities import shot_entity, video_entity
-from feature_repo.names import ServedTable, embedding_view, probe_view
+from feature_repo.names import OWNER, ServedColumn, ServedTable, embedding_view, probe_view
 from feature_repo.sources import table_source
 
 FOREVER = timedelta(0)
@@ -40,11 +41,16 @@ TYPES: dict[str, PrimitiveFeastType] = {
 }
 """Feast's type of a column of the lake, by its Arrow type."""
 
-PROBE_SCORE_FIELDS = {
-    "video_id": String,
-    "score": Float32,
-    "probe_version": String,
-}
+VIDEO_ID = "id of the video of the shot: 16 hex digits"
+
+PROBE_SCORE_FIELDS = (
+    Field(name="video_id", dtype=String, description=VIDEO_ID),
+    Field(name="score", dtype=Float32, description="probability that the label applies to the shot, 0 to 1"),
+    Field(name="probe_version", dtype=String, description="version of the probe that computed the score"),
+)
+
+FRESHNESS = "written by the run that computes the row; unchanged until footage, cut, encoder or labels change"
+"""Tag of every view. Feast's ttl says how long a value may be used: here, without limit."""
 
 
 def table_view(lake: str, served: ServedTable) -> FeatureView:
@@ -52,10 +58,12 @@ def table_view(lake: str, served: ServedTable) -> FeatureView:
 
     Raises ``ValueError`` for a column whose type Feast cannot store online.
     """
-    if unknown := [f"{name} ({kind})" for name, kind in served.columns if kind not in TYPES]:
+    if unknown := [f"{column.name} ({column.kind})" for column in served.columns if column.kind not in TYPES]:
         raise ValueError(f"{served.view} cannot serve {', '.join(unknown)}: leave it out of the view of {served.table}")
     entity = {"shot_id": shot_entity, "video_id": video_entity}[served.key]()
-    fields = {name: TYPES[kind] for name, kind in served.columns}
+    fields = [
+        Field(name=column.name, dtype=TYPES[column.kind], description=column.description) for column in served.columns
+    ]
     return _online(served.view, served.description, entity, fields, table_source(lake, served.table))
 
 
@@ -68,7 +76,10 @@ def read_served(view: FeatureView) -> ServedTable:
         table=view.batch_source.name,
         key=view.entity_columns[0].name,
         description=view.description,
-        columns=tuple((field.name, names[field.dtype]) for field in view.features),
+        columns=tuple(
+            ServedColumn(name=field.name, kind=names[field.dtype], description=field.description)
+            for field in view.features
+        ),
     )
 
 
@@ -84,14 +95,19 @@ def shot_embedding(lake: str, encoder_id: str, dim: int) -> FeatureView:
         entities=[shot_entity()],
         ttl=FOREVER,
         schema=[
-            Field(name="shot_id", dtype=String),
-            Field(name="embedding", dtype=Array(Float32), description=f"unit vector, {dim} long"),
-            Field(name="vector_hash", dtype=String),
-            Field(name="frames_used", dtype=Int32),
+            _key_field(shot_entity()),
+            Field(
+                name="embedding",
+                dtype=Array(Float32),
+                description=f"vector of the shot, shape ({dim},), float32, length 1: the dot product is the cosine",
+            ),
+            Field(name="vector_hash", dtype=String, description="hash of the vector: changes with it"),
+            Field(name="frames_used", dtype=Int32, description="number of frames that the encoder saw, at least 1"),
         ],
         source=table_source(lake, f"shot_embeddings/{encoder_id}"),
         online=False,
-        tags={"encoder_id": encoder_id, "dim": str(dim)},
+        tags={"encoder_id": encoder_id, "dim": str(dim), "freshness": FRESHNESS},
+        owner=OWNER,
     )
 
 
@@ -106,7 +122,7 @@ def _online(
     name: str,
     description: str,
     entity: Entity,
-    fields: dict[str, PrimitiveFeastType],
+    fields: Sequence[Field],
     source: FileSource,
     tags: dict[str, str] | None = None,
 ) -> FeatureView:
@@ -116,12 +132,13 @@ def _online(
         description=description,
         entities=[entity],
         ttl=FOREVER,
-        schema=[Field(name=entity.join_key, dtype=String), *_fields(fields)],
+        schema=[_key_field(entity), *fields],
         source=source,
         online=True,
-        tags=tags,
+        tags={**(tags or {}), "freshness": FRESHNESS},
+        owner=OWNER,
     )
 
 
-def _fields(types: dict[str, PrimitiveFeastType]) -> list[Field]:
-    return [Field(name=name, dtype=dtype) for name, dtype in types.items()]
+def _key_field(entity: Entity) -> Field:
+    return Field(name=entity.join_key, dtype=String, description=f"id of the {entity.name}: the key")

@@ -74,6 +74,14 @@ class ObjectStore:
         """URI of ``key``: ``file:///...`` (percent-encoded) or ``s3://...``."""
         return f"file://{quote(self.path(key))}" if self.is_local else self.path(key)
 
+    def locate(self, stored: str) -> str:
+        """URI of an object that a row of the lake names: by its key, or in rows of earlier versions by a whole URI.
+
+        Such a URI may name the place of a store before it was copied, so only its key counts (three parts:
+        ``posters/<video>/<frames>.jpg``).
+        """
+        return self.uri("/".join(stored.split("/")[-3:]))
+
     def exists(self, key: str) -> bool:
         if self.is_local:
             return os.path.exists(self.path(key))

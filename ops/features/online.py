@@ -83,7 +83,7 @@ def online_features(
         references: Any = list(features)
         views = {reference.split(":")[0] for reference in references}
         if isinstance(features, str):
-            references = store.get_feature_service(features)
+            references = store.get_feature_service(features, allow_cache=True)
             views = {projection.name for projection in references.feature_view_projections}
         keys = {_find_online_view(store, view).entity_columns[0].name for view in views}
         if len(keys) != 1:
@@ -133,7 +133,7 @@ def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]
 
 
 def _find_online_view(store: FeatureStore, name: str) -> FeatureView:
-    view = store.get_feature_view(name)
+    view = store.get_feature_view(name, allow_registry_cache=True)
     if not view.online:
         raise FeatureStoreError(
             f"{name} is offline only: read it with historical features, or read vectors from the index"

@@ -8,6 +8,7 @@ from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
 from ops.features.build import build_features, has_current_features
+from ops.features.store import is_lake_registered
 
 
 def _build(run: StepRun) -> StepReport:
@@ -16,6 +17,8 @@ def _build(run: StepRun) -> StepReport:
 
 def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     partitions = {settings.resolve_partition(video_id) for video_id in video_ids}
+    if not is_lake_registered(settings):
+        return partitions
     return {partition for partition in partitions if not has_current_features(settings, [partition])}
 
 

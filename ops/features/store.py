@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import shutil
 import sqlite3
@@ -25,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feature_repo.names import ServedTable, embedding_view
+from feature_repo.names import ServedColumn, ServedTable, embedding_view
 from ops.core.errors import FeatureStoreError, NeedleError
+from ops.core.field_descriptions import FIELD_DESCRIPTIONS
 from ops.core.locks import lock_exclusively
 from ops.core.schemas import SCORES, list_served_tables
 from ops.core.settings import CHECKOUT, Settings
@@ -45,6 +47,7 @@ _OUR_TABLES = """
         view TEXT, entity_id TEXT, event_us INTEGER, created_us INTEGER, content TEXT, PRIMARY KEY (view, entity_id)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS applied (fingerprint TEXT);
+    CREATE TABLE IF NOT EXISTS applied_lake (lake TEXT);
 """
 # It is also a folder of the lake.
 APPLIES = 3
@@ -74,7 +77,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
             raise FeatureStoreError(f"another encoder has the view {embedding_view(encoder_id)} already: rename one")
         desired = build_definitions(
             Content(
-                lake=settings.lake.path("").rstrip("/"),
+                lake=locate_lake(settings),
                 encoders=encoders,
                 current=encoder_id,
                 served=describe_served(),
@@ -106,18 +109,68 @@ def describe_served() -> list[ServedTable]:
             table=table.name,
             key=table.key,
             description=table.feature_view.description if table.feature_view else "",
-            columns=tuple(table.served_columns.items()),
+            columns=tuple(
+                ServedColumn(name=name, kind=kind, description=FIELD_DESCRIPTIONS.get(table.name, {}).get(name, ""))
+                for name, kind in table.served_columns.items()
+            ),
         )
         for view, table in list_served_tables().items()
     ]
 
 
+def locate_lake(settings: Settings) -> str:
+    """Return the root of the lake as it is registered.
+
+    It is relative to the home if it is below it, so that a copied or moved home reads its own lake.
+    """
+    lake, home = settings.lake.path("").rstrip("/"), f"{settings.home}/"
+    return lake.removeprefix(home)
+
+
 def open_store(settings: Settings) -> FeatureStore:
-    """Open the home's feature store. Raises ``FeatureStoreError`` if nothing is registered yet."""
-    config = _load_config(settings)
-    if not Path(config.registry.path).exists():  # opening it would write an empty one
+    """Open the home's feature store, or return the one that this thread has opened before if its files are the same.
+
+    Opening takes about 50 times as long as reading one row. Raises ``FeatureStoreError`` if nothing is registered yet,
+    or for the lake of another object store.
+    """
+    paths = _read_config(settings)
+    registry, database = Path(paths["registry"]["path"]), Path(paths["online_store"]["path"])
+    if not registry.exists():  # opening it would write an empty one
         raise FeatureStoreError(f"no features are registered in {settings.home}: run `needle ingest` first")
-    return _open(config)
+    stat = registry.stat()
+    # The registry is replaced by a new file, and so is a database that was deleted because it was damaged.
+    files = (str(registry), stat.st_mtime_ns, stat.st_ino, database.stat().st_ino if database.exists() else 0)
+    key = (os.getpid(), locate_lake(settings), *files)
+    if _OPENED.key != key or _OPENED.store is None:
+        store = _open(_load_config(settings))
+        _require_lake(settings, store)
+        _OPENED.key, _OPENED.store = key, store
+    return _OPENED.store
+
+
+class _OpenedStore(threading.local):
+    """The store that a thread opened last, and everything that decides whether it can be used again."""
+
+    key: tuple[int | str, ...] = ()
+    store: FeatureStore | None = None
+
+
+_OPENED = _OpenedStore()
+
+
+def _require_lake(settings: Settings, store: FeatureStore) -> None:
+    """Raise ``FeatureStoreError`` if the features are registered for another lake, such as that of a copied home."""
+    sources = {source.name: source for source in store.list_data_sources()}
+    lake = sources["shots"].tags.get("lake") if "shots" in sources else None
+    if lake not in (
+        None,
+        locate_lake(settings),
+        settings.lake.path("").rstrip("/"),
+    ):  # earlier versions: the whole path
+        raise FeatureStoreError(
+            f"the features in {settings.home} are registered for the lake in {lake}, but the settings name "
+            f"{settings.lake.path('')}: set NEEDLE_STORAGE back, or run `needle ingest` to register this one"
+        )
 
 
 @contextmanager
@@ -267,13 +320,23 @@ def _is_applied(settings: Settings, encoder_id: str, dim: int) -> bool:
     return known == [(_compute_fingerprint(settings, encoder_id, dim),)]
 
 
+def is_lake_registered(settings: Settings) -> bool:
+    """Whether features are registered for the lake of the settings; not if the home was copied. Needs no Feast."""
+    if not locate_database(settings).exists() or not Path(_read_config(settings)["registry"]["path"]).exists():
+        return False
+    with open_database(settings) as database:
+        if "applied_lake" not in list_tables(database):
+            return False
+        return database.execute("SELECT lake FROM applied_lake").fetchall() == [(locate_lake(settings),)]
+
+
 def _compute_fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
     """Return a hash of everything that decides the definitions: code, Feast, lake, encoder, and the registry itself."""
     registry = Path(_read_config(settings)["registry"]["path"])
     content = hashlib.blake2b(digest_size=16)
     for path in [*sorted(REPO.glob("*.py")), REPO / "feature_store.yaml", registry]:
         content.update(path.read_bytes() if path.exists() else b"missing")
-    known = (version("feast"), settings.lake.path(""), encoder_id, dim, list_scored_probes(settings), describe_served())
+    known = (version("feast"), locate_lake(settings), encoder_id, dim, list_scored_probes(settings), describe_served())
     content.update(repr(known).encode())
     return content.hexdigest()
 
@@ -284,11 +347,20 @@ def _remember_applied(settings: Settings, encoder_id: str, dim: int) -> None:
         with database:
             database.execute("DELETE FROM applied")
             database.execute("INSERT INTO applied VALUES (?)", [_compute_fingerprint(settings, encoder_id, dim)])
+            database.execute("DELETE FROM applied_lake")
+            database.execute("INSERT INTO applied_lake VALUES (?)", [locate_lake(settings)])
 
 
 def _is_registered(config: RepoConfig, desired: Sequence[Any]) -> bool:
+    """Whether the registry has these definitions, whatever was materialised from them.
+
+    ``feast materialize`` records its intervals in the registered view, and Feast 0.67 compares them too.
+    """
     store = _open(config)
-    listed: list[Any] = [*store.list_entities(), *store.list_feature_views(), *store.list_feature_services()]
+    views = store.list_feature_views()
+    for view in views:
+        view.materialization_intervals = []
+    listed: list[Any] = [*store.list_entities(), *views, *store.list_feature_services()]
     known = {(type(definition), definition.name): definition for definition in listed}
     return all(known.get((type(definition), definition.name)) == definition for definition in desired)
 

@@ -53,7 +53,7 @@ def suggest(
     rows = settings.lake.read(scores_table(label), columns=["shot_id", "score"]) if version else None
     shots = settings.lake.read(SHOTS, columns=["shot_id", "poster_uri", "is_blank"])
     columns = (shots[name].to_pylist() for name in ("shot_id", "poster_uri", "is_blank"))
-    posters = {shot: poster for shot, poster, blank in zip(*columns, strict=True) if not blank}
+    posters = {shot: settings.store.locate(poster) for shot, poster, blank in zip(*columns, strict=True) if not blank}
     done = find_annotated_shots(settings, label) | set(skipped)
     if version is None or rows is None or not len(rows):
         left = sorted(posters.keys() - done)

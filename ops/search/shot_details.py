@@ -189,7 +189,7 @@ class ShotDetails:
         if row not in part.details:
             shot = {name: values[row] for name, values in part.columns.items()}
             video = part.videos[shot["video_id"]]
-            poster, proxy = shot["poster_uri"], shot["proxy_uri"]
+            poster, proxy = (self._lake.store.locate(shot[name]) for name in ("poster_uri", "proxy_uri"))
             if self._addresses:
                 poster, proxy = self._addresses(shot["shot_id"], _compute_media_version(part, row))
             part.details[row] = ShotDetail(

@@ -137,7 +137,7 @@ def _settle(
     made_by = {
         each.start_frame: each.detector(version) for each in plan_cuts(outcome.detected, job.corrections).shots(frames)
     }
-    rows = [_build_row(settings, video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
+    rows = [_build_row(video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
     notes = [*outcome.notes, *list_correction_notes(settings, video, job.corrections, frames)]
     # Count and notes first: shots mark a video as finished, so they come last.
     new_row = catalogue.set_decoded(settings, video, frames, notes)
@@ -166,7 +166,7 @@ def _settle_recut(
     old_rows = read_shots(settings, video["video_id"])
     put_detected(settings, video, read_boundaries(settings, video["video_id"], old_rows) or [], version, now)
     row_by_start = {row["start_frame"]: row for row in old_rows}
-    row_by_start |= {shot.start_frame: _build_row(settings, video, shot, version, now) for shot in outcome.shots}
+    row_by_start |= {shot.start_frame: _build_row(video, shot, version, now) for shot in outcome.shots}
     rows = [
         row_by_start[each.start_frame]
         | {"index": index, "transition": each.transition, "detector": each.detector(version)}
@@ -188,7 +188,7 @@ def _put_shots(settings: Settings, video: LakeVideo, rows: list[LakeShot]) -> bo
     return settings.lake.update(TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
-def _build_row(settings: Settings, video: LakeVideo, shot: DetectedShot, detector: str, now: datetime) -> LakeShot:
+def _build_row(video: LakeVideo, shot: DetectedShot, detector: str, now: datetime) -> LakeShot:
     span = (shot.video_id, shot.start_frame, shot.end_frame)
     return {
         "shot_id": shot.shot_id,
@@ -200,8 +200,8 @@ def _build_row(settings: Settings, video: LakeVideo, shot: DetectedShot, detecto
         "start_s": shot.start_s,
         "end_s": shot.end_s,
         "transition": shot.transition,
-        "proxy_uri": settings.store.uri(make_proxy_key(*span)),
-        "poster_uri": settings.store.uri(make_poster_key(*span)),
+        "proxy_uri": make_proxy_key(*span),
+        "poster_uri": make_poster_key(*span),
         "mean_luma": shot.mean_luma,
         "is_blank": shot.is_blank,
         "detector": detector,

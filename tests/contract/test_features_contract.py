@@ -5,25 +5,31 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from feature_repo.names import embedding_view
 from ops import features
+from ops.core.errors import FeatureStoreError
+from ops.core.field_descriptions import FIELD_DESCRIPTIONS
 from ops.core.schemas import find_key_column, find_schema, list_served_tables
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from ops.features.store import describe_served
-from tests.builders.lakes import DIM, ENCODER, fill, shot_rows
+from ops.core.types import SilentProgress
+from ops.features.store import describe_served, is_lake_registered, open_store
+from tests.builders.lakes import COMPUTED, DIM, ENCODER, fill, shot_rows, vector_rows, video_id, video_row
 
 if TYPE_CHECKING:
     from feature_repo.catalogue import Content
@@ -42,11 +48,12 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def content(encoders: dict[str, int]) -> Content:
-    """The content of a catalogue with these encoders, of which the last is the current one."""
+def content(encoders: dict[str, int], probes: Sequence[str] = ()) -> Content:
+    """The content of a catalogue with these encoders, of which the last is the current one, and these probes."""
     from feature_repo.catalogue import Content
 
-    return Content(lake="/lake", encoders=encoders, current=list(encoders)[-1], served=describe_served())
+    current = list(encoders)[-1]
+    return Content(lake="/lake", encoders=encoders, current=current, served=describe_served(), probes=probes)
 
 
 def test_views_carry_every_column_of_their_table_with_its_type() -> None:
@@ -102,6 +109,41 @@ def test_vectors_are_offline_only_and_no_feature_expires() -> None:
     assert not any(view.ttl for view in views)
 
 
+def test_every_view_explains_itself() -> None:
+    """A reader of the registry learns meaning, unit and range of each field, and who writes it and when."""
+    from feature_repo.catalogue import build_definitions
+    from feature_repo.views import read_served
+
+    definitions = build_definitions(content({ENCODER: DIM}, probes=["closeup"]))
+    assert {type(thing).__name__ for thing in definitions} == {"Entity", "FeatureView", "FeatureService"}
+    for thing in definitions:
+        assert thing.description and thing.owner, thing.name
+        assert thing.tags or type(thing).__name__ == "Entity", thing.name
+        for field in thing.schema if hasattr(thing, "ttl") else ():
+            assert len(field.description) > 10, f"{thing.name}:{field.name}: ops/core/field_descriptions.py"
+        if hasattr(thing, "ttl"):
+            assert thing.tags["freshness"] and thing.batch_source.description
+            assert type(read_served(thing)).__name__ == "ServedTable" if thing.online else thing.tags["dim"] == str(DIM)
+    for view in (thing for thing in definitions if thing.name == "shot_metadata"):
+        described = {column.name: column.description for column in read_served(view).columns}
+        assert described == dict(FIELD_DESCRIPTIONS["shots"])
+
+
+def test_no_description_is_of_a_column_that_is_gone() -> None:
+    served = {table.name: set(table.served_columns) for table in list_served_tables().values()}
+    assert {name: set(texts) for name, texts in FIELD_DESCRIPTIONS.items()} == served
+
+
+def test_the_folder_is_explained() -> None:
+    from feature_repo.catalogue import build_definitions
+
+    page = (REPO / "README.md").read_text()
+    named = {thing.name for thing in build_definitions(content({"x": 1}, probes=["x"]))}
+    shown = {name.replace("__x", f"__<{'probe' if 'probe' in name else 'encoder'}>") for name in named}
+    assert set(re.findall(r"^\| `([\w<>]+)` \|", page, re.MULTILINE)) == shown
+    assert all((REPO / name).exists() for name in re.findall(r"`(\w+\.(?:py|yaml))`", page))
+
+
 def test_the_folder_is_pure_feast() -> None:
     """It imports none of ours and reads no environment."""
     for path in REPO.glob("*.py"):
@@ -125,6 +167,88 @@ def test_feast_apply_in_the_folder_keeps_what_ingest_registered(catalogue: Setti
     ]
     assert not features.apply_features(catalogue, ENCODER, DIM)  # the same definitions, so nothing to do
     assert features.online_features(catalogue, [shot_rows(0)[1]["shot_id"]], ["shot_metadata:index"])[0]["index"] == 1
+
+
+def test_ingests_go_on_after_feast_materialize(catalogue: Settings) -> None:
+    """Feast records the materialised intervals in the registered views; they are no other definition."""
+    for arguments in (
+        ("materialize", "2020-01-01T00:00:00", "2030-01-01T00:00:00"),
+        ("materialize-incremental", "2031-01-01T00:00:00"),
+    ):
+        done = _feast(catalogue, *arguments)
+        assert done.returncode == 0, done.stderr
+    views = {view.name: view.materialization_intervals for view in open_store(catalogue).list_feature_views()}
+    assert len(views["shot_metadata"]) == 2
+    assert not features.apply_features(catalogue, ENCODER, DIM)  # the same definitions
+    number = 7
+    partition = video_id(number)
+    catalogue.lake.write("videos", partition, [video_row(number)])
+    catalogue.lake.write("shots", partition, shot_rows(number))
+    catalogue.lake.write(f"shot_embeddings/{ENCODER}", partition, vector_rows(number))
+    features.build_features(catalogue, ENCODER, [partition], SilentProgress())
+    # A new probe changes the registry, which keeps the intervals: an incremental run begins where the last one ended.
+    score = {"shot_id": shot_rows(0)[0]["shot_id"], "video_id": video_id(0), "score": 0.5, "probe_version": "v1"}
+    stamps = {"event_timestamp": COMPUTED, "created_timestamp": COMPUTED}
+    catalogue.lake.write("probe_scores/warm", video_id(0), [score | stamps])
+    assert features.publish_scores(catalogue, ENCODER, "warm") == 1
+    after = {view.name: view.materialization_intervals for view in open_store(catalogue).list_feature_views()}
+    assert after == views | {"probe_score__warm": []}
+    shots = [shot_rows(number)[1]["shot_id"], shot_rows(1)[2]["shot_id"]]  # of the ingest, and of the materialisation
+    rows = features.online_features(catalogue, shots, ["shot_metadata:index"])
+    assert [row["index"] for row in rows] == [1, 2]
+
+
+def test_feast_ui_starts(catalogue: Settings) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(FEAST), "ui", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        command, cwd=REPO, env=_environment(catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        answer = _until(lambda: _get(f"http://127.0.0.1:{port}/projects-list.json"), seconds=90)
+    finally:
+        server.terminate()
+        server.wait(30)
+    assert [project["id"] for project in answer["projects"]] == ["needle"]
+
+
+def test_a_copied_home_reads_its_own_lake(catalogue: Settings, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(catalogue.home, copy)
+    settings = load_settings(home=copy)
+    shot = shot_rows(0)[1]["shot_id"]
+    moved = [row | {"index": row["index"] + 40} for row in shot_rows(0)]
+    settings.lake.write("shots", video_id(0), moved)
+    now = pd.DataFrame({"shot_id": [shot], "event_timestamp": [pd.Timestamp.now(tz="UTC")]})
+    for each, index in ((settings, 41), (catalogue, 1)):
+        assert features.historical_features(each, now, ["shot_metadata:index"])["index"].tolist() == [index]
+    assert not features.apply_features(settings, ENCODER, DIM)
+    poster = features.online_features(settings, [shot], ["shot_metadata:poster_uri"])[0]["poster_uri"]
+    assert settings.store.locate(poster) == settings.store.uri(poster) == f"file://{copy}/media/{poster}"
+    assert is_lake_registered(settings)
+    elsewhere = load_settings(home=copy, storage=str(tmp_path / "elsewhere"))
+    assert not is_lake_registered(elsewhere)  # so that the next ingest registers it
+    with pytest.raises(FeatureStoreError, match=r"registered for the lake in media/lake, but .*elsewhere"):
+        features.historical_features(elsewhere, now, "shot_classifier_v1")
+
+
+def test_the_store_is_opened_once(catalogue: Settings) -> None:
+    """Opening it takes 50 times as long as reading a row. A new registry, or another home, is opened anew."""
+    shot = shot_rows(0)[1]["shot_id"]
+    first = open_store(catalogue)
+    features.online_features(catalogue, [shot], "shot_facets_v1")
+    assert open_store(catalogue) is first
+    features.forget_features(catalogue, None, [shot])
+    assert open_store(catalogue) is first
+    assert features.online_features(catalogue, [shot], ["shot_metadata:index"])[0]["index"] is None
+    features.write_online(catalogue, "shot_metadata", pa.Table.from_pylist(shot_rows(0), find_schema("shots")))
+    assert features.online_features(catalogue, [shot], ["shot_metadata:index"])[0]["index"] == 1
+    features.apply_features(catalogue, "another", 4)
+    assert open_store(catalogue) is not first
+    assert "shot_embedding__another" in {view.name for view in open_store(catalogue).list_feature_views()}
+    features.apply_features(catalogue, ENCODER, DIM)
 
 
 def test_feast_apply_says_what_is_missing(tmp_path: Path, catalogue: Settings) -> None:
@@ -178,6 +302,12 @@ def _feast(settings: Settings, *arguments: str, **changes: str) -> subprocess.Co
 def _post(url: str, body: dict[str, object]) -> dict[str, list[dict[str, object]]]:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as response:
+        answer: dict[str, list[dict[str, object]]] = json.load(response)
+    return answer
+
+
+def _get(address: str) -> dict[str, list[dict[str, object]]]:
+    with urllib.request.urlopen(address, timeout=10) as response:
         answer: dict[str, list[dict[str, object]]] = json.load(response)
     return answer
 

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ def test_no_function_in_assets_holds_a_loop_or_a_try() -> None:
             assert not isinstance(node, forbidden), f"{path}:{node.lineno}: move it to its room in ops/"
 
 
-@pytest.mark.parametrize("module", ["assets.definitions", "ops.cli.main", "ops.cli.search", "ops.cli.ingest"])
+@pytest.mark.parametrize(
+    "module", ["assets.definitions", "ops.cli.main", "ops.cli.search", "ops.cli.ingest", "ops.api"]
+)
 def test_importing_a_door_loads_nothing_heavy(module: str) -> None:
     script = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=CHECKOUT)
@@ -81,3 +84,28 @@ def test_modules_and_functions_stay_small() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or 0) - node.lineno + 1
                 assert length <= 60, f"{path}:{node.lineno} {node.name} has {length} lines"
+
+
+MOST_LINES = {"start": 30}
+"""Lines of code of a notebook's own; what is longer belongs into a function that is tested."""
+
+
+@pytest.mark.parametrize("name", MOST_LINES)
+def test_notebooks_have_little_code_of_their_own(name: str) -> None:
+    cells = json.loads((CHECKOUT / f"notebooks/{name}.ipynb").read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    lines = [line for cell in code for line in "".join(cell["source"]).splitlines()]
+    own = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert len(own) <= MOST_LINES[name]
+
+
+def test_every_package_is_installed_and_needle_is_the_api() -> None:
+    """The list in pyproject.toml has every folder with modules; `needle` is another name of `ops/api`."""
+    tool = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        ".".join(path.parent.relative_to(CHECKOUT).parts)
+        for top in ("assets", "ops", "feature_repo")
+        for path in modules(top)
+    }
+    assert set(tool["packages"]) == folders | {"needle"}
+    assert tool["package-dir"] == {"needle": "ops/api"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.cli.demo import QUERIES, fetch_clips
 from ops.core.errors import NeedleError
+from ops.notebooks import run_notebook
 from tests.builders.homes import CHECKOUT, Home
 
 README = (CHECKOUT / "README.md").read_text()
@@ -18,6 +20,7 @@ HIT = re.compile(r"^ +\d+  [01]\.\d\d +(-?\d\.\d{3})  (\S+) .*?(\d+) - (\d+) +([
 
 
 FEATURES = (CHECKOUT / "docs/features.md").read_text()
+PYTHON = (CHECKOUT / "docs/python.md").read_text()
 
 
 def block(marker: str, page: str = README) -> str:
@@ -60,3 +63,24 @@ def test_the_feature_example_runs(demo: Home, monkeypatch: pytest.MonkeyPatch) -
     assert len(training["embedding"].iloc[0]) == 896  # type: ignore[index]
     assert facets[0]["show"] == Path("bikes").name  # type: ignore[index]
     assert facets[0]["end_frame"] == 30  # type: ignore[index]
+
+
+def test_the_python_example_runs(demo: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEEDLE_HOME", str(demo.path))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    names: dict[str, Any] = {}
+    exec(compile(block("python-example", PYTHON), "docs/python.md", "exec"), names)
+    assert names["vectors"].shape == (9, 896)
+    assert set(names["hits"]["show"].head(3)) == {"bikes"}
+    assert names["hits"]._repr_html_().count("<img") == 5
+    assert names["training"]["value"].tolist().count(True) == 3
+    assert names["training"]["embedding"].notna().all()
+    assert set(names["facets"]["show"].head(3)) <= {"bikes", "city", "big_buck_bunny"}
+
+
+def test_the_start_notebook_runs_and_shows_posters(demo: Home, tmp_path: Path) -> None:
+    """In a kernel of its own, where `needle` is imported as installed."""
+    parameters = {"home": str(demo.path), "query": "people riding bicycles in the street"}
+    run = run_notebook("start", parameters, tmp_path / "out", cache=tmp_path / "cache")
+    assert dict(run.results) == {"shots": 9, "hits": 9, "trained_on": 9}
+    assert run.html.read_text().count("data:image/jpeg;base64,") >= 9

@@ -1,0 +1,63 @@
+"""Descriptions of the columns that Feast serves, by table: meaning, unit, range. A test requires one for each.
+
+They are in the registry and in Feast's page, next to the type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_SHOW = "name of the show: the first folder of the library, or the file's name without its ending"
+_INDEX = "number of the shot in its video, from 0, without gaps"
+_VIDEO_ID = "id of the video of the shot: 16 hex digits"
+
+_VIDEOS = {
+    "path": "path of the file, or its s3:// address",
+    "show": _SHOW,
+    "title": "title of the film or of the episode",
+    "season": "number of the season; null if unknown",
+    "episode": "number of the episode; null if unknown",
+    "content_hash": "hash of the whole file, hex; null if it cannot be read",
+    "bytes": "size of the file in bytes; null if it cannot be read",
+    "fps_num": "numerator of the exact frame rate in frames per second, such as 24000; null until the file was opened",
+    "fps_den": "denominator of the exact frame rate, such as 1001; null until the file was opened",
+    "frames": "number of frames, at least 1; null until the file was opened",
+    "width": "width of the picture in pixels; null until the file was opened",
+    "height": "height of the picture in pixels; null until the file was opened",
+    "codec": "video codec as FFmpeg names it, such as h264; null until the file was opened",
+    "has_audio": "whether the file has a sound track; null until the file was opened",
+    "start_timecode": "timecode of the first frame, HH:MM:SS:FF (; before FF: drop frame); null without one",
+    "state": "ready, pending, set_aside or removed",
+    "reason": "reason why the video is set aside; null or empty otherwise",
+    "available_at": "time at which the footage became available, UTC",
+}
+_SHOTS = {
+    "video_id": _VIDEO_ID,
+    "show": _SHOW,
+    "index": _INDEX,
+    "start_frame": "first frame, source frame number, from 0",
+    "end_frame": "the frame after the last, source frame number: shots are half-open and without gaps",
+    "start_s": "time of the first frame in seconds from the first frame of the video, at least 0",
+    "end_s": "time of the end in seconds from the first frame of the video, greater than start_s",
+    "transition": "how the shot begins: start (first of the video), cut or gradual",
+    "proxy_uri": "key of the shot's video (mp4), relative to the object store: proxies/<video>/<frames>.mp4",
+    "poster_uri": "key of the shot's still (JPEG), relative to the object store: posters/<video>/<frames>.jpg",
+    "mean_luma": "mean brightness of the shot, 0 (black) to 255 (white)",
+    "is_blank": "whether the shot is black or of one colour",
+    "detector": "name and version of the detector that found the shot's boundaries, or of people's corrections",
+}
+_SHOT_DIALOGUE = {
+    "video_id": _VIDEO_ID,
+    "show": _SHOW,
+    "index": _INDEX,
+    "lines": "number of spoken lines that overlap the shot, at least 0",
+    "text": "words spoken in the shot, line by line; empty if nothing is",
+    "language": "languages of the lines, separated by commas, such as en,de",
+    "source": "sources of the lines, separated by commas: subtitle file, subtitle track or speech",
+}
+
+FIELD_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"videos": _VIDEOS, "shots": _SHOTS, "shot_dialogue": _SHOT_DIALOGUE}
+)
+"""Description of each served column, by the name of the table."""
