@@ -13,6 +13,7 @@ from ops.features.store import map_errors, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
+    from feast import FeatureService, FeatureStore
 
 
 def historical_features(
@@ -37,7 +38,7 @@ def historical_features(
         raise FeatureStoreError("no entity rows: name at least one shot or video and a moment")
     with map_errors("read historical features"):
         store = open_store(settings)
-        references = store.get_feature_service(features) if isinstance(features, str) else list(features)
+        references = find_service(store, features) if isinstance(features, str) else list(features)
         numbered = entity_rows.reset_index(drop=True)
         # Rows come back in any order, so they carry their own number.
         numbered["event_timestamp"] = numbered["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
@@ -52,3 +53,14 @@ def historical_features(
         frame[name] = entity_rows[name].to_numpy() if name != "event_timestamp" else numbered[name]
     frame.index = entity_rows.index
     return frame
+
+
+def find_service(store: FeatureStore, name: str) -> FeatureService:
+    """Return a registered feature service. Raises ``FeatureStoreError`` that names the existing ones."""
+    from feast.errors import FeatureServiceNotFoundException
+
+    try:
+        return store.get_feature_service(name, allow_cache=True)
+    except FeatureServiceNotFoundException as error:
+        known = ", ".join(sorted(each.name for each in store.list_feature_services()))
+        raise FeatureStoreError(f"no feature service {name!r}: there are {known}") from error

@@ -24,6 +24,7 @@ from ops.core.errors import FeatureStoreError, UsageError
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.settings import Settings
+from ops.features.historical import find_service
 from ops.features.store import (
     list_tables,
     locate_database,
@@ -83,7 +84,7 @@ def online_features(
         references: Any = list(features)
         views = {reference.split(":")[0] for reference in references}
         if isinstance(features, str):
-            references = store.get_feature_service(features, allow_cache=True)
+            references = find_service(store, features)
             views = {projection.name for projection in references.feature_view_projections}
         keys = {_find_online_view(store, view).entity_columns[0].name for view in views}
         if len(keys) != 1:

@@ -1,7 +1,7 @@
 """Notebooks: the only package that imports papermill, with the plots and computations of notebooks.
 
 ``run`` executes a notebook and ``reports`` chooses notebook and parameters. ``page``, ``plots`` and ``posters`` draw;
-the other modules are computations of single notebooks, as plain functions.
+modules called ``..._page`` put the parts of one notebook; the others are computations, as plain functions.
 """
 
 from ops.notebooks.reports import (

@@ -93,10 +93,13 @@ def has_current_few_shot(settings: Settings, label: str) -> bool:
 
 
 def _digest_few_shot(settings: Settings, label: str) -> str:
-    """Digest everything that the report shows: the notebook, the state of the probe and its labels, and every score."""
+    """Digest everything that the report shows: its code, the state of the probe and its labels, and every score."""
     document = probe_document(settings, label)
     table = scores_table(label)
-    pairs = [("notebook", (FOLDER / f"{FEW_SHOT}.ipynb").read_text(encoding="utf-8"))]
+    pairs = [
+        ("notebook", (FOLDER / f"{FEW_SHOT}.ipynb").read_text(encoding="utf-8")),
+        ("page", Path(__file__).with_name("probe_page.py").read_text(encoding="utf-8")),
+    ]
     pairs += [(name, json.dumps(document[name], sort_keys=True)) for name in ("labels", "notes", "verdicts")]
     for partition in settings.lake.list_partitions(table):
         rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"]).to_pylist()

@@ -270,7 +270,9 @@ def test_features_without_a_moment_are_those_known_now(catalogue: Catalogue) -> 
         catalogue.features([shot(0, 1)])  # type: ignore[arg-type]
     with pytest.raises(NeedleError, match="time zone"):
         catalogue.features(pd.DataFrame({"shot_id": [shot(0, 1)], "event_timestamp": [datetime(2026, 1, 1)]}))
-    with pytest.raises(NeedleError, match="shot_classifier_v9"):
+    with pytest.raises(
+        NeedleError, match="no feature service 'shot_classifier_v9': there are shot_classifier_v1, shot"
+    ):
         catalogue.features(pd.DataFrame({"shot_id": [shot(0, 1)]}), "shot_classifier_v9")
 
 

@@ -1,15 +1,14 @@
-"""What the report of a probe says in place of figures: the notebook's first cells, without the rest."""
+"""What the report of a probe says in place of figures."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ops.core.settings import CHECKOUT, Settings
+from ops.core.settings import Settings
+from ops.notebooks.probe_page import ProbePage
 from ops.probes.promotion import promote
 from ops.probes.state import read_promoted_version, read_state
 from ops.probes.versions import write_version
@@ -23,13 +22,7 @@ pytestmark = pytest.mark.home(fill=fill_told_apart)
 
 
 def without_figures(settings: Settings) -> str:
-    cells = json.loads((CHECKOUT / "notebooks" / "few_shot.ipynb").read_text())["cells"]
-    parameters, begin = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"][:2]
-    names: dict[str, Any] = {}
-    exec(parameters, names)
-    names |= {"home": str(settings.home), "label": LABEL}
-    exec(begin, names)
-    return str(names["words_only"])
+    return ProbePage(settings, LABEL).words_only
 
 
 def test_after_a_refused_first_fit_it_names_the_fit(settings: Settings) -> None:

@@ -271,7 +271,8 @@ def test_hash_buckets_give_the_same_answer(settings: Settings, searcher: Searche
         each.search(Query(text="green", limit=10)).document()
         for each in (searcher, Searcher(bucketed, encoder=ColourEncoder()))
     ]
-    assert answers[0]["hits"] == answers[1]["hits"] and answers[0]["index_version"] == answers[1]["index_version"]
+    hits = json.dumps(answers[1]["hits"]).replace(bucketed.storage_uri, settings.storage_uri)  # addresses of pictures
+    assert answers[0]["hits"] == json.loads(hits) and answers[0]["index_version"] == answers[1]["index_version"]
 
 
 def test_many_threads_get_the_same_answer(searcher: Searcher) -> None:
