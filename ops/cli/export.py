@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,7 @@ def _list_formats() -> str:
     metavar="SECONDS",
     help=PADDING_HELP,
 )
+@click.option("--note", default="", metavar="TEXT", help="A note for every clip, which its marker carries.")
 @click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: query or file name].")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @add_setting_options("encoder")
@@ -95,6 +96,7 @@ def command(
     query: str | None,
     handles: int,
     padding: float,
+    note: str,
     title: str,
     force: bool,
     as_json: bool,
@@ -118,7 +120,8 @@ def command(
     picks = [Pick(shot_id=shot) for shot in shot_ids]
     if is_search:
         picks = _search_picks(settings, query_from(query or "", options), padding)
-    clips, missing = select_existing_clips(settings, picks, handles=handles)
+    noted = [replace(pick, note=note) for pick in picks]
+    clips, missing = select_existing_clips(settings, noted, handles=handles)
     with Bars() as bars:
         report = export(
             settings, clips, name, target, title=title or query or target.stem, missing=missing, progress=bars

@@ -38,6 +38,8 @@ class Pick:
     line_ids: tuple[str, ...] = ()
     is_spoken: bool = False
     """Whether the frames are those of spoken lines: frames outside the video are cut off, not refused."""
+    note: str = ""
+    """The editor's note for the clip, which its marker carries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Clip:
     """Frames ``[in_frame, out_frame)`` of a video, with ``handles`` more frames on both sides.
 
     ``[head_frame, tail_frame)`` is the clip with its handles, within the video. ``provenance`` holds query, score,
-    relevance, encoder_id, index_version, detector and any other facts of the caller.
+    relevance, encoder_id, index_version, detector and any other facts of the caller. ``note`` is the editor's own.
     """
 
     shot_id: str
@@ -65,6 +67,7 @@ class Clip:
     out_frame: int
     handles: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def head_frame(self) -> int:
@@ -123,7 +126,8 @@ class Clip:
 
     def describe_origin(self) -> dict[str, object]:
         """The origin of the clip: its search, shot and video. Known keys first, always all of them."""
-        first = {name: self.provenance.get(name) for name in ("query", "score", "relevance")}
+        first = {name: self.provenance.get(name) for name in ("query", "score", "relevance", "note")}
+        first["note"] = self.note or first["note"]
         second = {name: self.provenance.get(name) for name in ("encoder_id", "index_version", "detector")}
         identity = {"shot_id": self.shot_id, "video_id": self.film.video_id, "content_hash": self.film.content_hash}
         rest = {name: value for name, value in self.provenance.items() if name not in first | second | identity}
@@ -225,6 +229,7 @@ def _build_clip(pick: Pick, shot: LakeShot, film: Film, handles: int, facts: dic
         out_frame=last,
         handles=handles,
         provenance=facts,
+        note=pick.note,
     )
 
 

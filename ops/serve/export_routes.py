@@ -237,4 +237,5 @@ def _pick(body: PickBody) -> Pick:
         out_frame=body.out_frame,
         provenance={"query": query, **scores} | describe_match(body.matched, body.dialogue_version),
         line_ids=tuple(body.line_ids),
+        note=body.note,
     )

@@ -48,6 +48,7 @@ class PickBody(Body):
     relevance: Share | None = None
     encoder_id: VersionName | None = None
     index_version: VersionName | None = None
+    note: str = Field(default="", max_length=MAX_NOTE, description="the editor's note, for the clip's marker")
     matched: list[Literal["visual", "dialogue"]] = Field(
         default=[], max_length=2, description="`matched` of the hit; one that only dialogue found has no score"
     )

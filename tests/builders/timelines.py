@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,19 @@ EVENT = re.compile(
 )
 
 
+MARKER = re.compile(r"^([A-Za-z][^|]*) \|C:ResolveColor([A-Z][a-z]+) \|M:([^|]+) \|D:(\d+)$")
+LOCATOR = re.compile(r"^\* LOC: (\d\d:\d\d:\d\d[:;]\d\d) [A-Z ]{7} (.+)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadMarker:
+    """A marker as a reader understood it; ``span`` in the frames of its list."""
+
+    name: str
+    comment: str
+    span: tuple[int, int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadClip:
     """A clip as a reader understood it: frames from timecode zero, half-open, and where the media begins and ends."""
@@ -34,6 +47,7 @@ class ReadClip:
     url: str = ""
     name: str = ""
     notes: str = ""
+    marker: ReadMarker | None = None
 
 
 def fill_lake(settings: Settings, number: int, fps: Fraction, **changes: Any) -> list[str]:
@@ -123,6 +137,17 @@ def read_edl(path: Path, rate: Fraction) -> list[ReadClip]:
     clips: list[ReadClip] = []
     for line in lines[2:]:
         if not line:
+            continue
+        if marked := MARKER.match(line):  # a remark to other readers, so it must not begin like an event
+            last = clips.pop()
+            span = (last.record[0], last.record[0] + int(marked[4]))
+            assert last.marker is None
+            clips.append(replace(last, marker=ReadMarker(name=marked[3], comment=marked[1], span=span)))
+            continue
+        if located := LOCATOR.match(line):
+            marker = clips[-1].marker
+            assert marker and located[2] == f"{marker.name}; {marker.comment}"
+            assert frames_of(located[1], round(rate)) == clips[-1].record[0]
             continue
         if line.startswith("* ") or line in ("AUD   3", "AUD   3     4"):
             last = clips.pop()

@@ -89,6 +89,21 @@ def test_picks_that_are_gone_are_named_and_the_rest_is_exported(module_settings:
         assert nothing.status_code == 404 and FORGOTTEN in nothing.json()["detail"]
 
 
+def test_the_note_of_a_pick_and_its_search_are_its_marker(module_settings: Settings) -> None:
+    picks: list[dict[str, Any]] = [
+        {"shot_id": shot(0, 1), "note": "wide, for Anna", "query": "a red sky", "score": 0.25, "relevance": 0.75},
+        {"shot_id": shot(0, 0)},
+    ]
+    with client_of(module_settings) as client:
+        answer = client.post("/api/export", json={"format": "edl", "picks": picks})
+        marker = "score 0.25; relevance 0.75; note: wide, for Anna; shot "
+        assert f"\n{marker}{shot(0, 1)} |C:ResolveColorBlue |M:a red sky |D:" in answer.text
+        assert answer.text.count(" |C:ResolveColorBlue |M:") == 2
+        searched = client.post("/api/export", json={"format": "edl", "search": {"text": "red"}})
+        assert searched.text.count(" |M:red |D:") == searched.text.count("* FROM CLIP NAME") > 0
+        assert client.post("/api/export", json={"format": "edl", "picks": [picks[0] | {"note": "x" * 501}]}).is_error
+
+
 def test_a_zip_names_what_is_gone_too(tmp_path: Path) -> None:
     settings = desk_home(tmp_path / "home")
     there, _ = film_rows(settings, make_film(tmp_path / "film.mp4", frames=30, cuts=(12,)))

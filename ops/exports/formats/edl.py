@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from ops.core.errors import UsageError
-from ops.core.plural import plural
-from ops.core.time import make_timecode, parse_timecode
+from ops.core.time import make_timecode
 from ops.exports.clip import Clip
+from ops.exports.clip_markers import COLOUR, describe_marker
+from ops.exports.conform import MAX_LISTED, require_one_count, require_one_rate, warn_over_midnight, warn_rates
 from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
@@ -18,19 +18,12 @@ from ops.exports.format import (
     choose_clock,
     choose_short_reels,
     collect_warnings,
-    format_rate,
-    group_by_rate,
 )
 from ops.exports.formats.json import flatten_value
 from ops.exports.names import join_lines, shorten_reel
 
-MAX_RATE = 60
-EDL_RATES = (*(Fraction(base * 1000, 1001) for base in (24, 30, 60)), *map(Fraction, (24, 25, 30, 50, 60)))
-"""Rates of CMX 3600 systems and their successors."""
 MAX_EVENTS = 999
 MAX_CHANNELS = 4
-TOLD = 3
-"""Maximum number of videos, or events, in a message."""
 
 
 class EdlFormat(ExportFormat):
@@ -39,6 +32,8 @@ class EdlFormat(ExportFormat):
     An EDL counts in one rate, drop-frame or not, for source and record alike. A selection that mixes them is refused,
     because any system would place its clips wrongly. Reels have eight characters, from the file's own reel name if it
     has one. The whole name, the file's name and path and the provenance follow as comments.
+
+    Each event has its marker twice: for DaVinci Resolve (Import > Timeline Markers from EDL) and as a CMX locator.
     """
 
     name = "edl"
@@ -49,72 +44,15 @@ class EdlFormat(ExportFormat):
     handles_note = "EDL events keep in and out as marked; handles stand in a comment. Only a zip has handles cut."
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
-        text = "\n".join(_format_lines(clips, _require_one_rate(clips), context.title)) + "\n"
+        rate = require_one_rate(clips, "an EDL")
+        require_one_count(clips, "an EDL")
+        text = "\n".join(_format_lines(clips, rate, context.title)) + "\n"
         target.write_text(text, encoding="utf-8")
-        warnings = collect_warnings(context.settings, clips) + _warn_over_midnight(clips) + _warn_rates(clips)
-        warnings += _warn_ambiguous(clips) + _warn_shortened(clips) + _warn_sound(clips)
+        warnings = collect_warnings(context.settings, clips) + warn_over_midnight(clips, "an EDL", "event")
+        warnings += warn_rates(clips, "an EDL") + _warn_ambiguous(clips) + _warn_shortened(clips) + _warn_sound(clips)
         if len(clips) > MAX_EVENTS:
             warnings += (f"{len(clips)} events: CMX3600 systems of old stop at {MAX_EVENTS}",)
         return ExportOutcome(warnings=warnings)
-
-
-def _require_one_rate(clips: Sequence[Clip]) -> Fraction:
-    """The one rate of the selection.
-
-    Raises ``UsageError`` if it has several, mixes drop-frame with non-drop, or is too high.
-    """
-    groups = group_by_rate(clips)
-    if len(groups) > 1:
-        listing = ", ".join(f"{format_rate(rate)} ({_describe_films(group)})" for rate, group in groups.items())
-        raise UsageError(
-            f"an EDL has one frame rate, and the selection has {listing}: export the films of each rate on "
-            "their own, or all as otio, fcpxml or xmeml"
-        )
-    rate = next(iter(groups))
-    if rate > MAX_RATE:
-        raise UsageError(f"an EDL counts at most {MAX_RATE} frames per second, not {format_rate(rate)}: export as otio")
-    drop = {clip.film.path: clip.film.is_drop for clip in clips}
-    if len(set(drop.values())) > 1:
-        one, other = (next(path for path, value in drop.items() if value is way) for way in (True, False))
-        raise UsageError(
-            f"an EDL counts drop-frame or not: {one} has drop-frame timecode and {other} has not; export them on their "
-            "own, or all as otio, fcpxml or xmeml"
-        )
-    return rate
-
-
-def _describe_films(clips: Sequence[Clip]) -> str:
-    """The number of clips and the names of their videos, for a choice by the user; the first few of many."""
-    names = list(dict.fromkeys(join_lines(clip.film.name) for clip in clips))
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return f"{plural(len(clips), 'clip')} of {', '.join(names[:TOLD])}{more}"
-
-
-def _warn_over_midnight(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Warn of clips over midnight: a timecode has no day, so their end seems to be before their begin."""
-    over = []
-    for number, clip in enumerate(clips, start=1):
-        film = clip.film
-        day = parse_timecode("23:59:59;00" if film.is_drop else "23:59:59:00", film.rate) + round(film.rate)
-        first = film.start + clip.source_in
-        if first // day != (first + clip.length) // day:
-            over.append(number)
-    if not over:
-        return ()
-    listing = ", ".join(map(str, over[:TOLD])) + (f" and {len(over) - TOLD} more" if len(over) > TOLD else "")
-    return (
-        f"event{'' if len(over) == 1 else 's'} {listing}: the source's timecode runs over midnight, and an EDL has no "
-        "day, so many systems refuse it; end the clip before, or export as otio, fcpxml or xmeml",
-    )
-
-
-def _warn_rates(clips: Sequence[Clip]) -> tuple[str, ...]:
-    rate = clips[0].film.rate
-    if rate in EDL_RATES:
-        return ()
-    return (
-        f"not every system reads an EDL at {format_rate(rate)} frames per second; export as otio if yours does not",
-    )
 
 
 def _warn_ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -130,8 +68,8 @@ def _warn_ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
     for reel, group in sorted(by_reel.items()):
         mixed = _find_overlapping(group)
         if mixed:
-            names = ", ".join(f"{join_lines(film.name)} from {film.format_timecode(0)}" for film in mixed[:TOLD])
-            more = f" and {len(mixed) - TOLD} more" if len(mixed) > TOLD else ""
+            names = ", ".join(f"{join_lines(film.name)} from {film.format_timecode(0)}" for film in mixed[:MAX_LISTED])
+            more = f" and {len(mixed) - MAX_LISTED} more" if len(mixed) > MAX_LISTED else ""
             why = f"all are of reel {reel}" if reel else "the files have no reel name"
             warnings.append(
                 f"{names}{more}: cannot be distinguished by timecode, and {why}; relink them by the file names in the "
@@ -163,10 +101,10 @@ def _warn_shortened(clips: Sequence[Clip]) -> tuple[str, ...]:
     )
     if not names:
         return ()
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return (
-        f"reel names of an EDL have eight letters and digits: {', '.join([*names][:TOLD])}{more}; the whole names are "
-        "in its comments (REEL NAME)",
+        f"reel names of an EDL have eight letters and digits: {', '.join([*names][:MAX_LISTED])}{more}; the whole "
+        "names are in its comments (REEL NAME)",
     )
 
 
@@ -180,11 +118,12 @@ def _format_lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator
         film = clip.film
         source = film.start + clip.source_in
         times = (source, source + clip.length, record, record + clip.length)
-        codes = " ".join(make_timecode(frame, rate, zero) for frame in times)
+        codes = [make_timecode(frame, rate, zero) for frame in times]
         record += clip.length
         yield ""
-        yield f"{number:03d}  {reels[film.video_id]:<8} {_choose_channels(clip):<5} C        {codes}"
+        yield f"{number:03d}  {reels[film.video_id]:<8} {_choose_channels(clip):<5} C        {' '.join(codes)}"
         yield from _format_more_channels(clip)
+        yield from _format_marker(clip, codes[2])
         yield f"* FROM CLIP NAME: {join_lines(film.name)}"
         yield f"* SOURCE FILE: {join_lines(film.path)}"
         if film.reel:
@@ -196,6 +135,18 @@ def _format_lines(clips: Sequence[Clip], rate: Fraction, title: str) -> Iterator
         for name, value in comments.items():
             if value is not None:
                 yield f"* NEEDLE {join_lines(name).upper()}: {join_lines(str(flatten_value(value)))}"
+
+
+def _format_marker(clip: Clip, record: str) -> Iterator[str]:
+    """The marker of an event as Resolve exports its own: comment, colour, name, frames. Then as a locator of CMX 3600.
+
+    Resolve ends each field at a bar. A line that begins with neither an event number nor a keyword is a remark to any
+    other reader, so the text has no bar and begins with a word.
+    """
+    marker = describe_marker(clip)
+    comment, name = (text.replace("|", "/") for text in (marker.comment, marker.name))
+    yield f"{comment} |C:ResolveColor{COLOUR} |M:{name} |D:{clip.length}"
+    yield f"* LOC: {record} {COLOUR.upper():<7} {name}; {comment}"
 
 
 def _choose_channels(clip: Clip) -> str:

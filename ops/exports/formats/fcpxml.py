@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from ops.core.media import FieldOrder
 from ops.exports.clip import Clip
+from ops.exports.clip_markers import describe_marker
 from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
@@ -39,7 +40,8 @@ class FcpxmlFormat(ExportFormat):
 
     Times are exact fractions of seconds. An asset is the whole video from its start timecode on. An ``asset-clip`` is
     the marked range, so the handles remain available for trimming. If there are several sound tracks, each is a
-    component. Facts are ``metadata`` with keys ``needle.*`` and, for people, the ``note``.
+    component. Facts are ``metadata`` with keys ``needle.*`` and, for people, the ``note``. Each clip has a marker at
+    its first frame, and its range has the query as keyword.
     """
 
     name = "fcpxml"
@@ -181,10 +183,25 @@ def _add_facts(item: Element, clip: Clip) -> None:
     facts = [(name, flatten_value(value)) for name, value in clip.list_facts().items() if value is not None]
     origin = set(clip.describe_origin())
     add(item, "note", "; ".join(f"{name}: {join_lines(str(value))}" for name, value in facts if name in origin))
+    _add_marker(item, clip)
     _add_components(item, clip.film)
     metadata = add(item, "metadata")
     for name, value in facts:
         _add_fact(metadata, name, value)
+
+
+def _add_marker(item: Element, clip: Clip) -> None:
+    """A marker of one frame and a keyword over the range, both in the time of the source.
+
+    Commas separate keywords, so the query has none.
+    """
+    marker, rate = describe_marker(clip), clip.film.rate
+    start = format_seconds(clip.film.start + clip.source_in, rate)
+    add(item, "marker", start=start, duration=format_seconds(1, rate), value=marker.name, note=marker.comment)
+    keyword = " ".join(marker.name.replace(",", " ").split())
+    if keyword:
+        length = format_seconds(clip.length, rate)
+        add(item, "keyword", start=start, duration=length, value=keyword, note=marker.comment)
 
 
 def _add_components(item: Element, film: Film) -> None:

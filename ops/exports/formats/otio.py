@@ -11,6 +11,7 @@ from typing import Any
 import opentimelineio as otio
 
 from ops.exports.clip import Clip
+from ops.exports.clip_markers import COLOUR, describe_marker
 from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
@@ -52,6 +53,8 @@ class OtioFormat(ExportFormat):
         reels = choose_source_reels(clips)
         picture = otio.schema.Track(name="V1", kind=otio.schema.TrackKind.Video)
         picture.extend(_build_clip(clip, at, reels) for at, clip in enumerate(clips, start=1))
+        for item, clip in zip(picture, clips, strict=True):
+            item.markers.append(_build_marker(clip))
         timeline.tracks.append(picture)
         for number in range(max(_count_sound_tracks(clip.film) for clip in clips)):
             sound = otio.schema.Track(name=f"A{number + 1}", kind=otio.schema.TrackKind.Audio)
@@ -93,6 +96,17 @@ def _build_clip(clip: Clip, number: int, reels: dict[str, str]) -> Any:
         media_reference=media,
         source_range=_build_range(film.start + clip.source_in, clip.length, film.rate),
         metadata={"needle": {"number": number, **_convert_facts(clip)}, "cmx_3600": {"reel": reel}},
+    )
+
+
+def _build_marker(clip: Clip) -> Any:
+    """A marker over the range of a clip, in the time of the source."""
+    marker, film = describe_marker(clip), clip.film
+    return otio.schema.Marker(
+        name=strip_xml_text(marker.name),
+        comment=strip_xml_text(marker.comment),
+        color=COLOUR.upper(),
+        marked_range=_build_range(film.start + clip.source_in, clip.length, film.rate),
     )
 
 

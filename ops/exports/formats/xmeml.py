@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from ops.core.time import make_timecode
 from ops.exports.clip import Clip
+from ops.exports.clip_markers import describe_marker
 from ops.exports.film import Film
 from ops.exports.format import (
     ExportContext,
@@ -34,7 +35,7 @@ class XmemlFormat(ExportFormat):
 
     ``in`` and ``out`` count from the video's first frame, ``out`` is the frame after the last. Sound is one track per
     channel, linked to the video track and off if it is not in the proxies. Facts are the clip's log note, query and
-    score its comments.
+    score its comments. The marker of a clip spans its range.
     """
 
     name = "xmeml"
@@ -167,6 +168,7 @@ def _add_item(
         add(source, "mediatype", "audio")
         add(source, "trackindex", channel)
     else:
+        _add_marker(item, clip)
         _add_facts(item, clip)
     for other, number, index in links if len(links) > 1 else ():
         link = add(item, "link")
@@ -198,6 +200,16 @@ def _add_file(item: Element, document: _Document, film: Film) -> None:
             add(sample, "depth", 16)
             add(sample, "samplerate", film.sound_tracks[0].sample_rate)
         add(audio, "channelcount", _count_channels(film))
+
+
+def _add_marker(item: Element, clip: Clip) -> None:
+    """The marker of a clip, in frames from the first of its file; ``out`` is the frame after the last."""
+    text = describe_marker(clip)
+    marker = add(item, "marker")
+    add(marker, "comment", text.comment)
+    add(marker, "name", text.name)
+    add(marker, "in", clip.source_in)
+    add(marker, "out", clip.source_out)
 
 
 def _add_facts(item: Element, clip: Clip) -> None:

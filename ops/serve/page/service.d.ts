@@ -78,8 +78,8 @@ export type DialogueSource = {
 };
 
 export type ExportBody = {
-  /** `zip` holds clips cut from the source, `sheet` is a picture of posters */
-  format: "edl" | "otio" | "fcpxml" | "xmeml" | "csv" | "json" | "zip" | "sheet";
+  /** `markers` is a table of markers with Premiere's columns, `ale` is a shot log for Avid, `zip` holds clips cut from the source, `sheet` is a picture of posters */
+  format: "edl" | "otio" | "fcpxml" | "xmeml" | "markers" | "ale" | "csv" | "json" | "zip" | "sheet";
   title?: string;
   /** frames before and after each clip: a zip's clips are longer by them; a timeline keeps its ranges, notes them, and refers to the whole film, so that an editing system has any handles anyway */
   handles?: number;
@@ -375,6 +375,8 @@ export type PickBody = {
   relevance?: number | null;
   encoder_id?: string | null;
   index_version?: string | null;
+  /** the editor's note, for the clip's marker */
+  note?: string;
   /** `matched` of the hit; one that only dialogue found has no score */
   matched?: ("visual" | "dialogue")[];
   dialogue_version?: string | null;

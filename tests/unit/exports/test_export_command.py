@@ -52,6 +52,17 @@ def test_shots_are_exported_in_their_order(
     assert "NEEDLE HANDLES: 4995 TO 5006" in target.read_text()
 
 
+def test_a_note_goes_into_every_marker(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shots = fill_lake(settings, 1, Fraction(25))
+    target = tmp_path / "cut.edl"
+    status, *_ = needle(capsys, settings, "-o", str(target), "--note", "for Anna, act 2", "--shots", *shots[:2])
+    markers = [clip.marker for clip in read_edl(target, Fraction(25))]
+    assert status == 0 and [marker.name for marker in markers if marker] == ["for Anna, act 2"] * 2
+    for name in ("ale", "tsv"):
+        status, *_ = needle(capsys, settings, "-o", f"{target}.{name}", "--note", "for Anna, act 2", *shots[:2])
+        assert status == 0 and Path(f"{target}.{name}").read_text(encoding="utf-8-sig").count("note: for Anna") == 2
+
+
 def test_the_format_wins_over_the_suffix_and_the_title_is_taken(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

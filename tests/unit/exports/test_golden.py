@@ -25,7 +25,7 @@ FILMS = {
 
 
 @pytest.mark.parametrize("film", FILMS)
-@pytest.mark.parametrize("name", ["edl", "otio", "fcpxml", "xmeml", "csv", "json"])
+@pytest.mark.parametrize("name", ["edl", "otio", "fcpxml", "xmeml", "markers", "ale", "csv", "json"])
 def test_the_file_is_the_one_that_was_read(settings: Settings, tmp_path: Path, name: str, film: str) -> None:
     fps, start, has_audio = FILMS[film]
     shots = fill_lake(settings, 1, fps, start_timecode=start, has_audio=has_audio, path="/footage/A 1/Köln #2.mov")

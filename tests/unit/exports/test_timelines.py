@@ -181,8 +181,10 @@ FCPXML = {
     "spine": ("", ["asset-clip*"]),
     "asset-clip": (
         "ref offset name start duration format tcFormat audioRole",
-        ["note", "audio-channel-source*", "metadata"],
+        ["note", "marker*", "keyword*", "audio-channel-source*", "metadata"],
     ),
+    "marker": ("start duration value note", []),
+    "keyword": ("start duration value note", []),
     "audio-channel-source": ("srcCh role enabled", []),
     "note": ("", []),
 }
