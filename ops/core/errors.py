@@ -15,7 +15,7 @@
     ├── FeatureStoreError   Feast refused
     ├── VectorIndexError    the vector index is missing, broken or unreachable
     ├── ChecksFailedError   a run whose steps succeeded, but whose checks failed
-    └── StoppedError        cancelled work: its result is no longer needed
+    └── JobCancelledError   cancelled work: its result is no longer needed
 
 A message reports the fault, the affected thing, and the next step.
 """
@@ -106,7 +106,7 @@ class ChecksFailedError(NeedleError):
         self.assets = frozenset(assets)
 
 
-class StoppedError(NeedleError):
+class JobCancelledError(NeedleError):
     """Work that was cancelled before its end; it leaves no partial results."""
 
 

@@ -54,7 +54,7 @@ class LanguageFit:
         return self.bad + 0.06 * self.cost
 
 
-class _Tally:
+class _FitCounts:
     def __init__(self) -> None:
         self.good = self.bad = self.cost = self.rated = 0.0
 
@@ -77,7 +77,7 @@ def measure_fit(text: str, alphabet: Alphabet) -> LanguageFit:
 
 
 def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
-    tally = _Tally()
+    tally = _FitCounts()
     script = alphabet.script
     # The code page of Vietnamese has no letters with tones, so its tones are characters of their own.
     is_without_tones = script == "vietnamese" and not any(map(unicodedata.combining, text))
@@ -108,7 +108,7 @@ def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
     return tally.fit(extra)
 
 
-def _rate_word(word: str, letters: list[str], alphabet: Alphabet, times: int, tally: _Tally) -> None:
+def _rate_word(word: str, letters: list[str], alphabet: Alphabet, times: int, tally: _FitCounts) -> None:
     costs = _compute_costs(alphabet.letters)
     script = alphabet.script
     is_mixed = script not in ("latin", "vietnamese") and len(letters) < len(word)
@@ -153,7 +153,7 @@ def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
     return script != "cyrillic" or place > 0 or sign.lower() not in "ьы"
 
 
-def _rate_marks(text: str, script: str, tally: _Tally) -> None:
+def _rate_marks(text: str, script: str, tally: _FitCounts) -> None:
     """Rate characters beyond ASCII that are not letters: in an unusual place they mean the wrong code page."""
     for before, sign, after in _pair_signs(text):
         if sign.isascii() or sign.isalpha():
@@ -185,7 +185,7 @@ def _is_usual(before: str, sign: str, after: str, script: str) -> bool:
 
 def _fit_thai(text: str, alphabet: Alphabet) -> LanguageFit:
     """Rate Thai text: marks follow consonants, and vowels written before a consonant have one after them."""
-    tally = _Tally()
+    tally = _FitCounts()
     costs = _compute_costs(alphabet.letters)
     vowels = 0
     for before, sign, after in _pair_signs(text):
@@ -216,7 +216,7 @@ def _pair_signs(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _fit_wide(text: str, script: str) -> LanguageFit:
-    tally = _Tally()
+    tally = _FitCounts()
     kana = han = 0
     for sign, times in Counter(sign for sign in text if not sign.isascii()).items():
         kind = _classify(sign)

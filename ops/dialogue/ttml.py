@@ -30,7 +30,7 @@ _DEEPEST = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Clock:
+class _TtmlClock:
     """How a document counts frames and ticks, in a second."""
 
     frames: Fraction
@@ -107,7 +107,7 @@ def _read_parameter(root: ElementTree.Element, name: str) -> str:
     return next((value for key, value in root.attrib.items() if key.rpartition("}")[2] == name), "")
 
 
-def _read_clock(root: ElementTree.Element) -> _Clock:
+def _read_clock(root: ElementTree.Element) -> _TtmlClock:
     frames = _parse_number(_read_parameter(root, "frameRate"), Fraction(30))
     parts = re.findall(r"\d+", _read_parameter(root, "frameRateMultiplier"))
     if len(parts) == 2 and int(parts[1]):
@@ -115,14 +115,14 @@ def _read_clock(root: ElementTree.Element) -> _Clock:
     has_frames = bool(_read_parameter(root, "frameRate"))
     subframes = int(_parse_number(_read_parameter(root, "subFrameRate"), Fraction(1)))
     ticks = _parse_number(_read_parameter(root, "tickRate"), frames * subframes if has_frames else Fraction(1))
-    return _Clock(frames=frames, ticks=ticks, subframes=subframes)
+    return _TtmlClock(frames=frames, ticks=ticks, subframes=subframes)
 
 
 def _parse_number(text: str, otherwise: Fraction) -> Fraction:
     return Fraction(text) if re.fullmatch(r"\d+(\.\d+)?", text) and Fraction(text) else otherwise
 
 
-def _read_texts(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
+def _read_texts(element: ElementTree.Element, outer: _Span, clock: _TtmlClock, problems: list[str]) -> Iterator[_Text]:
     """Yield text below an element, in the order of the document, by its spans of time."""
     span = _compute_span(element, outer, clock, problems)
     if _name(element) in ("p", "span"):
@@ -131,7 +131,9 @@ def _read_texts(element: ElementTree.Element, outer: _Span, clock: _Clock, probl
     yield from _read_children(element, span, clock, problems)
 
 
-def _read_children(element: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
+def _read_children(
+    element: ElementTree.Element, span: _Span, clock: _TtmlClock, problems: list[str]
+) -> Iterator[_Text]:
     before: Fraction | None = None
     for child in element:
         if _name(child) in _TIMED and span.depth < _DEEPEST:
@@ -142,7 +144,9 @@ def _read_children(element: ElementTree.Element, span: _Span, clock: _Clock, pro
             before = _compute_span(child, inner, clock, []).end
 
 
-def _read_pieces(paragraph: ElementTree.Element, span: _Span, clock: _Clock, problems: list[str]) -> Iterator[_Text]:
+def _read_pieces(
+    paragraph: ElementTree.Element, span: _Span, clock: _TtmlClock, problems: list[str]
+) -> Iterator[_Text]:
     piece = _Text(span=span, parts=[_keep_space(paragraph.text, paragraph)])
     timed: list[_Text] = []
     before: Fraction | None = None
@@ -173,7 +177,7 @@ def _keep_space(text: str | None, element: ElementTree.Element) -> str:
     return re.sub(r"\s+", " ", text or "")
 
 
-def _compute_span(element: ElementTree.Element, outer: _Span, clock: _Clock, problems: list[str]) -> _Span:
+def _compute_span(element: ElementTree.Element, outer: _Span, clock: _TtmlClock, problems: list[str]) -> _Span:
     values = {key: _parse_seconds(element.get(key), clock, problems) for key in ("begin", "end", "dur")}
     start = outer.start + (values["begin"] or 0)
     ends = [outer.end] if outer.end is not None else []
@@ -189,7 +193,7 @@ def _compute_span(element: ElementTree.Element, outer: _Span, clock: _Clock, pro
     )
 
 
-def _parse_seconds(value: str | None, clock: _Clock, problems: list[str]) -> Fraction | None:
+def _parse_seconds(value: str | None, clock: _TtmlClock, problems: list[str]) -> Fraction | None:
     text = (value or "").strip()[:40]
     if not text:
         return None

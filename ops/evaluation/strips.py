@@ -20,7 +20,7 @@ from ops.core.types import Progress, SilentProgress
 from ops.evaluation.clip_cuts import ClipCuts, ClipFault, CutEvaluation
 from ops.evaluation.cuts import Fault
 from ops.shots.cutting import TimedFrame
-from ops.shots.detector import Glimpse, TinyPicture
+from ops.shots.detector import DetectorFrame, TinyPicture
 from ops.shots.detectors.transnet_model import make_small_rgb, predict_transitions
 from ops.shots.pictures import make_detector_frame
 from ops.shots.reading import read_proxy_frames
@@ -202,17 +202,17 @@ class _FrameCache:
         self._inputs_until = {frame: need.end for need in ends for frame in need.window}
         self._smalls_until = {frame: need.end for need in ends for frame in need.sides}
 
-    def add(self, frame: int, glimpse: Glimpse) -> None:
+    def add(self, frame: int, detector_frame: DetectorFrame) -> None:
         """Add the next frame."""
-        small = glimpse.small
+        small = detector_frame.small
         self.changes.append(0.0 if self._before is None else _measure_difference(self._before, small))
         self._before = small
         if frame in self._smalls_until:
             self.smalls[frame] = small
         if frame in self._tiles_until:
-            self.tiles[frame] = _resize_tile(glimpse.tiny)
+            self.tiles[frame] = _resize_tile(detector_frame.tiny)
         if frame in self._inputs_until:
-            self.inputs[frame] = make_small_rgb(glimpse.tiny)
+            self.inputs[frame] = make_small_rgb(detector_frame.tiny)
 
     def forget(self, frame: int) -> None:
         """Delete the images that no fault with an end after ``frame`` needs."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.core.cancellation import CancelToken
 from ops.core.errors import UsageError
 from ops.core.settings import Settings
-from ops.core.stopping import Stop
 from ops.core.storage import write_atomically
 from ops.core.types import Progress, SilentProgress
 from ops.exports.clip import Clip, Missing
@@ -65,7 +65,7 @@ def export(
     *,
     title: str,
     missing: Sequence[Missing] = (),
-    stop: Stop | None = None,
+    stop: CancelToken | None = None,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write ``clips``, in their order, to ``target``. An existing file is replaced only by a complete new one.
@@ -74,7 +74,7 @@ def export(
     each clip to ``progress``.
 
     Raises ``UsageError`` for an unknown format, no clips or too many, or a selection that the format cannot hold;
-    ``MediaError`` if no clip of a ``zip`` can be cut; ``StoppedError`` if ``stop`` is set.
+    ``MediaError`` if no clip of a ``zip`` can be cut; ``JobCancelledError`` if ``stop`` is set.
     """
     export_format = find_format(format)
     if not clips:
@@ -82,7 +82,9 @@ def export(
     if len(clips) > MAX_CLIPS:
         raise UsageError(f"{len(clips):,} clips are more than one export takes ({MAX_CLIPS:,}): export a part")
     name = join_lines(title)[:MAX_TITLE] or DEFAULT_TITLE
-    context = ExportContext(settings=settings, title=name, stop=stop or Stop(), progress=progress or SilentProgress())
+    context = ExportContext(
+        settings=settings, title=name, stop=stop or CancelToken(), progress=progress or SilentProgress()
+    )
     with write_atomically(target) as temporary:
         outcome = export_format.write(clips, temporary, context)
     return ExportReport(

@@ -14,9 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
+from ops.core.cancellation import CancelToken
 from ops.core.errors import StorageError
 from ops.core.settings import Settings
-from ops.core.stopping import Stop
 from ops.core.time import is_drop_frame_rate, parse_timecode
 from ops.core.types import Progress
 from ops.exports.clip import Clip, Missing
@@ -43,7 +43,7 @@ class ExportContext:
 
     settings: Settings
     title: str
-    stop: Stop
+    stop: CancelToken
     progress: Progress
 
 
@@ -81,7 +81,7 @@ class ExportFormat(ABC):
         """Write ``clips``, at least one, in their order to the local file ``target``, which may exist.
 
         Raises ``UsageError`` if the format cannot hold the selection without a false statement; ``MediaError`` if none
-        of the clips can be written; ``StoppedError`` if ``context.stop`` is set meanwhile.
+        of the clips can be written; ``JobCancelledError`` if ``context.stop`` is set meanwhile.
         """
 
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Request, Response
 from starlette.datastructures import UploadFile
 
-from ops.core.errors import StoppedError
-from ops.core.stopping import Stop
+from ops.core.cancellation import CancelToken
+from ops.core.errors import JobCancelledError
 from ops.exports.clip import Pick, select_existing_clips
 from ops.exports.export import ExportReport, export
 from ops.exports.picks import describe_match, describe_query, select_picks
@@ -83,12 +83,12 @@ def build_export_routes(service: Service) -> APIRouter:
     )
     async def export_file(request: Request, body: ExportBody) -> Response:
         search = await store_pictures(service, body.search) if body.search and not body.picks else None
-        lane = service.queues.heavy_export if find_format(body.format).is_slow else service.queues.export
+        queue = service.queues.heavy_export if find_format(body.format).is_slow else service.queues.export
         tally = ExportTally()
         try:
             with track_progress(service, body.key, tally):
-                file, report = await lane.run_while_wanted(request, _export, service, body, search, tally)
-        except StoppedError:
+                file, report = await queue.run_while_wanted(request, _export, service, body, search, tally)
+        except JobCancelledError:
             return Response(status_code=CLIENT_GONE)  # the client is gone
         return OpenFileResponse(
             file,
@@ -186,11 +186,11 @@ async def _read_upload(request: Request) -> bytes:
 
 
 def _export(
-    service: Service, body: ExportBody, search: SearchBody | None, tally: ExportTally, stop: Stop
+    service: Service, body: ExportBody, search: SearchBody | None, tally: ExportTally, stop: CancelToken
 ) -> tuple[BinaryIO, ExportReport]:
     """Return ``(file, report)``. The file is open and already deleted from its folder; the caller closes it.
 
-    Raises ``StoppedError`` once ``stop`` is set; then no file is left.
+    Raises ``JobCancelledError`` once ``stop`` is set; then no file is left.
     """
     picks = [_pick(pick) for pick in body.picks]
     notes: tuple[str, ...] = ()

@@ -14,8 +14,8 @@ from anyio import CapacityLimiter, create_task_group
 from anyio.to_thread import run_sync
 from fastapi import Request
 
-from ops.core.errors import StoppedError
-from ops.core.stopping import Stop
+from ops.core.cancellation import CancelToken
+from ops.core.errors import JobCancelledError
 from ops.serve.problems import ProblemError
 
 Result = TypeVar("Result")
@@ -53,9 +53,9 @@ class WorkQueue:
         """Return the result of ``work(*arguments, stop)``; ``stop`` is set when the client disconnects.
 
         Work that is still queued then is not started. The request's body must have been read.
-        Raises ``StoppedError`` if the client disconnects, and ``ProblemError`` as :meth:`run`.
+        Raises ``JobCancelledError`` if the client disconnects, and ``ProblemError`` as :meth:`run`.
         """
-        stop = Stop()
+        stop = CancelToken()
         results: list[Result] = []
         failures: list[Exception] = []
         async with create_task_group() as group:
@@ -75,5 +75,5 @@ class WorkQueue:
         if failures:
             raise failures[0]
         if not results:
-            raise StoppedError("the client went away before its turn came")
+            raise JobCancelledError("the client went away before its turn came")
         return results[0]

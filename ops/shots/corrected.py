@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from ops.shots.corrections import CutCorrection
-from ops.shots.detector import Boundary, Detector, Glimpse
+from ops.shots.detector import Boundary, Detector, DetectorFrame
 from ops.shots.planning import LOOK_AHEAD, plan_cuts
 
 
@@ -26,8 +26,8 @@ class CorrectedDetector:
     def decided(self) -> int:
         return self._end
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
-        self._note(self._detector.push(glimpse))
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
+        self._note(self._detector.push(detector_frame))
         return self._settle(self._detector.decided - LOOK_AHEAD)
 
     def finish(self) -> list[Boundary]:
@@ -61,7 +61,7 @@ class PlannedCuts:
     def decided(self) -> int:
         return self._count
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
         self._count += 1
         cuts = []
         while self._left and self._left[0].frame < self._count:

@@ -14,7 +14,7 @@ import av
 from ops.core.media import MediaInfo
 from ops.core.types import DetectedShot, Transition
 from ops.shots.detector import Boundary, Detector
-from ops.shots.lanes import Crew
+from ops.shots.encode_pool import EncodePool
 from ops.shots.pictures import encode_jpeg, look_at, make_detector_frame
 from ops.shots.posters import PosterChoice
 from ops.shots.proxies import RATE, ProxyFormat, ProxyWriter
@@ -71,7 +71,7 @@ def round_div(dividend: int, divisor: int) -> int:
 
 
 class _OpenShot:
-    """One shot in progress. Its frames, samples and end pass through one ``Lane``, in order.
+    """One shot in progress. Its frames, samples and end pass through one ``SerialQueue``, in order.
 
     If a shot is not written (``is_written``), its frames and samples are only counted.
     """
@@ -80,7 +80,7 @@ class _OpenShot:
         self,
         first: TimedFrame,
         transition: Transition,
-        crew: Crew,
+        pool: EncodePool,
         folder: Path,
         format_: ProxyFormat,
         *,
@@ -94,7 +94,7 @@ class _OpenShot:
         self._format = format_
         self._last_pts = -1
         self._luma_sum, self._is_blank = 0.0, True
-        self._lane = crew.add_queue()
+        self._queue = pool.add_queue()
         self._choice = PosterChoice()
         self._writer: ProxyWriter | None = None
 
@@ -109,16 +109,16 @@ class _OpenShot:
         if not self.is_written:
             return
         self._last_pts = max(self._count_ticks(frame.time_s), self._last_pts + 1)
-        self._lane.submit(partial(self._encode, frame.frame, self._last_pts), holds_frame=True)
+        self._queue.submit(partial(self._encode, frame.frame, self._last_pts), holds_frame=True)
 
     def add_samples(self, samples: Samples) -> None:
         self.sound_at += samples.shape[1]
         if self.is_written:
-            self._lane.submit(partial(self._encode_samples, samples))
+            self._queue.submit(partial(self._encode_samples, samples))
 
     def close(self) -> None:
         if self.is_written:
-            self._lane.submit(partial(self._finish, self._count_ticks(self.end_s)))
+            self._queue.submit(partial(self._finish, self._count_ticks(self.end_s)))
 
     def build_shot(self, video_id: str, index: int) -> DetectedShot:
         return DetectedShot(
@@ -167,14 +167,14 @@ class FilmCutter:
         video_id: str,
         info: MediaInfo,
         detector: Detector,
-        crew: Crew,
+        pool: EncodePool,
         folder: Path,
         starts: Collection[int] | None = None,
     ) -> None:
         self._starts = None if starts is None else frozenset(starts)
         self._missing_starts = set(starts or ())
         self._video_id, self._info, self._detector = video_id, info, detector
-        self._crew, self._folder = crew, folder
+        self._encode_pool, self._folder = pool, folder
         self._format: ProxyFormat | None = None
         self._waiting: deque[tuple[TimedFrame, float, bool]] = deque()
         self._boundaries: dict[int, Transition] = {0: "start"}
@@ -190,12 +190,12 @@ class FilmCutter:
             size = (timed.frame.width, timed.frame.height)
             base = choose_time_base(self._info, timed.frame)
             self._format = ProxyFormat(size=size, fps=self._info.fps, time_base=base, has_audio=self._info.has_audio)
-        glimpse = make_detector_frame(timed.frame)
+        detector_frame = make_detector_frame(timed.frame)
         if timed.index:
             self._before_s = self._newest_s
         self._newest_s = timed.time_s
-        self._waiting.append((timed, *look_at(glimpse)))
-        self._note(self._detector.push(glimpse))
+        self._waiting.append((timed, *look_at(detector_frame)))
+        self._note(self._detector.push(detector_frame))
         self._dispatch()
 
     def add_sound(self, sound: Sound) -> None:
@@ -203,7 +203,7 @@ class FilmCutter:
         self._sound.add(sound.stream, sound.time_s, sound.frame)
 
     def finish(self) -> list[CutShot]:
-        """End the last shot; no frames follow. The files are complete when the ``Crew`` has exited."""
+        """End the last shot; no frames follow. The files are complete when the ``EncodePool`` has exited."""
         self._note(self._detector.finish())
         self._dispatch()
         # The duration of the last frame is unknown: assume that of the frame before it.
@@ -236,7 +236,7 @@ class FilmCutter:
     def _begin_shot(self, first: TimedFrame, transition: Transition) -> None:
         assert self._format is not None
         is_written = self._starts is None or first.index in self._starts
-        shot = _OpenShot(first, transition, self._crew, self._folder, self._format, is_written=is_written)
+        shot = _OpenShot(first, transition, self._encode_pool, self._folder, self._format, is_written=is_written)
         self._open.append(shot)
         self._shots.append(shot)
 

@@ -19,10 +19,10 @@ TinyPicture = npt.NDArray[np.uint8]
 """uint8 BGR (H, W, 3)."""
 
 SMALL = (32, 18)
-"""Width and height of a glimpse's ``small`` image, whatever the aspect ratio of the video."""
+"""Width and height of a detector_frame's ``small`` image, whatever the aspect ratio of the video."""
 
 
-class Glimpse:
+class DetectorFrame:
     """The detector's view of one frame.
 
     ``small`` is uint8 BGR (18, 32, 3), averaged over the whole frame. ``deviation`` is the standard deviation of its
@@ -42,8 +42,8 @@ class Glimpse:
         return self._make_tiny()
 
     @classmethod
-    def wrap(cls, picture: TinyPicture) -> Glimpse:
-        """The glimpse of an image that is already tiny."""
+    def wrap(cls, picture: TinyPicture) -> DetectorFrame:
+        """The detector_frame of an image that is already tiny."""
         import cv2
 
         small = np.asarray(cv2.resize(picture, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
@@ -73,7 +73,7 @@ class Detector(Protocol):
         """Number of frames that the detector has decided about."""
         ...
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
         """Add the next frame."""
         ...
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import SMALL, Glimpse, TinyPicture
+from ops.shots.detector import SMALL, DetectorFrame, TinyPicture
 
 TINY_SIDE = 256
 """Longer side of the image for detection: PySceneDetect's own automatic downscale aims at this width."""
@@ -27,13 +27,13 @@ def split_planes(frame: av.VideoFrame) -> list[Plane]:
     ]
 
 
-def make_detector_frame(frame: av.VideoFrame) -> Glimpse:
+def make_detector_frame(frame: av.VideoFrame) -> DetectorFrame:
     """The detector's view of a yuv420p frame, straight from its planes.
 
     In two steps, because one average over 400 pixels per cell takes half as long again and finds the same cuts.
     """
     width, height = SMALL
-    return Glimpse(_pack_bgr(frame, width, height, steps=True), lambda: make_tiny_picture(frame))
+    return DetectorFrame(_pack_bgr(frame, width, height, steps=True), lambda: make_tiny_picture(frame))
 
 
 def make_tiny_picture(frame: av.VideoFrame) -> TinyPicture:
@@ -76,16 +76,16 @@ def encode_jpeg(frame: av.VideoFrame) -> bytes:
     return bytes(data)
 
 
-def look_at(glimpse: Glimpse) -> tuple[float, bool]:
+def look_at(detector_frame: DetectorFrame) -> tuple[float, bool]:
     """``(mean luma 0-255, whether the frame has only one colour)``.
 
     One colour: averaged over cells, no channel varies by more than 20 of 255. Coding noise and dither disappear, but
     the thinnest line of text does not.
     """
-    blue, green, red, _ = cv2.mean(glimpse.small)
+    blue, green, red, _ = cv2.mean(detector_frame.small)
     luma = 0.114 * blue + 0.587 * green + 0.299 * red
     # A standard deviation is at most half of the range, and is computed already.
-    if glimpse.deviation > ONE_COLOUR_RANGE / 2:
+    if detector_frame.deviation > ONE_COLOUR_RANGE / 2:
         return luma, False
-    cells = glimpse.small.reshape(-1, 3)
+    cells = detector_frame.small.reshape(-1, 3)
     return luma, bool((cells.max(axis=0).astype(int) - cells.min(axis=0) <= ONE_COLOUR_RANGE).all())

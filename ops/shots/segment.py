@@ -17,7 +17,7 @@ from ops.shots.corrections import CutCorrection
 from ops.shots.cutting import CutShot, FilmCutter, TimedFrame
 from ops.shots.detector import Boundary
 from ops.shots.detectors.choice import describe_parameters, load_detector
-from ops.shots.lanes import Crew
+from ops.shots.encode_pool import EncodePool
 from ops.shots.planning import Recut
 from ops.shots.reading import read_ahead
 from ops.shots.scratch import open_working_folder
@@ -82,8 +82,8 @@ def segment_video(
     correcting_detector = CorrectedDetector(cut_detector, corrections) if corrections else None
     frames = 0
     with open_working_folder(scratch, video_id) as folder:
-        with Crew(threads) as crew:
-            cutter = FilmCutter(video_id, info, correcting_detector or cut_detector, crew, folder)
+        with EncodePool(threads) as pool:
+            cutter = FilmCutter(video_id, info, correcting_detector or cut_detector, pool, folder)
             with read_ahead(source, info, threads, damage) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):
@@ -122,8 +122,8 @@ def recut_video(
     """
     boundaries = [Boundary(each.start_frame, "cut") for each in recut.shots[1:]]
     with open_working_folder(scratch, video_id) as folder:
-        with Crew(threads) as crew:
-            cutter = FilmCutter(video_id, info, PlannedCuts(boundaries), crew, folder, recut.wanted)
+        with EncodePool(threads) as pool:
+            cutter = FilmCutter(video_id, info, PlannedCuts(boundaries), pool, folder, recut.wanted)
             with read_ahead(source, info, threads) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ops.core.errors import TrainingError
-from ops.training.examples import Choice
+from ops.training.examples import BatchChoice
 
 
 def world_size() -> int:
@@ -28,7 +28,7 @@ def rank() -> int:
     return torch.distributed.get_rank() if world_size() > 1 else 0
 
 
-def local_shard(choice: Choice) -> Choice:
+def local_shard(choice: BatchChoice) -> BatchChoice:
     """Return this worker's rows of a batch. Raises ``TrainingError`` if workers cannot share it evenly."""
     world, rows = world_size(), len(choice.rows)
     if rows % world:

@@ -27,15 +27,15 @@ _BLANK = (64, 64, 3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Choice:
+class BatchChoice:
     """Rows of one batch (B,), with the view and the caption of each."""
 
     rows: torch.Tensor
     views: torch.Tensor
     captions: torch.Tensor
 
-    def part(self, start: int, end: int) -> Choice:
-        return Choice(rows=self.rows[start:end], views=self.views[start:end], captions=self.captions[start:end])
+    def part(self, start: int, end: int) -> BatchChoice:
+        return BatchChoice(rows=self.rows[start:end], views=self.views[start:end], captions=self.captions[start:end])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,11 +84,11 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def choose(self, rows: torch.Tensor) -> Choice:
+    def choose(self, rows: torch.Tensor) -> BatchChoice:
         """Draw a view and a caption for each row from torch's random numbers."""
         ...
 
-    def batches(self, choices: Iterable[Choice]) -> Iterator[Batch]:
+    def batches(self, choices: Iterable[BatchChoice]) -> Iterator[Batch]:
         """Yield the batches of the choices, in their order."""
         ...
 
@@ -118,11 +118,11 @@ class InMemory:
     def __len__(self) -> int:
         return len(self.frames_NVTX)
 
-    def choose(self, rows: torch.Tensor) -> Choice:
+    def choose(self, rows: torch.Tensor) -> BatchChoice:
         views = torch.randint(self.frames_NVTX.shape[1], (len(rows),))
-        return Choice(rows=rows, views=views, captions=self.captions.draw(rows))
+        return BatchChoice(rows=rows, views=views, captions=self.captions.draw(rows))
 
-    def batches(self, choices: Iterable[Choice]) -> Iterator[Batch]:
+    def batches(self, choices: Iterable[BatchChoice]) -> Iterator[Batch]:
         for choice in choices:
             rows = choice.rows
             yield Batch(
@@ -158,10 +158,10 @@ class Streamed:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def choose(self, rows: torch.Tensor) -> Choice:
-        return Choice(rows=rows, views=torch.zeros_like(rows), captions=self.captions.draw(rows))
+    def choose(self, rows: torch.Tensor) -> BatchChoice:
+        return BatchChoice(rows=rows, views=torch.zeros_like(rows), captions=self.captions.draw(rows))
 
-    def batches(self, choices: Iterable[Choice]) -> Iterator[Batch]:
+    def batches(self, choices: Iterable[BatchChoice]) -> Iterator[Batch]:
         listed = list(choices)
         rows = (row for choice in listed for row in choice.rows.tolist())
         size = max((len(choice.rows) for choice in listed), default=1)
@@ -187,7 +187,7 @@ class Streamed:
             return None
         return read
 
-    def _batch(self, read: list[NDArray[Any] | None], choice: Choice) -> Batch:
+    def _batch(self, read: list[NDArray[Any] | None], choice: BatchChoice) -> Batch:
         # A black image replaces one that could not be read: towers need shapes and values that work.
         shown = [self._prepare(np.zeros((1, *_BLANK), dtype=np.uint8)) if each is None else each for each in read]
         longest = max(map(len, shown))
@@ -217,6 +217,6 @@ class Captions:
         """Draw a caption of each row, numbered within the row."""
         return torch.randint(self._multiple, (len(rows),)) % self._counts[rows]
 
-    def place(self, choice: Choice) -> torch.Tensor:
+    def place(self, choice: BatchChoice) -> torch.Tensor:
         """Return the positions of the chosen captions among all captions."""
         return self._starts[choice.rows] + choice.captions

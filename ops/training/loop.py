@@ -20,7 +20,7 @@ import torch
 from ops.core.errors import TrainingError, take_first_sentence
 from ops.core.storage import write_atomically
 from ops.training.distributed import BatchRng, all_gather, all_gather_dict, local_shard, rank, sum_gradients, world_size
-from ops.training.examples import Batch, Choice, Examples
+from ops.training.examples import Batch, BatchChoice, Examples
 from ops.training.loss import backward_loss
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 @dataclass(kw_only=True)
-class Fit:
+class FitResult:
     """The result of a fit: the loss of each step, and the step at which it started or resumed (0: the start).
 
     ``skipped`` has the pairs that any worker could not read, before a stop or after it: thing -> reason.
@@ -62,7 +62,7 @@ def fit(
     device: str = "cpu",
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[int, float], None] | None = None,
-) -> Fit:
+) -> FitResult:
     """Fit ``model`` in place; resume from ``checkpoint`` if its file exists.
 
     Uses torch's global random numbers: seed them before, with the same seed in each worker. ``on_step`` receives the
@@ -76,7 +76,7 @@ def fit(
     run = _Run(model, examples, recipe, device, checkpoint)
     done = run.resume()
     run.synchronise_workers()
-    result = Fit(losses=run.losses, resumed_at=done)
+    result = FitResult(losses=run.losses, resumed_at=done)
     for epoch in range(done // run.per_epoch, recipe.epochs):
         for batch in examples.batches(run.draw_choices(epoch)):
             run.step(batch.to(device))
@@ -134,7 +134,7 @@ class _Run:
         self.losses: list[float] = []
         self.skipped: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
-        self.drawn: Choice | None = None
+        self.drawn: BatchChoice | None = None
         self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
 
     def synchronise_workers(self) -> None:
@@ -151,7 +151,7 @@ class _Run:
         for value in self.model.state_dict().values():
             torch.distributed.broadcast(value, 0)
 
-    def draw_choices(self, epoch: int) -> Iterator[Choice]:
+    def draw_choices(self, epoch: int) -> Iterator[BatchChoice]:
         """Yield the remaining batches of an epoch; each is drawn at its turn, unless the examples read ahead."""
         first = self.steps - epoch * self.per_epoch
         if first == 0:
@@ -247,7 +247,7 @@ class _Run:
             self.order = state["order"].cpu()
             if state["drawn"] is not None:
                 views, captions = (drawn.cpu() for drawn in state["drawn"])
-                self.drawn = Choice(rows=self.order, views=views, captions=captions)
+                self.drawn = BatchChoice(rows=self.order, views=views, captions=captions)
             self.steps = self.saved = int(state["steps"])
             self.losses.extend(state["losses"])
             self.skipped = dict(state["aside"])

@@ -16,9 +16,9 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+from ops.core.cancellation import CancelToken
 from ops.core.errors import MediaError, UsageError
 from ops.core.media import MediaInfo, SoundTrack
-from ops.core.stopping import Stop
 from ops.core.time import frame_at, make_timecode
 from ops.videos.clip_writer import ClipWriter, sample_kind
 from ops.videos.container import open_container, require_file
@@ -95,7 +95,7 @@ def cut_clips(
     *,
     frames: int = 0,
     threads: int = 1,
-    stop: Stop | None = None,
+    stop: CancelToken | None = None,
     info: MediaInfo | None = None,
 ) -> Iterator[ClipSpan]:
     """Write the clips of ``spans``, which may overlap, and yield each when its file is complete.
@@ -104,7 +104,7 @@ def cut_clips(
     and all sound tracks. Nothing of a file that was not yielded remains. ``info`` holds the facts of ``source`` (read
     from it if missing). ``frames`` is the number of frames in the video, if that is known from decoding it; then the
     parts far from any clip are skipped. Raises ``MediaError`` for damage before the end of a clip that is not done, and
-    for a video that ends before a span; ``UsageError`` for an empty span; ``StoppedError`` at the next frame once
+    for a video that ends before a span; ``UsageError`` for an empty span; ``JobCancelledError`` at the next frame once
     ``stop`` is set.
     """
     for span in spans:
@@ -112,7 +112,7 @@ def cut_clips(
             raise UsageError(
                 f"frames {span.start_frame} to {span.end_frame} are not a clip: it must end after its start"
             )
-    stop = stop or Stop()
+    stop = stop or CancelToken()
     info = info or probe(source)
     left = sorted(spans, key=lambda span: (span.start_frame, span.end_frame))
     if (
@@ -152,7 +152,7 @@ def _cut(
     spans: Sequence[ClipSpan],
     read: Callable[..., Iterator[Picture | Sound]],
     threads: int,
-    stop: Stop,
+    stop: CancelToken,
 ) -> Iterator[ClipSpan]:
     """Cut ``spans`` in one pass over the items of ``read``."""
     work = _Cutting(source, info, spans)

@@ -32,7 +32,7 @@ from ops.videos.file_kinds import (
 from ops.videos.hashes import HashCache, Key, compute_fresh_hash, make_key
 from ops.videos.objects import StoredObject, fetch_object, is_remote, list_objects, read_object
 from ops.videos.recordings import find_camera_proxies, group_recordings
-from ops.videos.shows import CATALOGUE, Catalogue, describe, normalise_path, read_catalogue
+from ops.videos.shows import CATALOGUE, CatalogueFile, describe, normalise_path, read_catalogue
 
 T = TypeVar("T")
 
@@ -322,12 +322,12 @@ def _is_settled(path: str, seconds: float, now: float, result: Scan) -> bool:
     return False
 
 
-def _read_catalogues(roots: Iterable[str], paths: set[str], result: Scan) -> dict[str, Catalogue]:
+def _read_catalogues(roots: Iterable[str], paths: set[str], result: Scan) -> dict[str, CatalogueFile]:
     """Read the catalogue of each root; faults in one are set aside with their lines."""
     catalogues = {}
     for root in sorted(roots):
         path = f"{root.rstrip('/')}/{CATALOGUE}"
-        catalogue = Catalogue()
+        catalogue = CatalogueFile()
         try:
             catalogue = read_catalogue(read_object(path) if is_remote(path) else Path(path).read_bytes())
         except FileNotFoundError:
@@ -348,7 +348,7 @@ def _read_catalogues(roots: Iterable[str], paths: set[str], result: Scan) -> dic
     return catalogues
 
 
-def _list_names_below(root: str, catalogue: Catalogue) -> Iterator[str]:
+def _list_names_below(root: str, catalogue: CatalogueFile) -> Iterator[str]:
     """Yield those names of the catalogue that exist, however the file system spells their accents."""
     for name in catalogue.rows:
         if os.path.exists(os.path.join(root, name)) or _exists_decomposed(root, name):
@@ -385,7 +385,7 @@ def _place(source: _Found) -> str:
     return normalise_path(source.key[0].removeprefix(source.root).lstrip("/"))
 
 
-def _add(source: _Found, content_hash: str, catalogue: Catalogue, first: dict[str, str], result: Scan) -> None:
+def _add(source: _Found, content_hash: str, catalogue: CatalogueFile, first: dict[str, str], result: Scan) -> None:
     path, size, _ = source.key
     if content_hash in first:
         result.duplicates.append((path, first[content_hash]))

@@ -49,7 +49,7 @@ class HeadSample:
 
 def read_sample(container: InputContainer, stream: VideoStream) -> HeadSample:
     """Read the beginning of ``stream``. Raises ``MediaError`` if no frame of it can be decoded."""
-    reading = _Reading(stream)
+    reading = _PacketReader(stream)
     is_whole = True
     for packet in _read_packets(container, stream):
         reading.take(packet)
@@ -59,7 +59,7 @@ def read_sample(container: InputContainer, stream: VideoStream) -> HeadSample:
     return reading.finish(is_whole)
 
 
-class _Reading:
+class _PacketReader:
     """The state while packets are read."""
 
     def __init__(self, stream: VideoStream) -> None:

@@ -28,7 +28,7 @@ class Description:
 
 
 @dataclass
-class Catalogue:
+class CatalogueFile:
     """A read ``catalogue.csv``: rows by relative path (NFC), their lines, and problems as (line, reason)."""
 
     rows: dict[str, Description] = field(default_factory=dict)
@@ -36,9 +36,9 @@ class Catalogue:
     problems: list[tuple[int, str]] = field(default_factory=list)
 
 
-def read_catalogue(data: bytes) -> Catalogue:
+def read_catalogue(data: bytes) -> CatalogueFile:
     """Read ``path,show,title,season,episode``; only ``path`` is needed. A bad row is noted, the others count."""
-    result = Catalogue()
+    result = CatalogueFile()
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         header = [name.strip().lower() for name in next(reader, [])]
@@ -60,7 +60,7 @@ def read_catalogue(data: bytes) -> Catalogue:
     return result
 
 
-def _read_row(result: Catalogue, line: int, header: list[str], cells: list[str]) -> None:
+def _read_row(result: CatalogueFile, line: int, header: list[str], cells: list[str]) -> None:
     if len(cells) > len(header):
         result.problems.append((line, f"{len(cells)} values for {len(header)} columns: put quotes round commas"))
         return
@@ -93,7 +93,7 @@ def _read_number(row: dict[str, str], name: str) -> int | None:
     return int(text)
 
 
-def describe(relative: str, catalogue: Catalogue) -> Description:
+def describe(relative: str, catalogue: CatalogueFile) -> Description:
     """Return show, title, season and episode of the file at ``relative`` (with ``/``, below the library root)."""
     path = PurePosixPath(relative)
     description = catalogue.rows.get(normalise_path(relative), Description())

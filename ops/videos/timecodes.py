@@ -179,20 +179,20 @@ def _read_tags(
                 yield _read_label(value, f"the tag of {owner.name}", fps)
 
 
-class _Owner(NamedTuple):
+class _TimecodeOwner(NamedTuple):
     """The owner of a tag, in words, and the index of the track; ``None`` for the file."""
 
     name: str
     stream: int | None
 
 
-def _list_tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_Owner, Mapping[str, str]]]:
+def _list_tags(container: InputContainer, stream: VideoStream) -> Iterator[tuple[_TimecodeOwner, Mapping[str, str]]]:
     """Yield the tags of the video track, of the file, of the other tracks."""
-    yield _Owner("the picture track", stream.index), stream.metadata
-    yield _Owner("the file", None), container.metadata
+    yield _TimecodeOwner("the picture track", stream.index), stream.metadata
+    yield _TimecodeOwner("the file", None), container.metadata
     for other in container.streams:
         if other.index != stream.index:
-            yield _Owner(f"stream {other.index}", other.index), other.metadata
+            yield _TimecodeOwner(f"stream {other.index}", other.index), other.metadata
 
 
 def _select_values(metadata: Mapping[str, str], names: set[str]) -> list[str]:

@@ -36,7 +36,7 @@ MAX_PACKETS, MAX_BYTES = 2_000, 32 << 20
 
 
 @dataclass(frozen=True)
-class _Track:
+class _VideoTrack:
     """One video track: its number among all video tracks from 1 on, and the number of its frames."""
 
     number: int
@@ -80,7 +80,7 @@ def choose_video_track(container: InputContainer, log: FactLog | None = None) ->
     return choice.stream
 
 
-def _report(log: FactLog, choice: _Track, reasons: Sequence[str], others: Sequence[str]) -> None:
+def _report(log: FactLog, choice: _VideoTrack, reasons: Sequence[str], others: Sequence[str]) -> None:
     evidence = ", ".join(reasons) or ("the first of several alike" if others else "the only one that holds a film")
     note = ""
     if others:
@@ -92,11 +92,11 @@ def _find_number(container: InputContainer, stream: VideoStream) -> int:
     return 1 + [other.index for other in container.streams.video].index(stream.index)
 
 
-def _list_tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_Track]:
+def _list_tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_VideoTrack]:
     if len(streams) == 1:
-        return [_Track(_find_number(container, streams[0]), streams[0], 1)]
+        return [_VideoTrack(_find_number(container, streams[0]), streams[0], 1)]
     counts = _count_pictures(container, streams)
-    return [_Track(_find_number(container, stream), stream, counts[stream.index]) for stream in streams]
+    return [_VideoTrack(_find_number(container, stream), stream, counts[stream.index]) for stream in streams]
 
 
 def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
@@ -117,21 +117,21 @@ def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -
     return counts
 
 
-def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Track, str]]]:
+def _choose(tracks: Sequence[_VideoTrack]) -> tuple[_VideoTrack, list[str], list[tuple[_VideoTrack, str]]]:
     """Return the track, the reasons for it, and the others, each with the reason against it."""
     most = max(track.pictures for track in tracks)
 
-    def is_film(track: _Track) -> bool:
+    def is_film(track: _VideoTrack) -> bool:
         is_still = track.stream.codec_context.codec.canonical_name in STILL_CODECS and track.pictures * 4 < most
         return track.pictures > 1 and not is_still
 
-    steps: list[tuple[Callable[[_Track], bool], str, str]] = [
+    steps: list[tuple[Callable[[_VideoTrack], bool], str, str]] = [
         (lambda track: track.pixels > 0 and track.pictures > 0, "it holds data", "holds no pictures"),
         (is_film, "it is a film", "is a still picture or thumbnails"),
         (lambda track: not track.stream.disposition & DEPENDENT, "complete in itself", "needs another track"),
         (lambda track: track.is_default, "marked as default", "is not marked as default"),
     ]
-    left, reasons, rejections = list(tracks), list[str](), list[tuple[_Track, str]]()
+    left, reasons, rejections = list(tracks), list[str](), list[tuple[_VideoTrack, str]]()
     for keep, reason, why_not in steps:
         left = _narrow(left, keep, reason, why_not, reasons, rejections)
     largest = max(track.pixels for track in left)
@@ -140,13 +140,13 @@ def _choose(tracks: Sequence[_Track]) -> tuple[_Track, list[str], list[tuple[_Tr
 
 
 def _narrow(
-    tracks: list[_Track],
-    keep: Callable[[_Track], bool],
+    tracks: list[_VideoTrack],
+    keep: Callable[[_VideoTrack], bool],
     reason: str,
     why_not: str,
     reasons: list[str],
-    rejections: list[tuple[_Track, str]],
-) -> list[_Track]:
+    rejections: list[tuple[_VideoTrack, str]],
+) -> list[_VideoTrack]:
     remaining = [track for track in tracks if keep(track)]
     if not remaining or len(remaining) == len(tracks):
         return tracks

@@ -30,7 +30,7 @@ from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.evaluation.retrieval import compute_single_gains, estimate_interval, estimate_paired_interval, rank_captions
 from ops.training.bases import StarterBase
-from ops.training.examples import Choice, InMemory
+from ops.training.examples import BatchChoice, InMemory
 from ops.training.loop import fit
 from ops.training.model import DualEncoder, build_starter_model, export_head
 from ops.training.pair_reader import PairReader
@@ -110,7 +110,7 @@ def vectors(model: DualEncoder, examples: InMemory) -> tuple[Any, Any, Any]:
     rows = torch.arange(len(examples))
     zeros = torch.zeros_like(rows)
     with torch.no_grad():
-        batch = next(examples.batches([Choice(rows=rows, views=zeros, captions=zeros)]))
+        batch = next(examples.batches([BatchChoice(rows=rows, views=zeros, captions=zeros)]))
         images = model.encode(batch)[0].numpy()
         texts = model.text(examples.text_CX).numpy()
     return images, texts, _owners(examples)

@@ -53,7 +53,7 @@ def main() -> None:
 
 def _find_by_network(clip: Clip) -> list[Boundary]:
     detector = TransNetDetector()
-    return [boundary for frame in clip.glimpses() for boundary in detector.push(frame)] + detector.finish()
+    return [boundary for frame in clip.detector_frames() for boundary in detector.push(frame)] + detector.finish()
 
 
 def _report(
@@ -105,7 +105,7 @@ def _fit(films: Sequence[ReeditedFilm], clips: Sequence[Clip], annotated: Sequen
     for clip, known in zip([*clips, *annotated], kinds, strict=True):
         recorder = FrontRecorder(fps=clip.fps, network=clip.network)
         recorder.fronts = []
-        for frame in clip.glimpses():
+        for frame in clip.detector_frames():
             recorder.push(frame)
         recorder.finish()
         for centre, values in recorder.fronts:

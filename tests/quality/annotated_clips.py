@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.evaluation.cuts import BoundaryScore, ShotAnnotation, score_boundaries
-from ops.shots.detector import Boundary, Glimpse, TinyPicture
+from ops.shots.detector import Boundary, DetectorFrame, TinyPicture
 from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.hard_cuts import CutFeatures, HardCuts
 from ops.shots.detectors.likeness import HEIGHT, WIDTH
@@ -46,7 +46,7 @@ class Clip:
     tinies: list[TinyPicture] = field(default_factory=list)
     answers: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
 
-    def glimpses(self) -> Iterable[Glimpse]:
+    def detector_frames(self) -> Iterable[DetectorFrame]:
         return (_glimpse(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
 
     def network(self, window: list[TinyPicture]) -> tuple[Scores, Scores]:
@@ -57,7 +57,7 @@ class Clip:
 
     def find(self, thresholds: AutoThresholds = AUTO) -> list[Boundary]:
         detector = AutoDetector(thresholds, self.fps, self.network)
-        found = [boundary for glimpse in self.glimpses() for boundary in detector.push(glimpse)]
+        found = [boundary for detector_frame in self.detector_frames() for boundary in detector.push(detector_frame)]
         return found + detector.finish()
 
     def score(self, thresholds: AutoThresholds = AUTO) -> BoundaryScore:
@@ -71,8 +71,8 @@ class Clip:
         Candidates beside an annotated cut or in a gradual transition are neither.
         """
         frames = RecentFrames(len(self.smalls) + 1, thresholds.gradual.blank_deviation)
-        for glimpse in self.glimpses():
-            frames.append(glimpse)
+        for detector_frame in self.detector_frames():
+            frames.append(detector_frame)
         judge = HardCuts(thresholds, self.fps)
         end = min(frames.count, self.annotation.frames or frames.count)
         kept = [at for at in range(1, end) if judge.is_candidate(at, frames) and not self._is_unclear(at)]
@@ -89,8 +89,8 @@ class Clip:
         return any(first - NEAR <= frame <= last + NEAR for first, last in ranges)
 
 
-def _glimpse(small: TinyPicture, tiny: TinyPicture) -> Glimpse:
-    return Glimpse(small, lambda: tiny)
+def _glimpse(small: TinyPicture, tiny: TinyPicture) -> DetectorFrame:
+    return DetectorFrame(small, lambda: tiny)
 
 
 def decode_clip(path: Path, annotation: ShotAnnotation) -> Clip:
@@ -99,9 +99,9 @@ def decode_clip(path: Path, annotation: ShotAnnotation) -> Clip:
     scaler, clip = FrameScaler(info), Clip(info.fps, annotation)
     frames = (frame for item in read_media(path) if isinstance(item, Picture) for frame in scaler.push(item.frame))
     for frame in chain(frames, scaler.finish()):
-        glimpse = make_detector_frame(frame)
-        clip.smalls.append(glimpse.small)
-        tiny = cv2.resize(glimpse.tiny, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        detector_frame = make_detector_frame(frame)
+        clip.smalls.append(detector_frame.small)
+        tiny = cv2.resize(detector_frame.tiny, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
         clip.tinies.append(np.asarray(tiny, np.uint8))
     return clip
 

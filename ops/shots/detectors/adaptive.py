@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scenedetect.detectors import AdaptiveDetector
 
-from ops.shots.detector import Boundary, Glimpse
+from ops.shots.detector import Boundary, DetectorFrame
 from ops.shots.detectors.content_scores import FastContentScore, make_timecode
 from ops.shots.thresholds import ADAPTIVE, AdaptiveThresholds
 
@@ -30,8 +30,8 @@ class AdaptiveShotDetector:
     def decided(self) -> int:
         return self._count if self._is_finished else max(self._count - self.max_delay, 0)
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
-        cuts = self._detector.process_frame(make_timecode(self._count), glimpse.tiny)
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
+        cuts = self._detector.process_frame(make_timecode(self._count), detector_frame.tiny)
         self._count += 1
         return [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]
 

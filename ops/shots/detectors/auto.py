@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ops.shots.detector import Boundary, Glimpse, TinyPicture
+from ops.shots.detector import Boundary, DetectorFrame, TinyPicture
 from ops.shots.detectors.dips import Dip, find_dips
 from ops.shots.detectors.fronts import Front, find_front
 from ops.shots.detectors.gradual import MARGIN, Proposal, compute_reach, find_proposals
@@ -76,8 +76,8 @@ class AutoDetector:
     def decided(self) -> int:
         return self._decision_end
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
-        self._frames.append(glimpse)
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
+        self._frames.append(detector_frame)
         return (
             self._advance(BLOCK, is_last=False)
             if self._frames.count >= self._proposal_end + BLOCK + self._ahead

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scenedetect.detectors import ContentDetector
 
-from ops.shots.detector import Boundary, Glimpse
+from ops.shots.detector import Boundary, DetectorFrame
 from ops.shots.detectors.content_scores import FastContentScore, make_timecode
 from ops.shots.thresholds import CONTENT, ContentThresholds
 
@@ -27,8 +27,8 @@ class ContentShotDetector:
     def decided(self) -> int:
         return self._count if self._is_finished else max(self._count - self.max_delay, 0)
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
-        cuts = self._detector.process_frame(make_timecode(self._count), glimpse.tiny)
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
+        cuts = self._detector.process_frame(make_timecode(self._count), detector_frame.tiny)
         self._count += 1
         # A plain cut is reported at once, but while cuts are being merged an earlier one may still follow.
         self._early += [Boundary(cut.frame_num) for cut in cuts if cut.frame_num > 0]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import Glimpse, TinyPicture
+from ops.shots.detector import DetectorFrame, TinyPicture
 from ops.shots.detectors.likeness import (
     GreyPicture,
     Likeness,
@@ -23,7 +23,7 @@ Smalls = npt.NDArray[np.float32]
 
 
 class RecentFrames:
-    """The last ``keep`` glimpses and their changes; outside the video a change is -1 and an image ``None``.
+    """The last ``keep`` detector_frames and their changes; outside the video a change is -1 and an image ``None``.
 
     ``blank`` records for every frame so far whether it has only one colour (``blank_deviation``, 0-128).
     """
@@ -32,34 +32,36 @@ class RecentFrames:
         self.count = 0
         self.blank: list[bool] = []
         self._blank_deviation = blank_deviation
-        self._glimpses: deque[Glimpse] = deque(maxlen=keep)
+        self._detector_frames: deque[DetectorFrame] = deque(maxlen=keep)
         self._changes: deque[float] = deque(maxlen=keep)
         self._keep = keep
         self._greys: dict[int, GreyPicture] = {}
         self._likenesses: dict[tuple[int, int], Likeness] = {}
 
-    def append(self, glimpse: Glimpse) -> None:
-        self._changes.append(compute_difference(self._glimpses[-1].small, glimpse.small) if self.count else -1.0)
-        self._glimpses.append(glimpse)
-        self.blank.append(glimpse.deviation < self._blank_deviation)
+    def append(self, detector_frame: DetectorFrame) -> None:
+        self._changes.append(
+            compute_difference(self._detector_frames[-1].small, detector_frame.small) if self.count else -1.0
+        )
+        self._detector_frames.append(detector_frame)
+        self.blank.append(detector_frame.deviation < self._blank_deviation)
         self.count += 1
 
     def _place(self, frame: int) -> int | None:
-        place = frame - (self.count - len(self._glimpses))
-        return place if 0 <= place < len(self._glimpses) else None
+        place = frame - (self.count - len(self._detector_frames))
+        return place if 0 <= place < len(self._detector_frames) else None
 
     def small(self, frame: int) -> TinyPicture | None:
         """The small image of a frame; ``None`` if it is not kept."""
         place = self._place(frame)
-        return None if place is None else self._glimpses[place].small
+        return None if place is None else self._detector_frames[place].small
 
     def smalls(self, start: int, end: int) -> Smalls:
         """Small images of ``[start, end)``; beyond the video its first or last image repeats."""
-        return np.stack([glimpse.small for glimpse in self._list_frames(start, end)]).astype(np.float32)
+        return np.stack([detector_frame.small for detector_frame in self._list_frames(start, end)]).astype(np.float32)
 
     def deviations(self, start: int, end: int) -> list[float]:
         """Standard deviation of each frame's most varied channel, 0-128, of ``[start, end)``."""
-        return [glimpse.deviation for glimpse in self._list_frames(start, end)]
+        return [detector_frame.deviation for detector_frame in self._list_frames(start, end)]
 
     def change(self, frame: int) -> float:
         """Mean absolute difference to the frame before, 0-255."""
@@ -119,11 +121,11 @@ class RecentFrames:
 
     def window(self, start: int, end: int) -> list[TinyPicture]:
         """Tiny images of ``[start, end)``; beyond the video its first or last image repeats."""
-        return [glimpse.tiny for glimpse in self._list_frames(start, end)]
+        return [detector_frame.tiny for detector_frame in self._list_frames(start, end)]
 
-    def _list_frames(self, start: int, end: int) -> list[Glimpse]:
-        first, last = self.count - len(self._glimpses), len(self._glimpses) - 1
-        return [self._glimpses[min(max(frame - first, 0), last)] for frame in range(start, end)]
+    def _list_frames(self, start: int, end: int) -> list[DetectorFrame]:
+        first, last = self.count - len(self._detector_frames), len(self._detector_frames) - 1
+        return [self._detector_frames[min(max(frame - first, 0), last)] for frame in range(start, end)]
 
 
 def compute_difference(one: TinyPicture, other: TinyPicture) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.shots.detector import Boundary, Glimpse, TinyPicture
+from ops.shots.detector import Boundary, DetectorFrame, TinyPicture
 from ops.shots.detectors.transnet_model import (
     CUDA_WINDOWS,
     Scores,
@@ -39,8 +39,8 @@ class TransNetDetector:
         # A run that goes on may still place its boundary anywhere after its first frame; a very long one is cut off.
         return self._run[0] + 1 if self._run else self._score_count
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
-        small = make_small_rgb(glimpse.tiny)
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
+        small = make_small_rgb(detector_frame.tiny)
         if not self._count:
             self._window = [small] * self._margin
         self._window.append(small)

@@ -15,7 +15,7 @@ from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
 from ops.shots.corrected import CorrectedDetector, PlannedCuts
 from ops.shots.corrections import Action, CutCorrection, select_current
-from ops.shots.detector import Boundary, Glimpse
+from ops.shots.detector import Boundary, DetectorFrame
 from ops.shots.planning import LEAST_FRAMES, TOLERANCE, PlannedShot, Recut, plan_cuts
 from ops.shots.segment import make_poster_key, make_proxy_key, recut_video, segment_video
 from ops.videos.probe import probe
@@ -119,7 +119,7 @@ class Scripted:
         self.max_delay, self._boundaries, self._delay = delay, boundaries, delay
         self.decided = self._seen = 0
 
-    def push(self, glimpse: Glimpse) -> list[Boundary]:
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
         self._seen += 1
         return self._until(self._seen - self._delay)
 
@@ -133,11 +133,11 @@ class Scripted:
 
 def run(detector: Any, frames: int) -> list[int]:
     """Boundaries in the order of their report; the contract of detectors is asserted on the way."""
-    glimpse = Glimpse.wrap(np.zeros((18, 32, 3), np.uint8))
+    detector_frame = DetectorFrame.wrap(np.zeros((18, 32, 3), np.uint8))
     reported: list[int] = []
     for pushed in range(1, frames + 2):
         before = detector.decided
-        fresh = detector.push(glimpse) if pushed <= frames else detector.finish()
+        fresh = detector.push(detector_frame) if pushed <= frames else detector.finish()
         assert before <= detector.decided <= min(pushed, frames)
         assert detector.decided >= min(pushed, frames) - detector.max_delay
         assert all(before <= each.frame < detector.decided for each in fresh)

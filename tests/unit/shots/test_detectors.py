@@ -15,7 +15,7 @@ from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from ops.core.errors import UsageError
-from ops.shots.detector import Boundary, Detector, Glimpse
+from ops.shots.detector import Boundary, Detector, DetectorFrame
 from ops.shots.detectors.adaptive import AdaptiveShotDetector
 from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.choice import DETECTOR_NAMES, describe_parameters, load_detector
@@ -38,7 +38,7 @@ def boundaries_of(detector: Detector, pictures: Sequence[Picture]) -> list[Bound
     found: list[Boundary] = []
     decided = 0
     for number, picture in enumerate(pictures):
-        new = detector.push(Glimpse.wrap(picture))
+        new = detector.push(DetectorFrame.wrap(picture))
         assert all(decided <= boundary.frame < detector.decided for boundary in new)
         assert decided <= detector.decided <= number + 1
         assert number + 1 - detector.decided <= detector.max_delay
@@ -204,7 +204,7 @@ def test_the_evidence_of_a_revision_stays_as_it_is() -> None:
     """Catalogues keep shots until the version changes: raise ``AUTO.revision`` together with these values."""
     frames = RecentFrames(100, AUTO.gradual.blank_deviation)
     for picture in pictures_of((30, 61), 90, seed=5):
-        frames.append(Glimpse.wrap(picture))
+        frames.append(DetectorFrame.wrap(picture))
     evidence = [HardCuts(AUTO, Fraction(25)).weigh_evidence(frame, frames) for frame in (30, 45, 61)]
     assert (AUTO.revision, evidence) == (6, pytest.approx([2.46, -8.15, 5.40], abs=0.02))
 
@@ -296,12 +296,12 @@ def test_a_wipe_between_still_shots_divides_in_its_middle(length: int) -> None:
 CODE = """
 import sys, random
 import numpy as np
-from ops.shots.detector import Glimpse
+from ops.shots.detector import DetectorFrame
 from ops.shots.detectors.choice import load_detector
 detector = load_detector({name!r})
 pictures = np.random.default_rng(0).integers(0, 255, (2, 9, 16, 3), np.uint8).repeat(16, axis=1).repeat(16, axis=2)
 for number in range(60):
-    detector.push(Glimpse.wrap(pictures[number // 30]))
+    detector.push(DetectorFrame.wrap(pictures[number // 30]))
 found = [boundary.frame for boundary in detector.finish()]
 print("torch" in sys.modules)
 """

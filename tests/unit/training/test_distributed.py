@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ops.core.errors import TrainingError, UsageError
 from ops.core.settings import load_settings
 from ops.training.distributed import rank
-from ops.training.examples import Batch, Choice, InMemory, Streamed
+from ops.training.examples import Batch, BatchChoice, InMemory, Streamed
 from ops.training.loop import Checkpoint, fit
 from ops.training.model import DualEncoder
 from ops.training.pair_reader import PairReader
@@ -58,10 +58,10 @@ class Watched:
     def __len__(self) -> int:
         return len(self.inner)
 
-    def choose(self, rows: torch.Tensor) -> Choice:
+    def choose(self, rows: torch.Tensor) -> BatchChoice:
         return self.inner.choose(rows)
 
-    def batches(self, choices: Iterable[Choice]) -> Iterator[Batch]:
+    def batches(self, choices: Iterable[BatchChoice]) -> Iterator[Batch]:
         for choice in choices:
             self.asked.append(torch.stack([choice.rows, choice.views, choice.captions]))
             yield from self.inner.batches([choice])

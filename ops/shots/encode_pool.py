@@ -12,7 +12,7 @@ MOST_FRAMES_WAITING = 96
 """Frames between detector and encoder; about 33 MB at 640 x 360."""
 
 
-class Crew:
+class EncodePool:
     """Threads that encode, with a bound on the waiting frames. With ``threads`` of 1 the caller does all work itself.
 
     The first error of any thread is raised in the caller at its next call.
@@ -24,7 +24,7 @@ class Crew:
         self._error: BaseException | None = None
         self._is_stopping = False
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> EncodePool:
         return self
 
     def __exit__(
@@ -41,38 +41,38 @@ class Crew:
         if self._error is not None:
             raise self._error
 
-    def add_queue(self) -> Lane:
+    def add_queue(self) -> SerialQueue:
         """A new queue of calls that run one after the other."""
-        return Lane(self)
+        return SerialQueue(self)
 
 
-class Lane:
+class SerialQueue:
     """Calls that run in the order in which they were submitted, one at a time."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, pool: EncodePool) -> None:
+        self._encode_pool = pool
         self._calls: deque[tuple[Callable[[], None], bool]] = deque()
         self._lock = threading.Lock()
         self._is_running = False
 
     def submit(self, call: Callable[[], None], *, holds_frame: bool = False) -> None:
         """Run ``call`` after those before it; wait if too many calls that hold a frame are pending."""
-        crew = self._crew
-        crew.raise_error()
-        if crew._pool is None:
+        pool = self._encode_pool
+        pool.raise_error()
+        if pool._pool is None:
             call()
             return
         if holds_frame:
-            crew._room.acquire()
+            pool._room.acquire()
         with self._lock:
             self._calls.append((call, holds_frame))
             if self._is_running:
                 return
             self._is_running = True
-        crew._pool.submit(self._run)
+        pool._pool.submit(self._run)
 
     def _run(self) -> None:
-        crew = self._crew
+        pool = self._encode_pool
         while True:
             with self._lock:
                 if not self._calls:
@@ -80,10 +80,10 @@ class Lane:
                     return
                 call, holds_frame = self._calls.popleft()
             try:
-                if crew._error is None and not crew._is_stopping:
+                if pool._error is None and not pool._is_stopping:
                     call()
             except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-                crew._error = error
+                pool._error = error
             finally:
                 if holds_frame:
-                    crew._room.release()
+                    pool._room.release()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from threading import Event
 
-from ops.core.errors import StoppedError
+from ops.core.errors import JobCancelledError
 
 
-class Stop:
+class CancelToken:
     """A flag that is set once; long work calls :meth:`check` whenever it can end without partial results."""
 
     def __init__(self) -> None:
@@ -18,6 +18,6 @@ class Stop:
         self._event.set()
 
     def check(self) -> None:
-        """Raise ``StoppedError`` if the flag is set."""
+        """Raise ``JobCancelledError`` if the flag is set."""
         if self._event.is_set():
-            raise StoppedError("cancelled: its result is no longer needed")
+            raise JobCancelledError("cancelled: its result is no longer needed")
