@@ -58,7 +58,7 @@ class _UnreadableError(Exception):
 
 
 def _read_by_decord(path: Path, positions: list[int], frames: int) -> NDArray[np.uint8]:
-    decord, decord_error = _import_decord()
+    decord, decord_error = import_decord()
     try:
         # One decoder thread: shots are read in parallel, and a second thread costs 20-40 % more CPU.
         reader = decord.VideoReader(str(path), num_threads=1)
@@ -70,7 +70,7 @@ def _read_by_decord(path: Path, positions: list[int], frames: int) -> NDArray[np
     return frames_NHWC
 
 
-def _import_decord() -> tuple[ModuleType, type[Exception]]:
+def import_decord() -> tuple[ModuleType, type[Exception]]:
     """decord and its exception, imported without the CUDA libraries in torch's packages.
 
     decord2 3.4 opens every library under ``site-packages/nvidia`` for the whole process, including NVBLAS. If torch is

@@ -120,7 +120,7 @@ class DownstreamPage:
             **{f"average precision, {name}": round(figure.value, 4) for name, figure in self._worth.items()},
             "model_blocks": " + ".join(self._model.blocks) if self._model else "",
             **{f"gain, {gain.feature}": round(gain.change.value, 4) for gain in self._gains},
-            "largest_difference_online": "not told" if self._difference is None else self._difference,
+            "largest_difference_online": "not measured" if self._difference is None else self._difference,
             "new_shots_shown": self._shown,
         }
 
@@ -147,7 +147,7 @@ def _plot_worth(label: str, worth: Mapping[str, Interval], share: float) -> None
     axes.tick_params(axis="y", length=0)
     for place, value in zip(places, values, strict=True):
         axes.text(0.01, float(place), f"{value:.2f}", va="center", color="white" if value > 0.1 else "black")
-    title = f"{label}: {values[0]:.2f} with the {names[0]}, {values[-1]:.2f} with the model chosen in each fold"
+    title = f"{label}: {values[0]:.2f} with the {names[0]},\n{values[-1]:.2f} with the model chosen in each fold"
     axes.set(xlim=(0, 1), xlabel="average precision", title=title)
     axes.grid(axis="x")
     figure.legend(loc="outside lower right")

@@ -18,6 +18,7 @@ import pytest
 from ops.core.errors import MediaError
 from ops.core.storage import ObjectStore
 from ops.core.types import DetectedShot
+from ops.embeddings.frames import import_decord
 from ops.shots import thresholds
 from ops.shots.detectors.choice import describe_parameters
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
@@ -70,8 +71,7 @@ def numbers_by_pyav(path: Path, quarters: int) -> list[int]:
 
 
 def numbers_by_decord(path: Path, quarters: int) -> list[int]:
-    import decord
-
+    decord, _ = import_decord()
     reader = decord.VideoReader(str(path), num_threads=1)
     order = np.random.default_rng(0).permutation(len(reader))
     found = {int(place): read_barcode(np.rot90(reader[int(place)].asnumpy(), quarters)) for place in order}
