@@ -31,6 +31,7 @@ COMMANDS = {
     "upgrade": "ops.cli.upgrade",
     "forget": "ops.cli.forget",
     "serve": "ops.cli.serve",
+    "token": "ops.cli.token",
     "dagster": "ops.cli.dagster",
     "doctor": "ops.cli.doctor",
 }

@@ -20,7 +20,8 @@ from ops.cli.options import add_setting_options, load_command_settings
 def command(host: str, port: int, open_page: bool, **options: Any) -> None:
     """Serve the search page at / and the API (documented at /docs).
 
-    Only this machine can reach it, unless --host names another address; then NEEDLE_TOKENS must be set.
+    Only this machine can reach it, unless --host names another address; then tokens are needed (`needle token add`,
+    or NEEDLE_TOKENS).
 
     \b
     Example: needle serve --port 8080 --open

@@ -86,7 +86,13 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="address that gets a POST for each failed run of Dagster: https://..."
     )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="API tokens, separated by commas; required to serve beyond loopback"
+        default=(), description="API tokens that administer, separated by commas; `needle token` makes named ones"
+    )
+    rate_limit: int = Field(
+        default=6_000,
+        ge=0,
+        le=10_000_000,
+        description="requests a minute for each token, media ten times as many; 0: no limit",
     )
 
     @field_validator("failure_webhook")
@@ -144,6 +150,10 @@ class Settings(BaseSettings):
         return resolve_partition(video_id, self.partitions)
 
 
+_SECRETS = ("qdrant_api_key", "failure_webhook", "tokens")
+"""Settings whose values appear in no message."""
+
+
 def find_toml() -> Path:
     """``needle.toml`` of the checkout; never of the working directory, which may be a folder of foreign footage."""
     return CHECKOUT / "needle.toml"
@@ -163,8 +173,9 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
+        value = "(hidden)" if name in _SECRETS else repr(first["input"])
         raise SettingsError(
-            f"NEEDLE_{name.upper()} = {first['input']!r} ({_find_source(name, values)}): {first['msg']}"
+            f"NEEDLE_{name.upper()} = {value} ({_find_source(name, values)}): {first['msg']}"
         ) from error
     except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError
         raise SettingsError(f"{find_toml()} cannot be read: {error}") from error

@@ -248,8 +248,10 @@ def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def write_atomically(target: Path) -> Iterator[Path]:
+def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
     """A temporary path in the folder of ``target``; it replaces ``target`` durably if the block succeeds.
+
+    ``mode`` is the mode of the file, by default as the umask allows. The temporary file is readable by its owner only.
 
     Raises ``OSError`` that names ``target`` if the folder does not accept new files.
     """
@@ -265,7 +267,7 @@ def write_atomically(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o666 & ~_read_umask())
+        temporary.chmod(0o666 & ~_read_umask() if mode is None else mode)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

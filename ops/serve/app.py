@@ -19,11 +19,12 @@ from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import build_page_routes
 from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
+from ops.serve.roles import AccessRules
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs
 from ops.serve.service import Service, WorkQueues
 from ops.serve.shot_routes import build_shot_routes
-from ops.serve.tokens import Tokens, load_session_secret
+from ops.serve.tokens import load_tokens
 from ops.serve.work import WorkQueue
 
 DESCRIPTION = (
@@ -47,30 +48,30 @@ def create_app(
     :class:`Service`. Nothing is loaded before the application starts.
     """
     service = Service(settings, encoder, runs, _build_queues(settings.workers), fit)
-    tokens = Tokens(
-        [token.get_secret_value() for token in settings.tokens], load_session_secret(settings.home / "serve" / "secret")
-    )
-
+    tokens = load_tokens(settings, is_exposed=not is_loopback(host))
     app = _build_empty_app(service)
     install_problems(app)
-    app.add_middleware(
-        Guard,
-        tokens=tokens,
-        metrics=service.metrics,
-        loopback_host=host if is_loopback(host) else None,
-        public_url=settings.public_url,
-    )
-    install_openapi(app, tokens_are_needed=tokens.are_needed)
-    for router in (
+    routers = (
         build_search_routes(service),
         build_shot_routes(service),
         build_film_routes(service),
-        build_media_routes(service, is_private=tokens.are_needed),
+        build_media_routes(service, is_private=lambda: tokens.are_needed),
         build_export_routes(service),
         build_label_routes(service),
         build_probe_routes(service),
         build_page_routes(app, service, tokens),
-    ):
+    )
+    app.add_middleware(
+        Guard,
+        tokens=tokens,
+        rules=AccessRules([*app.routes, *(route for router in routers for route in router.routes)]),
+        metrics=service.metrics,
+        loopback_host=host if is_loopback(host) else None,
+        public_url=settings.public_url,
+        rate_limit=settings.rate_limit,
+    )
+    install_openapi(app, lambda: tokens.are_needed)
+    for router in routers:
         app.include_router(router)
     service.metrics.add_gauge("shots_indexed", "Shots that can be found.", service.count_shots)
     return app

@@ -63,10 +63,12 @@ def _render_operation(method: str, path: str, operation: dict[str, Any]) -> str:
         )
         for status, answer in operation["responses"].items()
     ]
+    roles = [name for each in operation.get("security", [])[:1] for names in each.values() for name in names]
+    role = f" · role <code>{escape(', '.join(roles))}</code>" if roles else ""
     tables = _render_table(parameters + bodies) + _render_table(answers)
     return (
         f'<section><h2><span class="method">{method.upper()}</span> <code>{escape(path)}</code></h2>'
-        f"<p>{escape(operation.get('summary', ''))}</p>{tables}</section>"
+        f"<p>{escape(operation.get('summary', ''))}{role}</p>{tables}</section>"
     )
 
 

@@ -25,6 +25,7 @@ from ops.serve.documents import send_json
 from ops.serve.export_files import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
 from ops.serve.problems import ProblemError, Responses, describe_problems
+from ops.serve.roles import read_identity
 from ops.serve.schemas import ExportBody, PickBody
 from ops.serve.search_body import SearchBody
 from ops.serve.search_routes import page_of_hits, store_pictures
@@ -84,10 +85,10 @@ def build_export_routes(service: Service) -> APIRouter:
     async def export_file(request: Request, body: ExportBody) -> Response:
         search = await store_pictures(service, body.search) if body.search and not body.picks else None
         queue = service.queues.heavy_export if find_format(body.format).is_slow else service.queues.export
-        tally = ExportTally()
+        tally, name = ExportTally(), read_identity(request).name
         try:
             with track_progress(service, body.key, tally):
-                file, report = await queue.run_while_wanted(request, _export, service, body, search, tally)
+                file, report = await queue.run_while_wanted(request, _export, service, body, search, name, tally)
         except JobCancelledError:
             return Response(status_code=CLIENT_GONE)  # the client is gone
         return OpenFileResponse(
@@ -186,9 +187,11 @@ async def _read_upload(request: Request) -> bytes:
 
 
 def _export(
-    service: Service, body: ExportBody, search: SearchBody | None, tally: ExportTally, stop: CancelToken
+    service: Service, body: ExportBody, search: SearchBody | None, author: str, tally: ExportTally, stop: CancelToken
 ) -> tuple[BinaryIO, ExportReport]:
-    """Return ``(file, report)``. The file is open and already deleted from its folder; the caller closes it.
+    """Return ``(file, report)``; each clip's provenance has ``author``, unless empty.
+
+    The file is open and already deleted from its folder; the caller closes it.
 
     Raises ``JobCancelledError`` once ``stop`` is set; then no file is left.
     """
@@ -197,6 +200,8 @@ def _export(
     if search is not None:
         answer = page_of_hits(service, search, search.cursor)
         picks, notes = select_picks(answer, padding_s=body.padding), _list_notes(answer)
+    if author:
+        picks = [replace(pick, provenance={**(pick.provenance or {}), "exported_by": author}) for pick in picks]
     if not picks:
         raise ProblemError(
             422,

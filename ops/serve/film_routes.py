@@ -15,6 +15,7 @@ from ops.serve.answers.films import ChangedLabel, Correction, FilmShot
 from ops.serve.documents import build_addresses, send_json
 from ops.serve.fields import VIDEO_ID
 from ops.serve.problems import ProblemError, describe_problems
+from ops.serve.roles import choose_author
 from ops.serve.schemas import CorrectionBody
 from ops.serve.service import Service
 from ops.shots.correcting import ACTIONS, CutState, correct_cuts, read_cut_state
@@ -54,7 +55,8 @@ def build_film_routes(service: Service) -> APIRouter:
         summary="Say that a shot begins at a frame, or that none does; the next ingest applies it",
     )
     async def correct(request: Request, video_id: VideoPath, body: CorrectionBody) -> Response:
-        return send_json(request, await service.queues.lookup.run(_correct, service, video_id, body))
+        author = choose_author(request, body.author)
+        return send_json(request, await service.queues.lookup.run(_correct, service, video_id, body, author))
 
     return router
 
@@ -99,7 +101,7 @@ def _build_corrections(service: Service, video_id: str) -> CorrectionsAnswer:
     return _describe_state(_read_state(service, video_id))
 
 
-def _correct(service: Service, video_id: str, body: CorrectionBody) -> CorrectedAnswer:
+def _correct(service: Service, video_id: str, body: CorrectionBody, author: str) -> CorrectedAnswer:
     """Append corrections and return the answer.
 
     Raises ``UsageError`` for an invalid correction, ``ProblemError`` 404 for an unknown video.
@@ -108,7 +110,7 @@ def _correct(service: Service, video_id: str, body: CorrectionBody) -> Corrected
         service.settings,
         _find_video(service, video_id),
         [(VERBS[body.action], body.frame)],
-        author=body.author,
+        author=author,
         note=body.note,
         now=datetime.now(UTC),
     )

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from math import ceil
 from urllib.parse import urlsplit
 
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ops.core.errors import StorageError
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError, report_unexpected
+from ops.serve.roles import ANYBODY, AccessRules, Identity, Role, remember_identity
 from ops.serve.tokens import COOKIE, Tokens
 
 CONTENT_SECURITY_POLICY = (
@@ -47,8 +52,8 @@ UNREAD_S = 120.0
 # Limits of the pause between two pieces of a request body, and of the time for the whole body.
 PIECE_S = 20.0
 BODY_S = 300.0
-# Paths that the page needs before sign-in, and paths for orchestrators.
-OPEN_TO_ALL = re.compile(r"^(?:/|/page/[^/]*|/favicon\.ico|/api/session|/healthz)$")
+# A page of hits loads a picture for each, and scrolling through a long video loads hundreds.
+MEDIA_FACTOR = 10
 
 
 class Guard:
@@ -59,10 +64,20 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, *, tokens: Tokens, metrics: Metrics, loopback_host: str | None, public_url: str = ""
+        self,
+        app: ASGIApp,
+        *,
+        tokens: Tokens,
+        rules: AccessRules,
+        metrics: Metrics,
+        loopback_host: str | None,
+        public_url: str = "",
+        rate_limit: int = 0,
     ) -> None:
         self._app = app
         self._tokens = tokens
+        self._rules = rules
+        self._rate = RateLimit(rate_limit)
         self._metrics = metrics
         self._loopback_host = loopback_host
         self._public_origin = parse_origin(public_url)
@@ -96,7 +111,7 @@ class Guard:
         headers = Headers(scope=scope)
         self._require_host(headers)
         self._require_same_origin(scope, headers)
-        self._require_token(scope, headers)
+        self._require_role(scope, headers)
         body.require_length(headers)
 
     def _require_host(self, headers: Headers) -> None:
@@ -134,20 +149,53 @@ class Guard:
                 "NEEDLE_PUBLIC_URL to the address that people use",
             )
 
-    def _require_token(self, scope: Scope, headers: Headers) -> None:
-        if not self._tokens.are_needed or OPEN_TO_ALL.match(scope["path"]):
+    def _require_role(self, scope: Scope, headers: Headers) -> None:
+        """Find out who sends the request, and reject it if the role does not include the route, or for its rate."""
+        needed = self._rules.find_role(scope)
+        if needed is None:  # what the page needs before sign-in, and what orchestrators ask
             return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        # Headers arrive as latin-1; tokens with other characters are sent as UTF-8.
-        token = token.strip().encode("latin-1").decode("utf-8", "surrogateescape")
-        if scheme.lower() == "bearer" and self._tokens.accept(token):
+        try:
+            identity = identify_sender(self._tokens, headers) if self._tokens.are_needed else ANYBODY
+        except StorageError as error:
+            raise ProblemError(503, str(error)) from None
+        if identity is None:
+            raise ProblemError(
+                401,
+                "a token is needed: send `Authorization: Bearer <token>`, or sign in on the page",
+                {"www-authenticate": "Bearer"},
+            )
+        if not identity.role.includes(needed):
+            raise ProblemError(403, describe_missing_role(identity, needed))
+        if identity is not ANYBODY or self._tokens.are_needed:
+            self._rate.count(identity, is_media=scope["path"].startswith("/media/"))
+        remember_identity(scope, identity)
+
+
+class RateLimit:
+    """At most ``per_minute`` requests of each token, and ten times as many for media; 0 sets none.
+
+    The minute slides: the count of the minute before fades out while the current one grows.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage()) if per_minute else None
+        self._items = {
+            False: RateLimitItemPerMinute(per_minute, namespace="requests"),
+            True: RateLimitItemPerMinute(per_minute * MEDIA_FACTOR, namespace="media"),
+        }
+
+    def count(self, identity: Identity, *, is_media: bool) -> None:
+        """Count one request. Raises ``ProblemError`` 429 if it is one too many; rejected ones are not counted."""
+        item = self._items[is_media]
+        if self._limiter is None or self._limiter.hit(item, identity.name):
             return
-        if self._tokens.accept_session(_read_cookie(headers), time.time()):
-            return
+        wait = max(1, ceil(self._limiter.get_window_stats(item, identity.name).reset_time - time.time()))
+        kind = "requests for media" if is_media else "requests"
         raise ProblemError(
-            401,
-            "a token is needed: send `Authorization: Bearer <token>`, or sign in on the page",
-            {"www-authenticate": "Bearer"},
+            429,
+            f"more than {item.amount} {kind} in a minute with one token: try again in {wait} s, or ask for fewer at "
+            "once",
+            {"retry-after": str(wait)},
         )
 
 
@@ -223,6 +271,25 @@ class _Answer:
         """Answer with a problem if nothing was sent yet; a partial answer stays truncated."""
         if self.status == 499:
             await response(scope, receive, self.send)
+
+
+def identify_sender(tokens: Tokens, headers: Headers) -> Identity | None:
+    """Return whose request it is, by its token or its session; ``None`` if neither is valid."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    # Headers arrive as latin-1; tokens with other characters are sent as UTF-8.
+    token = token.strip().encode("latin-1").decode("utf-8", "surrogateescape")
+    now = time.time()
+    by_token = tokens.identify(token, now) if scheme.lower() == "bearer" else None
+    return by_token or tokens.identify_session(_read_cookie(headers), now)
+
+
+def describe_missing_role(identity: Identity, needed: Role) -> str:
+    """Return the message for a role that does not suffice: who one is, the role that is needed, and who can give it."""
+    who = f"{identity.name!r} may {identity.role}" if identity.name else f"your token may {identity.role}"
+    return (
+        f"{who}, and this needs the role {needed}: ask the person who runs this service for a token with it "
+        f"(`needle token add NAME --role {needed}`)"
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -18,6 +18,7 @@ from ops.serve.documents import send_json
 from ops.serve.fields import LABEL, MAX_PAGE, Label, ShotId
 from ops.serve.label_summary import group_by_label, resolve_served_labels
 from ops.serve.problems import describe_problems
+from ops.serve.roles import choose_author
 from ops.serve.schemas import LabelBody
 from ops.serve.service import Service
 
@@ -37,7 +38,8 @@ def build_label_routes(service: Service) -> APIRouter:
         summary="Label shots with yes or no; nothing is overwritten",
     )
     async def label(request: Request, body: LabelBody) -> Response:
-        return send_json(request, await service.queues.lookup.run(_append, service, body))
+        author = choose_author(request, body.annotator)
+        return send_json(request, await service.queues.lookup.run(_append, service, body, author))
 
     @router.get(
         "/api/labels",
@@ -69,7 +71,7 @@ def build_label_routes(service: Service) -> APIRouter:
     return router
 
 
-def _append(service: Service, body: LabelBody) -> LabelAnswer:
+def _append(service: Service, body: LabelBody, author: str) -> LabelAnswer:
     """Append the labels. Raises ``NotFoundError`` if none of the shots exists."""
     now = datetime.now(UTC)
     judgements = [
@@ -77,7 +79,7 @@ def _append(service: Service, body: LabelBody) -> LabelAnswer:
             label=body.label,
             shot_id=shot_id,
             value=body.value,
-            annotator=body.annotator,
+            annotator=author,
             created_at=now,
             origin=body.origin,
         )

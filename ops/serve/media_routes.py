@@ -21,8 +21,8 @@ Version = Annotated[
 ]
 
 
-def build_media_routes(service: Service, *, is_private: bool) -> APIRouter:
-    """Return the routes below ``/media``. ``is_private``: only the browser may cache answers, not a proxy."""
+def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> APIRouter:
+    """Return the routes below ``/media``. ``is_private()``: only the browser may cache answers, not a proxy."""
     router = APIRouter(tags=["media"])
 
     def add(path: str, answer: Callable[..., Any], media_type: str, summary: str) -> None:
@@ -44,7 +44,7 @@ def build_media_routes(service: Service, *, is_private: bool) -> APIRouter:
         shot, version = await service.queues.lookup.run(_find_shot, service, shot_id)
         key = key_of(shot.video_id, shot.start_frame, shot.end_frame)
         return await serve_media(
-            request, service.settings.store, key, media_type, version_is_right=v == version, is_private=is_private
+            request, service.settings.store, key, media_type, version_is_right=v == version, is_private=is_private()
         )
 
     async def proxy(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
@@ -56,7 +56,9 @@ def build_media_routes(service: Service, *, is_private: bool) -> APIRouter:
     async def picture(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]) -> Response:
         path = await service.queues.lookup.run(service.uploads.find_path, name)
         store = ObjectStore(str(path.parent))
-        return await serve_media(request, store, path.name, "image/jpeg", version_is_right=True, is_private=is_private)
+        return await serve_media(
+            request, store, path.name, "image/jpeg", version_is_right=True, is_private=is_private()
+        )
 
     add("/media/shots/{shot_id}/proxy.mp4", proxy, "video/mp4", "A shot as a small mp4")
     add("/media/shots/{shot_id}/poster.jpg", poster, "image/jpeg", "A still of a shot")

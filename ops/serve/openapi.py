@@ -1,23 +1,30 @@
-"""The OpenAPI document: FastAPI's own part, the problem document, and authentication if tokens are set."""
+"""The OpenAPI document: FastAPI's own part, the problem document, and the role of each operation if tokens are set."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ops.serve.problems import Problem
+from ops.serve.roles import ACCESS, RIGHTS
 from ops.serve.tokens import COOKIE
 
 
-def install_openapi(app: FastAPI, *, tokens_are_needed: bool) -> None:
-    """Make ``app.openapi()`` and ``/openapi.json`` return the complete document."""
+def install_openapi(app: FastAPI, are_tokens_needed: Callable[[], bool]) -> None:
+    """Make ``app.openapi()`` and ``/openapi.json`` return the complete document.
+
+    The first named token changes it, while the service runs.
+    """
+    documents: dict[bool, dict[str, Any]] = {}
 
     def build_document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _build_document(app, tokens_are_needed)
-        return app.openapi_schema
+        needed = are_tokens_needed()
+        if needed not in documents:
+            documents[needed] = _build_document(app, needed)
+        return documents[needed]
 
     app.openapi = build_document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
@@ -32,12 +39,15 @@ def _build_document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):  # of FastAPI, for a 422; not used here
         schemas.pop(unused, None)
     if tokens_are_needed:
+        rights = "; ".join(f"`{role}`: {right}" for role, right in RIGHTS.items())
         components["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer"},
+            "token": {"type": "http", "scheme": "bearer", "description": f"Roles: {rights}."},
             "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
         }
         for path, methods in document["paths"].items():
-            if path not in ("/api/session", "/healthz"):
-                for operation in methods.values():
-                    operation["security"] = [{"token": []}, {"session": []}]
+            for method, operation in methods.items():
+                role = ACCESS[f"{method.upper()} {path}"]
+                if role is not None:
+                    # OpenAPI 3.1: of schemes without scopes, the list names the roles that are needed
+                    operation["security"] = [{"token": [role.value]}, {"session": [role.value]}]
     return document

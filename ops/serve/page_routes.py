@@ -15,8 +15,10 @@ from starlette.responses import HTMLResponse
 from ops.serve.answers import Health, SessionAnswer
 from ops.serve.docs import render_docs_page, render_docs_style
 from ops.serve.documents import send_json
+from ops.serve.guard import identify_sender
 from ops.serve.media import matches_etag
 from ops.serve.problems import ProblemError, Responses, describe_problems
+from ops.serve.roles import ANYBODY, Identity
 from ops.serve.schemas import SessionBody
 from ops.serve.service import Service
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens
@@ -69,14 +71,49 @@ def _add_session(router: APIRouter, tokens: Tokens, *, is_encrypted: bool) -> No
     )
     def session(request: Request, body: SessionBody) -> Response:
         if not tokens.are_needed:
-            return send_json(request, {"signed_in": True})
-        value = tokens.open_session(body.token, time.time())
-        if value is None:
+            return send_json(request, _describe_session(ANYBODY, is_needed=False))
+        now = time.time()
+        value, identity = tokens.open_session(body.token, now), tokens.identify(body.token, now)
+        if value is None or identity is None:
             raise ProblemError(401, "this is none of the service's tokens", {"www-authenticate": "Bearer"})
-        answer = send_json(request, {"signed_in": True})
+        answer = send_json(request, _describe_session(identity, is_needed=True))
         secure = is_encrypted or request.url.scheme == "https"
         answer.set_cookie(COOKIE, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
         return answer
+
+    @router.get(
+        "/api/session",
+        tags=["access"],
+        response_model=None,
+        responses={200: {"model": SessionAnswer}, **describe_problems()},
+        summary="Who is signed in, with which role",
+    )
+    def signed_in(request: Request) -> Response:
+        is_needed = tokens.are_needed
+        identity = identify_sender(tokens, request.headers) if is_needed else ANYBODY
+        return send_json(request, _describe_session(identity, is_needed=is_needed))
+
+    @router.delete(
+        "/api/session",
+        tags=["access"],
+        response_model=None,
+        responses={200: {"model": SessionAnswer}, **describe_problems()},
+        summary="Sign out: the browser forgets its session",
+    )
+    def sign_out(request: Request) -> Response:
+        is_needed = tokens.are_needed
+        answer = send_json(request, _describe_session(None if is_needed else ANYBODY, is_needed=is_needed))
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return answer
+
+
+def _describe_session(identity: Identity | None, *, is_needed: bool) -> SessionAnswer:
+    return SessionAnswer(
+        signed_in=identity is not None,
+        needed=is_needed,
+        name=identity.name if identity else "",
+        role=identity.role.value if identity else None,
+    )
 
 
 def _add_state(router: APIRouter, service: Service) -> None:

@@ -34,6 +34,9 @@ else:  # the OpenAPI document lists the names
     FormatName = Literal[tuple(export_formats())]
 
 
+AUTHOR = "not used with a named token: its name is stored"
+
+
 class PickBody(Body):
     """A shot, or a run of source frames ``[in_frame, out_frame)`` that may reach beyond it, and its search."""
 
@@ -109,7 +112,7 @@ class LabelBody(Body):
     label: Label
     shots: Annotated[list[ShotId], Field(min_length=1, max_length=MAX_LABELLED)]
     value: bool | None
-    annotator: Annotated[str, Field(min_length=1, max_length=100)] = "page"
+    annotator: Annotated[str, Field(min_length=1, max_length=100, description=AUTHOR)] = "page"
     origin: Annotated[
         str,
         Field(
@@ -127,7 +130,7 @@ class CorrectionBody(Body):
 
     action: Literal["cut", "no_cut", "withdrawn"]
     frame: Annotated[int, Field(ge=0, le=LAST_FRAME, description="source frame number")]
-    author: Annotated[str, Field(min_length=1, max_length=MAX_AUTHOR, pattern=WORDS)] = "page"
+    author: Annotated[str, Field(min_length=1, max_length=MAX_AUTHOR, pattern=WORDS, description=AUTHOR)] = "page"
     note: Annotated[str, Field(max_length=MAX_NOTE, pattern=ONE_LINE, description="why")] = ""
 
 

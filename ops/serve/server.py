@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ops.core.errors import NeedleError, UsageError
 from ops.core.settings import Settings
 from ops.serve.guard import is_loopback
+from ops.serve.tokens import has_valid_token
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ BACKLOG = 128
 
 
 def require_safe_address(settings: Settings, host: str) -> None:
-    """Raise ``UsageError`` if other machines could reach ``host`` and no token is set."""
-    if not is_loopback(host) and not settings.tokens:
+    """Raise ``UsageError`` if other machines could reach ``host`` and no token is valid."""
+    if not is_loopback(host) and not has_valid_token(settings):
         raise UsageError(
-            f"--host {host} can be reached by others, and no token is set: set NEEDLE_TOKENS to one or more long "
-            "random texts, separated by commas, or stay on 127.0.0.1"
+            f"--host {host} can be reached by others, and no token is valid: add one with `needle token add NAME "
+            "--role administer`, set NEEDLE_TOKENS to one or more long random texts, separated by commas, or stay on "
+            "127.0.0.1"
         )
 
 

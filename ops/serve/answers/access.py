@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ops.serve.answers.shots import Answer
 
 
 class SessionAnswer(Answer):
-    signed_in: bool
+    signed_in: bool = Field(description="true as well if the service needs no token")
+    needed: bool = Field(description="whether the service needs a token")
+    name: str = Field(description="the name of the token, under which answers are stored; empty if it has none")
+    role: Literal["look", "label", "administer"] | None = Field(description="null: not signed in")
 
 
 class Health(Answer):

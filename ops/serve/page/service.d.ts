@@ -35,6 +35,7 @@ export type CorrectionBody = {
   action: "cut" | "no_cut" | "withdrawn";
   /** source frame number */
   frame: number;
+  /** not used with a named token: its name is stored */
   author?: string;
   /** why */
   note?: string;
@@ -296,6 +297,7 @@ export type LabelBody = {
   label: string;
   shots: string[];
   value: boolean | null;
+  /** not used with a named token: its name is stored */
   annotator?: string;
   /** where it was asked, such as `borderline`; `settled` ends a conflict, whatever others answered */
   origin?: string;
@@ -596,7 +598,14 @@ export type SearchBody = {
 };
 
 export type SessionAnswer = {
+  /** true as well if the service needs no token */
   signed_in: boolean;
+  /** whether the service needs a token */
+  needed: boolean;
+  /** the name of the token, under which answers are stored; empty if it has none */
+  name: string;
+  /** null: not signed in */
+  role: "look" | "label" | "administer" | null;
 };
 
 export type SessionBody = {
