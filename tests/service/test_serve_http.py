@@ -245,11 +245,11 @@ def test_origins_are_compared_as_browsers_write_them() -> None:
 def test_a_session_ends() -> None:
     tokens = Tokens(["a"], b"k" * 32)
     value = tokens.open_session("a", 1000.0)
-    assert value and tokens.accept_session(value, 1000.0 + SESSION_S - 1)
-    assert not tokens.accept_session(value, 1000.0 + SESSION_S + 1)
+    assert value and tokens.identify_session(value, 1000.0 + SESSION_S - 1)
+    assert not tokens.identify_session(value, 1000.0 + SESSION_S + 1)
     later = re.sub(r"^\d+", lambda ends: str(int(ends[0]) + 9999), value)
-    assert not tokens.accept_session(later, 1000.0)
-    assert tokens.open_session("b", 0.0) is None and not Tokens(["a"], b"j" * 32).accept_session(value, 1000.0)
+    assert not tokens.identify_session(later, 1000.0)
+    assert tokens.open_session("b", 0.0) is None and not Tokens(["a"], b"j" * 32).identify_session(value, 1000.0)
 
 
 def test_the_secret_is_the_owners(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ OPERATIONS = [
     ("GET", "/api/probes/{label}/feeds"),
     ("POST", "/api/probes/{label}/fit"),
     ("POST", "/api/session"),
+    ("GET", "/api/session"),
+    ("DELETE", "/api/session"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
 ]

@@ -18,7 +18,6 @@ from ops.cli.main import cli
 from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.serve import token_list
-from ops.serve.app import create_app
 from ops.serve.roles import ACCESS, AccessRules, Role, format_access_table
 from ops.serve.server import require_safe_address
 from ops.serve.token_list import TokenList, check_name, parse_expiry
@@ -176,7 +175,7 @@ def test_a_damaged_list_opens_nothing(
 def test_an_open_service_closes_with_its_first_token_and_stays_closed(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path)
     tokens = TokenList(settings)
-    with TestClient(create_app(settings), base_url="http://localhost") as client:
+    with client_of(settings) as client:
         assert client.get("/api/labels").status_code == 200
         assert client.get("/api/session").json()["needed"] is False
         assert "security" not in client.get("/openapi.json").json()["paths"]["/api/labels"]["get"]
@@ -191,8 +190,7 @@ def test_an_open_service_closes_with_its_first_token_and_stays_closed(tmp_path: 
 
 
 def test_other_machines_find_no_open_service_after_the_list_was_deleted(tmp_path: Path) -> None:
-    app = create_app(load_settings(home=tmp_path), host="192.168.1.5")
-    with TestClient(app, base_url="http://192.168.1.5") as client:
+    with client_of(load_settings(home=tmp_path), host="192.168.1.5") as client:
         assert client.get("/api/labels").status_code == 401
 
 
@@ -200,7 +198,7 @@ def test_a_token_has_a_rate_limit(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path, rate_limit=5)
     tokens = TokenList(settings)
     ann, ben = (tokens.add(name, Role.LOOK, None, datetime.now(UTC))[1] for name in ("ann", "ben"))
-    with TestClient(create_app(settings), base_url="http://localhost") as client:
+    with client_of(settings) as client:
         statuses = [client.get("/api/labels", headers=bearer(ann)).status_code for _ in range(7)]
         assert statuses == [200] * 5 + [429] * 2
         refused = client.get("/api/labels", headers=bearer(ann))
