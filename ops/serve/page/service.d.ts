@@ -79,8 +79,8 @@ export type DialogueSource = {
 };
 
 export type ExportBody = {
-  /** `markers` is a table of markers with Premiere's columns, `ale` is a shot log for Avid, `zip` holds clips cut from the source, `sheet` is a picture of posters */
-  format: "edl" | "otio" | "fcpxml" | "xmeml" | "markers" | "ale" | "csv" | "json" | "zip" | "sheet";
+  /** `markers` is a table of markers with Premiere's columns, `ale` is a shot log for Avid, `aaf` holds sequences for Avid, `zip` holds clips cut from the source, `sheet` is a picture of posters */
+  format: "edl" | "otio" | "fcpxml" | "xmeml" | "markers" | "ale" | "aaf" | "csv" | "json" | "zip" | "sheet";
   title?: string;
   /** frames before and after each clip: a zip's clips are longer by them; a timeline keeps its ranges, notes them, and refers to the whole film, so that an editing system has any handles anyway */
   handles?: number;

@@ -92,8 +92,8 @@ def test_every_format_says_what_it_is_and_replaces_only_by_a_whole_file(
 
 
 def test_a_format_nobody_knows_is_refused() -> None:
-    with pytest.raises(UsageError, match="no export format 'aaf'"):
-        find_format("aaf")
+    with pytest.raises(UsageError, match="no export format 'vhs'"):
+        find_format("vhs")
     with pytest.raises(UsageError, match="--format"):
         choose_format(Path("timeline.txt"))
 
