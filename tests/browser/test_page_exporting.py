@@ -108,6 +108,25 @@ def test_marks_typed_behind_the_films_end_are_refused_at_once(desk: Desk) -> Non
     assert picks(desk)[0]["hit"]["film_frames"] == 1400
 
 
+def test_a_note_is_kept_and_is_in_the_marker(desk: Desk, tmp_path: Path) -> None:
+    filled(desk)
+    desk.page.locator("#tray .pick-note").first.fill("wide, for Anna")
+    desk.page.locator("#tray .pick-note").first.press("Tab")
+    assert picks(desk)[0]["note"] == "wide, for Anna"
+    desk.page.reload()
+    desk.page.wait_for_selector("body.ready")
+    desk.keys("t")
+    assert desk.page.locator("#tray .pick-note").first.input_value() == "wide, for Anna"
+    desk.page.select_option("#export-format", "fcpxml")
+    with desk.page.expect_download() as download:
+        desk.page.get_by_role("button", name="Export", exact=True).click()
+    download.value.save_as(tmp_path / "x.fcpxml")
+    (noted,) = [
+        line for line in (tmp_path / "x.fcpxml").read_text().splitlines() if "<marker " in line and "Anna" in line
+    ]
+    assert "note: wide, for Anna" in noted
+
+
 def test_an_export_is_stopped_and_none_waits_behind_it(desk: Desk) -> None:
     filled(desk, 2)
     held: list[Any] = []

@@ -37,7 +37,7 @@ export function exportSelection(selection, signal, tell) {
   const { picks, format, handles, title } = selection;
   return download({
     format, handles, title: title.trim() || "Needle selection",
-    picks: picks.map(({ hit, in_frame, out_frame, origin }) => pickOf(hit.shot_id, in_frame, out_frame, origin)),
+    picks: picks.map(({ hit, in_frame, out_frame, origin, note }) => pickOf(hit.shot_id, in_frame, out_frame, origin, note)),
   }, signal, tell);
 }
 
@@ -90,12 +90,13 @@ function isNew() {
 
 /**
  * A pick of POST /api/export.
- * @param {string} shot_id @param {number} in_frame @param {number} out_frame @param {Origin|null} origin @returns {PickBody}
+ * @param {string} shot_id @param {number} in_frame @param {number} out_frame @param {Origin|null} origin @param {string} [note]
+ * @returns {PickBody}
  */
-function pickOf(shot_id, in_frame, out_frame, origin) {
-  if (!origin) return { shot_id, in_frame, out_frame };
+function pickOf(shot_id, in_frame, out_frame, origin, note) {
+  if (!origin) return { shot_id, in_frame, out_frame, note };
   const { query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids } = origin;
-  return { shot_id, in_frame, out_frame, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };
+  return { shot_id, in_frame, out_frame, note, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };
 }
 
 /** @param {Omit<ExportBody, "format"> & {format: string}} body @param {AbortSignal} signal @param {Tell} tell */

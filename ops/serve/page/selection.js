@@ -5,6 +5,7 @@ import { keep, recallFields } from "./dom.js";
 
 const KEY = "needle.tray";
 const MOST = 2000;
+export const MOST_NOTE = 500; // characters, as many as POST /api/export takes
 const MOST_LINES = 50; // of one shot, as many as POST /api/export takes
 
 /**
@@ -13,6 +14,7 @@ const MOST_LINES = 50; // of one shot, as many as POST /api/export takes
  * @property {number} in_frame    first source frame
  * @property {number} out_frame   source frame after the last
  * @property {Origin|null} origin the search that found it; null if it was not searched for
+ * @property {string} [note]      the editor's note, for the marker of the clip
  */
 /**
  * @typedef {object} Origin       the part of an export that reports the search of a shot
@@ -90,6 +92,13 @@ export class Selection extends EventTarget {
     return this.has(hit.shot_id);
   }
 
+  /** @param {string} shotId @param {string} note */
+  setNote(shotId, note) {
+    const pick = this.find(shotId);
+    if (pick) pick.note = note.trim();
+    this.changed();
+  }
+
   /** @param {string} shotId */
   remove(shotId) {
     this.picks = this.picks.filter((pick) => pick.hit.shot_id !== shotId);
@@ -140,7 +149,7 @@ function stored({ shot_id, video_id, show, title, start_frame, end_frame, fps, s
 
 /** Trays of earlier versions stored the search alone. @param {Pick & {search?: Query}} kept @returns {Pick} */
 function withOrigin({ search, ...pick }) {
-  return { ...pick, origin: pick.origin ?? (search ? { query: search } : null) };
+  return { ...pick, origin: pick.origin ?? (search ? { query: search } : null), note: typeof pick.note === "string" ? pick.note.slice(0, MOST_NOTE) : "" };
 }
 
 /** Whether a stored value is a pick. @param {Pick|null|undefined} kept */

@@ -3,6 +3,7 @@ import { exportFormats, Problem, shot as readShot } from "./api.js";
 import { allInside, byId, counted, el, focusIn, iconButton, inside, isAbort, lengthOf } from "./dom.js";
 import { exportResults, exportSelection, handlesOf, MOST_HANDLES, MOST_HITS, textOf } from "./exporting.js";
 import { outside, refusedPick, whyMissing } from "./refused.js";
+import { MOST_NOTE } from "./selection.js";
 import { frameIn, rateOf, timecodeIn } from "./timecode.js";
 /**
  * @import {ExportReport} from "./api.js"
@@ -160,10 +161,18 @@ export class TrayPanel {
         el("img", { src: hit.poster, alt: "", width: 96, height: 54, loading: "lazy" })),
       el("div", { class: "pick-facts" }, el("span", { class: "title" }, hit.show),
         el("div", { class: "pick-marks" }, this.mark(pick, "in"), "–", this.mark(pick, "out")),
-        el("span", { class: "muted" }, `${lengthOf(secondsOfPick(pick))} · ${pick.out_frame - pick.in_frame} f`),
+        el("span", { class: "muted" }, `${lengthOf(secondsOfPick(pick))} · ${pick.out_frame - pick.in_frame} f`), this.note(pick, name),
         why && el("span", { class: "wrong" }, why)),
       iconButton("close", `Take out ${name}`, { "data-control": "remove", onclick: () => this.selection.remove(hit.shot_id) }));
     return item;
+  }
+
+  /** A field with the note for the marker of a clip. @param {Pick} pick @param {string} name of the shot */
+  note({ hit, note }, name) {
+    const field = el("input", { type: "text", class: "pick-note", value: note ?? "", placeholder: "Note", maxlength: MOST_NOTE,
+      "aria-label": `Note for ${name}`, "data-control": "note" });
+    field.addEventListener("change", () => this.selection.setNote(hit.shot_id, field.value));
+    return field;
   }
 
   /** A field with a timecode; out is the last frame of the clip. @param {Pick} pick @param {"in"|"out"} which */

@@ -13,10 +13,10 @@ import aaf2
 import opentimelineio as otio
 import pytest
 
-from ops.core.errors import StoppedError, UsageError
+from ops.core.cancellation import CancelToken
+from ops.core.errors import JobCancelledError, UsageError
 from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
-from ops.core.stopping import Stop
 from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import ExportReport, export
 from tests.builders.films import Film
@@ -226,9 +226,9 @@ def test_any_text_is_kept_on_one_line(settings: Settings, tmp_path: Path) -> Non
 
 def test_a_cancelled_aaf_stops(settings: Settings, tmp_path: Path) -> None:
     clips = select_clips(settings, [Pick(shot_id=fill_lake(settings, 1, Fraction(25))[1])])
-    stop = Stop()
+    stop = CancelToken()
     stop.set()
-    with pytest.raises(StoppedError):
+    with pytest.raises(JobCancelledError):
         export(settings, clips, "aaf", tmp_path / "x.aaf", title="x", stop=stop)
     assert not (tmp_path / "x.aaf").exists()
 
