@@ -3,7 +3,7 @@
 /**
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
- *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, ShotAnswer, ShowsAnswer} from "./service.d.ts"
+ *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowsAnswer} from "./service.d.ts"
  */
 import { isAbort } from "./dom.js";
 
@@ -119,6 +119,12 @@ function reportOf(header) {
   }
 }
 
+/** @returns {Promise<SessionAnswer>} who is signed in */
+export const session = () => json("/api/session");
+
+/** Sign out: the browser forgets its session. @returns {Promise<SessionAnswer>} */
+export const signOut = () => json("/api/session", { method: "DELETE" });
+
 let signIns = 0; // a call that was refused before the last of these is sent again without asking
 
 /** Exchange a token for the page's cookie. @param {string} token @returns {Promise<string>} why it did not work, "" if it did */
@@ -126,6 +132,7 @@ async function signIn(token) {
   try {
     await answerOf("/api/session", jsonBody({ token }));
     signIns += 1;
+    document.dispatchEvent(new Event("signedin"));
     return "";
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

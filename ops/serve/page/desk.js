@@ -1,4 +1,5 @@
 // Everything around the results: connects the search box, filters, refine panel, tray, player and keys to the page.
+import { showAccount } from "./account.js";
 import { isSearch } from "./address.js";
 import { byId, counted, el, holdKeys, icon, present } from "./dom.js";
 import { TextParts } from "./chips.js";
@@ -67,6 +68,7 @@ export class Desk {
     this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
     this.theme();
+    showAccount();
     const top = byId("top", HTMLElement);
     new ResizeObserver(() => document.body.style.setProperty("--top", `${top.offsetHeight}px`)).observe(top);
   }

@@ -1,5 +1,6 @@
 // The Labels panel: each probe that has scored the catalogue is a facet with a count and a slider, and each label,
 // known or new, a way to label shots.
+import { allows } from "./account.js";
 import { Problem, probes } from "./api.js";
 import { byId, counted, el } from "./dom.js";
 import { popup } from "./popup.js";
@@ -62,7 +63,7 @@ export class Facets {
       const found = (await probes()).probes;
       this.rows = new Map(found.map((one) => [one.label, this.row(one)]));
       this.list.replaceChildren(...[...this.rows.values()].map((row) => row.whole));
-      this.status.textContent = found.length ? "" : "No label yet. Name one, search for first examples, and answer yes or no.";
+      this.status.textContent = found.length ? "" : allows("label") ? "No label yet. Name one, search for first examples, and answer yes or no." : "No label yet.";
       this.show(this.page.query);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -72,7 +73,7 @@ export class Facets {
 
   /** @param {ProbeAnswer} probe @returns {Row} */
   row(probe) {
-    const label = el("button", { type: "button", class: "quiet", "aria-label": `Label shots as ${probe.label}`,
+    const label = el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Label shots as ${probe.label}`,
       onclick: () => this.begin(probe.label) }, "Label");
     const { yes, no } = probe.labels;
     const title = [probe.description, `${yes} yes, ${no} no`].filter(Boolean).join(" · ");
@@ -118,7 +119,7 @@ export class Facets {
       const name = labelName(field.value);
       told.textContent = name && name !== field.value ? `kept as ${name}` : "";
     });
-    const form = el("form", { class: "new-label" }, el("div", { class: "row" }, field, el("button", { class: "primary" }, "Label shots")), told);
+    const form = el("form", { class: "new-label", "data-needs": "label" }, el("div", { class: "row" }, field, el("button", { class: "primary" }, "Label shots")), told);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const name = labelName(field.value);

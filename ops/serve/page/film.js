@@ -5,7 +5,8 @@ import { byId, counted, el, icon, isTyping, lengthOf, ownTitle } from "./dom.js"
 import { filmTile } from "./filmtile.js";
 import { Splitter } from "./splitter.js";
 import { Storyboard } from "./storyboard.js";
-import { setWho, who } from "./who.js";
+import { allows, whyNot } from "./account.js";
+import { setWho, who, whoField } from "./who.js";
 
 /**
  * @import {Page} from "./app.js"
@@ -31,8 +32,7 @@ export class FilmView {
   waiting = el("p", { class: "film-waiting", hidden: true });
   news = el("p", { class: "film-news", role: "status" });
   wrong = el("p", { class: "wrong", role: "alert" });
-  who = el("input", { type: "text", id: "film-author", maxlength: 100, autocomplete: "off", placeholder: "your name",
-    onchange: () => { setWho(this.who.value); } });
+  who = whoField("film-author", setWho);
   goto = el("input", { type: "number", id: "film-goto", min: 0, step: 1 });
   board = new Storyboard((index) => filmTile(this.hits[index], this.marks.get(index) ?? [], {
     open: (hit) => this.page.openShot(hit), merge: (hit) => this.merge(hit), split: (hit) => this.split(hit),
@@ -58,7 +58,7 @@ export class FilmView {
       el("header", { class: "film-head" },
         el("button", { type: "button", title: "Esc", onclick: () => this.page.closeFilm() }, icon("stepback"), "Back"),
         el("div", { class: "grow" }, this.title, this.facts),
-        el("div", { class: "film-tools" }, jump, el("label", { class: "narrow", for: "film-author" }, "correcting as", this.who))),
+        el("div", { class: "film-tools" }, jump, el("label", { class: "narrow", for: "film-author", "data-needs": "label" }, "correcting as", this.who))),
       this.waiting, this.news, this.wrong, this.board.place);
   }
 
@@ -138,7 +138,14 @@ export class FilmView {
 
   /** @param {PageShot} hit */
   split(hit) {
+    if (!this.mayCorrect()) return;
     this.splitter.open(hit, this.marks.get(this.indexAt(hit.start_frame)) ?? []);
+  }
+
+  /** Report a role that may not correct cuts: keys reach what has no button then. */
+  mayCorrect() {
+    if (!allows("label")) this.wrong.textContent = whyNot("label", "Correcting cuts");
+    return allows("label");
   }
 
   /** @param {CorrectionBody["action"]} action @param {number} frame @returns {Promise<boolean>} whether it was written */
@@ -146,6 +153,7 @@ export class FilmView {
     const { id } = this;
     this.wrong.textContent = "";
     this.splitter.wrong.textContent = "";
+    if (!this.mayCorrect()) return false;
     try {
       const answer = await correct(id, { action, frame, author: who(), note });
       if (this.id !== id || !this.film) return true;

@@ -23,7 +23,7 @@ export function filmTile(hit, marks, acts) {
     el("div", { class: "facts" },
       el("span", { class: "timecode grow" }, hit.start_timecode || `${hit.start_s.toFixed(2)} s`),
       el("span", { class: "timecode", title: "source frames" }, `${hit.start_frame}–${hit.end_frame - 1}`)),
-    el("div", { class: "cut-acts" },
+    el("div", { class: "cut-acts", "data-needs": "label" },
       hit.start_frame > 0 && el("button", { type: "button", class: "merge", disabled: merges, title: "No cut here: one shot with the one before (m)",
         "aria-label": `Merge with the shot before, at frame ${hit.start_frame}`, onclick: () => acts.merge(hit) }, icon("merge"), "Merge"),
       el("button", { type: "button", class: "split", title: "A cut inside this shot (s)", "aria-label": `Split the shot at ${hit.start_timecode}`,
@@ -40,5 +40,5 @@ export function filmTile(hit, marks, acts) {
 export function markRow(mark, undo, more = 0, all = undefined) {
   return el("div", { class: mark.waits ? "cut-mark waits" : "cut-mark" }, el("span", { class: "grow", title: mark.title }, mark.text),
     more > 0 && el("button", { type: "button", class: "quiet", title: "All corrections of this shot", onclick: all }, `+${more}`),
-    el("button", { type: "button", class: "quiet undo", "aria-label": `Undo: ${mark.text}`, title: "u", onclick: () => undo(mark) }, "Undo"));
+    el("button", { type: "button", class: "quiet undo", "data-needs": "label", "aria-label": `Undo: ${mark.text}`, title: "u", onclick: () => undo(mark) }, "Undo"));
 }

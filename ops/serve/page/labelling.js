@@ -1,11 +1,13 @@
 // Labelling: a bar with the label and the person; under it the feeds (labelview.js), or the results of a search with
 // thumbs. Loaded with the first label.
+import { allows, whyNot } from "./account.js";
 import { isSearch } from "./address.js";
 import { allInside, byId, el, isTyping } from "./dom.js";
 import { Judging } from "./judging.js";
 import { LabelView } from "./labelview.js";
 import { togglePreview } from "./preview.js";
 import { showMark, thumbs } from "./thumbs.js";
+import { whoField } from "./who.js";
 
 /** @import {Page} from "./app.js" */
 /** @import {Query} from "./address.js" */
@@ -21,7 +23,7 @@ export class Labelling {
   name = el("h1");
   counts = el("span", { class: "muted", role: "status" });
   feeds = el("button", { type: "button", onclick: () => { this.page.change({ text: "", like: [], unlike: [], where: [], all: [], any: [], then: null, shows: [] }); } }, "Feeds");
-  undoButton = el("button", { type: "button", title: "Take the last answer back (u)", "aria-keyshortcuts": "u", onclick: () => { this.undo(); } }, "Undo");
+  undoButton = el("button", { type: "button", title: "Take the last answer back (u)", "data-needs": "label", "aria-keyshortcuts": "u", onclick: () => { this.undo(); } }, "Undo");
 
   /** @param {Page} page */
   constructor(page) {
@@ -40,10 +42,9 @@ export class Labelling {
   }
 
   build() {
-    const who = el("input", { type: "text", id: "annotator", maxlength: 100, autocomplete: "off", placeholder: "your name",
-      value: this.judging.who === "page" ? "" : this.judging.who, onchange: () => { this.judging.who = who.value; } });
+    const who = whoField("annotator", (name) => { this.judging.who = name; });
     this.bar.append(el("span", { class: "labelbar-what" }, el("span", { class: "muted" }, "Labelling "), this.name), this.counts,
-      el("span", { class: "labelbar-acts" }, el("label", { class: "narrow", for: "annotator" }, "as", who), this.undoButton, this.feeds,
+      el("span", { class: "labelbar-acts" }, el("label", { class: "narrow", for: "annotator", "data-needs": "label" }, "as", who), this.undoButton, this.feeds,
         el("button", { type: "button", onclick: () => this.page.choose("") }, "Stop")));
   }
 
@@ -146,6 +147,7 @@ export class Labelling {
     const value = key === "y" ? true : key === "n" ? false : undefined;
     const dialog = document.querySelector("dialog[open]");
     if (dialog && !(page.played && dialog.matches(".player"))) return null;
+    if (!allows("label")) return key === "u" || value !== undefined ? () => page.tell(whyNot("label", "Labelling"), true) : null;
     if (key === "u") return () => this.undo();
     if (page.played && dialog) return value === undefined ? null : () => this.answerPlayed(value);
     if (this.inView) return this.view.actionOf(key, target, (card) => togglePreview(card.box, card.shot.proxy));

@@ -1,4 +1,5 @@
 // The probe of a label: the version that scores, its figures with their intervals, the labels since, and a new fit.
+import { allows, whyNot } from "./account.js";
 import { Problem } from "./api.js";
 import { stamp } from "./details.js";
 import { counted, el, present } from "./dom.js";
@@ -104,11 +105,12 @@ export class ProbeFacts {
     const isUnfinished = Boolean(probe?.promoted && (probe.redefined || probe.scored_by !== probe.promoted || state === "failed"));
     const isFitted = !missing && !probe?.labels.since_fit && !isUnfinished;
     const words = isFitted ? `All ${counted(yes + no, "label")} are fitted` : missing ? "Begin with the words" : `Fit on ${counted(yes + no, "label")}`;
-    const isIdle = !isFitted && state !== "running";
+    const isIdle = !isFitted && state !== "running" && allows("administer");
     const fit = el("button", { id: "probe-fit", class: isFitted ? "quiet" : "primary", "aria-disabled": isIdle ? undefined : "true" }, state === "running" ? "Fitting…" : words);
     const form = el("form", { class: "fit", onsubmit: (event) => { event.preventDefault(); if (isIdle) this.fit(isNew); } },
       isNew && el("label", { class: "narrow", for: "probe-words" }, "Words", this.words),
       (isNew || !missing || !probe?.promoted || isUnfinished) && fit,
+      !allows("administer") && el("p", { class: "muted" }, whyNot("administer", "A fit")),
       chosen > 0 && el("button", { type: "button", id: "probe-filter", title: `Shots that score at least ${bound}`,
         onclick: () => this.page.change({ where: bounded([], this.label, bound) }) }, `Filter by it: ${counted(chosen, "shot")}`));
     const command = el("code", {}, `needle probe fit ${this.judging.label}`);

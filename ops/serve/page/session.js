@@ -25,7 +25,7 @@ function ask(signIn, done) {
   const button = el("button", { class: "primary" }, "Sign in");
   const form = el("form", { method: "dialog" },
     el("h2", { id: "sign-in-title" }, "Sign in to Needle"),
-    el("p", { class: "muted" }, "This service needs a token. Ask the person who runs it: NEEDLE_TOKENS lists them."),
+    el("p", { class: "muted" }, "This service needs a token. Ask the person who runs it for one."),
     el("label", { for: "token" }, "Token"), field, wrong, button);
   const dialog = el("dialog", { class: "sign-in", "aria-labelledby": "sign-in-title",
     oncancel: (event) => event.preventDefault() }, form);

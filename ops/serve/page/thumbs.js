@@ -6,7 +6,7 @@ import { el, inside } from "./dom.js";
 export function thumbs(label, answer, skip = null) {
   const button = (/** @type {string} */ word, /** @type {string} */ key, /** @type {string} */ kind, /** @type {() => void} */ act) => el("button", { type: "button", class: `thumb ${kind}`, title: `${word} (${key})`,
     "aria-keyshortcuts": key, onclick: act }, word);
-  return el("div", { class: "thumbs", role: "group", "data-label": label, "aria-label": `Is it ${label}?` },
+  return el("div", { class: "thumbs", role: "group", "data-label": label, "data-needs": "label", "aria-label": `Is it ${label}?` },
     button("Yes", "y", "yes", () => answer(true)), button("No", "n", "no", () => answer(false)), skip && button("Skip", "s", "later", skip),
     el("span", { class: "votes" }));
 }
