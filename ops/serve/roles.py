@@ -30,8 +30,8 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, str] = {
     Role.LOOK: "search, watch and export",
-    Role.LABEL: "label shots and correct cuts, too",
-    Role.ADMINISTER: "fit probes, too, which changes what everybody's searches answer",
+    Role.LABEL: "search, watch, export, label shots and correct cuts",
+    Role.ADMINISTER: "everything, also fit probes, which changes what everybody's searches answer",
 }
 
 ACCESS: Mapping[str, Role | None] = {

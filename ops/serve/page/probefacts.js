@@ -36,11 +36,12 @@ export class ProbeFacts {
   constructor(page, judging) {
     this.page = page;
     this.judging = judging;
+    document.addEventListener("account", () => this.show());
   }
 
   show() {
     const { probe, isLoaded, label } = this.judging;
-    const drawn = JSON.stringify([label, isLoaded, probe]);
+    const drawn = JSON.stringify([label, isLoaded, probe, allows("administer")]);
     if (drawn === this.drawn) return; // unchanged fields stay: the person may be typing in one
     this.drawn = drawn;
     if (label !== this.label) this.words.value = label.replaceAll("_", " ");
