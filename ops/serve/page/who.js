@@ -20,6 +20,7 @@ export function whoField(id, entered) {
   const field = el("input", { type: "text", id, maxlength: LONGEST, autocomplete: "off", placeholder: "your name",
     onchange: () => { entered(field.value); } });
   const show = () => {
+    if (!tokenName() && !field.readOnly && field.isConnected) return; // the person may be typing in it
     field.value = who() === "page" ? "" : who();
     field.readOnly = Boolean(tokenName());
     field.title = tokenName() ? "The name of your token" : "";
