@@ -173,10 +173,11 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        value = "(hidden)" if name in _SECRETS else repr(first["input"])
-        raise SettingsError(
-            f"NEEDLE_{name.upper()} = {value} ({_find_source(name, values)}): {first['msg']}"
-        ) from error
+        is_secret = name in _SECRETS
+        value = "(hidden)" if is_secret else repr(first["input"])
+        raise SettingsError(f"NEEDLE_{name.upper()} = {value} ({_find_source(name, values)}): {first['msg']}") from (
+            None if is_secret else error
+        )
     except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError
         raise SettingsError(f"{find_toml()} cannot be read: {error}") from error
     return settings

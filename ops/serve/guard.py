@@ -155,7 +155,8 @@ class Guard:
         if needed is None:  # what the page needs before sign-in, and what orchestrators ask
             return
         try:
-            identity = identify_sender(self._tokens, headers) if self._tokens.are_needed else ANYBODY
+            is_needed = self._tokens.are_needed
+            identity = identify_sender(self._tokens, headers) if is_needed else ANYBODY
         except StorageError as error:
             raise ProblemError(503, str(error)) from None
         if identity is None:
@@ -166,7 +167,7 @@ class Guard:
             )
         if not identity.role.includes(needed):
             raise ProblemError(403, describe_missing_role(identity, needed))
-        if identity is not ANYBODY or self._tokens.are_needed:
+        if is_needed:
             self._rate.count(identity, is_media=scope["path"].startswith("/media/"))
         remember_identity(scope, identity)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fastapi import Request
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,36 @@ def test_an_open_service_closes_with_its_first_token_and_stays_closed(tmp_path: 
 def test_other_machines_find_no_open_service_after_the_list_was_deleted(tmp_path: Path) -> None:
     with client_of(load_settings(home=tmp_path), host="192.168.1.5") as client:
         assert client.get("/api/labels").status_code == 401
+
+
+def test_no_secret_is_in_an_answer_or_in_the_log(
+    client: TestClient, secrets: dict[Role, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = secrets[Role.LABEL]
+    answers = [
+        client.post("/api/session", json={"token": secret, "more": secret}),
+        client.post("/api/session", json={"token": [secret]}),
+        client.post("/api/session", content=f"token={secret}"),
+        client.post("/api/session", json={"token": f"{secret}x"}),
+        client.post("/api/session", json={"token": secret}),
+        client.get("/api/session"),
+        client.get("/api/labels", headers={"authorization": f"Basic {secret}"}),
+        client.post("/api/labels", json={"label": secret}, headers=bearer(secret)),
+        client.post("/api/probes/closeup/fit", json={}, headers=bearer(secret)),
+    ]
+    client.cookies.clear()
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 401, 200, 200, 200, 422, 403]
+    assert secret not in caplog.text
+    for answer in answers:
+        assert secret not in answer.text and secret not in str(answer.headers)
+
+
+def test_two_commands_at_once_lose_nothing(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: TokenList(settings).add(f"p{name}", Role.LOOK, None, NOW), range(12)))
+    assert len(TokenList(settings).read()) == 12 and len(list(tmp_path.glob("serve/*"))) == 1
 
 
 def test_a_token_has_a_rate_limit(tmp_path: Path) -> None:

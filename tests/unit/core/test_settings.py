@@ -54,6 +54,15 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {"hush", "quiet", "silence"} & set(" ".join(str(row) for row in describe_settings()).split())
 
 
+@pytest.mark.parametrize("name", ["failure_webhook", "qdrant_api_key", "tokens"])
+def test_an_invalid_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    monkeypatch.setattr(core_settings, "CHECKOUT", tmp_path)
+    (tmp_path / "needle.toml").write_text(f"{name} = {{ hush = 4711 }}\n")
+    with pytest.raises(SettingsError, match=f"NEEDLE_{name.upper()} = .hidden.") as refused:
+        load_settings()
+    assert "4711" not in str(refused.value) and refused.value.__suppress_context__
+
+
 def test_an_unknown_name_in_the_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(core_settings, "CHECKOUT", tmp_path)
     (tmp_path / "needle.toml").write_text('libary = "/films"\n')
