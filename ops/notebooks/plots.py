@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ops.evaluation.classification import Bin
 from ops.notebooks.page import put_html
 
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000"]  # Okabe and Ito, 2008
@@ -49,6 +51,21 @@ def show(figure: Figure, axes: Axes) -> None:
     plt.close(figure)
     width_px = round(figure.get_figwidth() * PX_AN_INCH)
     put_html(render_image("png", buffer.getvalue(), words, f"width:min(100%, {width_px}px)"))
+
+
+def plot_reliability(bins: Sequence[Bin], score: str, outcome: str, title: str) -> None:
+    """Plot the share of ``outcome`` against ``score``, with the line of honest scores."""
+    promised, came = [each.promised for each in bins], [each.came for each in bins]
+    reach = [[each.came - each.low for each in bins], [each.high - each.came for each in bins]]
+    figure, axes = create_plot(6, 4.6)
+    axes.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", label="honest scores")
+    axes.errorbar(promised, came, yerr=reach, fmt="o-", color=COLOURS[0], capsize=4, label="measured")
+    end = min(1.0, 1.1 * max(max(each.promised, each.high) for each in bins))  # low scores fill the plot, too
+    axes.set(xlim=(-0.02 * end, 1.02 * end), ylim=(-0.02 * end, 1.02 * end), title=title)
+    axes.set(xlabel=score, ylabel=f"share of {outcome}, with 95 % interval")
+    axes.grid()
+    axes.legend(loc="upper left")
+    show(figure, axes)
 
 
 def render_image(kind: str, data: bytes, words: str, style: str) -> str:

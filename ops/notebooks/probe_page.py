@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.settings import Settings
-from ops.evaluation.classification import Bin, Interval, bin_reliability
+from ops.evaluation.classification import Interval, bin_reliability
 from ops.notebooks.page import escape_text, explain_empty, put_table, put_text
-from ops.notebooks.plots import COLOURS, OTHERS, create_plot, show
+from ops.notebooks.plots import COLOURS, OTHERS, create_plot, plot_reliability, show
 from ops.notebooks.posters import Posters
 from ops.probes.definitions import load_definitions
 from ops.probes.documents import ProbeExample, find_examples, probe_document
@@ -131,7 +131,8 @@ class ProbePage:
             explain_empty(self.words_only)
             return
         bins = bin_reliability(self._scores, self._truths)
-        _plot_reliability(bins, self._version.metrics["calibration_error"])
+        title = f"Calibration error {_format_interval(self._version.metrics['calibration_error'])}"
+        plot_reliability(bins, "score: how likely a yes is", "yes", title)
         count = len(self._truths)
         put_text(f"Each point stands for {count // 5} to {-(-count // 5)} labelled shots.")
 
@@ -195,21 +196,6 @@ def _format_interval(figure: Interval) -> str:
 
 def _describe_hit(hit: ProbeExample) -> str:
     return f"{hit.score:.2f}{'' if hit.truth is None else ' · labelled ' + ('yes' if hit.truth else 'no')}"
-
-
-def _plot_reliability(bins: Sequence[Bin], error: Interval) -> None:
-    promised = [each.promised for each in bins]
-    came = [each.came for each in bins]
-    reach = [[each.came - each.low for each in bins], [each.high - each.came for each in bins]]
-    figure, axes = create_plot(6, 4.6)
-    axes.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", label="as promised")
-    axes.errorbar(promised, came, yerr=reach, fmt="o-", color=COLOURS[0], capsize=4, label="as it came")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="score: how likely a yes was said to be")
-    title = f"Calibration error {_format_interval(error)}"
-    axes.set(ylabel="share of yes, with 95 % interval", title=title)
-    axes.grid()
-    axes.legend(loc="upper left")
-    show(figure, axes)
 
 
 def _plot_scores(yes: NDArray[np.float64], no: NDArray[np.float64], threshold: float) -> None:

@@ -6,17 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ops.core.errors import NotFoundError, VectorIndexError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
+from ops.evaluation.classification import bin_reliability, compute_calibration_error
 from ops.evaluation.comparison import compare_answers
 from ops.evaluation.figures import compute_recall_curve
 from ops.evaluation.questions import compute_chance_curve
-from ops.evaluation.shows import DIRECTIONS, Example, ShowAnswer, list_examples
+from ops.evaluation.shows import DIRECTIONS, Example, ShowAnswer, ShowTask, list_examples
 from ops.notebooks.page import escape_text, explain_empty, put_text
-from ops.notebooks.plots import COLOURS, OTHERS, create_plot, show
+from ops.notebooks.plots import COLOURS, OTHERS, create_plot, plot_reliability, show
 from ops.notebooks.posters import Posters
+from ops.search.schema import Query
+from ops.search.searcher import Searcher
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
 
 ROLES = {"encoder": COLOURS[5], "against": COLOURS[0]}
@@ -27,6 +32,10 @@ NO_CAPTIONS = (
     "beside ingested films, and run this again."
 )
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+DEEP = 50
+"""Hits of a graded query of which the relevance is compared with the grades: as many as people page through."""
+RELEVANCE_BINS = 10
 
 Figures = Mapping[str, Any]
 """A part of the document of ``compare_answers``."""
@@ -39,11 +48,13 @@ class RetrievalPage:
     """
 
     def __init__(self, settings: Settings, encoder_id: str = "", against_id: str = "") -> None:
+        self._settings = settings
         self._sheet = Posters(settings)
         self._tasks = build_tasks(settings, SilentProgress())
         self._document: Figures = {}
         self._answers: dict[str, list[ShowAnswer]] = {}
         self._unseen: list[str] = []
+        self._calibration: dict[str, float] = {}
         self.encoder_id = ""
         if self._tasks:
             self.encoder_id = encoder_id or resolve_encoder(settings).encoder_id
@@ -110,6 +121,33 @@ class RetrievalPage:
         for direction in DIRECTIONS:
             _plot_curves(self._answers, direction, ks)
 
+    def put_reliability(self) -> None:
+        """Search each graded query within its show as a user would, and plot relevance against the share of right hits.
+
+        Nothing without graded queries. Hits count as right if their grade is above 0.
+        """
+        queries = sum(len(task.queries) for task in self._tasks)
+        if not queries:
+            return
+        put_text(
+            "## Is relevance honest?\n\nOf hits with a relevance of 0.2, a fifth should be right. Measured on the "
+            f"first {DEEP} hits of each graded query, searched within its show; a hit is right if its grade is above 0."
+        )
+        searcher = Searcher(self._settings)
+        if searcher.encoder_id != self.encoder_id:
+            put_text(f"Only the current encoder has an index to search: `{searcher.encoder_id}`.")
+            return
+        try:
+            relevance, right = search_graded(searcher, self._tasks)
+        except (VectorIndexError, NotFoundError) as error:
+            put_text(escape_text(f"Relevance was not measured: {error}"))
+            return
+        bins = min(RELEVANCE_BINS, len(right))
+        gap = compute_calibration_error(relevance, right, bins)
+        self._calibration = {"relevance calibration error": round(gap, 3)}
+        title = f"Calibration error {gap:.3f}, {queries:,} queries, {len(right):,} hits"
+        plot_reliability(bin_reliability(relevance, right, bins), "relevance", "right hits", title)
+
     def put_examples(self, examples: int) -> None:
         """Put the best and the worst queries, ``examples`` of each, with the shots that were found."""
         asked = list_examples(self._answers["encoder"]) if self._document else []
@@ -155,7 +193,25 @@ class RetrievalPage:
             "learned_from": ", ".join(document.get("learned_from", [])),
             **figures,
             **gains,
+            **self._calibration,
         }
+
+
+def search_graded(searcher: Searcher, tasks: Sequence[ShowTask]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Search the graded queries, and return relevance (H,) and truth (H,) of all hits.
+
+    Raises ``VectorIndexError`` if there is no index or no hit, ``NotFoundError`` for a show without indexed shots.
+    """
+    relevance, right = [], []
+    for task in tasks:
+        for text, grades in task.queries:
+            query = Query(text=text, literal=("*",), shows=(task.show,), dialogue="off", limit=DEEP)
+            hits = searcher.search(query).hits
+            relevance += [hit.relevance for hit in hits]
+            right += [grades.get(hit.shot_id, 0) > 0 for hit in hits]
+    if not relevance:
+        raise VectorIndexError("the index has none of the graded shots: run `needle ingest`")
+    return np.array(relevance), np.array(right)
 
 
 def _list_rows(name: str, figures: Figures, against: Figures) -> Iterator[list[str]]:

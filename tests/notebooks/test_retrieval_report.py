@@ -87,6 +87,7 @@ def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun
 
 def test_the_page_shows_curves_and_the_best_and_worst_queries(report: NotebookRun) -> None:
     page = report.html.read_text()
+    assert "Is relevance honest?" in page and "Only the current encoder has an index to search" in page
     for heading in ("Recall at k", "Best queries", "Worst queries", "show 0 (fitted on)"):
         assert heading in page
     assert page.count('<img alt="Recall at k') == 2 and page.count("data:image/jpeg;base64,") >= 8
