@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,24 @@ from ops.search.schema import Hit, SearchResult
 from ops.search.searcher import Searcher
 
 
-@click.command(name="search")
+class TextCommand(click.Command):
+    """A command whose text may begin with a minus: ``needle search "-rabbit show:Sintel"``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put a text that begins with one minus after ``--``, unless it is an option or the value of one."""
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        names = {name for each in options for name in (*each.opts, *each.secondary_opts)}
+        with_value = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
+        for at, arg in enumerate(args):
+            if arg == "--":
+                break
+            is_value = at > 0 and args[at - 1] in with_value
+            if re.match(r"-[^-]", arg) and arg not in names and not is_value:
+                return super().parse_args(ctx, [*args[:at], *args[at + 1 :], "--", arg])
+        return super().parse_args(ctx, args)
+
+
+@click.command(name="search", cls=TextCommand)
 @click.argument("text", required=False, default="")
 @add_query_options()
 @limit_option

@@ -51,7 +51,7 @@ def compose(
         reader = ConditionReader(scope, retrieval, details, lines, probes)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
         candidates = find_matching_shots(all_of, any_of, details)
-        if query.is_described:
+        if query.is_described or query.unlike:
             matching = {each.shot_id: each for each in candidates}
             selection = replace(
                 selection,

@@ -1,6 +1,6 @@
 """Dates in the text of a query: values of ``after:`` and ``before:``, and dates in plain words.
 
-All days are UTC days. A date may be a year, a month or a day, and stands for the half-open range of its days.
+All days are UTC days. A date may be a year, a month, a week or a day, and stands for the half-open range of its days.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ Days = tuple[date, date]
 _MONTHS_TEXT = "january february march april may june july august september october november december"
 _MONTHS = _MONTHS_TEXT.split()
 _MONTH = "|".join(f"{name}|{name[:3]}" for name in _MONTHS)
+_WEEK = re.compile(r"(\d{4})-?w(\d{1,2})")
 _ISO = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
 _WORDED = re.compile(
     rf"(?:(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?)?({_MONTH})\.?(?: (\d{{1,2}})(?:st|nd|rd|th)?,?)? (\d{{4}})",
@@ -45,13 +46,18 @@ class DatePhrase:
 
 
 def parse_date(text: str, today: date) -> Days | None:
-    """Return the days of a year, month or day (``2024``, ``2024-05``, ``31 May 2024``, ``today``), else ``None``."""
+    """Return the days of a year, month, week or day (``2024``, ``2024-05``, ``2024-W22``, ``31 May 2024``, ``today``).
+
+    ``None`` for any other text, and for days that no calendar has.
+    """
     text = " ".join(text.split()).lower()
     if text in ("today", "yesterday"):
         first = today - timedelta(days=text == "yesterday")
         return first, first + timedelta(days=1)
     if iso := _ISO.fullmatch(text):
         return _days(int(iso[1]), int(iso[2] or 0), int(iso[3] or 0))
+    if week := _WEEK.fullmatch(text):
+        return _week(int(week[1]), int(week[2]))
     if worded := _WORDED.fullmatch(text):
         month = next(at for at, name in enumerate(_MONTHS, start=1) if name.startswith(worded[2][:3].lower()))
         return _days(int(worded[4]), month, int(worded[1] or worded[3] or 0))
@@ -85,6 +91,22 @@ def read_date(path: str) -> date | None:
         if days := _days(int(match[1]), int(match[3]), int(match[4])):
             return days[0]
     return None
+
+
+def looks_like_date(text: str) -> bool:
+    """Return True if a text has the form of a date, even if no calendar has it (``2024-02-30``)."""
+    folded = " ".join(text.split()).lower()
+    return any(form.fullmatch(folded) for form in (_ISO, _WEEK, _WORDED))
+
+
+def _week(year: int, number: int) -> Days | None:
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        return None
+    try:
+        first = date.fromisocalendar(year, number, 1)
+    except ValueError:
+        return None
+    return first, first + timedelta(days=7)
 
 
 def _days(year: int, month: int, day: int) -> Days | None:

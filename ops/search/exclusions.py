@@ -10,13 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _START = re.compile(
-    r"\b(?:(?:but|and|that (?:has|have)|which (?:has|have)) (?:with )?(?:no|not|without)(?: any)?"
-    r"|without(?: any)?|w/o|with no|excluding|except(?: for)?|but not|free of|lacking|minus(?! \d)"
-    r"|(?<=, )(?:no|not))\s+(?=\w)",
+    r"\b(?:(?:but|and) (?:with )?(?:no|not|without)(?: any)?|(?:that|which|who) (?:has|have|had|wears?|shows?) no"
+    r"|(?:having|wearing|showing|carrying|holding|containing) no(?: more)?"
+    r"|without(?: any)?|w/o|with no(?: more)?|excluding|except(?: for)?|but not|free of|lacking|minus(?! \d)"
+    r"|(?<=[,;.(] )(?:no|not)|(?<=\()(?:no|not))\s+(?=\w)",
     re.IGNORECASE,
 )
 # "not a dog" alone names nothing to search for, but "no people, a beach" does.
-_FIRST = re.compile(r"^\s*no\s+(?=\w)", re.IGNORECASE)
+_FIRST = re.compile(r"\s*\bno\s+(?=\w)", re.IGNORECASE)
+# "with no hat on": these words belong to the exclusion if the phrase ends after them.
+_LAST = re.compile(
+    r"\s+(?:on|in it|inside|nearby|around|left|at all|in sight|in the (?:picture|frame|shot))(?=\s*(?:[,;.!?()\n]|$))"
+)
 # Visible signs and set phrases in which these words do not exclude.
 _SET_PHRASES = re.compile(
     r"\bno[ -](?:entry|smoking|parking|trespassing|stopping|exit|admittance|swimming|dogs|vacancy)\b|\bno\.? ?\d"
@@ -26,8 +31,8 @@ _SET_PHRASES = re.compile(
 )
 # A new phrase begins at these words, and the exclusion ends before it.
 _END = re.compile(
-    r"[,;.!?()\n]|\s+(?:in|on|at|with|under|near|by|during|from|while|behind|over|next to|inside|outside|beside|along"
-    r"|across|through|for|until|after|before|but|as|is|are|was|who|which|that|when|nearby)\b"
+    r"[,;!?()\n]|\.(?!\w)|\s+(?:in|on|at|with|under|near|by|during|from|while|behind|over|next to|inside|outside"
+    r"|beside|along|across|through|for|until|after|before|but|as|is|are|was|who|which|that|when|nearby)\b"
     r"|(?<=\w\w\w) (?!building|ceiling|clothing|earring|evening|king|lightning|morning|painting|railing|ring|spring"
     r"|string|wedding|wing)\w{2,}ing\b",
     re.IGNORECASE,
@@ -58,10 +63,13 @@ def _find(text: str, masked: str) -> Iterator[Exclusion]:
     while match := (_FIRST.match(masked) if at == 0 else None) or _START.search(masked, at):
         end = _END.search(masked, match.end())
         stop = end.start() if end else len(text)
+        last = _LAST.match(masked, stop)
         things = tuple(each.strip() for each in _AND.split(text[match.end() : stop]) if each.strip())
+        stop = last.end() if last else stop
         at = max(stop, match.end())
-        if "\0" not in masked[match.start() : stop] and things and all(map(_names_a_thing, things)):
-            yield Exclusion(match.start(), stop, things)
+        start = match.end() - len(match.group().lstrip())
+        if "\0" not in masked[start:stop] and things and all(map(_names_a_thing, things)):
+            yield Exclusion(start, stop, things)
         if at >= len(text):
             return
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from ops.core.errors import NeedleError, UsageError
-from ops.search.dates import DatePhrase, find_dates, parse_date
+from ops.search.dates import DatePhrase, find_dates, looks_like_date, parse_date
 from ops.search.exclusions import Exclusion, find_exclusions
 from ops.search.named import NameMatch
 from ops.search.query_parts import PartKind
-from ops.search.searched_catalogue import SearchedCatalogue
+from ops.search.searched_catalogue import NAMED_SHOWS, SearchedCatalogue
 from ops.search.typed_filters import TypedFilter, parse_filters, phrase_spans, write_filter
 
 Span = tuple[int, int]
@@ -95,7 +95,7 @@ def find_worded_parts(
     certain = [(each.start, each.end) for each in names if each.is_certain]
     exclusions = [
         each
-        for each in find_exclusions(text)
+        for each in find_exclusions(_mask(text, taken))
         # "Rebel Without a Cause" excludes nothing.
         if not _overlaps((each.start, each.end), taken) and not any(start < each.start < end for start, end in certain)
     ]
@@ -143,14 +143,16 @@ def _resolve(each: TypedFilter, written: str, catalogue: SearchedCatalogue, toda
 
 def _with_shows(part: FoundPart, shows: tuple[str, ...]) -> FoundPart:
     value = " or ".join(shows)
-    label = describe_part("show", value, is_negated=part.is_negated)
+    more = f" and {len(shows) - NAMED_SHOWS} more" if len(shows) > NAMED_SHOWS else ""
+    label = describe_part("show", f"{' or '.join(shows[:NAMED_SHOWS])}{more}", is_negated=part.is_negated)
     return replace(part, kind="show", value=value, label=label, shows=shows, words=())
 
 
 def _with_dates(part: FoundPart, each: TypedFilter, catalogue: SearchedCatalogue, today: date) -> FoundPart:
     days = parse_date(each.value, today)
     if days is None:
-        raise UsageError(f"{each.name}: needs a date such as 2024, 2024-05 or 2024-05-31, not {each.value!r}")
+        reason = ", which is not in the calendar (1888 to 2199)" if looks_like_date(each.value) else ""
+        raise UsageError(f"{each.name}: needs a date such as 2024, 2024-05 or 2024-05-31, not {each.value!r}{reason}")
     is_after = (each.name == "after") != each.is_negated
     first, end_day = (days[0], None) if is_after else (None, days[0])
     # A negated bound is the other bound: nothing is left out twice.
@@ -242,6 +244,13 @@ def _no_date(text: str, each: DatePhrase, catalogue: SearchedCatalogue) -> str:
     days = sorted(video.day for video in catalogue.videos)
     known = f"; the catalogue has videos from {days[0]} to {days[-1]}" if days else ""
     return f"'{text[each.start : each.end].strip()}' is read as words, because no video has such a date{known}"
+
+
+def _mask(text: str, spans: Sequence[Span]) -> str:
+    """Return the text with line ends, which end any phrase, in place of the spans."""
+    for start, end in spans:
+        text = f"{text[:start]}{chr(10) * (end - start)}{text[end:]}"
+    return text
 
 
 def _overlaps(span: Span, others: Collection[Span]) -> bool:

@@ -71,9 +71,10 @@ def collect_notes(
     names: Names,
     is_spoken: Callable[[str], bool],
 ) -> tuple[str, ...]:
-    """Return hints on all visual texts of a query; ``seen_text`` are those of its own words."""
+    """Return hints on all visual texts of a query; ``seen_text`` are the words of its text."""
     texts = [query.then.text] if query.then and query.then.text.strip() else []
     texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
+    texts += query.unwanted_words
     own = collect_hints(seen_text, encoder, names, is_spoken, checks_spelling=False) if seen_text else []
     hints = (hint for text in texts for hint in collect_hints(text, encoder, names, is_spoken))
     return tuple(dict.fromkeys([*own, *hints]))

@@ -118,10 +118,14 @@ def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInter
         )
     else:
         if not query.conditions:
-            why = "no words to search for: every shot that fulfils the filters, in the order of its video"
+            order = "the least like what is left out first" if query.unlike else "in the order of its video"
+            why = f"no words to search for: every shot that fulfils the filters, {order}"
             return QueryInterpretation(visual=True, dialogue=False, why=why)
         are_spoken = [isinstance(each, DialogueCondition) for each in query.conditions]
-        why = "frames that fulfil the conditions were searched; relevance is that of the weakest"
+        order = (
+            "shots the least like what is left out come first" if query.unlike else "relevance is that of the weakest"
+        )
+        why = f"frames that fulfil the conditions were searched; {order}"
         return QueryInterpretation(visual=not all(are_spoken), dialogue=any(are_spoken), why=why)
     why = meaning.why
     if query.then:

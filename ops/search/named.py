@@ -74,9 +74,10 @@ class CatalogueWords:
             self._add("file", name, value)
 
     def _add(self, kind: NameKind, name: str, value: str) -> None:
-        words = split_name(name)
-        places = [self._whole.setdefault((kind, each), []) for each in {words, _drop_technical(words)} if each]
-        places += [self._by_word.setdefault(word, {}).setdefault((kind, words), []) for word in set(words)]
+        places: list[list[str]] = []
+        for words in _list_spellings(split_name(name)):
+            places += [self._whole.setdefault((kind, each), []) for each in {words, _drop_technical(words)} if each]
+            places += [self._by_word.setdefault(word, {}).setdefault((kind, words), []) for word in set(words)]
         for values in places:
             if value not in values:
                 values.append(value)
@@ -108,7 +109,12 @@ class CatalogueWords:
             found += [match] if match else []
             at += count
         certain = [each for each in found if each.is_certain]
-        offers = {each.values: each for each in reversed(found) if not each.is_certain}
+        offers = {
+            each.values: each
+            for each in reversed(found)
+            # "in the show Her" does not offer a show called Show.
+            if not each.is_certain and not any(one.start < each.end and each.start < one.end for one in certain)
+        }
         return sorted([*certain, *list(offers.values())[-_MOST_OFFERS:]], key=lambda each: each.start)
 
     def _longest(self, text: str, tokens: Sequence[Token], at: int) -> tuple[NameMatch | None, int]:
@@ -198,6 +204,14 @@ def log_chance(word: str) -> float:
         return _UNSEEN  # "bbb" is an abbreviation
     zipf = load_word_frequencies("large_en").get(word, 0.0)
     return zipf - 9 if zipf else _UNSEEN if len(word) > 2 else _NUMBER
+
+
+def _list_spellings(words: Words) -> Collection[Words]:
+    """Return the words of a name, and as they are without possessives and without apostrophes ("oceans eleven")."""
+    if not any("'" in word for word in words):
+        return (words,)
+    bare = tuple(_POSSESSIVE.sub("", word) for word in words)
+    return {words, bare, tuple(word.replace("'", "") for word in words)}
 
 
 def _drop_technical(words: Words) -> Words:

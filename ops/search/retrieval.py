@@ -113,6 +113,34 @@ class VisualRanking:
         return Fetched(items=candidates, is_all=len(hits) < limit, looked_at=len(hits))
 
 
+class LeastLikeRanking:
+    """Every shot of a scope, the least like one vector, float32 (D,), first; all fulfil the filters equally."""
+
+    falls = False
+
+    def __init__(self, index: VectorIndex, vector: Vector, *, scope: Scope, exclude_blank: bool) -> None:
+        self._index = index
+        self._vector = vector
+        self._scope = scope
+        self._exclude_blank = exclude_blank
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`Ranking`. ``score`` is the cosine with the opposite of the vector."""
+        if self._scope.is_empty:
+            return Fetched(items=[], is_all=True, looked_at=0)
+        hits = self._index.search(
+            -self._vector,
+            limit=count,
+            shows=self._scope.shows,
+            videos=self._scope.video_ids,
+            exclude_blank=self._exclude_blank,
+            exact=True,
+            with_payload=False,
+        )
+        candidates = [Candidate(shot_id=hit.shot_id, score=hit.score, relevance=1.0, matched=()) for hit in hits]
+        return Fetched(items=candidates, is_all=len(hits) < count, looked_at=len(hits))
+
+
 class FixedRanking:
     """A list of candidates that is complete."""
 
@@ -218,6 +246,19 @@ class Retrieval:
             calibration=calibration,
             titles=snapshot.titles if demotes_titles else frozenset(),
             notes=(NO_TITLES,) if demotes_titles and not snapshot.tells_titles else (),
+        )
+
+    def look_unlike(self, unlike: Sequence[str]) -> LeastLikeRanking:
+        """Return the shots of the scope in an order that puts those that look like the examples or words last."""
+        words = [each for each in unlike if is_words(each)]
+        names = [each for each in unlike if each not in words]
+        examples = self._encoder.encode_examples(self._snapshot.index, names, self._starts_of) if names else {}
+        vectors = [*examples.values(), *(self._encoder.encode_texts(words) if words else ())]
+        return LeastLikeRanking(
+            self._snapshot.index,
+            combine(None, vectors, []),
+            scope=self._scope,
+            exclude_blank=not self._query.include_blank,
         )
 
     def compute_middle(self, texts: Sequence[str]) -> Vector | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -104,6 +104,8 @@ class SearchedCatalogue:
         if value in self._shows:
             return (value,)
         same = tuple(show for show in self._shows if show.casefold() == value.casefold())
+        if "*" in value:
+            same = tuple(show for show in self._shows if _matches(show, value))
         if found := same or self.show_words.with_words(split_name(value), "show"):
             return found
         raise unknown_show(value, self._shows)
@@ -184,5 +186,11 @@ def _ends_with(video: SearchedVideo, wanted: str) -> bool:
 
 def _matches_pattern(video: SearchedVideo, wanted: str) -> bool:
     return "*" in wanted and any(
-        fnmatch(name.casefold(), wanted) for name in (video.file_name, video.title, PurePosixPath(video.path).stem)
+        _matches(name, wanted) for name in (video.file_name, video.title, PurePosixPath(video.path).stem)
     )
+
+
+def _matches(name: str, wanted: str) -> bool:
+    """Return True if a name fits a pattern in which only ``*`` is special: names of files have ``[`` and ``?``."""
+    parts = map(re.escape, wanted.casefold().split("*"))
+    return re.fullmatch(".*".join(parts), name.casefold(), re.DOTALL) is not None

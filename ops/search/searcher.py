@@ -206,7 +206,12 @@ class Searcher:
         retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
         is_seen = meaning.visual and query.is_described
         part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
-        selection = list_shots(catalogue.videos, scope, details) if understood.is_listing else rank(part, meaning.lines)
+        if query.unlike and not query.is_described:
+            selection = Selection(ranking=retrieval.look_unlike(query.unlike))
+        elif understood.is_listing:
+            selection = list_shots(catalogue.videos, scope, details)
+        else:
+            selection = rank(part, meaning.lines)
         selection = compose(query, scope, selection, retrieval, details, lines, retriever.probes)
         selection = restrict(selection, understood, lines, retriever.probes)
 

@@ -12,12 +12,29 @@ from difflib import get_close_matches
 
 NAMES = ("show", "file", "after", "before", "person", "said", "text", "label")
 _QUOTED = '"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|«([^»]*)»'
-_FILTER = re.compile(rf"(?<!\S)([-−]?)({'|'.join(NAMES)}):(\s*)(?:{_QUOTED}|([^\s\"“„«]\S*))?", re.IGNORECASE)
-_EXCLUSION = re.compile(rf"(?<!\S)[-−](?:{_QUOTED}|([^\W\d_][\w'’-]*))(?!\S)")
+_VALUE = rf"{_QUOTED}|'([^']*)'(?!\w)"
+# Keyboards, word processors and telephones write a minus as any of these.
+_MINUS = "-−–‐‑－"
+_START = r"(?<![^\s(\[])"
+_NOT = r"(?:(?:but|and)\s+)?(?:not|without|except(?:\s+for)?|excluding)\s+"
+_FILTER = re.compile(
+    rf"{_START}([{_MINUS}]|{_NOT})?({'|'.join(NAMES)})[:：](\s*)(?:{_VALUE}|([^\s\"“„«]\S*))?", re.IGNORECASE
+)
+# A word, or a picture (emoji); "-5 degrees" excludes nothing.
+_EXCLUSION = re.compile(rf"{_START}[{_MINUS}](?:{_VALUE}|([^\W\d_]\S*|[\u2600-\u27bf\U0001f000-\U0001faff]\S*))")
 # "Mission: Impossible", "16:9" and "https://..." are not meant as filters.
-_UNKNOWN = re.compile(r"(?<!\S)[-−]?([a-z_]{3,20}):(?!//)(?=[\w\"“])")
+_UNKNOWN = re.compile(rf"{_START}[{_MINUS}]?([a-z_]{{3,20}})[:：](?!//)(?=[\w\"“])")
 _PHRASE = re.compile(_QUOTED)
 _END_MARKS = ",;"
+_SENTENCE_MARKS = ",;.!?"
+_ABBREVIATION = re.compile(r"(?:\w\.){2,}")
+_MEANT_NAMES = {
+    "film": "show", "movie": "show", "series": "show", "video": "file", "clip": "file", "path": "file", "title": "file",
+    "name": "file", "since": "after", "from": "after", "until": "before", "till": "before", "date": "after",
+    "year": "after", "line": "said", "says": "said", "quote": "said", "dialogue": "said", "dialog": "said",
+    "tag": "label", "probe": "label", "actor": "person", "who": "person",
+}  # fmt: skip
+"""Words that people write before a colon instead of the name of a filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +66,21 @@ def parse_filters(text: str) -> Typed:
     """Return the filters and exclusions in a text; everything else are words."""
     filters: list[TypedFilter] = []
     notes: list[str] = []
+    phrases = phrase_spans(text)
     for match in _FILTER.finditer(text):
+        if _is_inside(match.start(), phrases):
+            continue
         *quoted, plain = match.groups()[3:]
         value = next((each for each in quoted if each is not None), None)
         end = match.end()
         if plain is not None:
-            value = plain.rstrip(_END_MARKS)
+            value = _strip_end(plain, _END_MARKS)
             end -= len(plain) - len(value)
         name, value = match[2].lower(), " ".join((value or "").split())
         if not value:
-            notes.append(f"'{match[2]}:' has no value and is read as a word: write {_EXAMPLES[name]}")
+            is_open = text[end : end + 1] in tuple('"“„«')
+            problem = "lacks the second quote of its value" if is_open else "has no value"
+            notes.append(f"'{match[2]}:' {problem} and is read as a word: write {_EXAMPLES[name]}")
             continue
         is_quoted, is_spaced = plain is None, bool(match[3])
         filters.append(
@@ -75,6 +97,18 @@ def parse_filters(text: str) -> Typed:
     filters += _exclusions(text, filters)
     notes += _unknown_names(text, filters)
     return Typed(filters=tuple(sorted(filters, key=lambda each: each.start)), notes=tuple(notes))
+
+
+def _strip_end(word: str, marks: str) -> str:
+    """Return a value without the marks of the sentence around it, and without a bracket that opened before it."""
+    # "U.S." keeps its last point.
+    while (
+        not _ABBREVIATION.fullmatch(word)
+        and word
+        and (word[-1] in marks or (word[-1] in ")]" and not set(word) & set("([")))
+    ):
+        word = word[:-1]
+    return word
 
 
 def write_filter(name: str, value: str, *, is_negated: bool = False) -> str:
@@ -101,21 +135,34 @@ _EXAMPLES = {
 
 
 def _exclusions(text: str, filters: list[TypedFilter]) -> Iterator[TypedFilter]:
+    phrases = phrase_spans(text)
     for match in _EXCLUSION.finditer(text):
-        if any(each.start < match.end() and match.start() < each.end for each in filters):
-            continue
-        value = " ".join(next((each for each in match.groups() if each), "").split())
-        if not any(map(str.isalnum, value)):
+        end, plain = match.end(), match.groups()[-1]
+        if plain is not None:
+            word = _strip_end(plain, _SENTENCE_MARKS)
+            end -= len(plain) - len(word)
+        else:
+            word = next((each for each in match.groups() if each), "")
+        is_part = any(each.start < end and match.start() < each.end for each in filters)
+        if is_part or _is_inside(match.start(), phrases) or not any(map(_is_sign_of_word, word)):
             continue
         yield TypedFilter(
             name="without",
-            value=value,
+            value=" ".join(word.split()),
             is_negated=True,
-            is_quoted=not match.groups()[-1],
+            is_quoted=plain is None,
             is_spaced=False,
             start=match.start(),
-            end=match.end(),
+            end=end,
         )
+
+
+def _is_inside(place: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start < place < end for start, end in spans)
+
+
+def _is_sign_of_word(sign: str) -> bool:
+    return sign.isalnum() or sign >= "\u2600"
 
 
 def _unknown_names(text: str, filters: list[TypedFilter]) -> Iterator[str]:
@@ -123,6 +170,10 @@ def _unknown_names(text: str, filters: list[TypedFilter]) -> Iterator[str]:
     for match in _UNKNOWN.finditer(text):
         if match[1] in NAMES or any(start <= match.start() < end for start, end in known):
             continue
-        near = get_close_matches(match[1], NAMES, n=1, cutoff=0.6)
+        if match[1] in ("not", "without", "exclude", "minus"):
+            yield f"'{match[1]}:' is not a filter and is read as words: write -WORD to leave out what shows it"
+            continue
+        meant = _MEANT_NAMES.get(match[1])
+        near = [meant] if meant else get_close_matches(match[1], NAMES, n=1, cutoff=0.6)
         hint = f"did you mean '{near[0]}:'?" if near else f"filters are {', '.join(f'{each}:' for each in NAMES)}"
         yield f"'{match[1]}:' is not a filter and is read as words: {hint}"

@@ -14,11 +14,13 @@ from datetime import date
 
 from ops.core.errors import UsageError
 from ops.search.found_parts import FoundPart, find_typed_parts, find_worded_parts
-from ops.search.query_parts import QueryChange, QueryPart
+from ops.search.query_parts import QueryChange, QueryPart, is_words
 from ops.search.schema import DialogueCondition, Query
 from ops.search.searched_catalogue import Scope, SearchedCatalogue
 
 ALL_LITERAL = "*"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +51,20 @@ class Understanding:
         """Return True if only filters are left: every shot of the scope is a hit, in the order of the videos."""
         return not self.query.is_described and not self.query.conditions
 
+    @property
+    def limits_shots(self) -> bool:
+        """Return True if filters leave out some shots."""
+        limits = (self.scope.shows, self.scope.videos is not None, self.labels, self.not_said, self.query.where)
+        return any(limits)
+
 
 def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Understanding:
     """Find the filters and exclusions of a query; ``today`` is the day that ``after:yesterday`` refers to.
 
     Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date, for a filter that has no
-    data in this version, and if nothing but an exclusion is left to search for.
+    data in this version, and if nothing but an exclusion is left to search for in all videos.
     """
+    query = query.model_copy(update={"text": clean_text(query.text)})
     text = query.text
 
     def is_literal(part: str) -> bool:
@@ -75,7 +84,7 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
     said = [
         DialogueCondition(dialogue=each.words[0]) for each in applied if each.kind == "said" and not each.is_negated
     ]
-    without = tuple(word for each in applied if each.kind == "without" for word in each.words)
+    without = tuple(_write_plain(word) for each in applied if each.kind == "without" for word in each.words)
     unlike = without if query.dialogue != "only" else ()
     understanding = Understanding(
         query=query.model_copy(update={"text": rest, "all": (*query.all, *said), "unlike": (*query.unlike, *unlike)}),
@@ -90,11 +99,29 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
         parts=tuple(_write_part(each, query) for each in found),
         notes=tuple(notes),
     )
-    if understanding.is_listing and (without or query.unlike):
+    if not understanding.is_listing or understanding.limits_shots:
+        return understanding
+    if without or query.unlike:
         raise UsageError(
-            "the query says only what to leave out: add words for what to find, or an example (a hit that you like)"
+            "the query says only what to leave out: add words for what to find, an example (a hit that you like), or a "
+            "filter such as show:NAME"
         )
+    if not applied:
+        raise UsageError("the query is empty: describe a shot, or give a shot or a picture as an example")
     return understanding
+
+
+def clean_text(text: str) -> str:
+    """Return the text without signs that nobody sees: control characters, marks of direction, zero-width blanks.
+
+    Joiners stay: they are letters of Persian and of Indian scripts, and parts of emoji.
+    """
+    return _INVISIBLE.sub("", _CONTROLS.sub(" ", text))
+
+
+def _write_plain(words: str) -> str:
+    """Return words that nothing takes for a shot id, an image or a file: "cars/people" becomes "cars people"."""
+    return words if is_words(words) else " ".join(re.split(r"[/\\.:]+", words)).strip() or words
 
 
 def fold_part(text: str) -> str:
@@ -112,7 +139,9 @@ def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
     """Return the text without these spans, and without the blanks and commas that they leave."""
     for start, end in sorted(spans, reverse=True):
         text = f"{text[:start]} {text[end:]}"
-    return re.sub(r"\s+([,;.!?])", r"\1", " ".join(text.split())).strip(" ,;").lstrip(":.!? ")
+    text = re.sub(r"[(\[]\s*[)\]]", " ", text)
+    text = re.sub(r"\s+([,;.!?)])", r"\1", " ".join(text.split()))
+    return re.sub(r"([,;])(?:\s*[,;])+", r"\1", re.sub(r"([(\[])\s+", r"\1", text)).strip(" ,;").lstrip(":.!? ")
 
 
 def _keep_words(query: Query, text: str, typed: Sequence[FoundPart], worded: Sequence[FoundPart]) -> list[FoundPart]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.exceptions import NoSuchOption
 
+from ops.cli.search import command
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.index.lines import publish_lines
@@ -39,6 +41,17 @@ TODAY = date(2026, 11, 28)
         ("label:closeup>=0.5 a face", [("label", "closeup>=0.5", "label:closeup>=0.5")]),
         ("after:2024-05 before:2025 x", [("after", "2024-05", "after:2024-05"), ("before", "2025", "before:2025")]),
         ('"show:x" in quotes', []),
+        ('"say -rabbit show:x now" snow', []),
+        ("show:'Big Buck' x -'two words'", [("show", "Big Buck", "show:'Big Buck'"),
+        ("without", "two words", "-'two words'")]),
+        ("(show:x a fox) [-cat]", [("show", "x", "show:x"), ("without", "cat", "-cat")]),
+        ("a fox -cat, snow -dog. –ice", [("without", "cat", "-cat"), ("without", "dog", "-dog"),
+        ("without", "ice", "–ice")]),
+        ("-U.S. flags -🐱 -日本 -C3PO", [("without", "U.S.", "-U.S."), ("without", "🐱", "-🐱"),
+        ("without", "日本", "-日本"), ("without", "C3PO", "-C3PO")]),
+        ("a fox, but not show:x", [("show", "x", "but not show:x")]),
+        ("show：x", [("show", "x", "show：x")]),
+        (r"C:\films\a.mov 2001: a space odyssey 12:30 rabbit-hole x -- y", []),
         ("-5 degrees, a non-stop train - at 16:9, Mission: Impossible, https://a.b", []),
     ],
 )  # fmt: skip
@@ -50,8 +63,12 @@ def test_typed_filters_are_found(text: str, found: list[tuple[str, str, str]]) -
 
 @pytest.mark.parametrize(
     ("text", "note"),
-    [("shw:sintel x", "did you mean 'show:'"), ("camera:2 x", "filters are show:, file:"), ("show:", "has no value")],
-)
+    [
+        ("shw:sintel x", "did you mean 'show:'"), ("camera:2 x", "filters are show:, file:"), ("show:", "has no value"),
+        ("film:sintel x", "did you mean 'show:'"), ("since:2024 x", "did you mean 'after:'"),
+        ("not:rabbit x", "write -WORD"), ('show:"sintel x', "lacks the second quote"),
+    ],
+)  # fmt: skip
 def test_what_looks_like_a_filter_is_reported(text: str, note: str) -> None:
     typed = parse_filters(text)
     assert not typed.filters and note in typed.notes[0]
@@ -64,7 +81,10 @@ def test_what_looks_like_a_filter_is_reported(text: str, note: str) -> None:
         ("a beach with no cars or people, sunset", ["cars", "people"]), ("dogs but not cats", ["cats"]),
         ("a mountain without any snow", ["snow"]), ("cars except red ones", ["red ones"]),
         ("a sky free of clouds", ["clouds"]), ("a room and no furniture", ["furniture"]),
-        ("a beach, no people", ["people"]),
+        ("a beach, no people", ["people"]), ("a road, no cars; no people", ["cars", "people"]),
+        ("a man who has no hat", ["hat"]), ("a man with no hat on", ["hat"]), ("a man wearing no hat, rain", ["hat"]),
+        ("a chapel without St.John", ["St.John"]), ("a man (no hat) waves", ["hat"]),
+        ("a man who has not slept", []),
         ("a no smoking sign", []), ("a man without it", []), ("rebel without a cause", []), ("Dr. No", []),
         ("no entry", []), ("not a dog", []), ("a street with nobody in it", []), ("a knot, a note", []),
         ("no man's land", []), ("no. 5 perfume", []), ("minus 5 degrees", []),
@@ -90,7 +110,8 @@ def test_dates_in_words(text: str, first: str | None, end: str | None) -> None:
 
 def test_dates_that_are_none() -> None:
     assert not list(find_dates("may flowers, 1080p, until 2020-02-30, march of penguins, 90210", TODAY))
-    assert parse_date("2024-13", TODAY) is None and parse_date("soon", TODAY) is None
+    assert [parse_date(text, TODAY) for text in ("2024-13", "soon", "2024-W54", "1800-W01")] == [None] * 4
+    assert parse_date("2024-W22", TODAY) == (date(2024, 5, 27), date(2024, 6, 3)) == parse_date("2024w22", TODAY)
     assert read_date("/a/2020-01-01/VID_20240531_10.mp4") == date(2024, 5, 31)
     assert read_date("/a/12345678.mp4") is None
 
@@ -245,6 +266,8 @@ def undone(answer: SearchResult, part: QueryPart) -> Query:
         ("after:2024 red", {1, 2}), ("before:2024 red", {0}), ("after:2024-06-03 red", {2}),
         ("-after:2024-06-03 red", {0, 1}),
         ("red in sintel", {0}), ("red 2021-03-04", {0}), ("red before 2022", {0}), ("red without sintel", {1, 2}),
+        ("red without show:sintel", {1, 2}), ("\ufeffshow:\u200bsin\u00adtel\u2069 red", {0}), ("show:s* red", {0}),
+        ("(show:sintel) red", {0}),
         ("red -sintel", {1, 2}), ("red since 2024-06-03", {2}), ("show:frozen", {1, 2}), ("sintel", {0}),
     ],
 )  # fmt: skip
@@ -265,6 +288,9 @@ def test_filters_limit_the_search(searcher: Searcher, text: str, wanted: set[int
             "a red fox",
             [("show", "show:Sintel", True), ("without", "no green", True)],
         ),
+        ("show:sintel no green", "", [("show", "show:sintel", True), ("without", "no green", True)]),
+        ("red (no green) no", "red no", [("without", "no green", True)]),
+        ("red, no green, at night", "red, at night", [("without", "no green", True)]),
         ("a frozen red", "a frozen red", [("show", "frozen", False)]),
         ("red 2021", "red 2021", [("after", "2021", False)]),
         ("red after 2099", "red after 2099", []),
@@ -306,7 +332,8 @@ def test_a_literal_text_has_no_filters(searcher: Searcher) -> None:
         ("after:soon red", UsageError, "needs a date such as"),
         ("person:anna red", UsageError, "no data about the people"),
         ("-text:open red", UsageError, "no data about text"), ("label:cat red", NotFoundError, "there are fox"),
-        ("-red", UsageError, "only what to leave out"), ("show:sintel -red", UsageError, "only what to leave out"),
+        ("-red", UsageError, "only what to leave out"), ("after:2024-02-30 red", UsageError, "not in the calendar"),
+        ("\u200b\u202e", UsageError, "the query is empty"), ("\x00", UsageError, "the query is empty"),
     ],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_applied_is_an_error(
@@ -353,3 +380,59 @@ def test_names_are_not_looked_for_in_spoken_words(searcher: Searcher) -> None:
     assert parts(ask(searcher, "sintel red", dialogue="only")) == []
     assert parts(ask(searcher, '"sintel" red')) == []
     assert videos(ask(searcher, "morning -fox", dialogue="only")) == set()
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ({"text": "show:frozen -red"}, {1, 2}), ({"text": "-red show:sintel"}, {0}),
+        ({"text": "sintel without red"}, {0}), ({"text": "show:sintel", "unlike": ("red",)}, {0}),
+        ({"text": "-red", "shows": ("Sintel",)}, {0}), ({"text": "after:2024-06-03 no red"}, {2}),
+        ({"text": "label:fox -red"}, {0}), ({"text": 'said:"red fox" -green'}, {0}),
+    ],
+)  # fmt: skip
+def test_filters_and_exclusions_alone_list_what_is_excluded_last(
+    searcher: Searcher, query: dict[str, Any], wanted: set[int]
+) -> None:
+    answer = searcher.search(Query(**query, limit=100))
+    assert videos(answer) == wanted and "left out" in answer.reading.why
+    scores = [hit.score for hit in answer.hits]
+    assert scores == sorted(scores, reverse=True)
+    if "red" in str(query) and len(answer.hits) > 1:
+        assert answer.hits[-1].shot_id in {shot(number, 0) for number in range(3)}
+    pages = [searcher.search(Query(**query, limit=2, offset=at)).hits for at in range(0, 8, 2)]
+    assert [hit.shot_id for page in pages for hit in page] == [hit.shot_id for hit in answer.hits]
+
+
+@pytest.mark.parametrize("words", ["green/blue", "image:green", "green.jpg", "0123456789abcdef:12", "data:x"])
+def test_excluded_words_are_never_an_image_or_a_shot(searcher: Searcher, words: str) -> None:
+    (part,) = ask(searcher, f'red -"{words}"').reading.parts
+    assert part.value == words and part.is_applied
+
+
+def test_a_typing_error_in_excluded_words_is_reported(searcher: Searcher) -> None:
+    assert any("did you mean 'rabbit'" in note for note in ask(searcher, "red -rabit").reading.notes)
+
+
+def test_names_are_found_with_and_without_apostrophes() -> None:
+    names = CatalogueWords(["Ocean's Eleven", "C'est la vie", "Her", "Show"], [])
+    for text in ("ocean's eleven", "oceans eleven", "Ocean\u2019s Eleven", "c'est la vie", "cest la vie"):
+        (found,) = names.find(f"{text} casino")
+        assert found.is_certain and found.end == len(text), text
+    (found,) = names.find("a man in the show Her")
+    assert found.values == ("Her",) and found.is_certain
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["-rabbit snow", "--limit", "3"], ["--limit", "3", "-rabbit snow"], ["--limit=3", "--", "-rabbit snow"]],
+)
+def test_a_text_may_begin_with_a_minus_on_the_command_line(args: list[str]) -> None:
+    context = command.make_context("search", ["--literal", "-x", *args])
+    assert context.params["text"] == "-rabbit snow" and context.params["limit"] == 3
+    assert context.params["literal"] == ("-x",)
+
+
+def test_an_unknown_option_is_not_a_text() -> None:
+    with pytest.raises(NoSuchOption):
+        command.make_context("search", ["snow", "--shwo", "x"])
