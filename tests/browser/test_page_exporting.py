@@ -127,6 +127,19 @@ def test_a_note_is_kept_and_is_in_the_marker(desk: Desk, tmp_path: Path) -> None
     assert "note: wide, for Anna" in noted
 
 
+def test_a_hit_is_dragged_as_a_file(desk: Desk) -> None:
+    desk.search(fold="0", show="Drop")
+    poster = desk.cards().first.locator(".poster")
+    data = desk.page.evaluate_handle("new DataTransfer()")
+    poster.dispatch_event("dragstart", {"dataTransfer": data})
+    kind, name, address = str(desk.page.evaluate("data => data.getData('DownloadURL')", data)).split(":", 2)
+    assert kind == "video/mp4" and name.startswith("Drop ") and name.endswith(".mp4")
+    assert desk.page.evaluate("data => data.getData('text/uri-list')", data) == address
+    answer = desk.page.request.get(address)
+    assert answer.ok and answer.body()[4:8] == b"ftyp"
+    assert poster.get_attribute("draggable") == "true"
+
+
 def test_an_export_is_stopped_and_none_waits_behind_it(desk: Desk) -> None:
     filled(desk, 2)
     held: list[Any] = []

@@ -78,7 +78,7 @@ def _list_cells(clip: Clip, rate: Fraction, reel: str) -> dict[str, str]:
     first = film.start + clip.source_in
     facts = {name: value for name, value in clip.list_facts().items() if name in FACTS and value is not None}
     cells = {
-        "Name": film.name,
+        "Name": film.name if join_lines(film.name) else film.video_id,
         "Tracks": "V" + "".join(f"A{at}" for at in range(1, min(len(film.sound_channels), MAX_TRACKS) + 1)),
         "Start": make_timecode(first, rate, zero),
         "End": make_timecode(first + clip.length, rate, zero),

@@ -73,7 +73,23 @@ export function posterBox(hit, actions) {
     el("button", { type: "button", class: "open", "aria-label": `Open ${name}`,
       onclick: () => actions.open(hit) }));
   addPreview(box, hit.proxy);
+  offerFile(box, hit);
   return box;
+}
+
+/** Let a poster be dragged out of the window as a file: the shot as a small mp4, named after its video and first frame. @param {HTMLElement} box @param {PageShot} hit */
+function offerFile(box, hit) {
+  box.draggable = true;
+  box.addEventListener("dragstart", (event) => {
+    const { dataTransfer: data } = event;
+    if (!data || !hit.proxy) return;
+    const address = new URL(hit.proxy, location.href).href;
+    const name = `${hit.title || hit.show} ${hit.start_timecode || hit.start_frame}`.replace(/[\p{C}<>:"/\\|?*;]+/gu, "-").slice(0, 120);
+    data.effectAllowed = "copy";
+    data.setData("DownloadURL", `video/mp4:${name}.mp4:${address}`); // Chromium and Edge write the file; others drop the address
+    data.setData("text/uri-list", address);
+    data.setData("text/plain", address);
+  });
 }
 
 /** @param {PageShot} hit @param {CardActions} actions */
