@@ -202,10 +202,10 @@ class Catalogue:
 
         now = datetime.now(UTC)
         annotations = read_annotations_frame(self.settings, labels, now, annotator=annotator, origin=origin)
-        done = append_annotations(self.settings, annotations, now, affirm="created_at" in labels.columns)
-        if done.refused:  # forgotten between the validation and now
-            raise NotFoundError(f"{done.written} written; refused: {done.refused}")
-        return AddedLabels(written=done.written, unchanged=done.unchanged)
+        result = append_annotations(self.settings, annotations, now, affirm="created_at" in labels.columns)
+        if result.refused:  # forgotten between the validation and now
+            raise NotFoundError(f"{result.written} written; refused: {result.refused}")
+        return AddedLabels(written=result.written, unchanged=result.unchanged)
 
     @cached_property
     def _searcher(self) -> Searcher:

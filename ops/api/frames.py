@@ -80,11 +80,11 @@ class PosterStore:
 
         from ops.shots.segment import make_poster_key
 
-        parsed = parse_shot_id(str(shot_id))
-        if parsed is None or not isinstance(end_frame, int):
+        video_and_frame = parse_shot_id(str(shot_id))
+        if video_and_frame is None or not isinstance(end_frame, int):
             return "no shot"
         try:
-            data = ObjectStore(self.address).read_bytes(make_poster_key(*parsed, end_frame))
+            data = ObjectStore(self.address).read_bytes(make_poster_key(*video_and_frame, end_frame))
             with Image.open(io.BytesIO(data)) as poster:
                 poster.thumbnail((WIDE_PX, WIDE_PX))
                 small = io.BytesIO()
@@ -113,12 +113,12 @@ class HitFrame(pd.DataFrame):
     def _repr_html_(self) -> str | None:
         if self.posters is None or not {"shot_id", "end_frame"} <= set(self.columns):
             return super()._repr_html_()  # type: ignore[misc, no-any-return]  # pandas-stubs leave it out
-        shown = self.head(SHOWN).to_dict("records")
+        records = self.head(SHOWN).to_dict("records")
         notes = [str(self.attrs["summary"])] if "summary" in self.attrs else []
         notes += [str(note) for note in self.attrs.get("notes", ())]
         notes += [f"{plural(len(self) - SHOWN, 'more hit')} without a picture here"] if len(self) > SHOWN else []
         words = "".join(f'<p style="{_NOTE}">{html.escape(note)}</p>' for note in notes)
-        return f'{words}<div style="{_GRID}">{"".join(map(self._draw, shown))}</div>'
+        return f'{words}<div style="{_GRID}">{"".join(map(self._draw, records))}</div>'
 
     def _draw(self, row: dict[Any, Any]) -> str:
         assert self.posters is not None
@@ -132,8 +132,8 @@ class HitFrame(pd.DataFrame):
             element = (
                 f'<img style="{_PICTURE}" alt="{html.escape(caption, quote=True)}" src="data:image/jpeg;base64,{data}">'
             )
-        faded = ";opacity:.55" if row.get("is_weak") is True else ""
-        return f'<figure style="{_CELL}{faded}" title="{title}">{element}{html.escape(caption)}</figure>'
+        opacity = ";opacity:.55" if row.get("is_weak") is True else ""
+        return f'<figure style="{_CELL}{opacity}" title="{title}">{element}{html.escape(caption)}</figure>'
 
 
 def _caption(row: dict[Any, Any]) -> str:

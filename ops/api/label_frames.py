@@ -36,8 +36,8 @@ def read_annotations_frame(
     _require_columns(list(frame.columns))
     shots = CatalogueShots(settings)
     annotations: list[Annotation] = []
-    refused: list[str] = []
-    seen: dict[tuple[str, str, str], bool | None] = {}
+    refusals: list[str] = []
+    answers: dict[tuple[str, str, str], bool | None] = {}
     columns = [name for name in (*NEEDED, *OPTIONAL) if name in frame.columns]
     for name, row in zip(frame.index, frame[columns].to_dict("records"), strict=True):
         try:
@@ -45,28 +45,28 @@ def read_annotations_frame(
             if reason := shots.rejection_reason(each.shot_id):
                 raise UsageError(f"shot {each.shot_id!r}: {reason}")
             key = each.label, each.shot_id, each.annotator
-            if "created_at" not in columns and seen.setdefault(key, each.value) != each.value:
+            if "created_at" not in columns and answers.setdefault(key, each.value) != each.value:
                 raise UsageError(f"{each.annotator} answers twice, and differently, for {each.shot_id}")
             annotations.append(each)
         except UsageError as error:
-            refused.append(f"row {name!r}: {error}")
-    if refused:
-        more = f"\nand {plural(len(refused) - NAMED_ROWS, 'more row')}" if len(refused) > NAMED_ROWS else ""
-        rows = "\n".join(refused[:NAMED_ROWS])
+            refusals.append(f"row {name!r}: {error}")
+    if refusals:
+        more = f"\nand {plural(len(refusals) - NAMED_ROWS, 'more row')}" if len(refusals) > NAMED_ROWS else ""
+        rows = "\n".join(refusals[:NAMED_ROWS])
         raise UsageError(
-            f"nothing was written: {len(refused)} of {plural(len(frame), 'row')} are invalid\n{rows}{more}"
+            f"nothing was written: {len(refusals)} of {plural(len(frame), 'row')} are invalid\n{rows}{more}"
         )
     return annotations
 
 
 def _require_columns(columns: Sequence[object]) -> None:
-    known = (*NEEDED, *OPTIONAL)
+    known_columns = (*NEEDED, *OPTIONAL)
     rule = f"a label needs the columns {', '.join(NEEDED)}, and may have {', '.join(OPTIONAL)}"
     if missing := [name for name in NEEDED if name not in columns]:
         raise UsageError(f"the DataFrame has no column {', '.join(missing)}: {rule}")
-    if unknown := [str(name) for name in columns if name not in known]:
-        chosen = [name for name in known if name in columns]
-        raise UsageError(f"the DataFrame has other columns ({', '.join(unknown)}): {rule}; pass frame[{chosen}]")
+    if unknown := [str(name) for name in columns if name not in known_columns]:
+        selection = [name for name in known_columns if name in columns]
+        raise UsageError(f"the DataFrame has other columns ({', '.join(unknown)}): {rule}; pass frame[{selection}]")
     if len(set(columns)) < len(columns):
         raise UsageError(f"the DataFrame has a column twice: {rule}")
 

@@ -149,7 +149,7 @@ class ArrowTables:
                 continue
             span = row["video_id"], row["start_frame"], row["end_frame"]
             rate = video["fps_num"], video["fps_den"], video["start_timecode"]
-            added = {
+            computed_fields = {
                 "title": video["title"],
                 "path": video["path"],
                 "fps": f"{video['fps_num']}/{video['fps_den']}",
@@ -157,7 +157,7 @@ class ArrowTables:
                 "poster": store.uri(make_poster_key(*span)),
                 "proxy": store.uri(make_proxy_key(*span)),
             }
-            rows.append({**row, **added})
+            rows.append({**row, **computed_fields})
         rows.sort(key=lambda row: (row["path"], row["video_id"], row["index"]))
         return _build(rows, SHOTS)
 
@@ -169,12 +169,12 @@ class ArrowTables:
         from ops.embeddings.build import name_table
         from ops.embeddings.encoder import resolve_encoder
 
-        known = self._settings.lake.list_tables_below("shot_embeddings")
-        if not known:
+        tables = self._settings.lake.list_tables_below("shot_embeddings")
+        if not tables:
             raise NotFoundError(f"{self._settings.home} has no vectors yet: `needle ingest PATH` computes them")
         encoder_id = encoder_id or self._encoder_id or resolve_encoder(self._settings).encoder_id
-        if encoder_id not in known:
-            raise NotFoundError(f"no vectors of the encoder {encoder_id!r}: there are those of {', '.join(known)}")
+        if encoder_id not in tables:
+            raise NotFoundError(f"no vectors of the encoder {encoder_id!r}: there are those of {', '.join(tables)}")
         columns = ["shot_id", "video_id", "embedding", "frames_used", "vector_hash"]
         return self._keep_searchable(self._settings.lake.read(name_table(encoder_id), columns=columns), VECTORS)
 
@@ -221,11 +221,11 @@ class ArrowTables:
 
         Raises ``NotFoundError`` for a probe without scores.
         """
-        known = self._settings.lake.list_tables_below(SCORES)
-        wanted = list_names(probes)
-        names = known if wanted is None else wanted
-        if missing := [name for name in names if name not in known]:
-            choices = f"there are {', '.join(known)}" if known else "no probe is fitted yet"
+        tables = self._settings.lake.list_tables_below(SCORES)
+        requested_names = list_names(probes)
+        names = tables if requested_names is None else requested_names
+        if missing := [name for name in names if name not in tables]:
+            choices = f"there are {', '.join(tables)}" if tables else "no probe is fitted yet"
             raise NotFoundError(f"no scores of the probe {missing[0]!r}: {choices}; `needle probe fit LABEL` fits one")
         parts = []
         for name in names:
@@ -248,9 +248,9 @@ class ArrowTables:
         }
 
     def _keep_searchable(self, rows: pa.Table, schema: pa.Schema) -> pa.Table:
-        known = pa.array(list(self._read_searchable()), STRING)
-        kept = rows.filter(pc.is_in(rows["video_id"], value_set=known))
-        return kept.select(schema.names).cast(schema)
+        searchable_ids = pa.array(list(self._read_searchable()), STRING)
+        kept_rows = rows.filter(pc.is_in(rows["video_id"], value_set=searchable_ids))
+        return kept_rows.select(schema.names).cast(schema)
 
 
 def list_names(names: str | Sequence[str] | None) -> list[str] | None:

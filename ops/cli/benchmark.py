@@ -125,9 +125,9 @@ def _format_result(title: str, figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {'':<12} {counts}; {mean}"
 
 
-def _format_published(published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _format_published(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "  published, F1 in percent:"
-    for figure in published:
+    for figure in figures:
         remark = f" ({figure['remark']})" if figure["remark"] else ""
         line = f"    {figure['f1_percent']:5.1f}  {figure['method']}: {figure['source']}{remark}"
         yield from textwrap.wrap(line, 100, subsequent_indent=" " * 11)
@@ -135,15 +135,15 @@ def _format_published(published: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _format_videos(by_video: Mapping[str, Any]) -> Iterator[str]:
     """Return the videos with the lowest F1 at tolerance 2 first."""
-    ranked = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
+    items = sorted(by_video.items(), key=lambda item: (item[1]["tolerance_2"]["f1"], item[0]))
     yield f"  {'by video, tolerance 2':<{_NAME}} {'F1 %':>6} {'right':>6} {'false':>6} {'missed':>7}"
-    for name, figures in ranked[:MOST_VIDEOS]:
+    for name, figures in items[:MOST_VIDEOS]:
         at = figures["tolerance_2"]
-        counted = at["right"] + at["false"] + at["missed"]
-        f1 = f"{100 * at['f1']:.1f}" if counted else "–"
+        total = at["right"] + at["false"] + at["missed"]
+        f1 = f"{100 * at['f1']:.1f}" if total else "–"
         yield f"  {_shorten(name):<{_NAME}} {f1:>6} {at['right']:6d} {at['false']:6d} {at['missed']:7d}"
-    if len(ranked) > MOST_VIDEOS:
-        yield f"  and {len(ranked) - MOST_VIDEOS} more with a higher F1, which --json has"
+    if len(items) > MOST_VIDEOS:
+        yield f"  and {len(items) - MOST_VIDEOS} more with a higher F1, which --json has"
     yield ""
 
 

@@ -86,7 +86,7 @@ def find_due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable
 def build_status(settings: Settings, encoder_id: str) -> Status:
     """Return the document of ``needle status --json``: home, index version, videos with states, totals."""
     lake = settings.lake
-    version, indexed = _count_indexed(settings, encoder_id)
+    version, indexed_counts = _count_indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
     counts = {
         table.counted_as: Counter(
@@ -94,18 +94,20 @@ def build_status(settings: Settings, encoder_id: str) -> Status:
         )
         for table in TABLES.values()
         if table.counted_as
-    } | {"indexed": indexed}
+    } | {"indexed": indexed_counts}
     others = [name for name in counts if name not in SEARCHED]
-    damaged = {error.partition: str(error) for error in damage}
-    refused: dict[str, list[LakeSkippedShot]] = {}
+    damage_messages = {error.partition: str(error) for error in damage}
+    skipped_shots: dict[str, list[LakeSkippedShot]] = {}
     for shot in set_aside_shots(settings, encoder_id):
-        refused.setdefault(shot["video_id"], []).append(shot)
+        skipped_shots.setdefault(shot["video_id"], []).append(shot)
     videos: list[VideoStatus] = []
     for row in sorted(catalogue.read_videos(lake), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
-        skipped = sorted(refused.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0))
-        state, reason = _describe_state(row, figures, skipped)
-        reason = reason or damaged.get(settings.resolve_partition(row["video_id"]))
+        video_skipped = sorted(
+            skipped_shots.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0)
+        )
+        state, reason = _describe_state(row, figures, video_skipped)
+        reason = reason or damage_messages.get(settings.resolve_partition(row["video_id"]))
         columns: dict[str, object] = {
             "video_id": row["video_id"],
             "path": row["path"],
@@ -113,7 +115,7 @@ def build_status(settings: Settings, encoder_id: str) -> Status:
             "state": state,
             "reason": reason,
             **figures,
-            "shots_set_aside": [SkippedShot(shot_id=shot["shot_id"], reason=shot["reason"]) for shot in skipped],
+            "shots_set_aside": [SkippedShot(shot_id=shot["shot_id"], reason=shot["reason"]) for shot in video_skipped],
             **{name: counts[name][row["video_id"]] for name in others},
             "notes": row["notes"] or [],
             "footage_s": round(catalogue.read_footage_seconds(row), 3),
@@ -139,7 +141,9 @@ def build_status(settings: Settings, encoder_id: str) -> Status:
     }
 
 
-def _describe_state(row: LakeVideo, figures: dict[str, int], refused: list[LakeSkippedShot]) -> tuple[str, str | None]:
+def _describe_state(
+    row: LakeVideo, figures: dict[str, int], skipped_shots: list[LakeSkippedShot]
+) -> tuple[str, str | None]:
     """Return state and reason of a video.
 
     ``ready`` if all its shots are searchable except those set aside, which the reason then names; ``set_aside`` if no
@@ -147,15 +151,16 @@ def _describe_state(row: LakeVideo, figures: dict[str, int], refused: list[LakeS
     """
     if row["state"] != "ready":
         return row["state"], row["reason"]
-    if not figures["shots"] or figures["shots"] != figures["embedded"] + len(refused):
+    if not figures["shots"] or figures["shots"] != figures["embedded"] + len(skipped_shots):
         return "pending", row["reason"]
     if figures["embedded"] != figures["indexed"]:
         return "pending", row["reason"]
-    if not refused:
+    if not skipped_shots:
         return "ready", row["reason"]
-    why = f"{len(refused)} of {plural(figures['shots'], 'shot')} cannot be searched: {refused[0]['shot_id']}: "
-    more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
-    return "ready" if figures["indexed"] else "set_aside", f"{why}{refused[0]['reason']}{more}"
+    first = skipped_shots[0]
+    why = f"{len(skipped_shots)} of {plural(figures['shots'], 'shot')} cannot be searched: {first['shot_id']}: "
+    more = f", and {len(skipped_shots) - 1} more" if len(skipped_shots) > 1 else ""
+    return "ready" if figures["indexed"] else "set_aside", f"{why}{first['reason']}{more}"
 
 
 def _count_indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:

@@ -28,15 +28,15 @@ def format_comparison(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"encoder   {document['encoder_id']}"
     if against:
         yield f"against   {against['encoder_id']}"
-    shows, learned = document.get("shows", {}), document.get("learned_from", [])
-    if learned:
+    shows, training_shows = document.get("shows", {}), document.get("learned_from", [])
+    if training_shows:
         fate = "left out of pooled figures" if document["pooled_is_fair"] else "no other show, so no fair figure"
-        yield f"learned from {', '.join(learned)}: {fate}"
-    fair = [show for show in shows if show not in learned] or list(shows)
+        yield f"learned from {', '.join(training_shows)}: {fate}"
+    fair = [show for show in shows if show not in training_shows] or list(shows)
     if len(fair) != 1:
         yield from _format_block("all shows" if fair else "", document, against)
     for show, figures in shows.items():
-        mark = " (learned from)" if show in learned else ""
+        mark = " (learned from)" if show in training_shows else ""
         yield from _format_block(f"{show[:40]}{mark}", figures, against.get("shows", {}).get(show, {}))
     if against:
         yield ""

@@ -20,19 +20,19 @@ def format_cuts(document: Mapping[str, Any]) -> Iterator[str]:
 
     It has each kind of boundary by clip and pooled, intervals over clips, notes on clips, and the faults.
     """
-    scored = {name: figures for name, figures in document["films"].items() if "shot_f1" in figures}
-    if not scored:
+    scored_films = {name: figures for name, figures in document["films"].items() if "shot_f1" in figures}
+    if not scored_films:
         return
     for title, prefix, counts in _KINDS:
         yield f"{title}, ±2 frames, detector {document['detector']}"
         yield f"  {'':<{_NAME}} {'F1':>6} {'precision':>10} {'recall':>7} {'right':>6} {'false':>6} {'missed':>7}"
-        for name, figures in scored.items():
+        for name, figures in scored_films.items():
             yield _format_row(_shorten(name), figures, prefix, counts)
-        yield _format_row("all clips" if len(scored) > 1 else "1 clip", document, prefix, counts)
+        yield _format_row("all clips" if len(scored_films) > 1 else "1 clip", document, prefix, counts)
         yield f"  {_format_intervals(document, prefix)}"
         yield ""
     yield from textwrap.wrap(f"Intervals: {document['cut_intervals']}.", 100)
-    for name, figures in scored.items():
+    for name, figures in scored_films.items():
         for note in figures.get("notes", ()):
             yield from textwrap.wrap(f"note: {make_printable(name)}: {note}", 100, subsequent_indent="  ")
     yield ""
@@ -40,12 +40,12 @@ def format_cuts(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _format_row(name: str, figures: Mapping[str, Any], prefix: str, counts: str) -> str:
-    right, false, missed = (figures[f"{counts}_{name}"] for name in ("right", "false", "missed"))
-    wholes = {"f1": right + false + missed, "precision": right + false, "recall": right + missed}
+    right, false, misses = (figures[f"{counts}_{name}"] for name in ("right", "false", "missed"))
+    wholes = {"f1": right + false + misses, "precision": right + false, "recall": right + misses}
     # A share of nothing is undefined: the JSON document has 1 there, which a user would read as success.
     f1, precision, recall = (f"{figures[f'{prefix}_{name}']:.3f}" if total else "–" for name, total in wholes.items())
     shares = f"{f1:>6} {precision:>10} {recall:>7}"
-    return f"  {name:<{_NAME}} {shares} {right:6d} {false:6d} {missed:7d}"
+    return f"  {name:<{_NAME}} {shares} {right:6d} {false:6d} {misses:7d}"
 
 
 def _format_intervals(document: Mapping[str, Any], prefix: str) -> str:

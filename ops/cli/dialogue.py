@@ -93,7 +93,7 @@ def _bring_up_to_date(settings: Settings, partition: str) -> None:
             [partition],
             (),
             bars,
-            partitioned=STEPS,
+            partitioned_steps=STEPS,
             indexes=("dialogue_index",),
             started_by="needle dialogue",
         )

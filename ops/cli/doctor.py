@@ -51,8 +51,10 @@ def command(file: str, as_json: bool, **options: Any) -> int:
     rows = describe_settings(**values)
     checks = [_run_check(name, check, settings) for name, check in CHECKS.items()]
     if as_json:
-        described = {name: {"value": value, "source": source} for name, value, source in rows}
-        print_json({"settings": described, "checks": {name: {"ok": ok, "note": note} for name, ok, note in checks}})
+        settings_document = {name: {"value": value, "source": source} for name, value, source in rows}
+        print_json(
+            {"settings": settings_document, "checks": {name: {"ok": ok, "note": note} for name, ok, note in checks}}
+        )
     else:
         for name, value, source in rows:
             click.echo(f"{name:<24} {value or '-':<40} {source}")
@@ -122,21 +124,23 @@ def _check_footage(settings: Settings) -> str:
     """Return the videos, shots and subtitles that are set aside, each with its reason, and the remedy."""
     status = build_status(settings, resolve_encoder(settings).encoder_id)
     videos = [video for video in status["videos"] if video["state"] != "removed"]
-    refused = [
+    refusals = [
         f"{make_printable(video['path'])}: {make_printable(video['reason'] or '')}"
         for video in videos
         if video["state"] == "set_aside" and not video["shots_set_aside"]
     ]
-    refused += [
+    refusals += [
         f"{make_printable(video['path'])}, shot {shot['shot_id']}: {make_printable(shot['reason'])}"
         for video in videos
         for shot in video["shots_set_aside"]
     ]
     dialogue = list_unusable_subtitles(settings, {video["video_id"] for video in videos})
-    refused += [f"{make_printable(entry['path'])}: {make_printable(entry['reason'])}" for entry in dialogue]
-    if not refused:
+    refusals += [f"{make_printable(entry['path'])}: {make_printable(entry['reason'])}" for entry in dialogue]
+    if not refusals:
         return f"{plural(len(videos), 'video')}, nothing is set aside"
-    return "\n  ".join([f"{len(refused)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refused])
+    return "\n  ".join(
+        [f"{len(refusals)} set aside; mend the cause, then run `needle ingest --retry PATH`:", *refusals]
+    )
 
 
 def _check_lake(settings: Settings) -> str:

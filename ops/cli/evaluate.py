@@ -110,8 +110,10 @@ def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) ->
     from ops.videos.file_kinds import FOOTAGE
 
     files = [path for path in folder.rglob("*") if path.suffix.lower().lstrip(".") in FOOTAGE and path.is_file()]
-    measured = {*document["films"], *(each["clip"] for each in document["set_aside"])}
-    if names := sorted({name_clip(path, folder) for path in files if not path.name.startswith(".")} - measured):
+    names_with_figures = {*document["films"], *(each["clip"] for each in document["set_aside"])}
+    if names := sorted(
+        {name_clip(path, folder) for path in files if not path.name.startswith(".")} - names_with_figures
+    ):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"no annotation beside {', '.join(names[:3])}{more}: not measured"
     if not cuts_only and not any(
@@ -123,10 +125,10 @@ def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) ->
 def _choose_encoders(against: str, options: Mapping[str, Any]) -> tuple[Settings, str, str]:
     """Return the settings, the id of the encoder to measure, and that of the other one, "" for none."""
     other = _find_other(against, options)
-    named = options["encoder"] if options["encoder"] not in (None, "auto") else None
-    settings = load_command_settings(options, follows_live=named is None)
-    resolved = resolve_spec(named, settings.home) if named else resolve_encoder(settings)
-    encoder_id = resolved.encoder_id
+    spec = options["encoder"] if options["encoder"] not in (None, "auto") else None
+    settings = load_command_settings(options, follows_live=spec is None)
+    encoder_spec = resolve_spec(spec, settings.home) if spec else resolve_encoder(settings)
+    encoder_id = encoder_spec.encoder_id
     if other == encoder_id:
         raise UsageError(f"--against names {encoder_id}, the very encoder that is measured: choose another --encoder")
     return settings, encoder_id, other
@@ -165,8 +167,8 @@ def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: B
             "no shot of the catalogue has a caption: put <film>.captions.jsonl next to ingested films, or name data "
             "with --captions FILE.parquet or --footage DIR"
         )
-    answered = answer_both(settings, ComparedEncoders(encoder_id=encoder_id, against_id=other), tasks, bars)
-    return compare_answers(answered, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
+    answers = answer_both(settings, ComparedEncoders(encoder_id=encoder_id, against_id=other), tasks, bars)
+    return compare_answers(answers, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
 
 
 def _print(document: Mapping[str, Any], as_json: bool, bars: Bars) -> int | None:

@@ -120,8 +120,8 @@ def command(
     picks = [Pick(shot_id=shot) for shot in shot_ids]
     if is_search:
         picks = _search_picks(settings, query_from(query or "", options), padding)
-    noted = [replace(pick, note=note) for pick in picks]
-    clips, missing = select_existing_clips(settings, noted, handles=handles)
+    picks_with_notes = [replace(pick, note=note) for pick in picks]
+    clips, missing = select_existing_clips(settings, picks_with_notes, handles=handles)
     with Bars() as bars:
         report = export(
             settings, clips, name, target, title=title or query or target.stem, missing=missing, progress=bars

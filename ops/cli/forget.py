@@ -50,8 +50,8 @@ def command(video: str, yes: bool, **options: Any) -> int:
     catalogue.require_layout(settings)
     row = catalogue.find_video(settings.lake, video)
     shots = _list_shots(settings, row["video_id"])
-    derived = plural(len(shots), "shot and all made of it", "shots and all made of them")
-    click.echo(f"{make_printable(row['path'])} ({row['video_id']}): {derived}")
+    lost_shots = plural(len(shots), "shot and all made of it", "shots and all made of them")
+    click.echo(f"{make_printable(row['path'])} ({row['video_id']}): {lost_shots}")
     if not yes:
         click.echo("nothing was removed: add --yes to remove it for good", err=True)
         return EXIT_FAILED

@@ -113,8 +113,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
         )
     if as_json:
         print_json(summary)
-    replaced = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
-    _tell(summary, replaced | {source.video_id: source.path for source in library_scan.files}, bars.noted)
+    old_paths = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
+    _tell(summary, old_paths | {source.video_id: source.path for source in library_scan.files}, bars.printed_notes)
     return EXIT_SET_ASIDE if summary["set_aside"] else 0
 
 
@@ -128,26 +128,26 @@ def _bring_up_to_date(
     """
     encoder = resolve_encoder(settings)
     probes = load_definitions(settings)
-    interrupted = runs.find_interrupted_ingests(settings)
+    interrupted_ingests = runs.find_interrupted_ingests(settings)
 
     def look() -> tuple[set[str], bool]:
         """Return the partitions to bring up to date, and True if indexes and scores are current."""
         if retry:
             _retry(settings, registration.seen, encoder.encoder_id)
         due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
-        indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
-        return due, indexed and all(is_scored(settings, label) for label in probes)
+        is_indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
+        return due, is_indexed and all(is_scored(settings, label) for label in probes)
 
     due, is_current = retry_past_damage(settings, encoder.encoder_id, bars, look)
-    due |= {partition for ingest in interrupted for partition in ingest.partitions}
+    due |= {partition for ingest in interrupted_ingests for partition in ingest.partitions}
     due -= read_forgotten_ids(settings.store)
-    if not (due or interrupted or report) and is_current:
+    if not (due or interrupted_ingests or report) and is_current:
         return None, None
     bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
     run_id = runs.run_pipeline(
         settings,
         sorted(due),
-        interrupted,
+        interrupted_ingests,
         bars,
         last=(*(f"probe_scores/{label}" for label in probes), *(("catalogue_report",) if report else ())),
     )
@@ -171,14 +171,17 @@ def _summarise(
 ) -> IngestSummary:
     """Return the summary as JSON. ``set_aside`` is everything that the run set aside, also of videos not named."""
     status = build_status(settings, resolve_encoder(settings).encoder_id)
-    refused = {path for path, _ in set_aside}
-    video_ids = {*registration.seen, *(video["video_id"] for video in status["videos"] if video["path"] in refused)}
+    skipped_paths = {path for path, _ in set_aside}
+    video_ids = {
+        *registration.seen,
+        *(video["video_id"] for video in status["videos"] if video["path"] in skipped_paths),
+    }
     videos = [video for video in status["videos"] if video["video_id"] in video_ids]
     aside = _list_set_aside(videos, library_scan)
     aside += list_unusable_subtitles(settings, video_ids)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     processed_videos = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
-    processed = sum(video["footage_s"] for video in processed_videos if video["state"] == "ready")
+    footage_s = sum(video["footage_s"] for video in processed_videos if video["state"] == "ready")
     unread, unclear = list_unread_subtitles(settings, video_ids, library_scan.subtitles)
     left_out = library_scan.group_left_out() | ({OTHER_SUBTITLES: unclear} if unclear else {})
     return {
@@ -188,8 +191,8 @@ def _summarise(
         "lines": sum(video["lines"] for video in videos),
         "footage_s": footage,
         "seconds": round(seconds, 3),
-        "footage_processed_s": round(processed, 3),
-        "times_realtime": None if ran is None else round(processed / seconds, 2),
+        "footage_processed_s": round(footage_s, 3),
+        "times_realtime": None if ran is None else round(footage_s / seconds, 2),
         "up_to_date": ran is None,
         "set_aside": aside,
         "notes": [{"path": video["path"], "note": note} for video in processed_videos for note in video["notes"]],
@@ -211,13 +214,13 @@ def _summarise(
 def _list_set_aside(videos: list[VideoStatus], library_scan: Scan) -> list[dict[str, str]]:
     """Return files, videos, shots and notes on failures with their reasons, each file once."""
     aside = [{"path": path, "reason": reason} for path, reason in library_scan.set_aside]
-    named = {entry["path"] for entry in aside}
+    named_paths = {entry["path"] for entry in aside}
     aside += [
         {"path": video["path"], "reason": video["reason"] or ""}
         for video in videos
         if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
         and not video["shots_set_aside"]
-        and video["path"] not in named
+        and video["path"] not in named_paths
     ]
     aside += [
         {"path": video["path"], "shot_id": shot["shot_id"], "reason": shot["reason"]}
@@ -233,7 +236,7 @@ def _list_set_aside(videos: list[VideoStatus], library_scan: Scan) -> list[dict[
     return aside
 
 
-def _tell(summary: IngestSummary, paths: dict[str, str], noted: set[str]) -> None:
+def _tell(summary: IngestSummary, paths: dict[str, str], printed_notes: set[str]) -> None:
     """Print the summary; notes that were already printed are not repeated."""
     lines = []
     if summary["up_to_date"]:
@@ -259,7 +262,7 @@ def _tell(summary: IngestSummary, paths: dict[str, str], noted: set[str]) -> Non
     for video_id in summary["forgotten"]:
         lines.append(f"forgotten before, left out: {make_printable(paths[video_id])} ({video_id})")
     notes = [f"{entry['path']}: {entry['note']}" for entry in summary["notes"]]
-    lines += [f"note: {make_printable(note)}" for note in notes if note not in noted]
+    lines += [f"note: {make_printable(note)}" for note in notes if note not in printed_notes]
     if summary["set_aside"]:
         lines.append(f"{len(summary['set_aside'])} set aside:")
         lines += [f"  {_name_entry(entry)}: {make_printable(entry['reason'])}" for entry in summary["set_aside"]]

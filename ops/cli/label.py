@@ -86,9 +86,9 @@ def _judge(
     result = append_annotations(settings, [Annotation(shot_id=shot, **common) for shot in shots], now)  # type: ignore[arg-type]
     if len(result.refused) == len(shots):
         raise NotFoundError("\n".join(f"{shot}: {why}" for shot, why in result.refused))
-    resolved = resolve_labels(settings, [label])
-    tally = AnnotationCounts.count(resolved)
-    named = [each for each in resolved if each.latest.shot_id in shots]
+    resolved_labels = resolve_labels(settings, [label])
+    tally = AnnotationCounts.count(resolved_labels)
+    shot_labels = [each for each in resolved_labels if each.latest.shot_id in shots]
     summary = {
         "label": label,
         "written": result.written,
@@ -96,13 +96,13 @@ def _judge(
         "set_aside": [{"shot_id": shot, "reason": why} for shot, why in result.refused],
         **asdict(tally),
         "judgements": len(read_annotations(settings, [label])),
-        "shots": [_build_document(each) for each in named],
+        "shots": [_build_document(each) for each in shot_labels],
     }
     if as_json:
         print_json(summary)
     else:
         click.echo(f"{label}: {tally.in_words} ({plural(result.written, 'new judgement')})")
-        for each in named:
+        for each in shot_labels:
             if each.missing_reason or each.in_conflict:
                 click.echo(_format_line(each))
         click.echo(f"next: needle probe fit {label}", err=True)
@@ -112,21 +112,21 @@ def _judge(
 def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json: bool) -> int:
     from ops.probes.label_files import import_labels
 
-    named = "import" if origin == "command line" else origin
-    result = import_labels(settings, path, datetime.now(UTC), annotator=annotator, origin=named)
+    import_origin = "import" if origin == "command line" else origin
+    result = import_labels(settings, path, datetime.now(UTC), annotator=annotator, origin=import_origin)
     if as_json:
         aside = [{"line": line, "reason": why} for line, why in result.refused]
         print_json({"written": result.written, "unchanged": result.unchanged, "set_aside": aside})
     else:
-        written = plural(result.written, "judgement")
-        click.echo(f"{make_printable(str(path))}: {written} written, {result.unchanged} known already")
+        judgements = plural(result.written, "judgement")
+        click.echo(f"{make_printable(str(path))}: {judgements} written, {result.unchanged} known already")
     return _tell_refused(result.refused)
 
 
-def _tell_refused(refused: Sequence[tuple[str, str]]) -> int:
-    for thing, why in refused:
+def _tell_refused(reasons: Sequence[tuple[str, str]]) -> int:
+    for thing, why in reasons:
         click.echo(f"set aside {make_printable(thing)}: {make_printable(why)}", err=True)
-    return EXIT_SET_ASIDE if refused else 0
+    return EXIT_SET_ASIDE if reasons else 0
 
 
 def _export(settings: Settings, path: Path, label: str | None, as_json: bool) -> int:
@@ -143,17 +143,17 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
     from ops.probes.annotations import AnnotationCounts
     from ops.probes.labels import resolve_labels
 
-    resolved = resolve_labels(settings, [label] if label else None)
+    resolved_labels = resolve_labels(settings, [label] if label else None)
     if as_json:
-        print_json({"labels": [_build_document(each) for each in resolved]})
+        print_json({"labels": [_build_document(each) for each in resolved_labels]})
         return 0
-    for name in sorted({each.latest.label for each in resolved}):
-        tally = AnnotationCounts.count(each for each in resolved if each.latest.label == name)
+    for name in sorted({each.latest.label for each in resolved_labels}):
+        tally = AnnotationCounts.count(each for each in resolved_labels if each.latest.label == name)
         click.echo(f"{name}: {tally.in_words}")
-    for each in resolved:
+    for each in resolved_labels:
         if label or each.in_conflict:
             click.echo(_format_line(each))
-    if not resolved:
+    if not resolved_labels:
         click.echo("no labels yet: needle label LABEL SHOT... --value yes|no", err=True)
     return 0
 

@@ -154,15 +154,15 @@ def load_command_settings(options: Mapping[str, Any], *, follows_live: bool = Tr
     return settings
 
 
-def _require_live(settings: Settings, asked: str) -> None:
+def _require_live(settings: Settings, encoder: str) -> None:
     from ops.embeddings.encoder import explain_setting_against_live
     from ops.embeddings.registry import EncoderRegistry
 
     live = EncoderRegistry(settings.home).read_state().live
-    if live and asked not in ("auto", live.spec):
+    if live and encoder not in ("auto", live.spec):
         raise UsageError(
-            f"--encoder {asked}: {live.spec} is live in {settings.home} since {live.since}; "
-            f"`needle upgrade --encoder {asked}` makes another one live"
+            f"--encoder {encoder}: {live.spec} is live in {settings.home} since {live.since}; "
+            f"`needle upgrade --encoder {encoder}` makes another one live"
         )
     if note := explain_setting_against_live(settings):
         click.echo(f"needle: {note}", err=True)

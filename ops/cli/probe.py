@@ -236,8 +236,8 @@ def _tell(settings: Settings, label: str) -> None:
     if each["report"]:
         click.echo(make_printable(f"  report: {each['report']}"))
     for verdict in each["verdicts"][-3:]:
-        stayed = "stays" if verdict["over"] == verdict["version"] else "took over"
-        word = stayed if verdict["promoted"] else "was refused"
+        outcome = "stays" if verdict["over"] == verdict["version"] else "took over"
+        word = outcome if verdict["promoted"] else "was refused"
         click.echo(f"  {verdict['at']} {verdict['version']} {word}: {make_printable(verdict['reason'])}")
 
 

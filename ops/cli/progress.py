@@ -54,7 +54,7 @@ class Bars:
         self.tasks: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
         self.aside: list[tuple[str, str]] = []
-        self.noted: set[str] = set()
+        self.printed_notes: set[str] = set()
         self.titles = TITLES | {step.stage or step.name: step.title for step in list_steps()}
 
     def __enter__(self) -> Bars:
@@ -88,7 +88,7 @@ class Bars:
         self.console.print(f"[yellow]set aside[/] {escape(make_printable(thing))}: {escape(make_printable(reason))}")
 
     def note(self, stage: str, text: str) -> None:
-        self.noted.add(text)
+        self.printed_notes.add(text)
         self.console.print(f"[yellow]note[/] {escape(make_printable(text))}")
 
     def finish(self, stage: str) -> None:

@@ -116,17 +116,17 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 def run_pipeline(
     settings: Settings,
     partitions: Sequence[str],
-    interrupted: Sequence[Interrupted],
+    interrupted_ingests: Sequence[Interrupted],
     bars: Bars,
     last: Sequence[str] = (),
     *,
-    partitioned: Sequence[str] | None = None,
+    partitioned_steps: Sequence[str] | None = None,
     indexes: Sequence[str] = INDEXES,
     started_by: str = "needle ingest",
 ) -> str:
-    """Materialise ``partitioned`` for exactly these partitions, then ``indexes`` and the assets named in ``last``.
+    """Materialise steps for exactly these partitions, then ``indexes`` and the assets named in ``last``.
 
-    ``partitioned`` are all steps of the pipeline by default.
+    ``partitioned_steps`` are all steps of the pipeline by default.
     Returns the id of the last run.
     Raises ``NeedleError`` if a step failed; the message is the step's own.
     """
@@ -137,15 +137,15 @@ def run_pipeline(
     from assets.resources import Needle
     from ops.core.tables import find_key_ranges
 
-    steps = tuple(step.name for step in list_steps()) if partitioned is None else tuple(partitioned)
+    steps = tuple(step.name for step in list_steps()) if partitioned_steps is None else tuple(partitioned_steps)
     with open_instance(settings) as instance:
-        close_dead_runs(instance, interrupted)
+        close_dead_runs(instance, interrupted_ingests)
         definitions = build_definitions(settings, Needle(bars))
-        ordered = ensure_partitions(instance, choose_partitions(settings), partitions)
-        ranges = find_key_ranges(partitions, ordered)
+        ordered_partitions = ensure_partitions(instance, choose_partitions(settings), partitions)
+        ranges = find_key_ranges(partitions, ordered_partitions)
         by = {"needle/started_by": started_by}
         # An upgrade leaves nothing for the next ingest to finish: the next upgrade does it.
-        with hold_marker(settings, partitions if partitioned is None else ()) as note, keep_open():
+        with hold_marker(settings, partitions if partitioned_steps is None else ()) as note, keep_open():
             for start, end in ranges[:-1]:
                 execute(definitions, instance, steps, {**by, **range_tags(start, end)}, note)
             tags = {**by, **(range_tags(*ranges[-1]) if ranges else {})}
@@ -157,7 +157,7 @@ def run_pipeline(
                     raise
                 # Another ingest may have changed the lake since the index was published: publish and check once more.
                 execute(definitions, instance, sorted(error.assets), by, note)
-    for ingest in interrupted:
+    for ingest in interrupted_ingests:
         ingest.marker.unlink(missing_ok=True)
     clear_scratch(settings)
     return run_id
@@ -207,25 +207,27 @@ def execute(
         run_id=run_id,
         raise_on_error=False,
     )
-    failed = [event for event in result.all_events if event.is_step_failure or event.is_failure]
-    reasons = [event.step_failure_data.error for event in failed if event.is_step_failure]
+    failures = [event for event in result.all_events if event.is_step_failure or event.is_failure]
+    reasons = [event.step_failure_data.error for event in failures if event.is_step_failure]
     roots = [error.cause or error for error in reasons if error]
-    messages = [event.message or "" for event in failed]
+    messages = [event.message or "" for event in failures]
     if any(root.cls_name in _STOPPED for root in roots) or any(each.startswith(_INTERRUPTED) for each in messages):
         raise KeyboardInterrupt
-    broken = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    failed_checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
     # A blocking check that fails ends its step by this error.
-    if not result.success and not (broken and {root.cls_name for root in roots} == {"DagsterAssetCheckFailedError"}):
+    if not result.success and not (
+        failed_checks and {root.cls_name for root in roots} == {"DagsterAssetCheckFailedError"}
+    ):
         causes = [root.message.strip() for root in roots]
         kinds = [getattr(errors, root.cls_name or "", None) for root in roots]
         if kinds and all(kinds):  # the project's errors: their message has the cause and the remedy
             kind = UsageError if any(issubclass(kind, UsageError) for kind in kinds if kind) else NeedleError
             raise kind("; ".join(cause.partition(": ")[2] or cause for cause in causes))
-        raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failed[0].message}")
-    if broken:
-        names = ", ".join(check.check_name for check in broken)
+        raise NeedleError(f"the run {run_id} failed: {'; '.join(causes) or failures[0].message}")
+    if failed_checks:
+        names = ", ".join(check.check_name for check in failed_checks)
         message = f"the run {run_id} ended, but these checks failed: {names}; see `needle dagster`"
-        raise ChecksFailedError(message, {check.asset_key.to_user_string() for check in broken})
+        raise ChecksFailedError(message, {check.asset_key.to_user_string() for check in failed_checks})
     return run_id
 
 
@@ -239,8 +241,8 @@ def hold_marker(settings: Settings, partitions: Sequence[str]) -> Iterator[Calla
     folder.mkdir(parents=True, exist_ok=True)
     marker = folder / f"{uuid4()}.json"
     record: dict[str, list[str]] = {"partitions": list(partitions), "runs": []}
-    unfinished = marker.with_suffix(".new")
-    with unfinished.open("wb") as handle:
+    temporary = marker.with_suffix(".new")
+    with temporary.open("wb") as handle:
         # It is renamed once it is locked and complete: a visible marker shows if it is held.
         fcntl.flock(handle, fcntl.LOCK_EX)
 
@@ -253,16 +255,16 @@ def hold_marker(settings: Settings, partitions: Sequence[str]) -> Iterator[Calla
             write()
 
         write()
-        unfinished.replace(marker)
+        temporary.replace(marker)
         try:
             yield note
         finally:
             marker.unlink(missing_ok=True)
 
 
-def close_dead_runs(instance: dg.DagsterInstance, interrupted: Sequence[Interrupted]) -> None:
+def close_dead_runs(instance: dg.DagsterInstance, interrupted_ingests: Sequence[Interrupted]) -> None:
     """Mark the runs of killed ingests as failed: no other process monitors in-process runs."""
-    for ingest in interrupted:
+    for ingest in interrupted_ingests:
         for run_id in ingest.runs:
             run = instance.get_run_by_id(run_id)
             if run and not run.is_finished:
@@ -296,7 +298,7 @@ def clear_scratch(settings: Settings) -> None:
             shutil.rmtree(settings.scratch)
 
 
-def find_runs(settings: Settings, computed: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
+def find_runs(settings: Settings, computations: Sequence[tuple[str, str, float]]) -> list[dict[str, str | None]]:
     """Return the runs that computed rows, each given as (asset, partition or "", Unix time of the computation).
 
     A row's time is that of its step, so its run is the first one that reported the asset after it. A row older than
@@ -308,7 +310,7 @@ def find_runs(settings: Settings, computed: Sequence[tuple[str, str, float]]) ->
     if not (settings.home / "dagster" / "storage").is_dir():  # nothing was ever run here
         return documents
     with dg.DagsterInstance.from_config(str(find_dagster_home(settings))) as instance:
-        for asset, partition, computed_at in computed:
+        for asset, partition, computed_at in computations:
             records_filter = dg.AssetRecordsFilter(
                 asset_key=dg.AssetKey(asset),
                 asset_partitions=[partition] if partition else None,

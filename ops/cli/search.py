@@ -99,8 +99,8 @@ def print_reading(answer: SearchResult) -> None:
     # A line reports that only images were searched if the query has quotes, or could have.
     if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
         click.echo(make_printable(reading.why), err=True)
-    corrected = [part.label for part in reading.parts if part.kind == "spelling" and part.is_applied]
-    for note in (each for each in reading.notes if each not in corrected):
+    corrections = [part.label for part in reading.parts if part.kind == "spelling" and part.is_applied]
+    for note in (each for each in reading.notes if each not in corrections):
         click.echo(f"note: {make_printable(note)}", err=True)
 
 
@@ -135,9 +135,9 @@ def _place(hit: Hit) -> str:
 def _format_marks(hit: Hit) -> str:
     """Format the marks of a hit: near-duplicates, title or blank, probes."""
     probes = [f"{make_printable(each.probe)} {each.score:.2f}" for each in hit.probes]
-    folded = [f"+{len(hit.folded)} alike"] if hit.folded else []
+    fold_marks = [f"+{len(hit.folded)} alike"] if hit.folded else []
     kinds = [name for name, is_one in (("title", hit.is_title), ("blank", hit.is_blank)) if is_one]
-    return "".join(f"  [{mark}]" for mark in [*folded, *kinds, *probes])
+    return "".join(f"  [{mark}]" for mark in [*fold_marks, *kinds, *probes])
 
 
 def _explain_nothing(answer: SearchResult) -> str:

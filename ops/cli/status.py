@@ -48,10 +48,10 @@ def command(as_json: bool, **options: Any) -> None:
         for note in video["notes"] if video["state"] in ("ready", "pending") else ():
             console.print(make_printable(f"note: {video['path']}: {note}"))
     totals = status["totals"]
-    refused = f" ({totals['shots_set_aside']} set aside)" if totals["shots_set_aside"] else ""
+    skipped_note = f" ({totals['shots_set_aside']} set aside)" if totals["shots_set_aside"] else ""
     console.print(
         f"{plural(totals['videos'], 'video')}, {totals['set_aside']} set aside, "
-        f"{plural(totals['shots'], 'shot')}{refused}, "
+        f"{plural(totals['shots'], 'shot')}{skipped_note}, "
         f"{totals['footage_s']:.0f} s of footage; encoder {status['encoder_id']}, "
         f"index {status['index_version'] or 'not built yet: run `needle ingest PATH`'}"
     )

@@ -59,7 +59,7 @@ def _materialise(settings: Settings, name: str, partitions: Sequence[str], bars:
         [each for each in runs.find_interrupted_ingests(settings) if not each.partitions],
         bars,
         (f"encoder/{name}",),
-        partitioned=("caption_pairs",),
+        partitioned_steps=("caption_pairs",),
         indexes=(),
         started_by="needle train",
     )

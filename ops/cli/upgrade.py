@@ -101,7 +101,7 @@ def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
     from ops.upgrade.switch import describe_upgrade
 
     comparison, document = outcome.comparison, describe_upgrade(settings)
-    refused = comparison is not None and not outcome.switched
+    is_refused = comparison is not None and not outcome.switched
     if as_json:
         print_json({"switched": outcome.switched, **document, "comparison": asdict(comparison) if comparison else None})
     else:
@@ -110,14 +110,14 @@ def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
             for reason in comparison.reasons if comparison.forced and outcome.switched else ():
                 click.echo(f"taken all the same: {make_printable(reason)}")
         live = document["live"]
-        state = "is live" if outcome.switched else "stays live" if refused else "is live already: nothing to do"
+        state = "is live" if outcome.switched else "stays live" if is_refused else "is live already: nothing to do"
         click.echo(f"{live['spec']} {state} ({live['encoder_id']})")
-    for reason in comparison.reasons if comparison and refused else ():
+    for reason in comparison.reasons if comparison and is_refused else ():
         click.echo(f"needle: not switched: {make_printable(reason)}", err=True)
-    if refused:
+    if is_refused:
         click.echo("needle: nothing that is live was changed; --force 'why' takes it all the same", err=True)
         click.echo("needle: `needle upgrade --discard` deletes its vectors, index and probes", err=True)
-    return EXIT_FAILED if refused else 0
+    return EXIT_FAILED if is_refused else 0
 
 
 def _tell_discarded(settings: Settings, candidate: UpgradeCandidate, as_json: bool) -> int:
@@ -146,16 +146,16 @@ def _print_comparison(comparison: Comparison) -> None:
     from ops.evaluation.verdict import TITLES
 
     click.echo(f"{'':<24}{'live':>9}{'new':>9}{'change':>9}  95 % interval")
-    for measured in (comparison.evaluation, comparison.evaluation["learned"]):
-        if not measured or not measured["parts"]:
+    for part in (comparison.evaluation, comparison.evaluation["learned"]):
+        if not part or not part["parts"]:
             continue
-        fitted = ", which it was fitted on: a gain proves nothing" if measured is not comparison.evaluation else ""
+        fit_note = ", which it was fitted on: a gain proves nothing" if part is not comparison.evaluation else ""
         click.echo(
             make_printable(
-                f"nDCG@10 on {plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}{fitted}"
+                f"nDCG@10 on {plural(part['shots'], 'captioned shot')} of {', '.join(part['shows'])}{fit_note}"
             )
         )
-        for name, each in measured["parts"].items():
+        for name, each in part["parts"].items():
             figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
             interval = f"{each['low']:+.3f} to {each['high']:+.3f}"
             click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+9.3f}  {interval}")

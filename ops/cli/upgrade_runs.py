@@ -75,8 +75,8 @@ def _try_candidate(settings: Settings, candidate: UpgradeCandidate, last: Sequen
     """Compute the candidate's missing data and switch to it; return False if the comparison rejects it."""
     for attempt in range(ATTEMPTS):
         try:
-            compared = COMPARED if candidate.how == "upgrade" else ()
-            _run(settings, bars, (*compared, *BESIDE), (*BEFORE, *last))
+            comparison_steps = COMPARED if candidate.how == "upgrade" else ()
+            _run(settings, bars, (*comparison_steps, *BESIDE), (*BEFORE, *last))
             return True
         except NeedleError:
             comparison = read_current_comparison(settings, candidate, resolve_encoder(settings))
@@ -104,14 +104,14 @@ def _follow_up(settings: Settings, bars: Bars) -> None:
     finish_switch(settings)
 
 
-def _run(settings: Settings, bars: Bars, partitioned: Sequence[str], last: Sequence[str]) -> None:
+def _run(settings: Settings, bars: Bars, steps: Sequence[str], last: Sequence[str]) -> None:
     runs.run_pipeline(
         settings,
         settings.lake.list_partitions(SHOTS),
         [each for each in runs.find_interrupted_ingests(settings) if not each.partitions],
         bars,
         last,
-        partitioned=partitioned,
+        partitioned_steps=steps,
         indexes=(),
         started_by=STARTED_BY,
     )

@@ -54,8 +54,8 @@ class FrameClock:
     def find_shots(self, start_frame: int, end_frame: int) -> list[str]:
         """Return the ids of the shots that share frames with the span, in order; none past the end."""
         first = max(bisect_right(self._start_frames, start_frame) - 1, 0)
-        touched = takewhile(lambda shot: shot["start_frame"] < end_frame, self.shots[first:])
-        return [shot["shot_id"] for shot in touched if start_frame < shot["end_frame"]]
+        candidates = takewhile(lambda shot: shot["start_frame"] < end_frame, self.shots[first:])
+        return [shot["shot_id"] for shot in candidates if start_frame < shot["end_frame"]]
 
     def _find_frame(self, time_s: float) -> int:
         # Subtitle times are in milliseconds; as a fraction they make no rounding error.

@@ -64,14 +64,14 @@ def build_dialogue(
     """
     with settings.hold_work_lock(), FilmProcess(read, STEP) as process:
         progress.start(STAGE, 0, "lines")
-        changed = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
+        changes = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
         reading = _DialogueReader(settings, now, progress, process)
-        changed += sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
-        changed += _rename(settings, partitions, now)
+        changes += sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
+        changes += _rename(settings, partitions, now)
         _require_intact(settings, partitions)
         reading.tell_of_speech()
         progress.finish(STAGE)
-        return _report(settings, partitions, changed, reading)
+        return _report(settings, partitions, changes, reading)
 
 
 def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
@@ -80,10 +80,10 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     hears = not explain_speech_problem(settings.speech)
     videos = [row for row in catalogue.read_videos(settings.lake, list(partitions)) if row["state"] == "ready"]
     sidecars = find_sidecars(settings, videos)  # of all at once: each folder is listed once
-    grouped: dict[str, list[LakeVideo]] = {}
+    by_partition: dict[str, list[LakeVideo]] = {}
     for row in videos:
-        grouped.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
-    for partition, members in sorted(grouped.items()):
+        by_partition.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
+    for partition, members in sorted(by_partition.items()):
         shots = _group_by_video(settings, "shots", partition)
         read = _group_by_video(settings, "shot_dialogue", partition)
         sources = _group_by_video(settings, "subtitles", partition) if hears else {}
@@ -91,12 +91,12 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
         for video in members:
             video_shots = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
             files = sidecars.get(video["video_id"])
-            stored = read.get(video["video_id"], [])
-            if not video_shots or (files is None and stored):
+            stored_rows = read.get(video["video_id"], [])
+            if not video_shots or (files is None and stored_rows):
                 continue  # not cut yet; or its folder cannot be read just now: its stored dialogue stays
             inputs = hash_inputs(video_shots, files or [], timings.get(video["video_id"], PLAIN))
             current = {(shot["shot_id"], inputs) for shot in video_shots}
-            is_read = {(row["shot_id"], row["input_hash"]) for row in stored} == current
+            is_read = {(row["shot_id"], row["input_hash"]) for row in stored_rows} == current
             if not is_read or (hears and _needs_speech(settings, video, sources.get(video["video_id"], []))):
                 due.append((video, video_shots, files or []))
     return due
@@ -133,7 +133,7 @@ class _DialogueReader:
     ) -> None:
         self.settings, self.now, self.progress, self.process = settings, now, progress, process
         self.silent: list[str] = []
-        self.refused: dict[str, str] = {}
+        self.refusals: dict[str, str] = {}
         self.problem = explain_speech_problem(settings.speech)
 
     def bring_up_to_date(self, due: Due) -> int:
@@ -190,8 +190,8 @@ class _DialogueReader:
     def _find_speech(self, video: LakeVideo, clock: FrameClock) -> list[SubtitleSource]:
         """Return the speech of a video without subtitles, stored or recognised now; empty if that is impossible."""
         self.silent.append(video["path"])
-        if stored := _find_earlier_speech(self.settings, video):
-            return [stored]
+        if speech := _find_earlier_speech(self.settings, video):
+            return [speech]
         if self.problem:
             return []
         try:
@@ -202,13 +202,13 @@ class _DialogueReader:
 
     def _set_aside(self, video: LakeVideo, clock: FrameClock, reason: str, inputs: str, content_hash: str) -> int:
         """Note why a video's dialogue cannot be read, and keep the lines that were read before."""
-        self.refused[video["path"]] = reason
+        self.refusals[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
         partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
         stored_rows = _group_by_video(self.settings, "dialogue", partition).get(video_id, [])
-        stored = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
+        old_rows = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
         film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
-        sources = [renew_subtitle_row(row) for row in stored if row["source"] != FILM]
+        sources = [renew_subtitle_row(row) for row in old_rows if row["source"] != FILM]
         sources += build_subtitle_rows(video, [film], self.now)
         line_rows = build_line_rows(video, clock, list(map(_read_line, stored_rows)), self.now)
         return self._put(video, line_rows, sources, build_shot_rows(video, clock, line_rows, inputs, self.now))
@@ -217,8 +217,8 @@ class _DialogueReader:
         self, video: LakeVideo, clock: FrameClock, lines: list[DialogueLine], sources: list[SubtitleSource], inputs: str
     ) -> int:
         line_rows = build_line_rows(video, clock, lines, self.now)
-        sourced = build_subtitle_rows(video, sources, self.now)
-        return self._put(video, line_rows, sourced, build_shot_rows(video, clock, line_rows, inputs, self.now))
+        subtitle_rows = build_subtitle_rows(video, sources, self.now)
+        return self._put(video, line_rows, subtitle_rows, build_shot_rows(video, clock, line_rows, inputs, self.now))
 
     def _put(
         self, video: LakeVideo, line_rows: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
@@ -227,15 +227,15 @@ class _DialogueReader:
         partition = self.settings.resolve_partition(video_id)
         # The last table marks the video as done.
         tables = zip(TABLES, (line_rows, sources, shots), strict=True)
-        changed = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
+        changes = sum(lake.update(table, partition, video_id, rows) for table, rows in tables)
         self.progress.advance(STAGE, len(line_rows))
-        return changed
+        return changes
 
     def _tell(self, video: LakeVideo, sources: Iterable[SubtitleSource]) -> None:
         for source in sources:
             name = source.path if source.source == "sidecar" else f"{video['path']}, {source.path}"
             if source.is_refused:
-                self.refused[source.path] = str(source.reason)
+                self.refusals[source.path] = str(source.reason)
                 self.progress.set_aside(STAGE, source.path, str(source.reason))
             elif source.reason:
                 self.progress.note(STAGE, f"{name}: {source.reason}")
@@ -278,8 +278,8 @@ def _find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource
     row = next((row for row in rows if row["source"] == "asr"), None)
     if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
         return None
-    stored = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
-    lines = [_read_line(line) for line in stored if line["source"] == "asr"]
+    stored_lines = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
+    lines = [_read_line(line) for line in stored_lines if line["source"] == "asr"]
     return SubtitleSource(
         path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
     )
@@ -303,19 +303,19 @@ def _group_by_video(settings: Settings, table: str, partition: str) -> dict[str,
 
 def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int:
     """Give a video that was moved its new show; nothing is read again for that."""
-    changed = 0
+    changes = 0
     for partition in partitions:
         shows = {row["video_id"]: row["show"] for row in catalogue.read_videos(settings.lake, [partition])}
         for table in ("dialogue", "shot_dialogue"):
             for video_id, rows in _group_by_video(settings, table, partition).items():
-                renamed = [
+                new_rows = [
                     row | {"show": shows[video_id], "created_timestamp": now}
                     for row in rows
                     if video_id in shows and row["show"] != shows[video_id]
                 ]
-                if renamed:
-                    changed += settings.lake.update(table, partition, video_id, renamed)
-    return changed
+                if new_rows:
+                    changes += settings.lake.update(table, partition, video_id, new_rows)
+    return changes
 
 
 def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
@@ -325,18 +325,18 @@ def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
             _group_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue")
         )
         for video_id, rows in read.items():
-            broken = [
+            broken_rows = [
                 check
                 for check in check_dialogue(lines.get(video_id, []), shots.get(video_id, []), rows)
                 if not check.passed
             ]
-            if broken:
-                fault = f"{broken[0].name}: {broken[0].details}"
+            if broken_rows:
+                fault = f"{broken_rows[0].name}: {broken_rows[0].details}"
                 path = settings.lake.path(f"dialogue/{partition}.parquet")
                 raise DamagedTableError(path, "dialogue", partition, fault)
 
 
-def _report(settings: Settings, partitions: Sequence[str], changed: int, reading: _DialogueReader) -> StepReport:
+def _report(settings: Settings, partitions: Sequence[str], changes: int, reading: _DialogueReader) -> StepReport:
     lines, shots, shot_dialogue, sources = (
         settings.lake.read(table, partitions).to_pylist()
         for table in ("dialogue", "shots", "shot_dialogue", "subtitles")
@@ -352,12 +352,12 @@ def _report(settings: Settings, partitions: Sequence[str], changed: int, reading
         by_partition[settings.resolve_partition(row["video_id"])]["sources"].append(text)
     content = ((line["line_id"], f"{line['show']} {line['shot_ids']}") for line in lines)
     return StepReport(
-        changed=changed,
+        changed=changes,
         data_version=compute_digest(content),
         details={
             "lines": len(lines),
             "films_with_dialogue": len({line["video_id"] for line in lines}),
-            "set_aside": reading.refused,
+            "set_aside": reading.refusals,
             "subtitles_of_no_video": find_unowned_subtitles(videos),
             "notes": limit_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
             "speech": f"{plural(len(reading.silent), 'film')}: {reading.problem}"

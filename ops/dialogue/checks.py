@@ -21,19 +21,19 @@ def check_lines_in_shots(lines: Sequence[LakeLine], shots: Sequence[LakeShot]) -
     by_video: dict[str, list[LakeShot]] = defaultdict(list)
     for shot in sorted(shots, key=lambda shot: shot["start_frame"]):
         by_video[shot["video_id"]].append(shot)
-    broken = []
+    broken_ids = []
     for line in lines:
         video_shots = by_video[line["video_id"]]
-        touched = [
+        shot_ids = [
             shot["shot_id"]
             for shot in video_shots
             if shot["start_frame"] < line["end_frame"] and line["start_frame"] < shot["end_frame"]
         ]
         inside = bool(video_shots) and line["start_frame"] < video_shots[-1]["end_frame"]
-        if line["shot_ids"] != touched or inside != bool(touched) or not line["start_frame"] < line["end_frame"]:
-            broken.append(line["line_id"])
+        if line["shot_ids"] != shot_ids or inside != bool(shot_ids) or not line["start_frame"] < line["end_frame"]:
+            broken_ids.append(line["line_id"])
     return CheckOutcome(
-        name="lines_in_shots", passed=not broken, details={"lines": len(lines), "wrongly_tied": broken[:20]}
+        name="lines_in_shots", passed=not broken_ids, details={"lines": len(lines), "wrongly_tied": broken_ids[:20]}
     )
 
 
@@ -44,10 +44,10 @@ def complete(
     rows = {row["shot_id"]: row for row in shot_dialogue}
     shot_ids = {shot["shot_id"] for shot in shots}
     missing = sorted(shot_ids ^ rows.keys())
-    counted = sum(row["lines"] for row in rows.values())
+    line_count = sum(row["lines"] for row in rows.values())
     tied = sum(len(line["shot_ids"]) for line in lines)
     return CheckOutcome(
         name="complete",
-        passed=not missing and counted == tied,
-        details={"shots_without_row_or_gone": missing[:20], "lines_counted": counted, "lines_tied": tied},
+        passed=not missing and line_count == tied,
+        details={"shots_without_row_or_gone": missing[:20], "lines_counted": line_count, "lines_tied": tied},
     )

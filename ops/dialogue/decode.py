@@ -165,13 +165,13 @@ def _decode_mixed_lines(data: bytes, language: str) -> Decoded:
     is_utf8 = [_measure_broken_share(line) <= MOST_BROKEN for line in lines]
     others = [line for line, fits in zip(lines, is_utf8, strict=True) if not fits]
     telling = b"".join(line for line in lines if not line.isascii())
-    broken = _measure_broken_share(telling)
+    broken_share = _measure_broken_share(telling)
     if any(not line.isascii() and _is_surely_utf8(line) for line in lines):
         return _decode_mixed(data, lines, is_utf8, others, language)
-    if not others or broken <= MOST_BROKEN:
+    if not others or broken_share <= MOST_BROKEN:
         # Either a few bytes are broken, or some pairs of bytes of another encoding look like UTF-8.
         _, fit = _choose_encoding(lines, language)
-        if fit is None or fit.bad >= broken:
+        if fit is None or fit.bad >= broken_share:
             return _decode_mixed(data, lines, is_utf8, others, language)
         return _decode_legacy(data, language)
     if 2 * len(others) >= sum(not line.isascii() for line in lines):
@@ -224,16 +224,16 @@ def _choose_encoding(lines: Sequence[bytes], language: str) -> tuple[str, Langua
     sample = _sample(lines)
     if language.partition("-")[0] in ("", "en") and _is_english_of_windows(sample):
         return "cp1252", measure_fit(sample.decode("cp1252", "replace"), find_alphabets("en")[0])
-    named = find_alphabets(language)
-    rated = _rank_encodings(sample, named)
-    if rated and rated[0][1].bad < 0.02:
-        return rated[0]
-    ranked = _rank_encodings(sample, ALPHABETS)
-    if rated and ranked and rated[0][1].bad <= min(ranked[0][1].bad + TRUST_IN_NAME, MOST_BAD):
-        return rated[0]
-    if ranked and ranked[0][1].bad <= MOST_BAD:
-        return ranked[0]
-    return (rated[0][0] if rated else _LAST_RESORT), None
+    alphabets = find_alphabets(language)
+    ratings = _rank_encodings(sample, alphabets)
+    if ratings and ratings[0][1].bad < 0.02:
+        return ratings[0]
+    all_ratings = _rank_encodings(sample, ALPHABETS)
+    if ratings and all_ratings and ratings[0][1].bad <= min(all_ratings[0][1].bad + TRUST_IN_NAME, MOST_BAD):
+        return ratings[0]
+    if all_ratings and all_ratings[0][1].bad <= MOST_BAD:
+        return all_ratings[0]
+    return (ratings[0][0] if ratings else _LAST_RESORT), None
 
 
 def _is_english_of_windows(sample: bytes) -> bool:

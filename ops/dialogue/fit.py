@@ -56,13 +56,13 @@ class LanguageFit:
 
 class _FitCounts:
     def __init__(self) -> None:
-        self.good = self.bad = self.cost = self.rated = 0.0
+        self.good = self.bad = self.cost = self.rated_weight = 0.0
 
     def fit(self, extra: float = 0.0) -> LanguageFit:
         total = self.good + self.bad
         return LanguageFit(
             bad=(self.bad / total if total else 0.5) + extra,
-            cost=self.cost / self.rated if self.rated else 0.0,
+            cost=self.cost / self.rated_weight if self.rated_weight else 0.0,
             signs=round(total),
         )
 
@@ -82,28 +82,28 @@ def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
     # The code page of Vietnamese has no letters with tones, so its tones are characters of their own.
     is_without_tones = script == "vietnamese" and not any(map(unicodedata.combining, text))
     text = unicodedata.normalize("NFC", text)
-    marked = plain = upper = lower = 0
+    marked_letters = plain = upper = lower = 0
     for word, times in Counter(_WORD.findall(text)).items():
         if word.isascii():
             plain += len(word) * times
             continue
         letters = [sign for sign in word if not sign.isascii()]
-        marked += len(letters) * times
+        marked_letters += len(letters) * times
         plain += (len(word) - len(letters)) * times
         upper += sum(map(str.isupper, word[1:])) * times
         lower += sum(map(str.islower, word)) * times
         _rate_word(word, letters, alphabet, times, tally)
     _rate_marks(text, script, tally)
     extra = 0.0
-    if script == "latin" and marked + plain:
-        extra += max(marked / (marked + plain) - _MOST_MARKED, 0.0)
+    if script == "latin" and marked_letters + plain:
+        extra += max(marked_letters / (marked_letters + plain) - _MOST_MARKED, 0.0)
     if script in ("cyrillic", "greek") and upper + lower:
         # Headings are in capitals, whole files hardly ever; a file of some length without any is another script.
         is_flat = text.lower() == text and lower > 12
         extra += 0.1 * upper / (upper + lower) + (0.1 if is_flat else 0.0)
     if is_without_tones:
         extra += 0.3
-    if alphabet.language == "ar" and marked > 12 and not re.search(r"\bال", text):
+    if alphabet.language == "ar" and marked_letters > 12 and not re.search(r"\bال", text):
         extra += 0.05  # hardly a sentence is without the article
     return tally.fit(extra)
 
@@ -123,7 +123,7 @@ def _rate_word(word: str, letters: list[str], alphabet: Alphabet, times: int, ta
         elif cost is not None:
             tally.good += times
             tally.cost += cost * times
-            tally.rated += times
+            tally.rated_weight += times
         elif unicodedata.category(sign) == "Mn" and script in ("hebrew", "arabic"):
             tally.good += times
         else:
@@ -161,7 +161,7 @@ def _rate_marks(text: str, script: str, tally: _FitCounts) -> None:
         if _is_usual(before, sign, after, script):
             tally.good += 0.3
             tally.cost += 0.3 * 0.5
-            tally.rated += 0.3
+            tally.rated_weight += 0.3
         else:
             tally.bad += 2 if unicodedata.category(sign) == "Cc" else 1
     for opening, closing in _PAIRS:
@@ -193,16 +193,16 @@ def _fit_thai(text: str, alphabet: Alphabet) -> LanguageFit:
             continue
         is_mark, is_leading = unicodedata.category(sign) == "Mn", "\u0e40" <= sign <= "\u0e44"
         vowels += is_mark or is_leading or sign in "ะาำ"
-        glued = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
+        is_glued = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
         if not "\u0e01" <= sign <= "\u0e5b" or sign in "ฃฅ":
             tally.bad += 0 if sign in _QUOTES or sign in _SYMBOLS else 1
-        elif glued or (is_mark and not _can_carry(before)) or (is_leading and not "\u0e01" <= after <= "\u0e2e"):
+        elif is_glued or (is_mark and not _can_carry(before)) or (is_leading and not "\u0e01" <= after <= "\u0e2e"):
             tally.bad += 1
         else:
             tally.good += 1
             if not (is_mark or is_leading):
                 tally.cost += costs.get(sign, 1.0)
-                tally.rated += 1
+                tally.rated_weight += 1
     # About every third character is a vowel or a tone.
     return tally.fit(0.3 if vowels < 0.2 * tally.good and tally.good > 4 else 0.0)
 
@@ -227,8 +227,10 @@ def _fit_wide(text: str, script: str) -> LanguageFit:
         tally.bad += (1 - good) * times
     # Japanese without syllables is another language, unless it is a shout.
     extra = 0.3 if script == "japanese" and han > 8 * kana and han > 3 else 0.0
-    glued = sum(not sign.isascii() and before.isascii() and before.islower() for before, sign, _ in _pair_signs(text))
-    return tally.fit(extra + (0.4 + 0.5 * glued) / max(tally.good + tally.bad, 1.0))
+    glued_pairs = sum(
+        not sign.isascii() and before.isascii() and before.islower() for before, sign, _ in _pair_signs(text)
+    )
+    return tally.fit(extra + (0.4 + 0.5 * glued_pairs) / max(tally.good + tally.bad, 1.0))
 
 
 def _share_good(sign: str, kind: str, script: str) -> float:

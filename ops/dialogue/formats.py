@@ -117,11 +117,11 @@ def parse_sami(text: str, lines: list[str], result: Parsed) -> None:
 def _read_sami_texts(text: str) -> Iterator[tuple[int, float, str, str]]:
     """Yield ``(line, seconds, class in lower case, text)`` in the order of the file."""
     syncs = list(_SYNC.finditer(text))
-    line, counted = 1, 0
+    line, counted_to = 1, 0
     for place, sync in enumerate(syncs):
         end = syncs[place + 1].start() if place + 1 < len(syncs) else len(text)
-        line += text.count("\n", counted, sync.start())
-        counted = sync.start()
+        line += text.count("\n", counted_to, sync.start())
+        counted_to = sync.start()
         body = text[sync.end() : end]
         parts = _PARAGRAPH.split(body)
         # The text before the first paragraph, then pairs of a class and its text.

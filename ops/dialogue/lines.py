@@ -37,7 +37,7 @@ class DialogueLine:
 
 
 def build_lines(
-    parsed: Parsed, *, length_s: float, shift_s: float = 0.0, language: str, source: str
+    document: Parsed, *, length_s: float, shift_s: float = 0.0, language: str, source: str
 ) -> tuple[list[DialogueLine], list[str]]:
     """Return ``(lines, notes)`` of one source, by start; every cue is a line or is named in a note.
 
@@ -46,11 +46,11 @@ def build_lines(
     out. A line past the end of the video, ``length_s`` long, is kept, and named.
     """
     # A language inside the file counts if the name gives none, or if it holds several.
-    is_named = bool(language) and len(list_languages(parsed.cues)) < 2
-    lines, notes = [], [_name_line(line, what) for line, what in parsed.problems]
-    if parsed.empty:
-        notes.append(f"{plural(parsed.empty, 'cue holds', 'cues hold')} no text (empty, drawings or effects)")
-    for cue in parsed.cues:
+    is_named = bool(language) and len(list_languages(document.cues)) < 2
+    lines, notes = [], [_name_line(line, what) for line, what in document.problems]
+    if document.empty:
+        notes.append(f"{plural(document.empty, 'cue holds', 'cues hold')} no text (empty, drawings or effects)")
+    for cue in document.cues:
         start, end, what = _mend(cue.start_s - shift_s, cue.end_s - shift_s, length_s)
         if what:
             notes.append(_name_line(cue.line, f"{what}: {cue.text[:60]!r}"))

@@ -20,25 +20,29 @@ def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> l
     existing = set(settings.lake.list_partitions("subtitles"))
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & existing)
     rows = settings.lake.read("subtitles", partitions).to_pylist()
-    refused = [row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]]
-    paths = (
-        {row["video_id"]: row["path"] for row in catalogue.read_videos(settings.lake, partitions)} if refused else {}
-    )
-    named = [
-        {"path": paths.get(row["video_id"], "") if row["source"] == SPEECH else row["path"], "reason": row["reason"]}
-        for row in refused
+    refused_rows = [
+        row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]
     ]
-    return sorted(named, key=lambda row: row["path"])
+    paths = (
+        {row["video_id"]: row["path"] for row in catalogue.read_videos(settings.lake, partitions)}
+        if refused_rows
+        else {}
+    )
+    entries = [
+        {"path": paths.get(row["video_id"], "") if row["source"] == SPEECH else row["path"], "reason": row["reason"]}
+        for row in refused_rows
+    ]
+    return sorted(entries, key=lambda row: row["path"])
 
 
 def list_unread_subtitles(
-    settings: Settings, video_ids: Collection[str], found: Collection[str] = ()
+    settings: Settings, video_ids: Collection[str], found_paths: Collection[str] = ()
 ) -> tuple[list[dict[str, str]], list[str]]:
     """Return ``{"path", "reason"}`` of subtitle files without a fault that are not used, sorted by path.
 
-    These are next to the videos, or among those that a scan ``found``. They belong to no video, or are of a kind that
-    is not read (images of text). Second are the paths of files that may not be subtitles, because other kinds of files
-    have their ending too. Raises ``StorageError`` if a store cannot be reached.
+    These are next to the videos, or among ``found_paths``, those of a scan. They belong to no video, or are of a kind
+    that is not read (images of text). Second are the paths of files that may not be subtitles, because other kinds of
+    files have their ending too. Raises ``StorageError`` if a store cannot be reached.
     """
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
     existing = sorted(set(settings.lake.list_partitions("subtitles")) & set(partitions))
@@ -53,9 +57,9 @@ def list_unread_subtitles(
     ]
     videos = [row for row in catalogue.read_videos(settings.lake, partitions) if row["video_id"] in video_ids]
     present = [row for row in videos if row["state"] != "removed"]
-    ownerless = select_ownerless_subtitles(found, present)
-    unowned = {*find_unowned_subtitles(present), *filter(is_news, ownerless)}
-    unread += [{"path": path, "reason": explain_unowned(path)} for path in unowned]
+    ownerless = select_ownerless_subtitles(found_paths, present)
+    unowned_paths = {*find_unowned_subtitles(present), *filter(is_news, ownerless)}
+    unread += [{"path": path, "reason": explain_unowned(path)} for path in unowned_paths]
     return sorted(unread, key=lambda row: row["path"]), [path for path in ownerless if not is_news(path)]
 
 

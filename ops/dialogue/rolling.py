@@ -47,8 +47,8 @@ class _WindowStep:
 
 def unroll(cues: Sequence[Cue]) -> list[Cue]:
     """Return the cues with every row of rolling captions once; others unchanged, in order of time if any rolls."""
-    ordered = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
-    steps = [_find_step(before, cue) for before, cue in pairwise(ordered)]
+    ordered_cues = sorted(cues, key=lambda cue: (cue.start_s, cue.end_s))
+    steps = [_find_step(before, cue) for before, cue in pairwise(ordered_cues)]
     scrolls = sum(step is not None and step.is_scroll for step in steps)
     # In a short file every cue must repeat the one before.
     least = LEAST_SCROLLS if scrolls < len(steps) else LEAST_SCROLLS - 1
@@ -58,10 +58,10 @@ def unroll(cues: Sequence[Cue]) -> list[Cue]:
         return list(cues)
     result: list[Cue] = []
     start = 0
-    for place in range(len(ordered)):
+    for place in range(len(ordered_cues)):
         if place < len(steps) and steps[place] is not None:
             continue
-        run, run_steps = ordered[start : place + 1], [step for step in steps[start:place] if step]
+        run, run_steps = ordered_cues[start : place + 1], [step for step in steps[start:place] if step]
         rolls = is_whole_file or _is_rolling(run, run_steps)
         result += _unroll_run(run, run_steps) if rolls and run_steps else run
         start = place + 1

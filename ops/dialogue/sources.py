@@ -72,9 +72,9 @@ def read_sources(
     """
     inside = inside or read_inside((video["path"], settings.scratch))
     # A known language comes before an unknown one, so that an equal line keeps it.
-    ordered = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
+    ordered_sidecars = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
-    sources = [_read_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered]
+    sources = [_read_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered_sidecars]
     return sources + [_read_source(video, read, length_s, timing) for read in inside.tracks]
 
 
@@ -105,13 +105,13 @@ def _read_sidecar(
         if data.startswith(_PROGRAM_STREAM):
             return replace(bare, notes=[f"its subtitles are {NOT_READ['idx']}, which cannot be read"])
         with convert_film_errors(sidecar.path, "reading it"):
-            parsed, notes = _parse(data, sidecar, fps)
+            document, notes = _parse(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))
-    parsed.cues = timing.retime(parsed.cues)
-    lines, more = build_lines(parsed, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
+    document.cues = timing.retime(document.cues)
+    lines, more = build_lines(document, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
     notes += more
-    language = sidecar.language or ",".join(sorted(list_languages(parsed.cues)))
+    language = sidecar.language or ",".join(sorted(list_languages(document.cues)))
     return replace(
         bare, language=language, lines=lines, notes=notes, reason=None if lines else f"it holds no line: {notes[0]}"
     )
@@ -121,19 +121,19 @@ def _parse(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed,
     """Return the cues of a subtitle file, and notes for the user about its encoding."""
     if sidecar.suffix == "scc" or data[:100].lstrip(b"\xef\xbb\xbf \r\n").startswith(b"Scenarist_SCC"):
         return _parse_events(read_scc(data)), []
-    decoded = decode(data, sidecar.language)
-    return parse(decoded.text, sidecar.suffix, fps), decoded.notes
+    decoded_text = decode(data, sidecar.language)
+    return parse(decoded_text.text, sidecar.suffix, fps), decoded_text.notes
 
 
 def _parse_events(packets: Iterable[Packet]) -> Parsed:
     """Return cues of packets that are events of an ASS file."""
-    parsed = Parsed()
+    document = Parsed()
     for packet in packets:
         text = packet.data.decode("utf-8", "replace").split(",", 8)[-1]
         cue = build_cue(packet.start_s, packet.end_s, text)
-        parsed.add(0, cue.start_s, cue.end_s, text, "ass")
-    parsed.cues = unroll(parsed.cues)
-    return parsed
+        document.add(0, cue.start_s, cue.end_s, text, "ass")
+    document.cues = unroll(document.cues)
+    return document
 
 
 def _read_source(video: LakeVideo, read: ReadTrack, length_s: float, timing: SubtitleTiming = PLAIN) -> SubtitleSource:
@@ -147,20 +147,20 @@ def _read_source(video: LakeVideo, read: ReadTrack, length_s: float, timing: Sub
         return replace(bare, reason=f"its subtitles are {what}, which cannot be read")
     if read.reason:
         return replace(bare, reason=read.reason)
-    parsed = _parse_events(read.packets) if track.codec == CODEC else _parse_packets(read.packets, track)
-    parsed.cues = timing.retime(parsed.cues)
-    lines, notes = build_lines(parsed, length_s=length_s, language=track.language, source="embedded")
+    document = _parse_events(read.packets) if track.codec == CODEC else _parse_packets(read.packets, track)
+    document.cues = timing.retime(document.cues)
+    lines, notes = build_lines(document, length_s=length_s, language=track.language, source="embedded")
     return replace(bare, lines=lines, notes=notes)
 
 
 def _parse_packets(packets: Sequence[Packet], track: Track) -> Parsed:
-    parsed = Parsed()
+    document = Parsed()
     for packet, raw in zip(packets, _decode_texts(packets, track), strict=True):
         if track.kind != "mov_text" or raw:  # an mp4 fills the time between lines with empty packets
             cue = build_cue(packet.start_s, packet.end_s, raw)
-            parsed.add(0, cue.start_s, cue.end_s, raw, track.kind)
-    parsed.cues = unroll(parsed.cues)
-    return parsed
+            document.add(0, cue.start_s, cue.end_s, raw, track.kind)
+    document.cues = unroll(document.cues)
+    return document
 
 
 def _decode_texts(packets: Sequence[Packet], track: Track) -> Iterator[str]:

@@ -44,12 +44,12 @@ def load_recogniser(model: str) -> Hear:
     """
     if problem := explain_speech_problem(model):
         raise UsageError(problem)
-    loaded = _load(str(Path(model).expanduser()) if _is_path(model) else model)
+    model_files = _load(str(Path(model).expanduser()) if _is_path(model) else model)
 
     def hear(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float, str]], str]:
         try:
             # The filter leaves out sound without a voice: there the model invents words.
-            segments, info = loaded.transcribe(samples, vad_filter=True, beam_size=5)
+            segments, info = model_files.transcribe(samples, vad_filter=True, beam_size=5)
             return [(segment.start, segment.end, segment.text) for segment in segments], str(info.language or "")
         except RuntimeError as error:
             raise MediaError(f"the model {model!r} could not hear it: {error}") from error
@@ -60,11 +60,11 @@ def load_recogniser(model: str) -> Hear:
 def recognise_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[DialogueLine], str]:
     """Return ``(lines, language)`` of samples float32 (N,) at 16 kHz; sample 0 sounds with the first frame."""
     pieces, language = hear(samples)
-    parsed = Parsed()
+    document = Parsed()
     for start_s, end_s, text in pieces:
         cue = build_cue(start_s, end_s, text)
-        parsed.add(0, cue.start_s, cue.end_s, cue.text, "mov_text")
-    lines, _ = build_lines(parsed, length_s=length_s, language=language, source="asr")
+        document.add(0, cue.start_s, cue.end_s, cue.text, "mov_text")
+    lines, _ = build_lines(document, length_s=length_s, language=language, source="asr")
     return lines, language
 
 

@@ -115,7 +115,7 @@ def set_timing(settings: Settings, video_id: str, timing: SubtitleTiming, now: d
 
 
 def propose_timing(
-    spoken: Sequence[DialogueLine], subtitles: Sequence[DialogueLine], current: SubtitleTiming = PLAIN
+    spoken_lines: Sequence[DialogueLine], subtitles: Sequence[DialogueLine], current: SubtitleTiming = PLAIN
 ) -> TimingProposal | None:
     """Return the timing by which subtitles agree with recognised speech; ``None`` if no change is needed or provable.
 
@@ -123,7 +123,7 @@ def propose_timing(
     rates, and the median slope between anchors (Theil-Sen). The factor with the most anchors at one distance counts.
     ``current`` is the timing that the subtitles have already; the proposal replaces it.
     """
-    pairs = _find_anchors(_list_words(spoken), _list_words(subtitles))
+    pairs = _find_anchors(_list_words(spoken_lines), _list_words(subtitles))
     if len(pairs) < LEAST_ANCHORS:
         return None
     is_long = pairs[-1][0] - pairs[0][0] >= LEAST_SPAN_S
@@ -162,7 +162,7 @@ def _list_words(lines: Sequence[DialogueLine]) -> list[tuple[str, float]]:
 
 
 def _find_anchors(
-    spoken: Sequence[tuple[str, float]], written: Sequence[tuple[str, float]]
+    spoken_words: Sequence[tuple[str, float]], subtitle_words: Sequence[tuple[str, float]]
 ) -> list[tuple[float, float]]:
     """Return ``(time in subtitles, time in speech)`` of the longest phrases unique on each side, by time.
 
@@ -170,7 +170,7 @@ def _find_anchors(
     """
     pairs: dict[float, float] = {}
     for length in range(_MOST_WORDS, 0, -1):
-        once, other = _select_unique(spoken, length), _select_unique(written, length)
+        once, other = _select_unique(spoken_words, length), _select_unique(subtitle_words, length)
         pairs = {other[phrase]: once[phrase] for phrase in other if phrase in once} | pairs
         if len(pairs) >= 4 * LEAST_ANCHORS:
             break
@@ -187,7 +187,7 @@ def _select_unique(words: Sequence[tuple[str, float]], length: int) -> dict[tupl
 
 def _find_densest(pairs: Sequence[tuple[float, float]], stretch: float) -> tuple[int, float]:
     """Return how many stretched pairs agree on a shift within ``NEAR_S`` on both sides, and their median shift."""
-    shifts = sorted(spoken - subtitle_time * stretch for subtitle_time, spoken in pairs)
+    shifts = sorted(speech_time - subtitle_time * stretch for subtitle_time, speech_time in pairs)
     best, first = (0, 0), 0
     for last, shift in enumerate(shifts):
         while shift - shifts[first] > 2 * NEAR_S:

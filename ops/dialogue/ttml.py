@@ -148,7 +148,7 @@ def _read_pieces(
     paragraph: ElementTree.Element, span: _Span, clock: _TtmlClock, problems: list[str]
 ) -> Iterator[_Text]:
     piece = _Text(span=span, parts=[_keep_space(paragraph.text, paragraph)])
-    timed: list[_Text] = []
+    texts: list[_Text] = []
     before: Fraction | None = None
     for child in paragraph:
         name = _name(child)
@@ -164,10 +164,10 @@ def _read_pieces(
             if not has_times:
                 piece.parts += pieces[0].parts
                 pieces = pieces[1:]
-            timed += pieces
+            texts += pieces
         piece.parts.append(_keep_space(child.tail, paragraph))
     yield piece
-    yield from timed
+    yield from texts
 
 
 def _keep_space(text: str | None, element: ElementTree.Element) -> str:

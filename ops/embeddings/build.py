@@ -71,16 +71,16 @@ def _build(
     settings: Settings, encoder_id: str, partitions: Sequence[str], now: datetime, progress: Progress
 ) -> StepReport:
     table = name_table(encoder_id)
-    changed = sum(settings.lake.ensure(table, partition) for partition in partitions)
+    changes = sum(settings.lake.ensure(table, partition) for partition in partitions)
     todo: list[VideoVectors] = []
     for video in catalogue.read_videos(settings.lake, partitions):
         vectors = load_vectors(settings, encoder_id, video["video_id"])
         if vectors.to_embed:
             todo.append(vectors)
         else:
-            changed += _write(settings, encoder_id, vectors, [], [], now)
-    changed += _embed(settings, encoder_id, todo, now, progress)
-    return _report(settings, encoder_id, partitions, changed)
+            changes += _write(settings, encoder_id, vectors, [], [], now)
+    changes += _embed(settings, encoder_id, todo, now, progress)
+    return _report(settings, encoder_id, partitions, changes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,30 +138,30 @@ def _write(
     settings: Settings,
     encoder_id: str,
     video: VideoVectors,
-    embedded: list[LakeVector],
-    refused: list[LakeSkippedShot],
+    new_rows: list[LakeVector],
+    skipped_rows: list[LakeSkippedShot],
     now: datetime,
 ) -> int:
     """Write the current and the new rows of one video; return the number of changed tables."""
-    vectors = video.vectors | {row["shot_id"]: row for row in embedded}
-    ordered = [
+    vectors = video.vectors | {row["shot_id"]: row for row in new_rows}
+    ordered_rows = [
         vectors[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now}
         for shot in video.shots
         if shot["shot_id"] in vectors
     ]
     partition = settings.resolve_partition(video.video_id)
-    changed = settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered)
+    changes = settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered_rows)
     earlier = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
-    return int(changed) + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *refused])
+    return int(changes) + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *skipped_rows])
 
 
 def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
     """Embed the missing vectors in order and write complete videos; return the number of changed tables."""
     shots = [(video, shot) for video in videos for shot in video.to_embed]
     progress.start("embeddings", len(shots), "shots")
-    changed = 0
+    changes = 0
     if shots:
-        wanted = [
+        due_shots = [
             ShotToEmbed(
                 shot_id=shot["shot_id"],
                 proxy_key=make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"]),
@@ -170,21 +170,21 @@ def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now:
             for _, shot in shots
         ]
         embed = embed_on_cluster if settings.engine == "ray" else _embed_here
-        with closing(embed(wanted, settings, encoder_id)) as results:
+        with closing(embed(due_shots, settings, encoder_id)) as results:
             pairs = zip(shots, results, strict=True)
             for video, group in groupby(pairs, key=lambda pair: pair[0][0]):
-                embedded, refused = [], []
+                new_rows, skipped_rows = [], []
                 for (_, shot), result in group:
                     progress.advance("embeddings")
                     if isinstance(result, ShotVector):
-                        embedded.append(_build_row(settings, shot, result, now))
+                        new_rows.append(_build_row(settings, shot, result, now))
                         continue
                     progress.set_aside("embeddings", f"shot {shot['shot_id']}", result.reason)
                     inputs = hash_inputs(shot, settings.frames_per_shot)
-                    refused.append(make_row(settings, shot, result, inputs, now))
-                changed += _write(settings, encoder_id, video, embedded, refused, now)
+                    skipped_rows.append(make_row(settings, shot, result, inputs, now))
+                changes += _write(settings, encoder_id, video, new_rows, skipped_rows, now)
     progress.finish("embeddings")
-    return changed
+    return changes
 
 
 def _embed_here(
@@ -208,14 +208,14 @@ def _build_row(settings: Settings, shot: LakeShot, vector: ShotVector, now: date
     }
 
 
-def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: int, known: int) -> int:
-    """Return the length of the vectors read so far: ``known``, or ``dim`` of this partition if that is 0.
+def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: int, known_dim: int) -> int:
+    """Return the length of the vectors read so far: ``known_dim``, or ``dim`` of this partition if that is 0.
 
     A file fits only its encoder if another one disagrees, so the encoder is loaded only then. Raises
     ``DamagedTableError`` if the partition, or one read before it, has vectors of another length than the encoder.
     """
-    if not dim or dim == (known or dim):
-        return known or dim
+    if not dim or dim == (known_dim or dim):
+        return known_dim or dim
     encoder_dim = load_encoder(encoder_id, settings.home, part="text").dim
     table = name_table(encoder_id)
     for name in [partition] if dim != encoder_dim else settings.lake.list_partitions(table):
@@ -229,39 +229,41 @@ def require_dimension(settings: Settings, encoder_id: str, partition: str, dim: 
 
 def _read_vectors(settings: Settings, encoder_id: str, partitions: Sequence[str]) -> pa.Table:
     """Rows of the partitions. Raises ``DamagedTableError`` if one has vectors of another length than the encoder."""
-    parts, known = [], 0
+    parts, known_dim = [], 0
     for name in partitions:
         part = settings.lake.read(name_table(encoder_id), [name])
-        known = require_dimension(settings, encoder_id, name, len(part["embedding"][0]) if len(part) else 0, known)
+        known_dim = require_dimension(
+            settings, encoder_id, name, len(part["embedding"][0]) if len(part) else 0, known_dim
+        )
         parts.append(part)
     return pa.concat_tables(parts) if parts else settings.lake.read(name_table(encoder_id), [])
 
 
-def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changed: int) -> StepReport:
+def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changes: int) -> StepReport:
     by_partition: dict[str, dict[str, int]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
-    stored = _read_vectors(settings, encoder_id, partitions)
-    rows = stored.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
+    stored_vectors = _read_vectors(settings, encoder_id, partitions)
+    rows = stored_vectors.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
     for row in rows:
         by_partition[settings.resolve_partition(row["video_id"])]["embedded"] += 1
     shots = settings.lake.read("shots", partitions, ["shot_id", "video_id"]).to_pylist()
-    refused = set_aside_shots(settings, encoder_id, {row["video_id"] for row in shots})
-    for row in refused:
+    skipped_shots = set_aside_shots(settings, encoder_id, {row["video_id"] for row in shots})
+    for row in skipped_shots:
         by_partition[settings.resolve_partition(row["video_id"])]["set_aside"] += 1
     return StepReport(
-        changed=changed,
+        changed=changes,
         data_version=compute_digest((row["shot_id"], row["vector_hash"]) for row in rows),
         details={
             "embedded": len(rows),
             "frames": sum(row["frames_used"] for row in rows),
-            "set_aside": {row["shot_id"]: row["reason"] for row in refused[:TOLD]},
+            "set_aside": {row["shot_id"]: row["reason"] for row in skipped_shots[:TOLD]},
         },
         by_partition=by_partition,
         checks=[
-            checks.check_unit_vectors(convert_to_matrix(stored["embedding"])),
+            checks.check_unit_vectors(convert_to_matrix(stored_vectors["embedding"])),
             checks.complete(
                 [row["shot_id"] for row in shots],
                 [row["shot_id"] for row in rows],
-                [row["shot_id"] for row in refused],
+                [row["shot_id"] for row in skipped_shots],
             ),
         ],
     )

@@ -119,8 +119,8 @@ def embed_shots(
         return _prepare(shot, store, encoder, frames_per_shot)
 
     try:
-        prepared = map_ahead(reading, prepare, shots, ahead)
-        batches = _group_batches(prepared, size)
+        prepared_shots = map_ahead(reading, prepare, shots, ahead)
+        batches = _group_batches(prepared_shots, size)
         for results in map_ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
             for result in results:
                 if on_progress:
@@ -131,11 +131,13 @@ def embed_shots(
         running.shutdown(wait=True, cancel_futures=True)
 
 
-def _group_batches(prepared: Iterable[_Prepared | UnusableShot], size: int) -> Iterator[list[_Prepared | UnusableShot]]:
+def _group_batches(
+    prepared_shots: Iterable[_Prepared | UnusableShot], size: int
+) -> Iterator[list[_Prepared | UnusableShot]]:
     """Group whole shots into batches of at least ``size`` frames; a shot without frames counts as one."""
     batch: list[_Prepared | UnusableShot] = []
     frames = 0
-    for item in prepared:
+    for item in prepared_shots:
         batch.append(item)
         frames += len(item.frames_N) if isinstance(item, _Prepared) else 1
         if frames >= size:
@@ -161,11 +163,11 @@ def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per
 
 
 def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[ShotVector | UnusableShot]:
-    prepared = [entry for entry in batch if isinstance(entry, _Prepared)]
+    prepared_shots = [entry for entry in batch if isinstance(entry, _Prepared)]
     try:
-        results = _encode_batch(prepared, encoder)
+        results = _encode_batch(prepared_shots, encoder)
     except _PICTURE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
-        results = [_encode_alone(entry, encoder) for entry in prepared]
+        results = [_encode_alone(entry, encoder) for entry in prepared_shots]
     left = iter(results)
     return [entry if isinstance(entry, UnusableShot) else next(left) for entry in batch]
 
@@ -177,13 +179,13 @@ def _encode_alone(entry: _Prepared, encoder: Encoder) -> ShotVector | UnusableSh
         return _refuse(entry.shot.shot_id, encoder, take_first_sentence(error))
 
 
-def _encode_batch(prepared: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:
-    if not prepared:
+def _encode_batch(prepared_shots: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:
+    if not prepared_shots:
         return []
-    frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in prepared]))
-    ends = np.cumsum([len(entry.frames_N) for entry in prepared])
+    frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in prepared_shots]))
+    ends = np.cumsum([len(entry.frames_N) for entry in prepared_shots])
     parts = np.split(frame_vectors_ND, ends[:-1])
-    return [_pool(entry.shot.shot_id, part, encoder) for entry, part in zip(prepared, parts, strict=True)]
+    return [_pool(entry.shot.shot_id, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]
 
 
 def _pool(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:

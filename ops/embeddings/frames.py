@@ -79,13 +79,13 @@ def import_decord() -> tuple[ModuleType, type[Exception]]:
     """
     with _IMPORTING:
         if "decord" not in sys.modules:
-            hidden = {name: sys.modules.pop(name) for name in ["nvidia"] if name in sys.modules}
+            hidden_modules = {name: sys.modules.pop(name) for name in ["nvidia"] if name in sys.modules}
             sys.modules["nvidia"] = None  # type: ignore[assignment]
             try:
                 import decord
             finally:
                 del sys.modules["nvidia"]
-                sys.modules.update(hidden)
+                sys.modules.update(hidden_modules)
         import decord
         from decord._ffi.base import DECORDError
     return decord, DECORDError

@@ -118,9 +118,9 @@ def _list_shapes(dim: int, width: int, layers: int) -> dict[str, tuple[int, ...]
 
 
 def _normalise(hidden_TW: Floats, weights: Mapping[str, Floats], name: str) -> Floats:
-    centred = hidden_TW - hidden_TW.mean(axis=1, keepdims=True)
-    scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
-    return np.asarray(scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"], dtype=np.float32)
+    centred_TW = hidden_TW - hidden_TW.mean(axis=1, keepdims=True)
+    scaled_TW = centred_TW / np.sqrt((centred_TW**2).mean(axis=1, keepdims=True) + 1e-5)
+    return np.asarray(scaled_TW * weights[f"{name}.weight"] + weights[f"{name}.bias"], dtype=np.float32)
 
 
 def _attend(hidden_TW: Floats, weights: Mapping[str, Floats], heads: int) -> Floats:
@@ -129,8 +129,8 @@ def _attend(hidden_TW: Floats, weights: Mapping[str, Floats], heads: int) -> Flo
     query, key, value = qkv_T3.reshape(frames, 3, heads, width // heads).transpose(1, 2, 0, 3)
     logits_HTT = query @ key.transpose(0, 2, 1) / np.sqrt(width // heads)
     share = np.exp(logits_HTT - logits_HTT.max(axis=2, keepdims=True))
-    mixed = (share / share.sum(axis=2, keepdims=True)) @ value
-    out_TW = mixed.transpose(1, 0, 2).reshape(frames, width) @ weights["out.weight"].T + weights["out.bias"]
+    mixed_HTD = (share / share.sum(axis=2, keepdims=True)) @ value
+    out_TW = mixed_HTD.transpose(1, 0, 2).reshape(frames, width) @ weights["out.weight"].T + weights["out.bias"]
     return np.asarray(out_TW, dtype=np.float32)
 
 

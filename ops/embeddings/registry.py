@@ -104,8 +104,8 @@ class EncoderRegistry:
 
     def read_auto(self) -> tuple[str, str] | None:
         """``(spec, reason)`` of the pinned ``auto``, or ``None`` before the first use."""
-        pinned = self._read()["auto"]
-        return (pinned["spec"], pinned["reason"]) if pinned else None
+        pin = self._read()["auto"]
+        return (pin["spec"], pin["reason"]) if pin else None
 
     def pin_auto(self, spec: str, reason: str) -> tuple[str, str]:
         """Pin ``auto``; if another process was first, return its choice."""
@@ -122,13 +122,13 @@ class EncoderRegistry:
 
     def find_spec(self, encoder_id: str) -> str | None:
         """The last recorded spec of an id in this home; ``None`` if the id is unknown."""
-        known = self._read()["encoders"].get(encoder_id)
-        return known["spec"] if known else None
+        entry = self._read()["encoders"].get(encoder_id)
+        return entry["spec"] if entry else None
 
     def find_id(self, spec: str) -> str | None:
         """The id of a spec, if its weights files are unchanged since it was recorded; otherwise ``None``."""
-        for encoder_id, known in self._read()["encoders"].items():
-            if known["spec"] == spec and _is_unchanged(known["files"]):
+        for encoder_id, entry in self._read()["encoders"].items():
+            if entry["spec"] == spec and _is_unchanged(entry["files"]):
                 return str(encoder_id)
         return None
 
@@ -181,9 +181,9 @@ class EncoderRegistry:
             ) from error
 
     def _write(self, content: _RegistryFile) -> None:
-        stored = {name: value for name, value in content.items() if name != "succession" or value}
+        document = {name: value for name, value in content.items() if name != "succession" or value}
         with write_atomically(self.path) as temporary:
-            temporary.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+            temporary.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
 def _parse_state(content: Any, path: Path) -> RegistryState:

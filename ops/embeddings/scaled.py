@@ -133,8 +133,8 @@ def _parse_results(batch: Columns) -> Iterator[ShotVector | UnusableShot]:
     names = ("shot_id", "embedding", "vector_hash", "frames_used", "cause", "reason")
     for shot_id, embedding_D, digest, used, cause, reason in zip(*(batch[name] for name in names), strict=True):
         if reason:
-            named: Cause = "proxy" if cause == "proxy" else "encoder"
-            yield UnusableShot(shot_id=str(shot_id), cause=named, reason=str(reason))
+            valid_cause: Cause = "proxy" if cause == "proxy" else "encoder"
+            yield UnusableShot(shot_id=str(shot_id), cause=valid_cause, reason=str(reason))
             continue
         yield ShotVector(
             shot_id=str(shot_id),

@@ -44,12 +44,12 @@ def read_valid_rows(
     """The rows that are still valid for these shots of a video, by shot id; ``inputs`` are input hashes by shot id."""
     if not shots:
         return {}
-    stored = {row["shot_id"]: row for row in set_aside_shots(settings, encoder_id, [video_id])}
+    stored_rows = {row["shot_id"]: row for row in set_aside_shots(settings, encoder_id, [video_id])}
     return {
-        shot["shot_id"]: stored[shot["shot_id"]]
+        shot["shot_id"]: stored_rows[shot["shot_id"]]
         for shot in shots
-        if shot["shot_id"] in stored
-        and stored[shot["shot_id"]]["input_hash"] == _describe_state(settings, shot, inputs[shot["shot_id"]])
+        if shot["shot_id"] in stored_rows
+        and stored_rows[shot["shot_id"]]["input_hash"] == _describe_state(settings, shot, inputs[shot["shot_id"]])
     }
 
 
@@ -83,9 +83,9 @@ def retry_shots(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -
     for row in set_aside_shots(settings, encoder_id, video_ids):
         by_video.setdefault(row["video_id"], []).append(row)
     for video_id, rows in by_video.items():
-        damaged = {row["shot_id"] for row in rows if row["cause"] == "proxy"}
+        damaged_ids = {row["shot_id"] for row in rows if row["cause"] == "proxy"}
         for shot in settings.lake.read("shots", [settings.resolve_partition(video_id)]).to_pylist():
-            if shot["shot_id"] in damaged:
+            if shot["shot_id"] in damaged_ids:
                 settings.store.delete(_locate_proxy(shot))
         put_set_aside(settings, encoder_id, video_id, [])
 

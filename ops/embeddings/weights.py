@@ -100,8 +100,8 @@ def build_encoder_id(architecture: str, weights: str, preprocessing: Mapping[str
     and a Dagster asset key.
     """
     name = re.sub(r"[^a-z0-9]+", "_", architecture.lower()).strip("_")
-    described = "\n".join(f"{key}={preprocessing[key]!r}" for key in sorted(preprocessing))
-    recipe = hashlib.sha256(f"{architecture}\n{described}".encode()).hexdigest()
+    preprocessing_text = "\n".join(f"{key}={preprocessing[key]!r}" for key in sorted(preprocessing))
+    recipe = hashlib.sha256(f"{architecture}\n{preprocessing_text}".encode()).hexdigest()
     return f"{name[: _ID_LIMIT - 18] or 'encoder'}_w{weights[:8]}_p{recipe[:6]}"
 
 

@@ -124,8 +124,8 @@ def draw_resamples(groups_N: Sequence[int] | NDArray[np.int64], *, seed: int, ro
     random = np.random.default_rng(seed)
     groups = np.asarray(groups_N)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    drawn = random.integers(0, len(members), (rounds, len(members)))
-    return [np.concatenate([members[number] for number in row]) for row in drawn]
+    draws = random.integers(0, len(members), (rounds, len(members)))
+    return [np.concatenate([members[number] for number in row]) for row in draws]
 
 
 def build_interval(value: float, draws: Sequence[float]) -> Interval:

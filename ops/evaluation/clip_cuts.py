@@ -126,8 +126,8 @@ def compare_clip(
     """The scores and faults of one clip. ``times_s`` are the times of all of its frames."""
     sorted_boundaries = tuple(sorted(boundaries))
     match = match_boundaries(sorted_boundaries, annotation, tolerance=tolerance)
-    detected = [frame for frame, _ in sorted_boundaries]
-    annotated = sorted([*annotation.hard, *(middle for middle in map(_find_middle, annotation.gradual))])
+    detected_frames = [frame for frame, _ in sorted_boundaries]
+    annotated_frames = sorted([*annotation.hard, *(middle for middle in map(_find_middle, annotation.gradual))])
     reach = max(round(NEAR_S * fps), 1)
     faults = [
         ClipFault(
@@ -135,7 +135,9 @@ def compare_clip(
             fault=fault,
             time_s=times_s[fault.first] if fault.first < len(times_s) else None,
             nearest=_find_nearest(
-                annotated if fault.kind == "false" else detected, _find_middle((fault.first, fault.last)), reach
+                annotated_frames if fault.kind == "false" else detected_frames,
+                _find_middle((fault.first, fault.last)),
+                reach,
             ),
         )
         for fault in match.faults
@@ -154,19 +156,19 @@ def compare_clip(
 
 
 def _list_notes(annotation: ShotAnnotation, frames: int) -> Iterable[str]:
-    annotated = annotation.frames
-    if annotated is not None and annotated < frames:
-        yield f"annotated up to frame {annotated} of {frames}: later detections are not counted"
-    if annotated is not None and annotated > frames:
-        yield f"the annotation is of {annotated} frames, the clip has {frames}"
+    annotated_frames = annotation.frames
+    if annotated_frames is not None and annotated_frames < frames:
+        yield f"annotated up to frame {annotated_frames} of {frames}: later detections are not counted"
+    if annotated_frames is not None and annotated_frames > frames:
+        yield f"the annotation is of {annotated_frames} frames, the clip has {frames}"
     beyond = [last for _, last in annotation.gradual if last >= frames] + [at for at in annotation.hard if at >= frames]
     if beyond:
         boundaries = plural(len(beyond), "annotated boundary comes", "annotated boundaries come")
         count = "counts" if len(beyond) == 1 else "count"
         yield f"{boundaries} after the last of the {frames} frames and {count} as missed"
-    if annotated is not None and (late := sum(at >= annotated for at in _list_first_frames(annotation))):
+    if annotated_frames is not None and (late := sum(at >= annotated_frames for at in _list_first_frames(annotation))):
         boundaries = plural(late, "boundary is", "boundaries are")
-        yield f"{boundaries} annotated at or after frame {annotated}, the annotation's end: missed"
+        yield f"{boundaries} annotated at or after frame {annotated_frames}, the annotation's end: missed"
 
 
 def _list_first_frames(annotation: ShotAnnotation) -> Iterable[int]:

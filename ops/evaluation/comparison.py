@@ -51,7 +51,7 @@ NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 def compare_answers(
-    answered: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING
+    answers_by_encoder: Sequence[Answered], learned_by: Mapping[str, Collection[str]] = NOTHING
 ) -> ComparisonDocument:
     """The document of an evaluation, compared with a second encoder if there is one.
 
@@ -63,41 +63,41 @@ def compare_answers(
     from the pooled figures, unless there are no others (then ``pooled_is_fair`` is false). Shows of one item are
     excluded too, because the item is always first, unless there are no larger ones.
     """
-    encoder_id, answers = answered[0]
-    learned = {show for own_id, _ in answered for show in learned_by.get(own_id, ())}
+    encoder_id, answers = answers_by_encoder[0]
+    training_shows = {show for own_id, _ in answers_by_encoder for show in learned_by.get(own_id, ())}
     shows = sorted({each.task.show for each in answers})
-    fair = [show for show in shows if show not in learned]
+    fair = [show for show in shows if show not in training_shows]
     larger = {each.task.show for each in answers if len(each.task.items) > 1}
-    pooled = [show for show in fair or shows if show in larger] or fair or shows
+    pooled_shows = [show for show in fair or shows if show in larger] or fair or shows
     figures: EncoderDocument = {
         "encoder_id": encoder_id,
-        "learned_from": [show for show in shows if show in learned],
+        "learned_from": [show for show in shows if show in training_shows],
         "pooled_is_fair": bool(fair) or not shows,
-        **_compute_figures(answered, pooled),
-        "shows": {show: _compute_figures(answered, [show]) for show in shows},
+        **_compute_figures(answers_by_encoder, pooled_shows),
+        "shows": {show: _compute_figures(answers_by_encoder, [show]) for show in shows},
     }
     document = cast(ComparisonDocument, figures)
-    if len(answered) > 1:
+    if len(answers_by_encoder) > 1:
         document["against"] = {
-            "encoder_id": answered[1][0],
-            **cast(EncoderFigures, compute_figures(_select_answers(answered[1], pooled))),
-            "shows": {show: compute_figures(_select_answers(answered[1], [show])) for show in shows},
+            "encoder_id": answers_by_encoder[1][0],
+            **cast(EncoderFigures, compute_figures(_select_answers(answers_by_encoder[1], pooled_shows))),
+            "shows": {show: compute_figures(_select_answers(answers_by_encoder[1], [show])) for show in shows},
         }
         document["verdict"] = judge_answers(
             answers,
-            answered[1][1],
+            answers_by_encoder[1][1],
             learned=learned_by.get(encoder_id, ()),
-            live_learned=learned_by.get(answered[1][0], ()),
+            live_learned=learned_by.get(answers_by_encoder[1][0], ()),
         )
     return document
 
 
-def _compute_figures(answered: Sequence[Answered], shows: Collection[str]) -> EncoderFigures:
-    figures = cast(EncoderFigures, compute_figures(_select_answers(answered[0], shows)))
-    if len(answered) > 1:
-        figures["gain"] = compute_gains(_select_answers(answered[0], shows), _select_answers(answered[1], shows))
+def _compute_figures(answers: Sequence[Answered], shows: Collection[str]) -> EncoderFigures:
+    figures = cast(EncoderFigures, compute_figures(_select_answers(answers[0], shows)))
+    if len(answers) > 1:
+        figures["gain"] = compute_gains(_select_answers(answers[0], shows), _select_answers(answers[1], shows))
     return figures
 
 
-def _select_answers(answered: Answered, shows: Collection[str]) -> list[ShowAnswer]:
-    return [each for each in answered[1] if each.task.show in shows]
+def _select_answers(answers: Answered, shows: Collection[str]) -> list[ShowAnswer]:
+    return [each for each in answers[1] if each.task.show in shows]

@@ -22,14 +22,14 @@ class CutScore:
     @property
     def precision(self) -> float:
         """Share of the detections that are right, 0-1; 1 if there are none."""
-        detected = self.right + self.false
-        return self.right / detected if detected else 1.0
+        detections = self.right + self.false
+        return self.right / detections if detections else 1.0
 
     @property
     def recall(self) -> float:
         """Share of the annotated cuts that were found, 0-1; 1 if there are none."""
-        annotated = self.right + self.missed
-        return self.right / annotated if annotated else 1.0
+        annotations = self.right + self.missed
+        return self.right / annotations if annotations else 1.0
 
     @property
     def f1(self) -> float:
@@ -66,13 +66,13 @@ class ShotAnnotation:
             raise TypeError(f"it is a {type(document).__name__}, not an object")
         ranges = [_parse_frame_range(first, last) for first, last, *_ in document["gradual"]]
         starts = document.get("shot_starts")
-        counted = [
+        counted_ranges = [
             (first, last) for first, last in ranges if starts is None or any(first <= at <= last for at in starts)
         ]
         return cls(
             hard=tuple(map(_parse_frame, document["hard_cuts"])),
-            gradual=tuple(counted),
-            neutral=tuple(each for each in ranges if each not in counted),
+            gradual=tuple(counted_ranges),
+            neutral=tuple(each for each in ranges if each not in counted_ranges),
             optional=tuple(map(_parse_frame, document.get("optional_cuts", ()))),
             frames=_parse_frame(document["frames_annotated"]),
         )
@@ -132,20 +132,20 @@ class BoundaryMatch:
 
 
 def score_boundaries(
-    detected: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
+    detections: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
 ) -> BoundaryScore:
     """The counts of :func:`match_boundaries`."""
-    return match_boundaries(detected, annotation, tolerance=tolerance).score
+    return match_boundaries(detections, annotation, tolerance=tolerance).score
 
 
 def match_boundaries(
-    detected: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
+    detections: Iterable[tuple[int, bool]], annotation: ShotAnnotation, *, tolerance: int = 2
 ) -> BoundaryMatch:
     """Compare boundaries, ``(first frame of a shot, whether it is detected as gradual)``, with an annotation.
 
     A boundary counts once: for a hard cut, else for a gradual transition, else as false of its own kind.
     """
-    boundaries = sorted(detected)
+    boundaries = sorted(detections)
     neutral = [*annotation.neutral, *((cut, cut) for cut in annotation.optional)]
     hard_or_found = [
         frame
@@ -163,8 +163,8 @@ def match_boundaries(
 
 
 def score_cuts(
-    detected: Iterable[int],
-    annotated: Iterable[int],
+    detections: Iterable[int],
+    annotations: Iterable[int],
     *,
     gradual: Sequence[tuple[int, int]] = (),
     frames: int | None = None,
@@ -176,11 +176,11 @@ def score_cuts(
     not a cut. A detection in a ``gradual`` range (inclusive, widened by the tolerance) that matches no hard cut counts
     neither way. The same holds for detections at or after ``frames``, the end of the annotation.
     """
-    return _match_cuts(detected, annotated, gradual, frames=frames, tolerance=tolerance).score
+    return _match_cuts(detections, annotations, gradual, frames=frames, tolerance=tolerance).score
 
 
 def score_gradual(
-    detected: Iterable[tuple[int, bool]],
+    detections: Iterable[tuple[int, bool]],
     ranges: Sequence[tuple[int, int]],
     *,
     hard: Iterable[int] = (),
@@ -190,12 +190,12 @@ def score_gradual(
 ) -> CutScore:
     """Compare detected boundaries with annotated gradual transitions.
 
-    ``detected`` are ``(first frame of a shot, whether the detector reports it as gradual)``. A boundary of either kind
-    in one of ``ranges`` (inclusive, widened by the tolerance) finds that transition; each further one in it is false. A
-    gradual boundary is also false if it is in no range, near none of the ``hard`` cuts, and in no ``neutral`` range.
-    Boundaries at or after ``frames``, the end of the annotation, are not counted.
+    ``detections`` are ``(first frame of a shot, whether the detector reports it as gradual)``. A boundary of either
+    kind in one of ``ranges`` (inclusive, widened by the tolerance) finds that transition; each further one in it is
+    false. A gradual boundary is also false if it is in no range, near none of the ``hard`` cuts, and in no
+    ``neutral`` range. Boundaries at or after ``frames``, the end of the annotation, are not counted.
     """
-    return _match_gradual(detected, ranges, hard, neutral, frames=frames, tolerance=tolerance).score
+    return _match_gradual(detections, ranges, hard, neutral, frames=frames, tolerance=tolerance).score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,39 +212,39 @@ class _Matched:
 
     def list_faults(self, transition: TransitionKind) -> list[Fault]:
         false = [Fault(first=frame, last=frame, kind="false", transition=transition) for frame in self.false]
-        missed = [Fault(first=first, last=last, kind="missed", transition=transition) for first, last in self.missed]
-        return [*false, *missed]
+        misses = [Fault(first=first, last=last, kind="missed", transition=transition) for first, last in self.missed]
+        return [*false, *misses]
 
 
 def _match_cuts(
-    detected: Iterable[int],
-    annotated: Iterable[int],
+    detections: Iterable[int],
+    annotations: Iterable[int],
     gradual: Sequence[tuple[int, int]],
     *,
     frames: int | None,
     tolerance: int,
 ) -> _Matched:
-    cuts = sorted(set(annotated) - {0})
-    detected_cuts = sorted({cut for cut in detected if cut > 0 and (frames is None or cut < frames)})
+    cuts = sorted(set(annotations) - {0})
+    detected_cuts = sorted({cut for cut in detections if cut > 0 and (frames is None or cut < frames)})
     extra: list[int] = []
-    missed: list[tuple[int, int]] = []
+    misses: list[tuple[int, int]] = []
     place = 0
     # Both ascending and all intervals equally long: taking the earliest open cut is a maximum matching.
     for cut in detected_cuts:
         while place < len(cuts) and cuts[place] < cut - tolerance:
-            missed.append((cuts[place], cuts[place]))
+            misses.append((cuts[place], cuts[place]))
             place += 1
         if place < len(cuts) and cuts[place] <= cut + tolerance:
             place += 1
         else:
             extra.append(cut)
-    missed += [(cut, cut) for cut in cuts[place:]]
+    misses += [(cut, cut) for cut in cuts[place:]]
     false = [cut for cut in extra if not any(first - tolerance <= cut <= last + tolerance for first, last in gradual)]
-    return _Matched(right=len(cuts) - len(missed), false=false, missed=missed)
+    return _Matched(right=len(cuts) - len(misses), false=false, missed=misses)
 
 
 def _match_gradual(
-    detected: Iterable[tuple[int, bool]],
+    detections: Iterable[tuple[int, bool]],
     ranges: Sequence[tuple[int, int]],
     hard: Iterable[int],
     neutral: Sequence[tuple[int, int]],
@@ -253,16 +253,18 @@ def _match_gradual(
     tolerance: int,
 ) -> _Matched:
     cuts = sorted(set(hard))
-    matched: set[tuple[int, int]] = set()
+    matched_ranges: set[tuple[int, int]] = set()
     false: list[int] = []
-    for frame, is_gradual in sorted(detected):
+    for frame, is_gradual in sorted(detections):
         if frame <= 0 or (frames is not None and frame >= frames) or any(abs(frame - cut) <= tolerance for cut in cuts):
             continue
         inside = [each for each in ranges if each[0] - tolerance <= frame <= each[1] + tolerance]
-        if fresh := [each for each in inside if each not in matched]:
-            matched.add(fresh[0])
+        if fresh := [each for each in inside if each not in matched_ranges]:
+            matched_ranges.add(fresh[0])
         elif inside or (
             is_gradual and not any(first - tolerance <= frame <= last + tolerance for first, last in neutral)
         ):
             false.append(frame)
-    return _Matched(right=len(matched), false=false, missed=[each for each in ranges if each not in matched])
+    return _Matched(
+        right=len(matched_ranges), false=false, missed=[each for each in ranges if each not in matched_ranges]
+    )

@@ -136,16 +136,17 @@ def _render_introduction(evaluation: CutEvaluation, measured_at: str) -> str:
     ]
     if evaluation.set_aside:
         rows = "".join(
-            f"<li><b>{_escape_text(own.name)}</b>: {_escape_text(own.reason)}</li>" for own in evaluation.set_aside
+            f"<li><b>{_escape_text(entry.name)}</b>: {_escape_text(entry.reason)}</li>"
+            for entry in evaluation.set_aside
         )
         parts.append(f"<p>Not measured:</p><ul>{rows}</ul>")
-    noted = [
-        f"<li><b>{_escape_text(own.name)}</b>: {_escape_text(note)}</li>"
-        for own in evaluation.clips
-        for note in own.notes
+    note_items = [
+        f"<li><b>{_escape_text(entry.name)}</b>: {_escape_text(note)}</li>"
+        for entry in evaluation.clips
+        for note in entry.notes
     ]
-    if noted:
-        parts.append(f"<p>Notes:</p><ul>{''.join(noted)}</ul>")
+    if note_items:
+        parts.append(f"<p>Notes:</p><ul>{''.join(note_items)}</ul>")
     return "".join(parts)
 
 

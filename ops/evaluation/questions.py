@@ -52,10 +52,10 @@ def compute_chance(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> float
 
     Raises ``UsageError`` if there are no questions.
     """
-    expected: list[float] = []
+    expectations: list[float] = []
     for part in parts:
         if part == "graded":
-            expected += [
+            expectations += [
                 _compute_graded_chance(grades, len(answer.task.items))
                 for answer in answers
                 for _, grades in answer.task.queries
@@ -65,10 +65,10 @@ def compute_chance(answers: Sequence[ShowAnswer], parts: Sequence[str]) -> float
             within = np.array(
                 [share / 100 for _, share in compute_chance_curve(answers, part, range(1, 11))] or [0.0] * 10
             )
-            expected += [float(np.diff(within, prepend=0.0) @ _DISCOUNTS)] * questions
-    if not expected:
+            expectations += [float(np.diff(within, prepend=0.0) @ _DISCOUNTS)] * questions
+    if not expectations:
         raise UsageError("nothing is asked, so chance has no figure")
-    return float(np.mean(expected))
+    return float(np.mean(expectations))
 
 
 def compute_chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequence[int]) -> list[tuple[int, float]]:
@@ -92,8 +92,8 @@ def compute_chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequ
 
 def _compute_hit_chance(k: int, items: int, right: int) -> float:
     """Probability that at least one of ``right`` among ``items`` is among the first ``k`` of a random order."""
-    missed = np.prod([max(0, items - right - n) / (items - n) for n in range(min(k, items))])
-    return float(1 - missed)
+    miss_chance = np.prod([max(0, items - right - n) / (items - n) for n in range(min(k, items))])
+    return float(1 - miss_chance)
 
 
 def pool_ranks(answers: Sequence[ShowAnswer], direction: str) -> NDArray[np.int64]:

@@ -54,8 +54,8 @@ def compute_ndcg_at(scores_QN: ArrayLike, grades_QN: ArrayLike, k: int = 10) -> 
     ideal = -np.sort(-grades, axis=1) @ discounts
     if (ideal <= 0).any():
         raise UsageError(f"query {int(np.flatnonzero(ideal <= 0)[0])} has no relevant item: leave it out")
-    gained = np.array([_compute_tied_gain(*row, discounts) for row in zip(scores, grades, strict=True)])
-    return np.asarray(gained / ideal, dtype=np.float64)
+    gains = np.array([_compute_tied_gain(*row, discounts) for row in zip(scores, grades, strict=True)])
+    return np.asarray(gains / ideal, dtype=np.float64)
 
 
 _VALUES_AT_ONCE = 4_000_000
@@ -83,8 +83,8 @@ def estimate_interval(
         raise UsageError("an interval needs at least one value")
     rng = np.random.default_rng(seed)
     if groups_M is None:
-        drawn = rng.integers(len(values), size=(resamples, len(values)))
-        estimates = values[drawn].mean(axis=1) if statistic is None else statistic(values[drawn])
+        draws = rng.integers(len(values), size=(resamples, len(values)))
+        estimates = values[draws].mean(axis=1) if statistic is None else statistic(values[draws])
     else:
         estimates = _estimate_by_groups(values, np.asarray(groups_M), statistic, resamples, rng)
     low, high = np.quantile(estimates, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -154,8 +154,8 @@ def rank_captions(
     items = np.asarray(items_ND)
     own_QN = np.asarray(owner_Q)[:, None] == np.arange(len(items))
     scores_QN = np.asarray(texts_QD) @ items.T
-    captioned = own_QN.any(axis=0)
-    return rank_queries(scores_QN, own_QN), rank_queries(scores_QN.T[captioned], own_QN.T[captioned])
+    has_caption_N = own_QN.any(axis=0)
+    return rank_queries(scores_QN, own_QN), rank_queries(scores_QN.T[has_caption_N], own_QN.T[has_caption_N])
 
 
 def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> PartFigures:
@@ -169,7 +169,7 @@ def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> Par
     figures: PartFigures = {**summarise_ranks(ranks), "ndcg@10": float(gains.mean())}
     for k in (1, 5, 10):
         figures[f"r@{k}_interval"] = list(estimate_interval(100.0 * (ranks <= k), groups_M=groups_Q))
-    median = estimate_interval(ranks, lambda drawn: np.median(drawn, axis=1), groups_M=groups_Q)
+    median = estimate_interval(ranks, lambda draws: np.median(draws, axis=1), groups_M=groups_Q)
     figures["median_rank_interval"] = list(median)
     figures["ndcg@10_interval"] = list(estimate_interval(gains, groups_M=groups_Q))
     return figures
@@ -196,6 +196,6 @@ def _compute_tied_gain(
     _, group = np.unique(-scores_N, return_inverse=True)
     size = np.bincount(group)
     ends = np.cumsum(size)
-    cumulated = np.concatenate([[0.0], np.cumsum(discounts_N)])
-    shared = (cumulated[ends] - cumulated[ends - size]) / size
-    return float(np.bincount(group, weights=grades_N) @ shared)
+    sums = np.concatenate([[0.0], np.cumsum(discounts_N)])
+    mean_discounts = (sums[ends] - sums[ends - size]) / size
+    return float(np.bincount(group, weights=grades_N) @ mean_discounts)

@@ -36,9 +36,9 @@ class ShowTask:
     queries: tuple[tuple[str, Mapping[str, float]], ...] = ()
 
     def __post_init__(self) -> None:
-        known = set(self.items)
+        known_items = set(self.items)
         for query, grades in self.queries:
-            if missing := [item for item in grades if item not in known]:
+            if missing := [item for item in grades if item not in known_items]:
                 raise UsageError(f"show {self.show}: the query {query!r} names {missing[0]}, which is not asked for")
 
     @property
@@ -115,7 +115,7 @@ class Example:
 
 def list_examples(answers: Sequence[ShowAnswer]) -> list[Example]:
     """All graded queries, or all captions if no show has queries; best first, ties in the order of the questions."""
-    graded = [
+    graded_examples = [
         Example(
             show=show_answer.task.show,
             text=text,
@@ -136,7 +136,7 @@ def list_examples(answers: Sequence[ShowAnswer]) -> list[Example]:
             found=tuple(show_answer.task.items[position] for position in first),
             score=1.0 / rank,
         )
-        for show_answer in (() if graded else answers)
+        for show_answer in (() if graded_examples else answers)
         for text, owner, first, rank in zip(
             show_answer.task.texts,
             show_answer.task.owners,
@@ -145,4 +145,4 @@ def list_examples(answers: Sequence[ShowAnswer]) -> list[Example]:
             strict=True,
         )
     ]
-    return sorted(graded or captions, key=lambda example: -example.score)
+    return sorted(graded_examples or captions, key=lambda example: -example.score)

@@ -107,17 +107,17 @@ def strip_frames(fault: Fault, frames: int) -> tuple[int, ...]:
         span = range(fault.first - reach, fault.first + reach + 1, FALSE_GRADUAL_STEP)
     else:
         low, high = fault.first - AROUND_GRADUAL, fault.last + AROUND_GRADUAL
-        spread = np.linspace(max(low, 0), min(high, frames - 1), COLUMNS)
-        return tuple(sorted({int(frame) for frame in spread.round() if 0 <= frame < frames}))
+        positions = np.linspace(max(low, 0), min(high, frames - 1), COLUMNS)
+        return tuple(sorted({int(frame) for frame in positions.round() if 0 <= frame < frames}))
     return tuple(frame for frame in span if 0 <= frame < frames)
 
 
 def choose_faults(faults: Sequence[ClipFault], limit: int) -> list[ClipFault]:
     """Select at most ``limit`` faults, in their order: the first of each clip, then the second of each, and so on."""
-    ranked = []
+    candidates = []
     for clip, (_, clip_faults) in enumerate(groupby(faults, key=lambda fault: fault.clip)):
-        ranked += [(place, clip, fault) for place, fault in enumerate(clip_faults)]
-    first_ranked = sorted(ranked, key=lambda each: each[:2])[:limit]
+        candidates += [(place, clip, fault) for place, fault in enumerate(clip_faults)]
+    first_ranked = sorted(candidates, key=lambda each: each[:2])[:limit]
     return [fault for _, _, fault in sorted(first_ranked, key=lambda each: (each[1], each[0]))]
 
 
@@ -135,10 +135,12 @@ def make_strips(
     """
     progress = progress or SilentProgress()
     selection = choose_faults(evaluation.faults, limit)
-    pictured = set(selection)
+    pictured_faults = set(selection)
     network_faults = set(choose_faults(selection, most_judged)) if network else set()
     result = Strips(
-        reasons={fault: f"only {limit} faults have pictures" for fault in evaluation.faults if fault not in pictured}
+        reasons={
+            fault: f"only {limit} faults have pictures" for fault in evaluation.faults if fault not in pictured_faults
+        }
     )
     progress.start("strips", len(selection), "strips")
     for clip in evaluation.clips:
@@ -180,12 +182,12 @@ class _Need:
 
 def _need(fault: ClipFault, frames: int, *, asks_network: bool) -> _Need:
     first, last = fault.fault.first, min(fault.fault.last, frames - 1)
-    shown = strip_frames(fault.fault, frames)
+    frames_to_show = strip_frames(fault.fault, frames)
     middle, half = (first + last) // 2, min((last - first) // 2 + CONTEXT, LONGEST_WINDOW // 2)
     window = range(max(middle - half, 0), min(middle + half + 1, frames)) if asks_network else range(0)
     sides = max(first - AROUND_GRADUAL, 0), min(last + AROUND_GRADUAL, frames - 1)
-    last_needed = max(*shown, *window[-1:], sides[1], last + 1 + SURROUNDINGS)
-    return _Need(fault=fault, shown=shown, window=window, sides=sides, end=min(last_needed, frames - 1))
+    last_needed = max(*frames_to_show, *window[-1:], sides[1], last + 1 + SURROUNDINGS)
+    return _Need(fault=fault, shown=frames_to_show, window=window, sides=sides, end=min(last_needed, frames - 1))
 
 
 class _FrameCache:
@@ -216,13 +218,13 @@ class _FrameCache:
 
     def forget(self, frame: int) -> None:
         """Delete the images that no fault with an end after ``frame`` needs."""
-        for cached, until in (
+        for images, until in (
             (self.tiles, self._tiles_until),
             (self.inputs, self._inputs_until),
             (self.smalls, self._smalls_until),
         ):
-            for done in [number for number in cached if until[number] <= frame]:
-                del cached[done]
+            for number in [each for each in images if until[each] <= frame]:
+                del images[number]
 
 
 def _read_strips(
@@ -255,8 +257,8 @@ def _strip(need: _Need, cache: _FrameCache, network: Network | None) -> Strip:
     is_range = fault.last > fault.first
     begins = None if is_range else next((at for at, frame in enumerate(need.shown) if frame >= fault.first), None)
     picture = _join_tiles([cache.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
-    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    if not done:
+    is_encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not is_encoded:
         raise RuntimeError("OpenCV cannot write JPEG files")
     return Strip(
         frames=need.shown,

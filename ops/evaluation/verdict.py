@@ -90,37 +90,37 @@ def judge_answers(
     :data:`LEAST_SHOTS` drawn, and evidence that cannot exclude a loss of ``margin``.
     """
     both = [(now, then) for now, then in zip(candidate, live, strict=True) if len(now.task.items) > 1]
-    known = [pair for pair in both if pair[0].task.show in live_learned]
-    fitted = [pair for pair in both if pair not in known and pair[0].task.show in learned]
-    decided = _measure([pair for pair in both if pair not in known and pair not in fitted])
-    again = _measure(fitted) if fitted else None
-    overall = decided["parts"].get(ALL)
+    live_pairs = [pair for pair in both if pair[0].task.show in live_learned]
+    fitted_pairs = [pair for pair in both if pair not in live_pairs and pair[0].task.show in learned]
+    decision = _measure([pair for pair in both if pair not in live_pairs and pair not in fitted_pairs])
+    again = _measure(fitted_pairs) if fitted_pairs else None
+    overall = decision["parts"].get(ALL)
     margin = MARGIN * max(0.0, overall["live"] - overall["chance"]) if overall else 0.0
-    left_out = sorted({pair[0].task.show for pair in known})
+    left_out = sorted({pair[0].task.show for pair in live_pairs})
     worse = [
-        *_describe_losses(decided, "it finds less than the live one"),
+        *_describe_losses(decision, "it finds less than the live one"),
         *(_describe_losses(again, "it finds less even on the shows that it was fitted on") if again else ()),
     ]
     return {
-        **decided,
+        **decision,
         "margin": margin,
         "learned": again,
         "left_out": left_out,
         "worse": worse,
-        "too_little": _describe_gap(decided, margin, bool(again or left_out)),
+        "too_little": _describe_gap(decision, margin, bool(again or left_out)),
     }
 
 
 def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> ComparedAnswers:
     candidate, live = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    compared: dict[str, ComparedPart] = {}
+    comparisons: dict[str, ComparedPart] = {}
     for name in TITLES:
         parts = PARTS if name == ALL else (name,)
         after, groups = list_questions(candidate, parts)
         before, _ = list_questions(live, parts)
         if len(after):
             difference, low, high = estimate_paired_interval(after, before, groups_M=groups)
-            compared[name] = {
+            comparisons[name] = {
                 "live": float(before.mean()),
                 "candidate": float(after.mean()),
                 "chance": compute_chance(live, parts),
@@ -133,36 +133,38 @@ def _measure(pairs: Sequence[tuple[ShowAnswer, ShowAnswer]]) -> ComparedAnswers:
         "shots": sum(len(answer.item_ranks_N) for answer in candidate),
         "shows": sorted({answer.task.show for answer in candidate}),
         "drawn_by": choose_drawn_unit(candidate, PARTS),
-        "parts": compared,
+        "parts": comparisons,
     }
 
 
-def _describe_losses(measured: ComparedAnswers, claim: str) -> list[str]:
+def _describe_losses(answers: ComparedAnswers, claim: str) -> list[str]:
     """The losses beyond chance, as one sentence; none if there are no losses."""
-    lost = {name: each for name, each in measured["parts"].items() if each["high"] < 0 and each["drawn"] >= LEAST_SHOTS}
-    if not lost:
+    losses = {
+        name: each for name, each in answers["parts"].items() if each["high"] < 0 and each["drawn"] >= LEAST_SHOTS
+    }
+    if not losses:
         return []
-    first, *others = lost
-    figures = f"{lost[first]['live']:.3f} → {lost[first]['candidate']:.3f} ({_format_interval(lost[first])})"
+    first, *others = losses
+    figures = f"{losses[first]['live']:.3f} → {losses[first]['candidate']:.3f} ({_format_interval(losses[first])})"
     also = f", also in {', '.join(TITLES[name] for name in others)}" if others else ""
-    which = f"{plural(measured['shots'], 'captioned shot')} of {', '.join(measured['shows'])}"
+    which = f"{plural(answers['shots'], 'captioned shot')} of {', '.join(answers['shows'])}"
     return [f"{claim}: nDCG@10 on {which}, {TITLES[first]} {figures}{also}"]
 
 
-def _describe_gap(decided: ComparedAnswers, margin: float, is_chosen: bool) -> list[str]:
+def _describe_gap(decision: ComparedAnswers, margin: float, is_chosen: bool) -> list[str]:
     """The gap in the evidence, as one sentence; none if it is enough. ``is_chosen``: there are other shows."""
-    shots, overall = decided["shots"], decided["parts"].get(ALL)
+    shots, overall = decision["shots"], decision["parts"].get(ALL)
     which = "captioned shots" + (" of shows that neither encoder was fitted on" if is_chosen else "")
     if not overall:
         return [f"there are no {which} to compare by"]
-    missed = f"cannot exclude a loss of up to {-overall['low']:.2g} nDCG@10 ({_format_interval(overall)})"
+    uncertainty = f"cannot exclude a loss of up to {-overall['low']:.2g} nDCG@10 ({_format_interval(overall)})"
     if shots < LEAST_SHOTS:
-        also = f", and these {missed}" if overall["low"] < 0 else ""
+        also = f", and these {uncertainty}" if overall["low"] < 0 else ""
         return [f"there are only {shots} {which}: fewer than {LEAST_SHOTS} decide nothing{also}"]
     if overall["high"] < 0 or overall["low"] >= -margin:
         return []
-    accepted = f"{margin:.2g} is accepted, a tenth of the live encoder's lead over chance"
-    return [f"these {shots} {which} {missed}; {accepted}"]
+    allowance = f"{margin:.2g} is accepted, a tenth of the live encoder's lead over chance"
+    return [f"these {shots} {which} {uncertainty}; {allowance}"]
 
 
 def _format_interval(each: ComparedPart) -> str:

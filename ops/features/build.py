@@ -46,13 +46,13 @@ def _build(
     tables = _read_served(settings, partitions)
     progress.start("features", sum(map(len, tables.values())), "rows")
     apply_features(settings, encoder_id, read_dimension(settings, encoder_id, partitions))
-    written, refused = 0, dict[str, str]()
+    rows_written, refusals = 0, dict[str, str]()
     for view, rows in tables.items():
-        written += _write(settings, view, rows, refused)
+        rows_written += _write(settings, view, rows, refusals)
         progress.advance("features", len(rows))
-    for video_id, reason in refused.items():
+    for video_id, reason in refusals.items():
         _set_aside(settings, video_id, reason, now, progress)
-    if refused:
+    if refusals:
         tables = _read_served(settings, partitions)
     videos, shots = tables["video_metadata"], tables["shot_metadata"]
     stale = _find_stale_shots(settings, videos, shots)
@@ -60,9 +60,9 @@ def _build(
         forget_features(settings, None, stale)
     progress.finish("features")
     return StepReport(
-        changed=int(bool(written or stale or refused)),
+        changed=int(bool(rows_written or stale or refusals)),
         data_version=_digest(tables),
-        details={"videos": len(videos), "shots": len(shots), "rows_written_online": written},
+        details={"videos": len(videos), "shots": len(shots), "rows_written_online": rows_written},
     )
 
 
@@ -72,41 +72,41 @@ def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.
     Rows of videos that were set aside because the store refuses them are left out.
     """
     tables = {view: settings.lake.read(table.name, partitions) for view, table in list_served_tables().items()}
-    refused = [
+    skipped_ids = [
         row["video_id"]
         for row in tables["video_metadata"].select(["video_id", "state", "reason"]).to_pylist()
         if row["state"] == "set_aside" and (row["reason"] or "").startswith(REFUSED)
     ]
-    return {view: _exclude_videos(rows, refused) for view, rows in tables.items()} if refused else tables
+    return {view: _exclude_videos(rows, skipped_ids) for view, rows in tables.items()} if skipped_ids else tables
 
 
-def _write(settings: Settings, view: str, rows: pa.Table, refused: dict[str, str]) -> int:
-    """Write rows online, and return how many; add the videos whose rows are refused to ``refused``, with the reason."""
-    rows = _exclude_videos(rows, refused)
+def _write(settings: Settings, view: str, rows: pa.Table, refusals: dict[str, str]) -> int:
+    """Write rows online, and return how many; add the videos with refused rows to ``refusals``, with the reason."""
+    rows = _exclude_videos(rows, refusals)
     try:
         return write_online(settings, view, rows)
     except FeatureStoreError as error:
         if not is_about_rows(error):
             raise
-        return _write_each_video(settings, view, rows, refused, error)
+        return _write_each_video(settings, view, rows, refusals, error)
 
 
 def _write_each_video(
-    settings: Settings, view: str, rows: pa.Table, refused: dict[str, str], error: FeatureStoreError
+    settings: Settings, view: str, rows: pa.Table, refusals: dict[str, str], error: FeatureStoreError
 ) -> int:
     """Write the rows of one video after another. Raises ``error`` if no video is accepted: the store is at fault."""
-    written = accepted = 0
+    rows_written = accepted_videos = 0
     for video_id in rows["video_id"].unique().to_pylist():
         try:
-            written += write_online(settings, view, rows.filter(pc.equal(rows["video_id"], video_id)))
-            accepted += 1
-        except FeatureStoreError as own:
-            if not is_about_rows(own):
+            rows_written += write_online(settings, view, rows.filter(pc.equal(rows["video_id"], video_id)))
+            accepted_videos += 1
+        except FeatureStoreError as video_error:
+            if not is_about_rows(video_error):
                 raise
-            refused[video_id] = f"{REFUSED}{own}"
-    if not accepted and not count_online(settings, view):
+            refusals[video_id] = f"{REFUSED}{video_error}"
+    if not accepted_videos and not count_online(settings, view):
         raise error
-    return written
+    return rows_written
 
 
 def _set_aside(settings: Settings, video_id: str, reason: str, now: datetime, progress: Progress) -> None:
@@ -141,8 +141,10 @@ def read_dimension(settings: Settings, encoder_id: str, partitions: Sequence[str
 
 def _find_stale_shots(settings: Settings, videos: pa.Table, shots: pa.Table) -> list[str]:
     """Return online shots that are no longer in the lake, because the video was cut again."""
-    known = set(shots["shot_id"].to_pylist())
-    return [shot_id for shot_id in list_online_shots(settings, videos["video_id"].to_pylist()) if shot_id not in known]
+    known_ids = set(shots["shot_id"].to_pylist())
+    return [
+        shot_id for shot_id in list_online_shots(settings, videos["video_id"].to_pylist()) if shot_id not in known_ids
+    ]
 
 
 def _digest(tables: dict[str, pa.Table]) -> str:
@@ -176,10 +178,10 @@ def has_published_scores(settings: Settings, probe: str) -> bool:
     Runs before every ingest, for every probe: compares counts, not rows.
     """
     table = f"{SCORES}/{probe}"
-    computed: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for partition in settings.lake.list_partitions(table):
         stamps = settings.lake.read(table, [partition], ["created_timestamp"])["created_timestamp"]
         for entry in pc.value_counts(stamps.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())).to_pylist():
-            computed[entry["values"]] += entry["counts"]
-    online = count_online(settings, probe_view(probe)) if computed else {}
-    return all(online.get(stamp, 0) >= count for stamp, count in computed.items())
+            counts[entry["values"]] += entry["counts"]
+    online = count_online(settings, probe_view(probe)) if counts else {}
+    return all(online.get(stamp, 0) >= count for stamp, count in counts.items())

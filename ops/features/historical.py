@@ -39,18 +39,21 @@ def historical_features(
     with map_errors("read historical features"):
         store = open_store(settings)
         references = find_service(store, features) if isinstance(features, str) else list(features)
-        numbered = entity_rows.reset_index(drop=True)
+        numbered_rows = entity_rows.reset_index(drop=True)
         # Rows come back in any order, so they carry their own number.
-        numbered["event_timestamp"] = numbered["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
-        numbered["row_number"] = range(len(numbered))
+        numbered_rows["event_timestamp"] = numbered_rows["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
+        numbered_rows["row_number"] = range(len(numbered_rows))
         job = store.get_historical_features(
-            entity_df=numbered, features=references, full_feature_names=full_names, filter_by_created_timestamp=True
+            entity_df=numbered_rows,
+            features=references,
+            full_feature_names=full_names,
+            filter_by_created_timestamp=True,
         )
         rows = job.to_arrow().sort_by("row_number").drop_columns("row_number")
     nullable: dict[Any, Any] = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame: pd.DataFrame = rows.to_pandas(types_mapper=nullable.get)
     for name in entity_rows.columns:  # unchanged, dtypes included
-        frame[name] = entity_rows[name].to_numpy() if name != "event_timestamp" else numbered[name]
+        frame[name] = entity_rows[name].to_numpy() if name != "event_timestamp" else numbered_rows[name]
     frame.index = entity_rows.index
     return frame
 
@@ -62,5 +65,5 @@ def find_service(store: FeatureStore, name: str) -> FeatureService:
     try:
         return store.get_feature_service(name, allow_cache=True)
     except FeatureServiceNotFoundException as error:
-        known = ", ".join(sorted(each.name for each in store.list_feature_services()))
-        raise FeatureStoreError(f"no feature service {name!r}: there are {known}") from error
+        names = ", ".join(sorted(each.name for each in store.list_feature_services()))
+        raise FeatureStoreError(f"no feature service {name!r}: there are {names}") from error

@@ -63,11 +63,11 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
             raise FeatureStoreError(f"{view}: rows repeat a {key}; write one row for each")
         with lock_exclusively(lock_path(settings)), open_database(settings) as database:
             current = rows.take(_select_current(database, view, key, rows))
-            changed = current.take(_select_changed(store, feature_view, database, current.select(names)))
-            if len(changed):
-                store.write_to_online_store(view, changed.select(names).to_pandas(integer_object_nulls=True))
+            changed_rows = current.take(_select_changed(store, feature_view, database, current.select(names)))
+            if len(changed_rows):
+                store.write_to_online_store(view, changed_rows.select(names).to_pandas(integer_object_nulls=True))
             _remember_written(database, view, key, current)
-        return len(changed)
+        return len(changed_rows)
 
 
 def online_features(
@@ -110,14 +110,14 @@ def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence
         with lock_exclusively(lock_path(settings)), open_database(settings) as database:
             database.execute("PRAGMA secure_delete = ON")
             with database:
-                removed = sum(
+                removals = sum(
                     _delete_rows(database, table, column, video_id, shot_ids)
                     for table, column in _list_row_tables(database)
                 )
-            if removed:
+            if removals:
                 # Old versions of a row remain in the free space of pages; a rewrite drops them.
                 database.execute("VACUUM")
-        return removed
+        return removals
 
 
 def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
@@ -150,8 +150,8 @@ def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
     with open_database(settings) as database:
         if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
             return False
-        stored = _read_stamps(database, view, rows[key].to_pylist())
-    return all(stored.get(id_) == (*stamp, content) for id_, stamp, content in _stamp_rows(rows, key))
+        stored_stamps = _read_stamps(database, view, rows[key].to_pylist())
+    return all(stored_stamps.get(id_) == (*stamp, content) for id_, stamp, content in _stamp_rows(rows, key))
 
 
 def count_online(settings: Settings, view: str) -> dict[int, int]:
@@ -172,10 +172,14 @@ def _select_current(database: sqlite3.Connection, view: str, key: str, rows: pa.
     Stamps are stored first, without the content. After a kill in between, new stamps have old values, and the next run,
     with equal stamps and no known content, writes. In the other order an older row could replace a newer one.
     """
-    stored = _read_stamps(database, view, rows[key].to_pylist())
-    stamped = list(enumerate(_stamp_rows(rows, key)))
-    current = [(place, id_, stamp) for place, (id_, stamp, _) in stamped if stamp >= stored.get(id_, stamp)[:2]]
-    newer = [(view, id_, *stamp) for _, id_, stamp in current if id_ not in stored or stamp != stored[id_][:2]]
+    stored_stamps = _read_stamps(database, view, rows[key].to_pylist())
+    stamped_rows = list(enumerate(_stamp_rows(rows, key)))
+    current = [
+        (place, id_, stamp) for place, (id_, stamp, _) in stamped_rows if stamp >= stored_stamps.get(id_, stamp)[:2]
+    ]
+    newer = [
+        (view, id_, *stamp) for _, id_, stamp in current if id_ not in stored_stamps or stamp != stored_stamps[id_][:2]
+    ]
     if newer:
         with database:
             database.executemany("INSERT OR REPLACE INTO row_stamps VALUES (?, ?, ?, ?, NULL)", newer)
@@ -191,8 +195,8 @@ def _select_changed(store: FeatureStore, view: FeatureView, database: sqlite3.Co
 
 
 def _remember_written(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> None:
-    stored = _read_stamps(database, view, rows[key].to_pylist())
-    new = [(content, view, id_) for id_, _, content in _stamp_rows(rows, key) if stored[id_][2] != content]
+    stored_stamps = _read_stamps(database, view, rows[key].to_pylist())
+    new = [(content, view, id_) for id_, _, content in _stamp_rows(rows, key) if stored_stamps[id_][2] != content]
     if new:
         with database:
             database.executemany("UPDATE row_stamps SET content = ? WHERE view = ? AND entity_id = ?", new)
@@ -231,18 +235,20 @@ def _serialize_values(view: FeatureView, rows: pa.Table) -> list[dict[str, bytes
 
 def _read_stamps(database: sqlite3.Connection, view: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str | None]]:
     query = "SELECT entity_id, event_us, created_us, content FROM row_stamps WHERE view = ? AND entity_id"
-    return {id_: (event, created, content) for id_, event, created, content in _select(database, query, [view], ids)}
+    return {
+        id_: (event, created_at, content) for id_, event, created_at, content in _select(database, query, [view], ids)
+    }
 
 
 def _read_values(
     config: RepoConfig, view: FeatureView, database: sqlite3.Connection, ids: Sequence[str]
 ) -> dict[str, dict[str, bytes]]:
-    encoded = {_encode_entity(view.entity_columns[0].name, id_): id_ for id_ in ids}
+    ids_by_key = {_encode_entity(view.entity_columns[0].name, id_): id_ for id_ in ids}
     query = f'SELECT entity_key, feature_name, value FROM "{name_online_table(config, view)}" WHERE entity_key'
-    stored: dict[str, dict[str, bytes]] = {}
-    for entity_key, feature, value in _select(database, query, [], list(encoded)):
-        stored.setdefault(encoded[entity_key], {})[feature] = value
-    return stored
+    stored_values: dict[str, dict[str, bytes]] = {}
+    for entity_key, feature, value in _select(database, query, [], list(ids_by_key)):
+        stored_values.setdefault(ids_by_key[entity_key], {})[feature] = value
+    return stored_values
 
 
 def _select(
@@ -271,13 +277,13 @@ def _delete_rows(
     Feast's entity key is the key's name, then the id, in one blob. The search for the video's id inside it is exact,
     because that id has a fixed length and only its own shots' ids begin with it.
     """
-    removed = 0
+    removals = 0
     if video_id:
         inside = f'DELETE FROM "{table}" WHERE instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
-        removed += database.execute(inside, [video_id]).rowcount
+        removals += database.execute(inside, [video_id]).rowcount
     keys = [_encode_entity("shot_id", shot_id) for shot_id in shot_ids] if column == "entity_key" else list(shot_ids)
     exactly = f'DELETE FROM "{table}" WHERE "{column}" = ?'
-    return removed + sum(database.execute(exactly, [key]).rowcount for key in keys)
+    return removals + sum(database.execute(exactly, [key]).rowcount for key in keys)
 
 
 def _encode_entity(name: str, value: str) -> bytes:

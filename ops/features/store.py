@@ -75,7 +75,7 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
         encoders = (dict(before.encoders) if before else {}) | {encoder_id: dim}
         if len({embedding_view(encoder) for encoder in encoders}) < len(encoders):
             raise FeatureStoreError(f"another encoder has the view {embedding_view(encoder_id)} already: rename one")
-        desired = build_definitions(
+        definitions = build_definitions(
             Content(
                 lake=locate_lake(settings),
                 encoders=encoders,
@@ -84,16 +84,16 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
                 probes=sorted({*(before.probes if before else ()), *list_scored_probes(settings)}),
             )
         )
-        changed = not (before and _is_registered(config, desired) and _has_tables(config, desired))
-        if changed:
+        is_changed = not (before and _is_registered(config, definitions) and _has_tables(config, definitions))
+        if is_changed:
             with write_atomically(registry) as copy:
                 if registry.exists():
                     shutil.copyfile(registry, copy)
-                _apply(_replace_registry(config, copy), desired)
+                _apply(_replace_registry(config, copy), definitions)
         _remember_applied(settings, encoder_id, dim)
-    if changed:
+    if is_changed:
         log.info("registered features of encoder %s (%d dimensions)", encoder_id, dim)
-    return changed
+    return is_changed
 
 
 def list_scored_probes(settings: Settings) -> list[str]:
@@ -290,15 +290,15 @@ def _replace_registry(config: RepoConfig, registry: Path) -> RepoConfig:
     return copy
 
 
-def _apply(config: RepoConfig, desired: Sequence[Any]) -> None:
+def _apply(config: RepoConfig, definitions: Sequence[Any]) -> None:
     """Register the definitions, and check that they are registered.
 
     Feast 0.67 reads its file again when the file's time has changed, even during an ``apply``. It then loses
     definitions that it has not written yet: on a busy machine a service was missing afterwards.
     """
     for _ in range(APPLIES):
-        _open(config).apply(list(desired))
-        if _is_registered(config, desired):
+        _open(config).apply(list(definitions))
+        if _is_registered(config, definitions):
             return
     raise FeatureStoreError("Feast did not store all definitions: run the same command again")
 
@@ -316,8 +316,8 @@ def _is_applied(settings: Settings, encoder_id: str, dim: int) -> bool:
     with open_database(settings) as database:
         if "applied" not in list_tables(database):
             return False
-        known = database.execute("SELECT fingerprint FROM applied").fetchall()
-    return known == [(_compute_fingerprint(settings, encoder_id, dim),)]
+        stored_fingerprint = database.execute("SELECT fingerprint FROM applied").fetchall()
+    return stored_fingerprint == [(_compute_fingerprint(settings, encoder_id, dim),)]
 
 
 def is_lake_registered(settings: Settings) -> bool:
@@ -336,8 +336,8 @@ def _compute_fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
     content = hashlib.blake2b(digest_size=16)
     for path in [*sorted(REPO.glob("*.py")), REPO / "feature_store.yaml", registry]:
         content.update(path.read_bytes() if path.exists() else b"missing")
-    known = (version("feast"), locate_lake(settings), encoder_id, dim, list_scored_probes(settings), describe_served())
-    content.update(repr(known).encode())
+    inputs = (version("feast"), locate_lake(settings), encoder_id, dim, list_scored_probes(settings), describe_served())
+    content.update(repr(inputs).encode())
     return content.hexdigest()
 
 
@@ -351,7 +351,7 @@ def _remember_applied(settings: Settings, encoder_id: str, dim: int) -> None:
             database.execute("INSERT INTO applied_lake VALUES (?)", [locate_lake(settings)])
 
 
-def _is_registered(config: RepoConfig, desired: Sequence[Any]) -> bool:
+def _is_registered(config: RepoConfig, definitions: Sequence[Any]) -> bool:
     """Whether the registry has these definitions, whatever was materialised from them.
 
     ``feast materialize`` records its intervals in the registered view, and Feast 0.67 compares them too.
@@ -360,18 +360,18 @@ def _is_registered(config: RepoConfig, desired: Sequence[Any]) -> bool:
     views = store.list_feature_views()
     for view in views:
         view.materialization_intervals = []
-    listed: list[Any] = [*store.list_entities(), *views, *store.list_feature_services()]
-    known = {(type(definition), definition.name): definition for definition in listed}
-    return all(known.get((type(definition), definition.name)) == definition for definition in desired)
+    registered_definitions: list[Any] = [*store.list_entities(), *views, *store.list_feature_services()]
+    registered_by_name = {(type(definition), definition.name): definition for definition in registered_definitions}
+    return all(registered_by_name.get((type(definition), definition.name)) == definition for definition in definitions)
 
 
-def _has_tables(config: RepoConfig, desired: Sequence[Any]) -> bool:
+def _has_tables(config: RepoConfig, definitions: Sequence[Any]) -> bool:
     from feast import FeatureView
 
-    views = (definition for definition in desired if isinstance(definition, FeatureView) and definition.online)
-    needed = {name_online_table(config, view) for view in views}
+    views = (definition for definition in definitions if isinstance(definition, FeatureView) and definition.online)
+    table_names = {name_online_table(config, view) for view in views}
     with closing(sqlite3.connect(config.online_store.path)) as database:
-        return needed <= list_tables(database)
+        return table_names <= list_tables(database)
 
 
 def load_feast() -> None:

@@ -103,7 +103,9 @@ def _can_follow(syllable: str, particle: str) -> bool:
 @lru_cache(maxsize=2)
 def _list_particles(after_consonant: bool) -> frozenset[str]:
     plain = (_AFTER_CONSONANT if after_consonant else _AFTER_VOWEL).split()
-    doubled = [first + tail for first in _AFTER_ANY.split() if len(first) > 1 for tail in _TAILS]
-    doubled += ["에는", "에도", "에만", "에요"]
-    moved = [first + tail for first in ("으로" if after_consonant else "로",) for tail in ("는", "도", "만")]
-    return frozenset((*plain, *_AFTER_ANY.split(), *doubled, *moved))
+    double_particles = [first + tail for first in _AFTER_ANY.split() if len(first) > 1 for tail in _TAILS]
+    double_particles += ["에는", "에도", "에만", "에요"]
+    direction_particles = [
+        first + tail for first in ("으로" if after_consonant else "로",) for tail in ("는", "도", "만")
+    ]
+    return frozenset((*plain, *_AFTER_ANY.split(), *double_particles, *direction_particles))

@@ -80,15 +80,15 @@ def check_lines(settings: Settings) -> CheckOutcome:
     If the lake changes during the comparison, it is compared again. A damaged table or index fails the check.
     """
     try:
-        published, lake_digest = _compare(settings)
+        index_digest, lake_digest = _compare(settings)
     except (DamagedTableError, VectorIndexError) as error:
         return CheckOutcome(name="same_lines_as_lake", passed=False, details={"problems": [str(error)]})
     return CheckOutcome(
         name="same_lines_as_lake",
-        passed=published == lake_digest,
+        passed=index_digest == lake_digest,
         details={
             "dialogue_version": read_current_line_version(settings) or "",
-            "digest": published,
+            "digest": index_digest,
             "expected_digest": lake_digest,
         },
     )
@@ -99,9 +99,9 @@ def _compare(settings: Settings) -> tuple[str, str]:
     for _ in range(ATTEMPTS):
         lake_digest = compute_line_digest(read_wanted_lines(settings))
         index = open_lines(settings)
-        published = compute_line_digest([]) if index is None else index.digest()
+        index_digest = compute_line_digest([]) if index is None else index.digest()
         if index is not None:
             index.close()
-        if published == lake_digest or lake_digest == compute_line_digest(read_wanted_lines(settings)):
+        if index_digest == lake_digest or lake_digest == compute_line_digest(read_wanted_lines(settings)):
             break
-    return published, lake_digest
+    return index_digest, lake_digest

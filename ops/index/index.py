@@ -142,26 +142,26 @@ class VectorIndex:
         if not self._rows:
             return []
         query = _scale_to_unit(vector).tolist()
-        wanted = Wanted(shows=tuple(shows), videos=tuple(videos), exclude_blank=exclude_blank)
-        ranked = self._rank_points(query, limit + offset, wanted, exact)[offset : offset + limit]
+        conditions = Wanted(shows=tuple(shows), videos=tuple(videos), exclude_blank=exclude_blank)
+        ranked_ids = self._rank_points(query, limit + offset, conditions, exact)[offset : offset + limit]
         payloads: dict[str, Payload] = {}
         if with_payload:
-            points = self._points.fetch([shot_id for shot_id, _ in ranked], vectors=False)
+            points = self._points.fetch([shot_id for shot_id, _ in ranked_ids], vectors=False)
             payloads = {point.shot_id: _select_public(point.payload) for point in points}
         return [
             IndexHit(shot_id=shot_id, score=score, payload=payloads[shot_id] if with_payload else {})
-            for shot_id, score in ranked
+            for shot_id, score in ranked_ids
         ]
 
-    def _rank_points(self, query: list[float], needed: int, wanted: Wanted, exact: bool) -> list[tuple[str, float]]:
-        """Return at least ``needed`` of the best, if there are enough, without splitting a group of ties at the end."""
+    def _rank_points(self, query: list[float], count: int, conditions: Wanted, exact: bool) -> list[tuple[str, float]]:
+        """Return at least ``count`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[str, float]]:
-            batch = self._points.query(query, depth, wanted, exact=exact or depth > tuning.DEEPEST)
+            batch = self._points.query(query, depth, conditions, exact=exact or depth > tuning.DEEPEST)
             return Fetched(items=batch, is_all=len(batch) < depth or depth >= self._rows)
 
-        depth = max(tuning.SHALLOWEST, 1 << needed.bit_length())
-        batch = fetch_until(fetch, depth, lambda hits: hits[-1][1] < hits[needed - 1][1])
+        depth = max(tuning.SHALLOWEST, 1 << count.bit_length())
+        batch = fetch_until(fetch, depth, lambda hits: hits[-1][1] < hits[count - 1][1])
         return sorted(batch.items, key=lambda hit: (-hit[1], hit[0]))
 
     def vectors(self, shot_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -198,18 +198,22 @@ class VectorIndex:
         ``rows`` are the lake's, streamed once; the compared shots are chosen by a hash of their ids.
         """
         digest = self.digest()
-        chosen = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_text(row.shot_id))
-        stored = self.vectors([row.shot_id for row in chosen])
+        sample = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_text(row.shot_id))
+        stored_vectors = self.vectors([row.shot_id for row in sample])
         problems = []
         if digest != expected_digest:
             problems.append(f"the index holds other rows than the lake (digest {digest}, expected {expected_digest})")
-        missing = [row.shot_id for row in chosen if row.shot_id not in stored]
+        missing = [row.shot_id for row in sample if row.shot_id not in stored_vectors]
         if missing:
             problems.append(
-                f"{len(missing)} of {len(chosen)} shots read back are not in the index, such as {missing[0]}"
+                f"{len(missing)} of {len(sample)} shots read back are not in the index, such as {missing[0]}"
             )
         worst = max(
-            (_measure_difference(row.vector, stored[row.shot_id]) for row in chosen if row.shot_id in stored),
+            (
+                _measure_difference(row.vector, stored_vectors[row.shot_id])
+                for row in sample
+                if row.shot_id in stored_vectors
+            ),
             default=0.0,
         )
         if not worst <= VECTOR_TOLERANCE:
@@ -219,7 +223,7 @@ class VectorIndex:
             rows=self._rows,
             digest=digest,
             expected_digest=expected_digest,
-            compared=len(stored),
+            compared=len(stored_vectors),
             worst_difference=worst,
             problems=tuple(problems),
         )
@@ -339,8 +343,8 @@ def _scale_to_unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 def _make_replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
     if callable(rows):
         return rows
-    held = list(rows) if isinstance(rows, Iterator) else rows
-    return lambda: held
+    row_list = list(rows) if isinstance(rows, Iterator) else rows
+    return lambda: row_list
 
 
 def _choose_engine(settings: Settings, encoder_id: str) -> Versions:

@@ -124,7 +124,7 @@ class LineStore(Protocol):
     def manifest(self) -> Manifest:
         """The manifest with which the version was built; does not open the points."""
 
-    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, LinePayload]]:
+    def rank(self, field: str, terms: str, depth: int, conditions: WantedLines) -> list[tuple[float, LinePayload]]:
         """Return up to ``depth`` of the best ``(BM25 score, payload)`` by a terms field, best first."""
 
     def scroll(self) -> Iterator[LinePayload]:
@@ -146,7 +146,7 @@ def build_words_field(text: str) -> str:
 
 def has_phrases(field: str, phrases: Sequence[Sequence[str]]) -> bool:
     """Return True if a :func:`build_words_field` has one spelling of each phrase, by the rule of the engines."""
-    return all(any(f" {each} " in f" {field} " for each in spelled) for spelled in phrases)
+    return all(any(f" {each} " in f" {field} " for each in spellings) for spellings in phrases)
 
 
 def build_point(row: LineRow) -> LinePoint:
@@ -160,16 +160,16 @@ def build_point(row: LineRow) -> LinePoint:
     terms = _list_ranked_terms(row.text)
     words = build_words_field(join_text(texts))
     if any(is_unspaced(before, after) for before, after in itertools.pairwise(texts)):
-        known = {term for text in texts for term in _list_ranked_terms(text)}
-        terms += [term for term in _list_ranked_terms(join_text(texts)) if term not in known]
+        known_terms = {term for text in texts for term in _list_ranked_terms(text)}
+        terms += [term for term in _list_ranked_terms(join_text(texts)) if term not in known_terms]
         words = f"{build_words_field(row.text)} {SEPARATOR} {words}"
     payload = {
         **vars(row),
         "shot_ids": list(row.shot_ids),
         FOLLOWING_KEY: [_store_following(each) for each in row.following],
     }
-    ranked = {name_terms_field(stemmer): " ".join(stem_words_with(stemmer, terms))}
-    return LinePoint(line_id=row.line_id, payload=cast(LinePayload, {**payload, WORDS_KEY: words, **ranked}))
+    stemmed_terms = {name_terms_field(stemmer): " ".join(stem_words_with(stemmer, terms))}
+    return LinePoint(line_id=row.line_id, payload=cast(LinePayload, {**payload, WORDS_KEY: words, **stemmed_terms}))
 
 
 def parse_row(payload: LinePayload) -> LineRow:

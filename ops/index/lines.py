@@ -94,49 +94,51 @@ class LineIndex:
         """
         if limit < 1:
             raise VectorIndexError(f"cannot return {limit} lines: limit is at least 1")
-        spelled = tuple(filter(None, map(spell_phrase, phrases)))
+        spellings = tuple(filter(None, map(spell_phrase, phrases)))
         query_terms = [term for part in (text, *phrases) for term in list_terms(part)]
         terms = take_distinct([*query_terms, *(pair for phrase in phrases for pair in list_pairs(phrase))], MOST_TERMS)
         if not terms or not self.count():
             return []
-        wanted = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=spelled)
-        hits = self._find_hits(terms, limit, wanted, _map_typed_words(" ".join((text, *phrases))))
+        conditions = WantedLines(shows=tuple(shows), videos=tuple(videos), phrases=spellings)
+        hits = self._find_hits(terms, limit, conditions, _map_typed_words(" ".join((text, *phrases))))
         hits.sort(key=lambda hit: (-hit.score, hit.video_id, hit.start_frame, hit.line_id))
         return hits[:limit]
 
     def _find_hits(
-        self, terms: Sequence[str], limit: int, wanted: WantedLines, typed: Mapping[str, str]
+        self, terms: Sequence[str], limit: int, conditions: WantedLines, typed_words: Mapping[str, str]
     ) -> list[LineHit]:
         """Return at least the ``limit`` best hits, if there are enough."""
 
         def fetch(count: int) -> Fetched[LineHit]:
-            ranked = [
+            rankings = [
                 self._rank_lines(
                     name_terms_field(stemmer),
                     " ".join(take_distinct(stem_words_with(stemmer, terms), MOST_TERMS)),
                     count,
-                    wanted,
+                    conditions,
                 )
                 for stemmer in self._lines.manifest()["stemmers"]
             ]
             hits = [
-                extend_to_phrases(parse_hit(payload, score), wanted.phrases)
-                for each in ranked
+                extend_to_phrases(parse_hit(payload, score), conditions.phrases)
+                for each in rankings
                 for score, payload in each
             ]
-            scored = [replace(hit, score=hit.score * _measure_exactness(typed, hit.text)) for hit in hits if hit]
+            scored_hits = [
+                replace(hit, score=hit.score * _measure_exactness(typed_words, hit.text)) for hit in hits if hit
+            ]
             # Phrases that begin in a later line of the sentence are left to the hit of that line.
-            return Fetched(items=scored, is_all=all(len(each) <= count for each in ranked))
+            return Fetched(items=scored_hits, is_all=all(len(each) <= count for each in rankings))
 
-        return list(fetch_until(fetch, limit, lambda scored: len(scored) >= limit).items)
+        return list(fetch_until(fetch, limit, lambda scored_hits: len(scored_hits) >= limit).items)
 
     def _rank_lines(
-        self, field: str, terms: str, limit: int, wanted: WantedLines
+        self, field: str, terms: str, limit: int, conditions: WantedLines
     ) -> Sequence[tuple[float, LinePayload]]:
         """Return at least ``limit`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[float, LinePayload]]:
-            lines = self._lines.rank(field, terms, depth, wanted)
+            lines = self._lines.rank(field, terms, depth, conditions)
             return Fetched(items=lines, is_all=len(lines) < depth)
 
         return fetch_until(fetch, limit + 1, lambda lines: lines[-1][0] < lines[limit - 1][0]).items
@@ -272,20 +274,20 @@ def _map_typed_words(text: str) -> dict[str, str]:
     return dict(zip(split_words(text), split_exact_words(text), strict=False))
 
 
-def _measure_exactness(typed: Mapping[str, str], line: str) -> float:
+def _measure_exactness(typed_words: Mapping[str, str], line: str) -> float:
     """Return 1 if the line has every word that it shares with the query exactly as typed, else less.
 
     A word with other accents and marks, or a noun within a longer word, is not exact.
     """
-    if line.isascii() and all(word == exact for word, exact in typed.items()):
+    if line.isascii() and all(word == exact for word, exact in typed_words.items()):
         return 1.0
     words = _map_typed_words(line)
     nouns = {noun for word in words for noun in find_nouns(word)}
-    shared = [word for word in typed if word in words or word in nouns]
-    if not shared:
+    shared_words = [word for word in typed_words if word in words or word in nouns]
+    if not shared_words:
         return 1.0
     exact = set(split_exact_words(line))
-    return float(OTHER_MARKS ** (sum(typed[word] not in exact for word in shared) / len(shared)))
+    return float(OTHER_MARKS ** (sum(typed_words[word] not in exact for word in shared_words) / len(shared_words)))
 
 
 def _locate_lock(settings: Settings) -> Path:

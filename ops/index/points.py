@@ -110,13 +110,13 @@ class PointStore(Protocol):
     def counts(self, key: str) -> dict[str, int]:
         """Return the number of points by value of ``show`` or ``video_id``."""
 
-    def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
+    def query(self, vector: Sequence[float], depth: int, conditions: Wanted, *, exact: bool) -> list[tuple[str, float]]:
         """Return up to ``depth`` of the best ``(shot_id, dot product)``, best first."""
 
     def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
         """Return the existing points among the given ids, in any order."""
 
-    def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
+    def scroll(self, conditions: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         """Yield every wanted point once, in the order of point ids."""
 
     def close(self) -> None:
@@ -159,11 +159,11 @@ def split_into_batches(points: Iterable[Item], size: int) -> Iterator[list[Item]
         yield batch
 
 
-def require_rows(manifest: Manifest, counted: int) -> None:
+def require_rows(manifest: Manifest, point_count: int) -> None:
     """Raise ``VectorIndexError`` if the number of points in an engine is not the number of rows written to it."""
-    if counted != manifest["rows"]:
+    if point_count != manifest["rows"]:
         raise VectorIndexError(
-            f"{manifest['rows']} rows gave {counted} points of the index {manifest['version']}: "
+            f"{manifest['rows']} rows gave {point_count} points of the index {manifest['version']}: "
             "an id appears twice; the lake's table must have one row for each"
         )
 
@@ -175,10 +175,10 @@ def encode_point_id(shot_id: str) -> uuid.UUID:
     name its hits.
     Raises ``VectorIndexError`` if the text is not a shot id.
     """
-    parsed = parse_shot_id(shot_id)
-    if parsed is None or parsed[1] >= 1 << _FRAME_BITS:
+    video_and_frame = parse_shot_id(shot_id)
+    if video_and_frame is None or video_and_frame[1] >= 1 << _FRAME_BITS:
         raise VectorIndexError(f"{shot_id!r} is not a shot id (<video id>:<start frame>) and cannot be indexed")
-    return uuid.UUID(int=(int(parsed[0], 16) << _FRAME_BITS) | parsed[1])
+    return uuid.UUID(int=(int(video_and_frame[0], 16) << _FRAME_BITS) | video_and_frame[1])
 
 
 def decode_point_id(point_id: uuid.UUID | str) -> str:

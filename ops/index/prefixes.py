@@ -58,18 +58,20 @@ def split_hebrew(word: str) -> tuple[str, ...]:
 
 
 def _is_prefixed(word: str, prefix: str, rest: str) -> bool:
-    counted = load_word_frequencies("large_he", _LEAST_ZIPF)
-    whole, bare = counted.get(word, 0.0), counted.get(rest, 0.0)
+    frequencies = load_word_frequencies("large_he", _LEAST_ZIPF)
+    whole, bare = frequencies.get(word, 0.0), frequencies.get(rest, 0.0)
     if not bare:
         return not whole and len(rest) > _SHORT
-    with_article = counted.get(_ARTICLE + word, 0.0)
+    with_article = frequencies.get(_ARTICLE + word, 0.0)
     if whole and whole - bare > _MOST_RATIO[prefix]:
         return False
     if whole and with_article and with_article > whole - _LEAST_WITHOUT_ARTICLE:
         return False
     if prefix in _CONJUNCTIONS:
         return True
-    letters = {letter for letter in _LETTERS if counted.get(letter + rest, 0.0) > max(bare - _TAKEN, 0.0)} - {prefix}
+    letters = {letter for letter in _LETTERS if frequencies.get(letter + rest, 0.0) > max(bare - _TAKEN, 0.0)} - {
+        prefix
+    }
     # The rarer a word, the more of its forms are missing in the list.
     is_noun = prefix != _ARTICLE or bare < _COMMON or not letters.isdisjoint(_OF_NOUNS)
     return is_noun and len(letters) >= min(int(bare) - _SHORT, 2)

@@ -50,7 +50,7 @@ def _load_stemmer(stemmer: str) -> Any:
     """Return the stemmer, one for each thread: it must not be shared."""
     import Stemmer
 
-    known: dict[str, Any] = _local.__dict__.setdefault("algorithms", {})
-    if stemmer not in known:
-        known[stemmer] = Stemmer.Stemmer(stemmer, 0)
-    return known[stemmer]
+    algorithms: dict[str, Any] = _local.__dict__.setdefault("algorithms", {})
+    if stemmer not in algorithms:
+        algorithms[stemmer] = Stemmer.Stemmer(stemmer, 0)
+    return algorithms[stemmer]

@@ -95,9 +95,9 @@ def list_spellings(text: str) -> list[Words]:
 
 def list_phrase_spellings(text: str) -> list[Words]:
     """Return :func:`list_spellings` a phrase, which also matches a line with its prefixes and nouns: הבית in והבית."""
-    spelled = list_spellings(text)
-    apart = [_split_all_affixes(words) for words in spelled if any(map(_has_prefix, words))]
-    return list(dict.fromkeys([*spelled, *apart]))
+    spellings = list_spellings(text)
+    apart = [_split_all_affixes(words) for words in spellings if any(map(_has_prefix, words))]
+    return list(dict.fromkeys([*spellings, *apart]))
 
 
 def list_line_spellings(text: str) -> list[Words]:
@@ -106,18 +106,18 @@ def list_line_spellings(text: str) -> list[Words]:
     Only lines are split before particles: a search for 고양이 (cat) does not mean 고양 (a city) with a particle.
     """
     plain = normalise(text)
-    spelled = _list_plain_spellings(plain)
-    return list(dict.fromkeys([*spelled, *map(_split_all_affixes, spelled), *_split_into_pairs(plain)]))
+    spellings = _list_plain_spellings(plain)
+    return list(dict.fromkeys([*spellings, *map(_split_all_affixes, spellings), *_split_into_pairs(plain)]))
 
 
 def list_terms(text: str) -> list[str]:
     """Return the terms for ranking: the words, and once each the new words of other spellings and their nouns."""
-    spelled = _list_plain_spellings(normalise(text))
-    words = list(spelled[0]) if spelled else []
-    more = [word for other in spelled[1:] for word in other]
+    spellings = _list_plain_spellings(normalise(text))
+    words = list(spellings[0]) if spellings else []
+    more = [word for other in spellings[1:] for word in other]
     more += [form for word in [*words, *more] for form in list_forms(word)]
-    known = set(words)
-    return words + [word for word in dict.fromkeys(more) if word not in known]
+    known_words = set(words)
+    return words + [word for word in dict.fromkeys(more) if word not in known_words]
 
 
 def list_pairs(text: str) -> list[str]:
@@ -173,12 +173,12 @@ def _list_plain_spellings(plain: str) -> list[Words]:
     groups = _find_groups(fold_letters(_segment(plain)))
     if not groups:
         return []
-    spelled = [_split(groups)]
+    spellings = [_split(groups)]
     signs = set("".join(group.signs for group in groups))
     for joining in (APOSTROPHE, HYPHEN, APOSTROPHE + HYPHEN):
-        if signs.intersection(joining) or (HYPHEN in joining and not _FIRST_PARTS.isdisjoint(spelled[0])):
-            spelled.append(tuple(_join_groups(groups, joining)))
-    return list(dict.fromkeys(spelled))
+        if signs.intersection(joining) or (HYPHEN in joining and not _FIRST_PARTS.isdisjoint(spellings[0])):
+            spellings.append(tuple(_join_groups(groups, joining)))
+    return list(dict.fromkeys(spellings))
 
 
 def _join_groups(groups: Sequence[_Group], joining: str) -> list[str]:

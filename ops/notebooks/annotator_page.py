@@ -34,16 +34,16 @@ class BenchmarkPage:
 
     def __init__(self, data: str) -> None:
         self._data = data
-        self._found: list[LabelResult] = []
+        self._results: list[LabelResult] = []
         self._problem = ""
         if data:
             try:
-                self._found = list(run_benchmark(AnnotatorData(Path(data).expanduser())))
-                self._problem = "" if self._found else f"{data}/agg holds no label."
+                self._results = list(run_benchmark(AnnotatorData(Path(data).expanduser())))
+                self._problem = "" if self._results else f"{data}/agg holds no label."
             except NeedleError as error:
                 self._problem = str(error)
-        self._precisions = [each.ap.value for each in self._found if each.ap]
-        self._gains = [each.gain for each in self._found if each.gain is not None]
+        self._precisions = [each.ap.value for each in self._results if each.ap]
+        self._gains = [each.gain for each in self._results if each.gain is not None]
 
     def put_problem(self) -> None:
         """Put the reason why nothing was measured, if there is one."""
@@ -57,7 +57,7 @@ class BenchmarkPage:
         if not self._precisions:
             explain_empty(NOTHING)
             return
-        words = [each.words for each in self._found if each.ap and each.words is not None]
+        words = [each.words for each in self._results if each.ap and each.words is not None]
         median = f"{100 * np.median(self._precisions):.1f}"
         rows = [
             {"figure": "labels measured", "here": str(len(self._precisions)), "paper": str(PAPER_LABELS)},
@@ -76,13 +76,13 @@ class BenchmarkPage:
 
     def put_labels(self) -> None:
         """Put the figures of each label, as a plot and as a table, and what was left out."""
-        measured = [each for each in self._found if each.ap]
-        if measured:
-            _plot_labels(sorted(measured, key=lambda each: -each.ap.value if each.ap else 0.0))
-            put_table([_describe_label(each) for each in measured])
+        with_precision = [each for each in self._results if each.ap]
+        if with_precision:
+            _plot_labels(sorted(with_precision, key=lambda each: -each.ap.value if each.ap else 0.0))
+            put_table([_describe_label(each) for each in with_precision])
         else:
             explain_empty(NOTHING)
-        for each in self._found:
+        for each in self._results:
             name = escape_text(each.label)
             if each.without_vector:
                 put_text(f"- {name}: {each.without_vector:,} votes are of shots without a vector, and left out")
@@ -93,12 +93,12 @@ class BenchmarkPage:
     def results(self) -> dict[str, object]:
         """Return the figures for the asset."""
         return {
-            "labels": len(self._found),
+            "labels": len(self._results),
             "measured": len(self._precisions),
             "paper_gain_points": PAPER_GAIN,
             **({"median_average_precision": round(float(np.median(self._precisions)), 4)} if self._precisions else {}),
             **({"median_gain_points": round(float(np.median(self._gains)), 2)} if self._gains else {}),
-            "by_label": {each.label: round(each.ap.value, 4) for each in self._found if each.ap},
+            "by_label": {each.label: round(each.ap.value, 4) for each in self._results if each.ap},
             "problem": self._problem,
         }
 
@@ -116,26 +116,26 @@ def _describe_label(each: LabelResult) -> dict[str, object]:
     }
 
 
-def _plot_labels(ranked: Sequence[LabelResult]) -> None:
-    figure, axes = create_plot(8, 1.6 + 0.24 * len(ranked))
-    places = np.arange(len(ranked))
-    figures = [each.ap for each in ranked if each.ap]
+def _plot_labels(results: Sequence[LabelResult]) -> None:
+    figure, axes = create_plot(8, 1.6 + 0.24 * len(results))
+    places = np.arange(len(results))
+    figures = [each.ap for each in results if each.ap]
     values = np.array([each.value for each in figures])
     reach = [values - [each.low for each in figures], [each.high for each in figures] - values]
     style: dict[str, Any] = {"fmt": "o", "color": COLOURS[0], "ecolor": "#9CC4DE", "capsize": 2}
     axes.errorbar(values, places, xerr=np.maximum(reach, 0), label="our probe on the editors' votes", **style)
     for others, words, marker, colour in (
-        ([each.baseline for each in ranked], "on the baseline's labels", "s", COLOURS[1]),
-        ([each.words for each in ranked], "words alone", "x", OTHERS),
+        ([each.baseline for each in results], "on the baseline's labels", "s", COLOURS[1]),
+        ([each.words for each in results], "words alone", "x", OTHERS),
     ):
-        known = [(value, place) for value, place in zip(others, places, strict=True) if value is not None]
-        if known:
-            axes.plot(*zip(*known, strict=True), marker, color=colour, label=words, linestyle="none")
-    axes.set_yticks(places, [each.label for each in ranked])
+        known_values = [(value, place) for value, place in zip(others, places, strict=True) if value is not None]
+        if known_values:
+            axes.plot(*zip(*known_values, strict=True), marker, color=colour, label=words, linestyle="none")
+    axes.set_yticks(places, [each.label for each in results])
     axes.invert_yaxis()
     axes.set(xlim=(0, 1.02), xlabel="average precision")
-    axes.set_title(f"Labels measured: {len(ranked)}, median {np.median(values):.3f}")
+    axes.set_title(f"Labels measured: {len(results)}, median {np.median(values):.3f}")
     axes.grid(axis="x")
-    axes.margins(y=0.5 / len(ranked))
+    axes.margins(y=0.5 / len(results))
     figure.legend(loc="outside lower center", ncols=3)
     show(figure, axes)

@@ -33,7 +33,7 @@ class CataloguePage:
         self._shots["length_s"] = self._shots["end_s"] - self._shots["start_s"]
         self._shows = self._shots["show"].value_counts()
         self._sheet = Posters(settings)
-        self._mapped = 0
+        self._map_shots = 0
         self._share: NDArray[np.floating[Any]] = np.zeros(2)
 
     def put_counts(self) -> None:
@@ -102,29 +102,29 @@ class CataloguePage:
         shots = self._shots
         vectors = self._settings.lake.read(name_table(self._encoder_id), columns=["shot_id", "embedding"])
         rows = {shot_id: row for row, shot_id in enumerate(vectors["shot_id"].to_pylist())}
-        drawn = _spread_evenly(shots[shots["shot_id"].isin(list(rows))], map_points)
-        self._mapped = len(drawn)
-        if self._mapped < 3:
+        map_rows = _spread_evenly(shots[shots["shot_id"].isin(list(rows))], map_points)
+        self._map_shots = len(map_rows)
+        if self._map_shots < 3:
             explain_empty(
-                f"{self._mapped} of {len(shots)} shots have a vector of {self._encoder_id}; a map needs three: "
+                f"{self._map_shots} of {len(shots)} shots have a vector of {self._encoder_id}; a map needs three: "
                 "run `needle ingest`."
             )
             return
-        chosen = vectors.take([rows[shot_id] for shot_id in drawn["shot_id"]])
-        places, self._share = _find_principal_axes(convert_to_matrix(chosen["embedding"]))
-        self._plot_map(places, drawn["show"].to_numpy(str))
+        map_vectors = vectors.take([rows[shot_id] for shot_id in map_rows["shot_id"]])
+        places, self._share = _find_principal_axes(convert_to_matrix(map_vectors["embedding"]))
+        self._plot_map(places, map_rows["show"].to_numpy(str))
 
     def _plot_map(self, places_N2: NDArray[Any], shows_N: NDArray[np.str_]) -> None:
         figure, axes = create_plot(8, 5.6)
-        named = [str(name) for name in self._shows.index[: len(COLOURS)]]
+        named_shows = [str(name) for name in self._shows.index[: len(COLOURS)]]
         look: dict[str, Any] = {"s": 26 if len(places_N2) < 1500 else 10, "alpha": 0.75, "linewidths": 0}
-        for name, colour, marker in zip(named, COLOURS, MARKERS, strict=False):
+        for name, colour, marker in zip(named_shows, COLOURS, MARKERS, strict=False):
             x, y = places_N2[shows_N == name].T
             if len(x):
                 axes.scatter(x, y, c=colour, marker=marker, label=shorten(name, 24), **look)
-        x, y = places_N2[~np.isin(shows_N, named)].T
+        x, y = places_N2[~np.isin(shows_N, named_shows)].T
         if len(x):
-            others = f"{len(self._shows) - len(named)} other shows"
+            others = f"{len(self._shows) - len(named_shows)} other shows"
             axes.scatter(x, y, c=OTHERS, marker=".", zorder=0, label=others, **look)
         axes.set_aspect("equal", "datalim")
         axes.grid()
@@ -137,12 +137,12 @@ class CataloguePage:
     def put_posters(self, posters: int) -> None:
         """Put at most ``posters`` posters, spread evenly over the catalogue, without blank shots."""
         shots = self._shots
-        seen = _spread_evenly(shots[~shots["is_blank"].astype(bool)], posters)
-        if seen.empty:
+        sample = _spread_evenly(shots[~shots["is_blank"].astype(bool)], posters)
+        if sample.empty:
             explain_empty("No posters to show.")
             return
-        put_text(f"{len(seen)} shots, spread evenly over {len(shots):,}; blank ones are left out.")
-        pairs = zip(seen["shot_id"], seen["length_s"], strict=True)
+        put_text(f"{len(sample)} shots, spread evenly over {len(shots):,}; blank ones are left out.")
+        pairs = zip(sample["shot_id"], sample["length_s"], strict=True)
         self._sheet.sheet((shot_id, f"{length_s:.1f} s") for shot_id, length_s in pairs)
 
     def results(self) -> dict[str, object]:
@@ -154,7 +154,7 @@ class CataloguePage:
             "shots": len(self._shots),
             "footage_s": round(float(lengths.sum()), 3),
             "median_shot_s": round(float(lengths.median()), 3) if len(lengths) else 0.0,
-            "shots_mapped": self._mapped,
+            "shots_mapped": self._map_shots,
             "variance_mapped": round(float(self._share.sum()), 4),
             "posters_shown": self._sheet.shown,
             "posters_missing": self._sheet.missing,

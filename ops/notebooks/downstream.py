@@ -55,8 +55,8 @@ class Model:
         An unknown feature (NaN) counts as the training set's mean.
         """
         means = np.asarray(self.means)
-        known = np.where(np.isnan(features_NF), means, features_NF)
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * ((known - means) @ np.asarray(self.weights) + self.bias))))
+        filled_NF = np.where(np.isnan(features_NF), means, features_NF)
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * ((filled_NF - means) @ np.asarray(self.weights) + self.bias))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,8 @@ class HeldOut:
             folds[fold.test] = number
         return scores, folds
 
-    def _measure(self, scored: tuple[Matrix, Folds]) -> Interval | None:
-        ranks, truths, groups = self._rank(scored)
+    def _measure(self, scores_and_folds: tuple[Matrix, Folds]) -> Interval | None:
+        ranks, truths, groups = self._rank(scores_and_folds)
         if len(np.unique(truths)) < 2:
             return None
         draws = [compute_average_precision(ranks[rows], truths[rows]) for rows in _draw(groups)]
@@ -157,12 +157,16 @@ class HeldOut:
         change = compute_average_precision(ranks, truths) - compute_average_precision(before, truths)
         return build_interval(change, draws)
 
-    def _rank(self, scored: tuple[Matrix, Folds]) -> tuple[Matrix, NDArray[np.bool_], NDArray[np.int64]]:
+    def _rank(self, scores_and_folds: tuple[Matrix, Folds]) -> tuple[Matrix, NDArray[np.bool_], NDArray[np.int64]]:
         """Return ranks, truths and groups of the shots that a fold holds out."""
-        scores, folds = scored
-        held = folds >= 0
-        truths = self._data.truths[held]
-        return rank_within_folds(scores[held], truths, folds[held]), truths, self._data.groups[held]
+        scores, folds = scores_and_folds
+        is_held_out = folds >= 0
+        truths = self._data.truths[is_held_out]
+        return (
+            rank_within_folds(scores[is_held_out], truths, folds[is_held_out]),
+            truths,
+            self._data.groups[is_held_out],
+        )
 
 
 def _draw(groups: NDArray[np.int64]) -> list[Rows]:
@@ -176,13 +180,13 @@ def measure_held_out_precision(data: TrainingSet, blocks: Sequence[str]) -> Inte
 
 def choose_blocks(fits: Mapping[str, BlockFit], truths: NDArray[np.bool_], names: Sequence[str]) -> tuple[str, ...]:
     """Return the blocks whose model ranks best inside the training part; more blocks only if they add enough."""
-    best, chosen = -np.inf, tuple(names[:1])
+    best, best_names = -np.inf, tuple(names[:1])
     for count in range(1, len(names) + 1):
         areas = {each: _measure_area(fits, truths, each) for each in combinations(names, count)}
         leader = max(areas, key=lambda each: areas[each])
         if areas[leader] > best + (_LEAST_GAIN if count > 1 else 0):
-            best, chosen = areas[leader], leader
-    return chosen
+            best, best_names = areas[leader], leader
+    return best_names
 
 
 def _measure_area(fits: Mapping[str, BlockFit], truths: NDArray[np.bool_], blocks: Sequence[str]) -> float:
@@ -196,8 +200,8 @@ def _measure_area(fits: Mapping[str, BlockFit], truths: NDArray[np.bool_], block
         weights, _ = fit_weights(each, truths, without=int(fold))
         rows = folds == fold
         margins[rows] = sum(w * fit.held_out[rows] for w, fit in zip(weights, each, strict=True))
-    held = folds >= 0
-    area = measure_fold_area(margins[held], truths[held], folds[held])
+    is_held_out = folds >= 0
+    area = measure_fold_area(margins[is_held_out], truths[is_held_out], folds[is_held_out])
     return area if np.isfinite(area) else 0.0
 
 
@@ -206,9 +210,9 @@ def fit_model(data: TrainingSet) -> Model:
     folds = _split(data)
     present = [name for name in BLOCKS if data.blocks[name].shape[1]]
     fits = {name: fit_block(data.blocks[name], data.truths, folds) for name in present}
-    chosen = choose_blocks(fits, data.truths, present)
-    shares, bias = fit_weights([fits[name] for name in chosen], data.truths)
-    weight_of = dict(zip(chosen, shares, strict=True))
+    block_names = choose_blocks(fits, data.truths, present)
+    shares, bias = fit_weights([fits[name] for name in block_names], data.truths)
+    weight_of = dict(zip(block_names, shares, strict=True))
     means, weights = [], []
     for name in present:
         means += fits[name].means.tolist()
@@ -218,7 +222,7 @@ def fit_model(data: TrainingSet) -> Model:
         label=data.label,
         encoder_id=data.encoder_id,
         probes=data.probes,
-        blocks=chosen,
+        blocks=block_names,
         means=tuple(means),
         weights=tuple(weights),
         bias=float(bias),

@@ -76,10 +76,10 @@ def load_training_set(settings: Settings, encoder_id: str, label: str, at: datet
     service = "shot_classifier_v2" if list_scored_probes(settings) else "shot_classifier_v1"
     frame = historical_features(settings, shots, service, full_names=True)
     notes, when = [], f"as of {at.isoformat(timespec='minutes')}" if at else "when they were labelled"
-    known = frame[f"{embedding_view(encoder_id)}__embedding"].notna()
-    if not known.all():
-        notes.append(f"{plural(int((~known).sum()), 'labelled shot')} had no vector {when}, and are left out")
-    frame = frame[known].reset_index(drop=True)
+    has_vector = frame[f"{embedding_view(encoder_id)}__embedding"].notna()
+    if not has_vector.all():
+        notes.append(f"{plural(int((~has_vector).sum()), 'labelled shot')} had no vector {when}, and are left out")
+    frame = frame[has_vector].reset_index(drop=True)
     for probe in [probe for probe in probes if frame[f"{probe_view(probe)}__score"].isna().all()]:
         notes.append(f"the probe {probe} had scored none of these shots {when}, and is left out")
         probes = tuple(name for name in probes if name != probe)

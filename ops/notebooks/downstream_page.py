@@ -47,7 +47,7 @@ class DownstreamPage:
         self._worth: dict[str, Interval] = {}
         self._gains: list[downstream.Gain] = []
         self._difference: float | None = None
-        self._shown = 0
+        self._posters = 0
 
     def put_features(self) -> None:
         """Put the blocks of features, and what was left out."""
@@ -97,15 +97,15 @@ class DownstreamPage:
         self._difference = float(np.abs(offline - online).max())
         text = f"Largest difference between offline and online scores of {len(online)} labelled shots"
         put_text(f"{text}: {self._difference:.2g}.")
-        labelled = set(data.shot_ids)
+        labelled_ids = set(data.shot_ids)
         shots = self._settings.lake.read("shots", columns=["shot_id", "is_blank"]).to_pylist()
-        new = [shot["shot_id"] for shot in shots if shot["shot_id"] not in labelled and not shot["is_blank"]]
+        new = [shot["shot_id"] for shot in shots if shot["shot_id"] not in labelled_ids and not shot["is_blank"]]
         if not new:
             explain_empty("Every shot is labelled: nothing new to score.")
             return
         scores = model.scores(load_online_matrix(self._settings, data.encoder_id, data.probes, new))
         best = sorted(zip(scores, new, strict=True), reverse=True)[:posters]
-        self._shown = len(best)
+        self._posters = len(best)
         put_text(f"The {len(best)} best of {len(new):,} shots that nobody labelled, with their scores:")
         self._sheet.sheet((shot, f"{score:.2f}") for score, shot in best)
 
@@ -121,7 +121,7 @@ class DownstreamPage:
             "model_blocks": " + ".join(self._model.blocks) if self._model else "",
             **{f"gain, {gain.feature}": round(gain.change.value, 4) for gain in self._gains},
             "largest_difference_online": "not measured" if self._difference is None else self._difference,
-            "new_shots_shown": self._shown,
+            "new_shots_shown": self._posters,
         }
 
 

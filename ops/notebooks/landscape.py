@@ -40,22 +40,22 @@ def sample_shots(settings: Settings, encoder_id: str, most: int) -> Sample:
     """Sample at most ``most`` shots that are not blank, spread evenly over the catalogue, with their vectors."""
     table = settings.lake.read(SHOTS, columns=["shot_id", "is_blank"])
     blank = {shot for shot, is_blank in zip(*(column.to_pylist() for column in table.columns), strict=True) if is_blank}
-    embedded = settings.lake.read(name_table(encoder_id), columns=["shot_id"])["shot_id"].to_pylist()
-    visible = [shot for shot in embedded if shot not in blank]
+    embedded_ids = settings.lake.read(name_table(encoder_id), columns=["shot_id"])["shot_id"].to_pylist()
+    visible = [shot for shot in embedded_ids if shot not in blank]
     places = np.unique(np.linspace(0, max(len(visible) - 1, 0), min(len(visible), most)).astype(int))
-    chosen = {visible[at] for at in places}
+    chosen_ids = {visible[at] for at in places}
     ids: list[str] = []
     shows: list[str] = []
     parts: list[Vectors] = []
     for _, rows in iterate_embeddings(settings, encoder_id):
-        positions = [at for at, shot in enumerate(rows["shot_id"].to_pylist()) if shot in chosen]
+        positions = [at for at, shot in enumerate(rows["shot_id"].to_pylist()) if shot in chosen_ids]
         if positions:
-            sampled = rows.take(np.array(positions, np.int64))
-            ids += sampled["shot_id"].to_pylist()
-            shows += sampled["show"].to_pylist()
-            parts.append(convert_to_matrix(sampled["embedding"]))
+            sample = rows.take(np.array(positions, np.int64))
+            ids += sample["shot_id"].to_pylist()
+            shows += sample["show"].to_pylist()
+            parts.append(convert_to_matrix(sample["embedding"]))
     vectors = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-    return Sample(shot_ids=ids, shows=shows, vectors=vectors, total=len(embedded))
+    return Sample(shot_ids=ids, shows=shows, vectors=vectors, total=len(embedded_ids))
 
 
 def compute_map(vectors_ND: Vectors, *, seed: int) -> Places:

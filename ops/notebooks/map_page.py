@@ -39,9 +39,9 @@ class MapPage:
         self._ids = self._sample.shot_ids
         self._sheet = Posters(settings)
         rows = settings.lake.read(scores_table(probe), columns=["shot_id", "score"]).to_pylist() if probe else []
-        known = {row["shot_id"]: row["score"] for row in rows}
-        self._is_scored = bool(known)
-        self._scores = np.array([known.get(shot_id, np.nan) for shot_id in self._ids], np.float64)
+        scores_by_shot = {row["shot_id"]: row["score"] for row in rows}
+        self._is_scored = bool(scores_by_shot)
+        self._scores = np.array([scores_by_shot.get(shot_id, np.nan) for shot_id in self._ids], np.float64)
         self._enough = len(self._ids) >= FEWEST
         vectors = self._sample.vectors
         self._places = np.zeros((len(self._ids), 2))
@@ -91,13 +91,13 @@ class MapPage:
     def _draw_shows(self, axes: Axes, look: dict[str, Any]) -> None:
         shows = np.array(self._sample.shows, str)
         names, counts = np.unique(shows, return_counts=True)
-        named = list(names[np.argsort(-counts, kind="stable")][: len(COLOURS)])
-        for name, colour, marker in zip(named, COLOURS, MARKERS, strict=False):
+        named_shows = list(names[np.argsort(-counts, kind="stable")][: len(COLOURS)])
+        for name, colour, marker in zip(named_shows, COLOURS, MARKERS, strict=False):
             x, y = self._places[shows == name].T
             axes.scatter(x, y, c=colour, marker=marker, label=shorten(name, 24), **look)
-        rest = ~np.isin(shows, named)
+        rest = ~np.isin(shows, named_shows)
         if rest.any():
-            others = f"{len(names) - len(named)} others"
+            others = f"{len(names) - len(named_shows)} others"
             x, y = self._places[rest].T
             axes.scatter(x, y, c=OTHERS, marker=".", zorder=0, label=others, **look)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)
@@ -119,20 +119,20 @@ class MapPage:
         x, y = self._places.T
         axes.scatter(x, y, c="#D9D9D9", s=10, linewidths=0)
         reach = np.ptp(self._places, axis=0).max() * np.array([0.125, 0.075])
-        shown: list[int] = []
+        rows_shown: list[int] = []
         for row in [*self._centres, *range(len(self._ids))]:
             place = self._places[row]
-            apart = all((np.abs(place - self._places[other]) > reach).any() for other in shown)
-            picture = self._sheet.picture(self._ids[row]) if apart and len(shown) < ON_MAP else None
+            apart = all((np.abs(place - self._places[other]) > reach).any() for other in rows_shown)
+            picture = self._sheet.picture(self._ids[row]) if apart and len(rows_shown) < ON_MAP else None
             if picture is not None:
-                shown.append(row)
+                rows_shown.append(row)
                 image = OffsetImage(np.asarray(picture), zoom=46 / max(picture.size))
                 axes.add_artist(AnnotationBbox(image, (place[0], place[1]), frameon=False, pad=0))
         axes.set_aspect("equal", "datalim")
         axes.set(xticks=[], yticks=[], xlabel="grey points are shots without a poster here")
-        axes.set_title(f"{len(shown)} posters where their shots lie")
+        axes.set_title(f"{len(rows_shown)} posters where their shots lie")
         show(figure, axes)
-        self._on_map = len(shown)
+        self._on_map = len(rows_shown)
 
     def put_clusters(self) -> None:
         """Put the shot nearest to the middle of each cluster."""

@@ -35,13 +35,13 @@ class Posters:
         self.shown = 0
         self.missing = 0
 
-    def sheet(self, shots: Iterable[tuple[str, str]], framed: Collection[str] = ()) -> None:
+    def sheet(self, shots: Iterable[tuple[str, str]], framed_ids: Collection[str] = ()) -> None:
         """Put posters in rows; each is a shot id and a text below it, under show and timecode.
 
-        Shots whose ids are ``framed`` have a green frame.
+        Shots in ``framed_ids`` have a green frame.
         """
         cells = "".join(
-            self._render_cell(shot_id, words, _FRAME if shot_id in framed else "") for shot_id, words in shots
+            self._render_cell(shot_id, words, _FRAME if shot_id in framed_ids else "") for shot_id, words in shots
         )
         put_html(f'<div style="{_GRID}">{cells}</div>')
 

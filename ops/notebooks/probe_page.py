@@ -38,27 +38,29 @@ class ProbePage:
         self._version = read_promoted_version(settings, label) if label else None
         self._today = probe_document(settings, label) if label else None
         labels = self._today["labels"] if self._today else None
-        self._labelled = f"{labels['yes']} yes, {labels['no']} no" if labels else ""
+        self._label_counts = f"{labels['yes']} yes, {labels['no']} no" if labels else ""
         self._hits = find_examples(settings, self._version, posters) if self._version else None
         self._sheet = Posters(settings)
-        self._unfitted = (
+        self._missing_fit = (
             f"The probe {label!r} was not fitted yet: label some shots (`needle label {label} SHOT --value yes`) and "
             f"run `needle probe fit {label}`."
             if label
             else "No probe was named: set the parameter `label`."
         )
         self.words_only = self._explain_missing_figures()
-        held = sorted(self._version.held_out) if self._version else []
-        self._scores = np.array([self._version.held_out[shot] for shot in held] if self._version else [], np.float64)
-        self._truths = np.array([self._version.truths[shot] for shot in held] if self._version else [], bool)
+        held_out_ids = sorted(self._version.held_out) if self._version else []
+        self._scores = np.array(
+            [self._version.held_out[shot] for shot in held_out_ids] if self._version else [], np.float64
+        )
+        self._truths = np.array([self._version.truths[shot] for shot in held_out_ids] if self._version else [], bool)
 
     def _explain_missing_figures(self) -> str:
         version = self._version
         if version is None or self._today is None:
-            return self._unfitted
+            return self._missing_fit
         if version.kind == "logistic":
             return "No figures yet: they need labelled shots of each kind in two shows or stretches of a film."
-        words = f"No figures yet: this is the text score of the probe's queries; {self._labelled} by now. "
+        words = f"No figures yet: this is the text score of the probe's queries; {self._label_counts} by now. "
         if self._today["latest"] == version.version:
             needs = "A fit needs three labelled shots of each kind, and figures need them in two shows or stretches"
             return f"{words}{needs} of a film."
@@ -72,7 +74,7 @@ class ProbePage:
         """Put what the probe is, and what it learnt from."""
         version, hits = self._version, self._hits
         if version is None or hits is None or self._today is None:
-            explain_empty(self._unfitted)
+            explain_empty(self._missing_fit)
             return
         definition = load_definitions(self._settings).get(self._label)
         about = escape_text(definition.description if definition and definition.description else "no description")
@@ -84,13 +86,13 @@ class ProbePage:
                 {"what": "version", "value": f"{version.version} ({version.kind}), {version.created_at}"},
                 {"what": "encoder", "value": version.encoder_id},
                 {"what": "learnt from", "value": learnt},
-                {"what": "labels by now", "value": self._labelled},
+                {"what": "labels by now", "value": self._label_counts},
                 {"what": "says yes from a score of", "value": f"{version.threshold:.3f} (policy {version.policy})"},
                 {"what": "shots scored", "value": f"{hits.scored:,}, of which it says yes to {hits.said_yes:,}"},
             ]
         )
-        refused = read_state(self._settings, self._label).refused
-        fate = [f"the last fit, {refused.version}, was refused: {refused.reason}"] if refused else []
+        refused_fit = read_state(self._settings, self._label).refused
+        fate = [f"the last fit, {refused_fit.version}, was refused: {refused_fit.reason}"] if refused_fit else []
         for note in (*self._today["notes"], *fate):
             put_text(f"- {escape_text(note)}")
 
@@ -144,7 +146,7 @@ class ProbePage:
     def put_best_hits(self) -> None:
         """Put the highest scores of the catalogue."""
         hits = self._hits.top if self._hits else ()
-        self._put_posters(hits, "Nothing is scored yet." if self._version else self._unfitted)
+        self._put_posters(hits, "Nothing is scored yet." if self._version else self._missing_fit)
 
     def put_borderline(self) -> None:
         """Put the shots without a label whose scores are nearest to the threshold."""

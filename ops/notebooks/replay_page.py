@@ -40,25 +40,25 @@ class ReplayPage:
     ) -> None:
         encoder_id = encoder_id or resolve_encoder(settings).encoder_id
         self._seeds, self._batch, self._least = seeds, batch, batch * rounds + SPARE
-        self._wanted = list(labels) or list_labels(settings)
+        self._labels = list(labels) or list_labels(settings)
         self._left_out: list[str] = []
         self._replays = self._load_replays(settings, encoder_id)
-        computed = {
+        all_curves = {
             label: compute_learning_curves(each, seeds=seeds, batch=batch, rounds=rounds)
             for label, each in self._replays.items()
         }
-        self._curves = {label: each for label, each in computed.items() if np.isfinite(each.words).any()}
+        self._curves = {label: each for label, each in all_curves.items() if np.isfinite(each.words).any()}
         self._together = _average(list(self._curves.values())) if self._curves else {}
         self._counts = next(iter(self._curves.values())).counts if self._curves else ()
 
     def _load_replays(self, settings: Settings, encoder_id: str) -> dict[str, Replay]:
-        if not self._wanted:
+        if not self._labels:
             return {}
-        known = load_definitions(settings)
+        definitions = load_definitions(settings)
         encode = load_encoder(encoder_id, settings.home, part="text").encode_text
         replays = {}
-        for label in self._wanted:
-            queries = known[label].queries if label in known else [label.replace("_", " ")]
+        for label in self._labels:
+            queries = definitions[label].queries if label in definitions else [label.replace("_", " ")]
             try:
                 replays[label] = load_replay(settings, encoder_id, label, encode, queries, least=self._least)
             except NeedleError as error:
@@ -67,11 +67,11 @@ class ReplayPage:
 
     def put_summary(self) -> None:
         """Put the replayed labels, and those that are left out with the reason."""
-        if not self._wanted:
+        if not self._labels:
             explain_empty(NO_LABELS)
         elif not self._curves:
-            needed = f"{self._least} labelled shots, {2 * LEAST} of each answer"
-            explain_empty(f"No label has {needed}, which a replay needs.")
+            requirement = f"{self._least} labelled shots, {2 * LEAST} of each answer"
+            explain_empty(f"No label has {requirement}, which a replay needs.")
         else:
             replays = f"{len(self._curves)} labels, {self._seeds} replays of each, batches of {self._batch}"
             put_text(f"{replays}; a third of the film is held out each time.")
@@ -92,10 +92,9 @@ class ReplayPage:
             return
         counts, together = self._counts, self._together
         at = len(counts) // 2
-        reached = {choice: float(together[choice][:, at].mean()) for choice in CHOICES}
-        title = (
-            f"With {counts[at]} labels the feeds reach {reached['feeds']:.3f}, random choice {reached['random']:.3f}"
-        )
+        precisions = {choice: float(together[choice][:, at].mean()) for choice in CHOICES}
+        feeds, chance = precisions["feeds"], precisions["random"]
+        title = f"With {counts[at]} labels the feeds reach {feeds:.3f}, random choice {chance:.3f}"
         _plot_curves(counts, together, together["random"][:, 0], title)
         gains, errors = _measure_spread(together["feeds"] - together["random"])
         put_table(
@@ -133,9 +132,9 @@ def _average(curves: Sequence[LearningCurves]) -> dict[Choice, NDArray[np.float6
 
     Of a label, a seed without a yes in the held-out footage is left out; a seed without any label's, too.
     """
-    stacked = {choice: np.stack([each.precision[choice] for each in curves]) for choice in CHOICES}
-    known = np.isfinite(stacked["random"]).all(axis=2).any(axis=0)
-    return {choice: np.nanmean(stacked[choice][:, known], axis=0) for choice in CHOICES}
+    stacks = {choice: np.stack([each.precision[choice] for each in curves]) for choice in CHOICES}
+    is_known = np.isfinite(stacks["random"]).all(axis=2).any(axis=0)
+    return {choice: np.nanmean(stacks[choice][:, is_known], axis=0) for choice in CHOICES}
 
 
 def _measure_spread(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

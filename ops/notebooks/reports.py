@@ -86,10 +86,10 @@ def build_few_shot_report(settings: Settings, label: str) -> NotebookRun:
 def has_current_few_shot(settings: Settings, label: str) -> bool:
     """Whether the report of the probe exists and shows its present state and scores."""
     page = few_shot_page(settings, label)
-    executed = page.with_suffix(".ipynb")
-    if not (executed.exists() and page.exists()):
+    notebook = page.with_suffix(".ipynb")
+    if not (notebook.exists() and page.exists()):
         return False
-    return bool(open_kept_run(executed).results.get("made_of") == _digest_few_shot(settings, label))
+    return bool(open_kept_run(notebook).results.get("made_of") == _digest_few_shot(settings, label))
 
 
 def _digest_few_shot(settings: Settings, label: str) -> str:

@@ -59,11 +59,13 @@ class RetrievalPage:
         if self._tasks:
             self.encoder_id = encoder_id or resolve_encoder(settings).encoder_id
             contest = ComparedEncoders(encoder_id=self.encoder_id, against_id=against_id)
-            answered = answer_both(settings, contest, self._tasks, SilentProgress())
-            self._document = compare_answers(answered, find_training_shows(settings, [each for each, _ in answered]))
-            learned, shows = self._document["learned_from"], self._document["shows"]
-            self._unseen = [name for name in shows if name not in learned] or list(shows)
-            for role, (_, answers) in zip(ROLES, answered, strict=False):
+            answers_by_encoder = answer_both(settings, contest, self._tasks, SilentProgress())
+            self._document = compare_answers(
+                answers_by_encoder, find_training_shows(settings, [each for each, _ in answers_by_encoder])
+            )
+            training_shows, shows = self._document["learned_from"], self._document["shows"]
+            self._unseen = [name for name in shows if name not in training_shows] or list(shows)
+            for role, (_, answers) in zip(ROLES, answers_by_encoder, strict=False):
                 self._answers[role] = [each for each in answers if each.task.show in self._unseen]
 
     def put_figures(self) -> None:
@@ -76,9 +78,9 @@ class RetrievalPage:
         self._put_encoders(against)
         header = ["show", "asked", "metric", "encoder", *(["against", "difference"] if against else [])]
         rows = list(_list_rows("all, pooled", document, against)) if len(self._unseen) > 1 else []
-        learned = document["learned_from"]
-        for name, figures in sorted(document["shows"].items(), key=lambda each: each[0] in learned):
-            mark = " (fitted on)" if name in learned else ""
+        training_shows = document["learned_from"]
+        for name, figures in sorted(document["shows"].items(), key=lambda each: each[0] in training_shows):
+            mark = " (fitted on)" if name in training_shows else ""
             cell = escape_text(name).replace("|", "¦") + mark
             rows += _list_rows(cell, figures, against.get("shows", {}).get(name, {}))
         lines = [" | ".join(header), "|".join(["---"] * 3 + ["---:"] * (len(header) - 3)), *map(" | ".join, rows)]
@@ -92,9 +94,9 @@ class RetrievalPage:
         encoders = f"Encoder: `{document['encoder_id']}`" + (f" against `{against['encoder_id']}`" if against else "")
         notes = [encoders + ("" if against else "; there is no other to measure it against.")]
         if document["learned_from"]:
-            seen = ", ".join(f"*{escape_text(name)}*" for name in document["learned_from"])
+            names = ", ".join(f"*{escape_text(name)}*" for name in document["learned_from"])
             fair = "left out of all pooled figures, curves and posters below"
-            notes.append(f"It was fitted on {seen}: {fair if document['pooled_is_fair'] else 'no fair test'}.")
+            notes.append(f"It was fitted on {names}: {fair if document['pooled_is_fair'] else 'no fair test'}.")
         put_text("\n\n".join(notes))
 
     def _put_verdict(self) -> None:
@@ -150,26 +152,26 @@ class RetrievalPage:
 
     def put_examples(self, examples: int) -> None:
         """Put the best and the worst queries, ``examples`` of each, with the shots that were found."""
-        asked = list_examples(self._answers["encoder"]) if self._document else []
-        if not asked:
+        all_examples = list_examples(self._answers["encoder"]) if self._document else []
+        if not all_examples:
             return
         kind = "graded queries, with nDCG@10" if "graded" in self._document else "captions, with 1 / rank"
-        count = min(examples, (len(asked) + 1) // 2)
-        for title, chosen in (("Best", asked[:count]), ("Worst", asked[::-1][:count])):
-            put_text(f"## {title} queries\n\nOf {len(asked):,} {kind}; what was wanted is framed in green.")
-            for example in chosen:
+        count = min(examples, (len(all_examples) + 1) // 2)
+        for title, selection in (("Best", all_examples[:count]), ("Worst", all_examples[::-1][:count])):
+            put_text(f"## {title} queries\n\nOf {len(all_examples):,} {kind}; what was wanted is framed in green.")
+            for example in selection:
                 self._put_example(example)
 
     def _put_example(self, example: Example) -> None:
         """Put a query with the best shot that was wanted, and the first five that were found."""
         put_text(f"**{escape_text(example.text)}** · {escape_text(example.show)} · {example.score:.2f}")
-        found = []
+        hits = []
         for place, shot_id in enumerate(example.found[:5], 1):
             grade = example.wanted.get(shot_id)
-            found.append((shot_id, f"{place}" + (f" · right, grade {grade:g}" if grade else "")))
+            hits.append((shot_id, f"{place}" + (f" · right, grade {grade:g}" if grade else "")))
         right = [shot_id for shot_id, grade in example.wanted.items() if grade]
         best = max(example.wanted, key=lambda shot_id: example.wanted[shot_id])
-        self._sheet.sheet([(best, "wanted"), *found], framed=right)
+        self._sheet.sheet([(best, "wanted"), *hits], framed_ids=right)
 
     def results(self) -> dict[str, object]:
         """Return the figures for the asset."""
@@ -246,8 +248,8 @@ def _plot_curves(answers: Mapping[str, Sequence[ShowAnswer]], direction: str, ks
     figure, axes = create_plot(6, 3.8)
     chance = compute_chance_curve(answers["encoder"], direction, ks)
     axes.plot(*zip(*chance, strict=True), color=OTHERS, ls=":", label="chance")
-    for role, shown in reversed(list(answers.items())):
-        curve = np.array(compute_recall_curve(shown, direction, ks))
+    for role, role_answers in reversed(list(answers.items())):
+        curve = np.array(compute_recall_curve(role_answers, direction, ks))
         axes.fill_between(curve[:, 0], curve[:, 2], curve[:, 3], color=ROLES[role], alpha=0.15, linewidth=0)
         axes.plot(curve[:, 0], curve[:, 1], color=ROLES[role], ls="-" if role == "encoder" else "--", label=role)
     axes.set(xscale="log", ylim=(0, 101), xlabel="k", ylabel="R@k in percent", title=f"Recall at k, {PARTS[direction]}")

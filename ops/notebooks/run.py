@@ -65,35 +65,43 @@ def run_notebook(
     """
     source = folder / f"{name}.ipynb"
     if not source.is_file():
-        known = ", ".join(sorted(path.stem for path in folder.glob("*.ipynb"))) or "none"
-        raise NotFoundError(f"there is no notebook {name!r} in {folder} (there: {known})")
+        names = ", ".join(sorted(path.stem for path in folder.glob("*.ipynb"))) or "none"
+        raise NotFoundError(f"there is no notebook {name!r} in {folder} (there: {names})")
     _check_parameters(source, parameters)
     out_dir.mkdir(parents=True, exist_ok=True)
     target = out_dir / f"{name}.ipynb"
     page = target.with_suffix(".html")
     with tempfile.TemporaryDirectory(dir=out_dir, prefix=".tmp-") as scratch:
-        executed = Path(scratch) / source.name
+        executed_path = Path(scratch) / source.name
         failure = _execute(
-            source, executed, parameters, _build_kernel_manager(Path(scratch), cache or out_dir / ".cache"), timeout_s
+            source,
+            executed_path,
+            parameters,
+            _build_kernel_manager(Path(scratch), cache or out_dir / ".cache"),
+            timeout_s,
         )
-        if executed.exists():
-            _keep(executed, target, page)
+        if executed_path.exists():
+            _keep(executed_path, target, page)
     if failure:
         raise NeedleError(f"notebook {name}: {failure}; the cells up to it are in {target}")
     return open_kept_run(target)
 
 
-def open_kept_run(executed: Path) -> NotebookRun:
+def open_kept_run(executed_path: Path) -> NotebookRun:
     """Return a notebook that was executed before, with its page."""
-    return NotebookRun(notebook=executed, html=executed.with_suffix(".html"), results=_read_results(executed))
+    return NotebookRun(
+        notebook=executed_path, html=executed_path.with_suffix(".html"), results=_read_results(executed_path)
+    )
 
 
 def _check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
     import papermill
 
-    known = papermill.inspect_notebook(_escape_path(source))
-    if unknown := sorted(set(parameters) - set(known)):
-        raise UsageError(f"notebook {source.stem} has no parameter {', '.join(unknown)} (it has: {', '.join(known)})")
+    known_names = papermill.inspect_notebook(_escape_path(source))
+    if unknown := sorted(set(parameters) - set(known_names)):
+        raise UsageError(
+            f"notebook {source.stem} has no parameter {', '.join(unknown)} (it has: {', '.join(known_names)})"
+        )
 
 
 def _escape_path(path: Path) -> str:
@@ -103,19 +111,19 @@ def _escape_path(path: Path) -> str:
 
 def _execute(
     source: Path,
-    executed: Path,
+    executed_path: Path,
     parameters: Mapping[str, Any],
     kernel_manager: type[AsyncKernelManager],
     timeout_s: int,
 ) -> str | None:
-    """Run the notebook into ``executed``; return the failure, or ``None``."""
+    """Run the notebook into ``executed_path``; return the failure, or ``None``."""
     import papermill
     from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
     try:
         papermill.execute_notebook(
             _escape_path(source),
-            _escape_path(executed),
+            _escape_path(executed_path),
             parameters=dict(parameters),
             kernel_name="python3",
             language="python",
@@ -179,13 +187,13 @@ def _build_kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager
     return ThisPython
 
 
-def _keep(executed: Path, target: Path, page: Path) -> None:
+def _keep(executed_path: Path, target: Path, page: Path) -> None:
     """Move the executed notebook and its page to their places, each complete."""
     from nbconvert import HTMLExporter
     from traitlets.config import Config
 
     with write_atomically(target) as temporary:
-        shutil.copyfile(executed, temporary)
+        shutil.copyfile(executed_path, temporary)
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]  # nbconvert is half typed
         config=Config({"TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [RESULTS_TAG]}}),
         exclude_input=True,
@@ -197,17 +205,17 @@ def _keep(executed: Path, target: Path, page: Path) -> None:
         jquery_url="",
         mermaid_js_url="",
     )
-    html, _ = exporter.from_filename(str(executed))
+    html, _ = exporter.from_filename(str(executed_path))
     with write_atomically(page) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def _read_results(executed: Path) -> dict[str, Any]:
+def _read_results(executed_path: Path) -> dict[str, Any]:
     """Return the JSON output of the cell tagged ``results``; empty if there is no such cell."""
     import nbformat
 
     results: dict[str, Any] = {}
-    for cell in nbformat.read(executed, as_version=4).cells:  # type: ignore[no-untyped-call]
+    for cell in nbformat.read(executed_path, as_version=4).cells:  # type: ignore[no-untyped-call]
         if RESULTS_TAG in cell.metadata.get("tags", []):
             for output in cell.get("outputs", []):
                 results.update(output.get("data", {}).get("application/json", {}))

@@ -43,8 +43,8 @@ class BlockFit:
 
     def margins(self, features_NF: Matrix) -> Matrix:
         """Return margins (N,); an unknown feature (NaN) counts as the mean."""
-        known = np.where(np.isnan(features_NF), self.means, features_NF)
-        return np.asarray((known - self.means) @ self.weights + self.bias)
+        filled_NF = np.where(np.isnan(features_NF), self.means, features_NF)
+        return np.asarray((filled_NF - self.means) @ self.weights + self.bias)
 
 
 def fit_block(features_NF: Matrix, truths_N: Truths, folds: Sequence[tuple[Rows, Rows]]) -> BlockFit:
@@ -52,17 +52,20 @@ def fit_block(features_NF: Matrix, truths_N: Truths, folds: Sequence[tuple[Rows,
     numbers = np.full(len(truths_N), -1, np.int64)
     # The strength cannot change the ranking by a single feature.
     strengths = STRENGTHS if features_NF.shape[1] > 1 else STRENGTHS[:1]
-    held = {strength: np.full(len(truths_N), np.nan) for strength in strengths}
+    held_out_margins = {strength: np.full(len(truths_N), np.nan) for strength in strengths}
     for number, (train, test) in enumerate(folds):
         numbers[test] = number
         for strength, (means, weights, bias) in _fit_strengths(features_NF[train], truths_N[train], strengths).items():
-            known = np.where(np.isnan(features_NF[test]), means, features_NF[test])
-            held[strength][test] = (known - means) @ weights + bias
-    seen = numbers >= 0
-    best = max(strengths, key=lambda strength: _measure(held[strength][seen], truths_N[seen], numbers[seen]))
+            filled = np.where(np.isnan(features_NF[test]), means, features_NF[test])
+            held_out_margins[strength][test] = (filled - means) @ weights + bias
+    has_fold = numbers >= 0
+    best = max(
+        strengths,
+        key=lambda strength: _measure(held_out_margins[strength][has_fold], truths_N[has_fold], numbers[has_fold]),
+    )
     means, weights, bias = _fit_strengths(features_NF, truths_N, (best,))[best]
-    margins = held[best]
-    scale = float(margins[seen].std()) if seen.any() else 1.0
+    margins = held_out_margins[best]
+    scale = float(margins[has_fold].std()) if has_fold.any() else 1.0
     scale = scale if scale > _LEAST_SCALE else 1.0
     return BlockFit(means=means, weights=weights / scale, bias=bias / scale, held_out=margins / scale, folds=numbers)
 
@@ -80,16 +83,16 @@ def _fit_strengths(
 
     counts = np.maximum((~np.isnan(features_NF)).sum(axis=0), 1)
     means = np.nansum(features_NF, axis=0) / counts
-    known = np.where(np.isnan(features_NF), means, features_NF) - means
-    spread = known.std(axis=0)
+    centred_NF = np.where(np.isnan(features_NF), means, features_NF) - means
+    deviations = centred_NF.std(axis=0)
     # A constant feature says nothing, and must not be blown up.
-    scale = np.where(spread > _LEAST_SCALE, spread, np.inf) * np.sqrt(features_NF.shape[1])
+    scale = np.where(deviations > _LEAST_SCALE, deviations, np.inf) * np.sqrt(features_NF.shape[1])
     # Weights are in the space of the rows: with fewer rows than features the same solution is computed there.
-    turned, sizes, axes = np.linalg.svd(known / scale, full_matrices=False)
+    rotation, sizes, axes = np.linalg.svd(centred_NF / scale, full_matrices=False)
     fits = {}
     for strength in strengths:
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
-        model.fit(turned * sizes, truths_N)
+        model.fit(rotation * sizes, truths_N)
         fits[strength] = (means, (axes.T @ model.coef_[0]) / scale, float(model.intercept_[0]))
     return fits
 

@@ -122,13 +122,13 @@ class AnnotatorData:
         path = self._folder / "embeddings.h5"
         try:
             with h5py.File(path, "r") as file:
-                stored = file.get("embeddings")
-                if not isinstance(stored, h5py.Dataset) or stored.ndim != 2 or len(stored) != len(self._rows):
+                dataset = file.get("embeddings")
+                if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 2 or len(dataset) != len(self._rows):
                     raise UsageError(
                         f"{path}: expected a data set `embeddings` with one vector for each of the {len(self._rows)} "
                         f"keys of shot-data.csv: {_WAY_OUT}"
                     )
-                return _read_unit_rows(stored, keys_by_row)
+                return _read_unit_rows(dataset, keys_by_row)
         except (OSError, RuntimeError) as error:  # h5py raises these for damaged files and parts of files
             raise UsageError(f"{path} cannot be read ({error}): it is damaged or incomplete, {_WAY_OUT}") from error
 
@@ -168,26 +168,26 @@ def _measure(
     data: AnnotatorData, label: str, votes: dict[str, bool], baseline: dict[str, bool], vectors: dict[str, Vector]
 ) -> LabelResult:
     """Fit on four fifths of the editors' votes, and on the baseline's labels; rank the last fifth."""
-    known = {key: value for key, value in votes.items() if key in vectors}
-    test = sorted(key for key in known if is_held_out(key))
-    train = {key: value for key, value in known.items() if not is_held_out(key)}
+    known_votes = {key: value for key, value in votes.items() if key in vectors}
+    test = sorted(key for key in known_votes if is_held_out(key))
+    train = {key: value for key, value in known_votes.items() if not is_held_out(key)}
     other = {key: value for key, value in baseline.items() if key not in set(test) and key in vectors}
-    truths = np.array([known[key] for key in test], bool)
-    yes, missing = sum(known.values()), len(votes) - len(known)
-    counted = LabelResult(label=label, yes=yes, no=len(known) - yes, without_vector=missing, held_out=len(test))
+    truths = np.array([known_votes[key] for key in test], bool)
+    yes, missing = sum(known_votes.values()), len(votes) - len(known_votes)
+    result = LabelResult(label=label, yes=yes, no=len(known_votes) - yes, without_vector=missing, held_out=len(test))
     if not _can_fit(train) or len(set(truths.tolist())) < 2:
         reason = f"a fit needs {LEAST} of each answer, and both among the held-out votes"
-        return replace(counted, skipped=reason)
+        return replace(result, skipped=reason)
     test_ND = np.stack([vectors[key] for key in test])
     try:
         text = data.read_text_vector(label, test_ND.shape[1])
     except UsageError as error:
-        return replace(counted, skipped=str(error))
+        return replace(result, skipped=str(error))
     scores = _fit(data, train, vectors, text, test_ND)
     films = np.unique([data.find_clip(key) for key in test], return_inverse=True)[1]
     metrics = {"ap": compute_average_precision}
     return replace(
-        counted,
+        result,
         ap=estimate_intervals(metrics, scores, truths, films, seed=0)["ap"],
         words=None if text is None else compute_average_precision((test_ND @ text).astype(np.float64), truths),
         baseline=compute_average_precision(_fit(data, other, vectors, text, test_ND), truths)
@@ -217,15 +217,15 @@ def _fit(
     )
 
 
-def _read_unit_rows(stored: Any, keys_by_row: Mapping[int, str]) -> dict[str, Vector]:
+def _read_unit_rows(dataset: Any, keys_by_row: Mapping[int, str]) -> dict[str, Vector]:
     """Return rows of a data set as unit vectors (D,), by their keys."""
     numbers = np.array(sorted(keys_by_row), np.int64)
     vectors: dict[str, Vector] = {}
-    for start in range(0, len(stored), _ROWS_A_BLOCK):
+    for start in range(0, len(dataset), _ROWS_A_BLOCK):
         inside = numbers[(numbers >= start) & (numbers < start + _ROWS_A_BLOCK)]
         if not len(inside):
             continue
-        block = np.asarray(stored[start : start + _ROWS_A_BLOCK], np.float32)[inside - start]
+        block = np.asarray(dataset[start : start + _ROWS_A_BLOCK], np.float32)[inside - start]
         lengths = np.linalg.norm(block, axis=1)
         for number, row, length in zip(inside, block, lengths, strict=True):
             if np.isfinite(length) and length > 0:

@@ -79,8 +79,8 @@ class ResolvedLabel:
     def in_conflict(self) -> bool:
         """Whether annotators differ since the conflict was last settled, whatever the latest answer is."""
         votes = list(self.by_annotator.values())
-        settled = [at for at, vote in enumerate(votes) if vote.origin == SETTLED]
-        return len({vote.value for vote in votes[settled[-1] if settled else 0 :]}) > 1
+        settled_at = [at for at, vote in enumerate(votes) if vote.origin == SETTLED]
+        return len({vote.value for vote in votes[settled_at[-1] if settled_at else 0 :]}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +96,9 @@ class AnnotationCounts:
     gone: int
 
     @classmethod
-    def count(cls, resolved: Iterable[ResolvedLabel]) -> AnnotationCounts:
+    def count(cls, labels: Iterable[ResolvedLabel]) -> AnnotationCounts:
         """Count all of them, whatever their label."""
-        each = list(resolved)
+        each = list(labels)
         values = Counter(one.value for one in each if not one.missing_reason)
         return cls(
             yes=values[True],
@@ -133,8 +133,8 @@ def resolve_annotations(annotations: Iterable[Annotation]) -> dict[tuple[str, st
 
 def explain_missing(corrections: CurrentCorrections, shot_id: str) -> str:
     """Explain why the catalogue of a video has no such shot: a person merged it, or no reason is recorded."""
-    parsed = parse_shot_id(shot_id)
-    merge = corrections.merge_at(*parsed) if parsed else None
+    video_and_frame = parse_shot_id(shot_id)
+    merge = corrections.merge_at(*video_and_frame) if video_and_frame else None
     return f"merged with the shot before it (correction by {merge.author})" if merge else UNKNOWN
 
 
@@ -151,23 +151,23 @@ class CatalogueShots:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._known: dict[str, frozenset[str]] = {}
-        self._forgotten = read_forgotten_ids(settings.store)
+        self._known_ids: dict[str, frozenset[str]] = {}
+        self._forgotten_ids = read_forgotten_ids(settings.store)
         self._corrections = CurrentCorrections(settings)
 
     def _has(self, shot_id: str, video_id: str) -> bool:
         partition = self._settings.resolve_partition(video_id)
-        if partition not in self._known:
+        if partition not in self._known_ids:
             rows = self._settings.lake.read(SHOTS, [partition], ["shot_id"])
-            self._known[partition] = frozenset(rows["shot_id"].to_pylist())
-        return shot_id in self._known[partition]
+            self._known_ids[partition] = frozenset(rows["shot_id"].to_pylist())
+        return shot_id in self._known_ids[partition]
 
     def missing_reason(self, shot_id: str) -> str:
         """Explain why a shot does not exist: forgotten, merged, or cut differently now; empty if it exists."""
-        parsed = parse_shot_id(shot_id)
-        if parsed and parsed[0] in self._forgotten:
+        video_and_frame = parse_shot_id(shot_id)
+        if video_and_frame and video_and_frame[0] in self._forgotten_ids:
             return FORGOTTEN
-        if parsed and self._has(shot_id, parsed[0]):
+        if video_and_frame and self._has(shot_id, video_and_frame[0]):
             return ""
         return explain_missing(self._corrections, shot_id)
 

@@ -56,16 +56,17 @@ def probe_is_current(settings: Settings, encoder_id: str, label: str) -> bool:
 def build_labels(settings: Settings) -> StepReport:
     """Report the ``labels`` table for its asset; people write the table."""
     labels = list_labels(settings)
-    resolved = resolve_labels(settings, labels)
+    resolved_labels = resolve_labels(settings, labels)
     counts = {
-        label: AnnotationCounts.count(each for each in resolved if each.latest.label == label) for label in labels
+        label: AnnotationCounts.count(each for each in resolved_labels if each.latest.label == label)
+        for label in labels
     }
     return StepReport(
         changed=0,
         data_version=digest_labels(settings),
         details={
             "labels": {label: f"{each.yes} yes, {each.no} no" for label, each in counts.items()},
-            "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in resolved if e.in_conflict],
+            "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in resolved_labels if e.in_conflict],
             "of_shots_that_are_gone": sum(each.gone for each in counts.values()),
         },
     )
@@ -106,7 +107,7 @@ def build_probe(
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     scoring = read_version(settings, label, state.promoted)
-    report = _build_report(version, scoring, state, notes, changed=int(is_new))
+    report = _build_report(version, scoring, state, notes, changes=int(is_new))
     # A refusal stops later steps only if it is new, and only if the version that stays has scored everything.
     stops = state.latest != previous.latest and has_current_scores(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])
@@ -114,10 +115,10 @@ def build_probe(
 
 def _load_input(settings: Settings, encoder_id: str, label: str) -> _Input:
     definition = find_definition(settings, label)
-    resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
-    labels = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
+    resolved_labels = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+    labels = {each.latest.shot_id: each.value for each in resolved_labels if not each.missing_reason}
     shots = read_labelled_shots(settings, encoder_id, labels)
-    coverage = LabelCoverage.measure(resolved, {shot.shot_id for shot in shots})
+    coverage = LabelCoverage.measure(resolved_labels, {shot.shot_id for shot in shots})
     return _Input(definition=definition, encoder_id=encoder_id, shots=shots, coverage=coverage)
 
 
@@ -184,8 +185,8 @@ def _decide(settings: Settings, before: ProbeState, version: ProbeVersion, input
         by="rule",
         at=now.isoformat(timespec="seconds"),
     )
-    promoted = before.promoted if against else version.version
-    return ProbeState(promoted=promoted, latest=version.version, verdicts=(*before.verdicts, verdict))
+    promoted_version = before.promoted if against else version.version
+    return ProbeState(promoted=promoted_version, latest=version.version, verdicts=(*before.verdicts, verdict))
 
 
 def refit_probe(
@@ -224,7 +225,7 @@ def refit_probe(
         progress.advance(f"probe {label}")
         progress.finish(f"probe {label}")
     scoring = read_version(settings, label, state.promoted)
-    report = _build_report(version, scoring, state, _collect_notes(inputs, scoring), changed=int(is_new))
+    report = _build_report(version, scoring, state, _collect_notes(inputs, scoring), changes=int(is_new))
     against = find_reason_against_refit(settings, label, scoring)
     check = CheckOutcome(name="not_worse", passed=not against, details={"label": label, "why": against})
     return replace(report, checks=[check])
@@ -238,8 +239,8 @@ def has_current_refit(settings: Settings, encoder_id: str, label: str) -> bool:
 
 def _is_fitted(settings: Settings, state: ProbeState, name: str, label: str, encoder_id: str) -> bool:
     """Whether ``name`` is the last fit, and the promoted version reads this encoder's vectors."""
-    chosen = state.latest == name and bool(state.promoted)
-    return chosen and read_version(settings, label, state.promoted).encoder_id == encoder_id
+    is_latest = state.latest == name and bool(state.promoted)
+    return is_latest and read_version(settings, label, state.promoted).encoder_id == encoder_id
 
 
 def find_reason_against_refit(settings: Settings, label: str, new: ProbeVersion) -> str:
@@ -279,18 +280,18 @@ def _group_labelled(shots: list[LabelledShot]) -> Mapping[str, int]:
 
 
 def _build_report(
-    fitted: ProbeVersion, scoring: ProbeVersion, state: ProbeState, notes: list[str], changed: int
+    fit: ProbeVersion, scoring: ProbeVersion, state: ProbeState, notes: list[str], changes: int
 ) -> StepReport:
     """Report the version that scores the catalogue; figures of a fit that was refused belong to its check alone."""
-    refused = state.refused
+    refusal = state.refused
     return StepReport(
-        changed=changed,
-        data_version=f"{fitted.version}-{state.promoted}",
+        changed=changes,
+        data_version=f"{fit.version}-{state.promoted}",
         details={
             "version": scoring.version,
             "kind": scoring.kind,
             "promoted": state.promoted,
-            "last_fit": fitted.version,
+            "last_fit": fit.version,
             "encoder_id": scoring.encoder_id,
             "yes": scoring.yes,
             "no": scoring.no,
@@ -301,12 +302,12 @@ def _build_report(
         checks=[
             CheckOutcome(
                 name="not_worse",
-                passed=refused is None,
+                passed=refusal is None,
                 details={
-                    "version": fitted.version,
+                    "version": fit.version,
                     "promoted": state.promoted,
-                    "why": _explain(fitted.label, refused),
-                    **_list_figures(fitted),
+                    "why": _explain(fit.label, refusal),
+                    **_list_figures(fit),
                 },
             )
         ],
@@ -321,7 +322,7 @@ def _list_figures(version: ProbeVersion) -> dict[str, float]:
     return {name: round(value, 4) for name, value in figures.items()}
 
 
-def _explain(label: str, refused: Verdict | None) -> str:
-    if refused is None:
+def _explain(label: str, refusal: Verdict | None) -> str:
+    if refusal is None:
         return "the last fit scores the catalogue, or a person chose another"
-    return f"{refused.reason}; `needle probe promote {label} {refused.version}` promotes it all the same"
+    return f"{refusal.reason}; `needle probe promote {label} {refusal.version}` promotes it all the same"

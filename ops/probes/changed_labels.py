@@ -54,9 +54,9 @@ def find_changed_labels(settings: Settings, state: CutState) -> list[RecutLabel]
             effects[row["shot_id"]] = "longer" if end > row["end_frame"] else "shorter"
     if not effects:
         return []
-    resolved = resolve_annotations(read_annotations(settings, list_labels(settings)))
+    resolved_labels = resolve_annotations(read_annotations(settings, list_labels(settings)))
     return [
         RecutLabel(label=label, shot_id=shot_id, value=each.value, effect=effects[shot_id])
-        for (label, shot_id), each in sorted(resolved.items(), key=lambda item: (item[0][1], item[0][0]))
+        for (label, shot_id), each in sorted(resolved_labels.items(), key=lambda item: (item[0][1], item[0][0]))
         if shot_id in effects
     ]

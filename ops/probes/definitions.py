@@ -70,11 +70,11 @@ def load_definitions(settings: Settings) -> dict[str, ProbeDefinition]:
 
 def find_definition(settings: Settings, label: str) -> ProbeDefinition:
     """Return one definition. Raises ``NotFoundError``, naming those that exist, if it does not exist."""
-    known = load_definitions(settings)
-    if label not in known:
-        choices = f"there are {', '.join(known)}" if known else "there are none yet"
+    definitions = load_definitions(settings)
+    if label not in definitions:
+        choices = f"there are {', '.join(definitions)}" if definitions else "there are none yet"
         raise NotFoundError(f"no probe {label!r}: {choices}; `needle probe fit {label}` makes one")
-    return known[label]
+    return definitions[label]
 
 
 def define(settings: Settings, label: str, description: str, queries: tuple[str, ...], threshold: str) -> bool:
@@ -86,9 +86,9 @@ def define(settings: Settings, label: str, description: str, queries: tuple[str,
     require_name(label)
     path = settings.home / FILE
     with lock_exclusively(settings.home / "locks" / f"{FILE}.lock"):
-        known = load_definitions(settings).get(label)
-        if known:
-            _require_same(settings, known, description, queries, threshold)
+        existing = load_definitions(settings).get(label)
+        if existing:
+            _require_same(settings, existing, description, queries, threshold)
             return False
         content: dict[str, Any] = {"description": description} if description else {}
         content["queries"] = list(queries) or [label.replace("_", " ")]
@@ -97,18 +97,18 @@ def define(settings: Settings, label: str, description: str, queries: tuple[str,
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         before += "" if not before or before.endswith("\n") else "\n"
         with write_atomically(path) as temporary:
-            added = yaml.safe_dump({label: content}, sort_keys=False, allow_unicode=True)
-            temporary.write_text(before + added, encoding="utf-8")
+            addition = yaml.safe_dump({label: content}, sort_keys=False, allow_unicode=True)
+            temporary.write_text(before + addition, encoding="utf-8")
     return True
 
 
 def _require_same(
-    settings: Settings, known: ProbeDefinition, description: str, queries: tuple[str, ...], threshold: str
+    settings: Settings, existing: ProbeDefinition, description: str, queries: tuple[str, ...], threshold: str
 ) -> None:
-    differs = (description and description != known.description) or (queries and queries != known.queries)
-    if differs or (threshold and threshold != known.threshold):
-        place = next(path for path in reversed(list_definition_files(settings)) if known.label in _read(path))
-        raise UsageError(f"{known.label} is defined in {place} already: change it there")
+    differs = (description and description != existing.description) or (queries and queries != existing.queries)
+    if differs or (threshold and threshold != existing.threshold):
+        place = next(path for path in reversed(list_definition_files(settings)) if existing.label in _read(path))
+        raise UsageError(f"{existing.label} is defined in {place} already: change it there")
 
 
 def _read(path: Path) -> dict[str, ProbeDefinition]:

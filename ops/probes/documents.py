@@ -102,24 +102,24 @@ def probe_document(
     settings: Settings,
     label: str,
     definitions: dict[str, ProbeDefinition] | None = None,
-    resolved: Sequence[ResolvedLabel] | None = None,
-    embedded: Container[str] | None = None,
+    resolved_labels: Sequence[ResolvedLabel] | None = None,
+    embedded_ids: Container[str] | None = None,
 ) -> ProbeDocument:
     """Return the document of ``needle probe show --json``; texts are empty if the probe is not defined or not fitted.
 
     Figures (``metrics``: value, low, high of the 95 % interval) are those of the ``promoted`` version, which scores
-    the catalogue. ``definitions``, ``resolved`` (the label's shots) and ``embedded`` (shots with a vector) save reading
-    them again.
+    the catalogue. ``definitions``, ``resolved_labels`` (the label's shots) and ``embedded_ids`` (shots with a
+    vector) save reading them again.
     """
     definition = (load_definitions(settings) if definitions is None else definitions).get(label)
     state, version = read_state(settings, label), read_promoted_version(settings, label)
     latest = version if state.latest in ("", state.promoted) else read_version(settings, label, state.latest)
-    if resolved is None:
-        resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+    if resolved_labels is None:
+        resolved_labels = resolve_labels(settings, [label]) if label in list_labels(settings) else []
     queries = list(definition.queries) if definition else []
-    if version and embedded is None:
-        embedded = find_embedded(settings, version.encoder_id, (each.latest.shot_id for each in resolved))
-    coverage = LabelCoverage.measure(resolved, embedded if version else None)
+    if version and embedded_ids is None:
+        embedded_ids = find_embedded(settings, version.encoder_id, (each.latest.shot_id for each in resolved_labels))
+    coverage = LabelCoverage.measure(resolved_labels, embedded_ids if version else None)
     used_queries = () if version and version.kind == "logistic" else queries
     return {
         "label": label,
@@ -130,7 +130,7 @@ def probe_document(
         "latest": state.latest,
         "versions": list_versions(settings, label),
         **_collect_figures(version),
-        "labels": _count_labels(version, latest, resolved, embedded),
+        "labels": _count_labels(version, latest, resolved_labels, embedded_ids),
         "conflicts": coverage.conflicts,
         "left_out": coverage.left_out,
         "notes": coverage.notes(label, used_queries, version.encoder_id if version else ""),
@@ -161,17 +161,17 @@ def _collect_figures(version: ProbeVersion | None) -> ProbeFigures:
 def _count_labels(
     version: ProbeVersion | None,
     latest: ProbeVersion | None,
-    resolved: Sequence[ResolvedLabel],
-    embedded: Container[str] | None,
+    labels: Sequence[ResolvedLabel],
+    embedded_ids: Container[str] | None,
 ) -> LabelFigures:
-    counts = AnnotationCounts.count(resolved)
+    counts = AnnotationCounts.count(labels)
     return {
         "yes": counts.yes,
         "no": counts.no,
         "conflicts": counts.conflicts,
         "gone": counts.gone,
-        "since": _count_changes(version, resolved, embedded),
-        "since_fit": _count_changes(latest, resolved, embedded),
+        "since": _count_changes(version, labels, embedded_ids),
+        "since_fit": _count_changes(latest, labels, embedded_ids),
     }
 
 
@@ -187,7 +187,7 @@ def _describe_verdict(verdict: Verdict) -> VerdictDocument:
 
 
 def _count_changes(
-    version: ProbeVersion | None, resolved: Iterable[ResolvedLabel], embedded: Container[str] | None
+    version: ProbeVersion | None, labels: Iterable[ResolvedLabel], embedded_ids: Container[str] | None
 ) -> int:
     """Count shots whose label changed since the version's fit: labelled, changed, withdrawn or gone.
 
@@ -195,15 +195,17 @@ def _count_changes(
     """
     truths = version.truths if version else {}
     present = [
-        each for each in resolved if not each.missing_reason and (embedded is None or each.latest.shot_id in embedded)
+        each
+        for each in labels
+        if not each.missing_reason and (embedded_ids is None or each.latest.shot_id in embedded_ids)
     ]
     now = {each.latest.shot_id: each.value for each in present}
     return sum(truths.get(shot) != now.get(shot) for shot in truths.keys() | now.keys())
 
 
-def count_annotators(resolved: Iterable[ResolvedLabel]) -> list[AnnotatorCounts]:
+def count_annotators(labels: Iterable[ResolvedLabel]) -> list[AnnotatorCounts]:
     """Return ``{"annotator", "yes", "no"}`` for each annotator with valid annotations, most annotations first."""
-    votes = [vote for each in resolved if not each.missing_reason for vote in each.by_annotator.values()]
+    votes = [vote for each in labels if not each.missing_reason for vote in each.by_annotator.values()]
     counts = Counter((vote.annotator, bool(vote.value)) for vote in votes)
     names = Counter(vote.annotator for vote in votes)
     return [
@@ -243,13 +245,13 @@ def find_examples(settings: Settings, version: ProbeVersion, count: int) -> Prob
     shots = settings.lake.read(SHOTS, columns=["shot_id", "is_blank"])
     blank = {shot for shot, is_blank in zip(*(column.to_pylist() for column in shots.columns), strict=True) if is_blank}
     visible = {shot: score for shot, score in scores.items() if shot not in blank}
-    unlabelled = [shot for shot in visible if shot not in version.truths]
+    unlabelled_ids = [shot for shot in visible if shot not in version.truths]
 
     def example(shot: str, score: float) -> ProbeExample:
         return ProbeExample(shot_id=shot, score=score, truth=version.truths.get(shot))
 
     best = sorted(visible, key=lambda shot: (-visible[shot], shot))[:count]
-    unsure = sorted(unlabelled, key=lambda shot: (abs(visible[shot] - version.threshold), shot))[:count]
+    unsure = sorted(unlabelled_ids, key=lambda shot: (abs(visible[shot] - version.threshold), shot))[:count]
     wrong = [example(shot, score) for shot, score in version.held_out.items() if _is_wrong(version, shot, score)]
     return ProbeExamples(
         top=tuple(example(shot, visible[shot]) for shot in best),

@@ -30,7 +30,7 @@ PAIRED = 64  # shots of one video that are compared with each other
 
 def build_feeds(
     scores: Mapping[str, float],
-    labelled: Collection[str],
+    labelled_ids: Collection[str],
     *,
     count: int,
     threshold: float,
@@ -44,8 +44,8 @@ def build_feeds(
     one waits until nothing else is left near the top of its feed; the random feed stays random. The same input and seed
     give the same feeds.
     """
-    done = set(labelled)
-    left = sorted(shot for shot in scores if shot not in done)
+    excluded_ids = set(labelled_ids)
+    left = sorted(shot for shot in scores if shot not in excluded_ids)
     values = np.array([scores[shot] for shot in left], np.float64)
     orders: dict[Feed, NDArray[np.intp]] = {
         "borderline": np.argsort(np.abs(values - threshold), kind="stable"),
@@ -54,11 +54,11 @@ def build_feeds(
         "random": np.random.default_rng(seed).permutation(len(left)),
     }
     tops = {feed: [left[at] for at in order[: WINDOW * count]] for feed, order in orders.items()}
-    seen = _Seen(sorted({shot for top in tops.values() for shot in top}), sorted(done), read_vectors)
+    offers = _Seen(sorted({shot for top in tops.values() for shot in top}), sorted(excluded_ids), read_vectors)
     feeds: dict[Feed, list[str]] = {feed: [] for feed in FEEDS}
     for _ in range(count):  # in turns, so that all feeds get shots of a small catalogue
         for feed, top in tops.items():
-            shot = seen.take_next(top, alike_too=feed == "random")  # only chance measures how common the label is
+            shot = offers.take_next(top, alike_too=feed == "random")  # only chance measures how common the label is
             if shot is not None:
                 feeds[feed].append(shot)
     return feeds
@@ -67,23 +67,25 @@ def build_feeds(
 class _Seen:
     """Labelled and offered shots, and the other candidates that are similar to them."""
 
-    def __init__(self, candidates: Sequence[str], labelled: Sequence[str], read_vectors: VectorReader | None) -> None:
-        self._offered: set[str] = set()
-        self._vectors = dict(read_vectors([*candidates, *labelled])) if read_vectors else {}
+    def __init__(
+        self, candidates: Sequence[str], labelled_ids: Sequence[str], read_vectors: VectorReader | None
+    ) -> None:
+        self._offered_ids: set[str] = set()
+        self._vectors = dict(read_vectors([*candidates, *labelled_ids])) if read_vectors else {}
         self._names = [shot for shot in candidates if shot in self._vectors]
         self._place = {shot: at for at, shot in enumerate(self._names)}
         self._matrix = np.array([self._vectors[shot] for shot in self._names], np.float32)
         self._limit = _find_similarity_limit(self._names, self._matrix)
         self._nearest = np.full(len(self._names), -np.inf)
-        for shot in labelled:
+        for shot in labelled_ids:
             self._mark_near(shot)
 
     def take_next(self, top: Sequence[str], *, alike_too: bool) -> str | None:
         """Return the first shot that was not offered and, unless ``alike_too``, is not similar; else the first left."""
-        left = [shot for shot in top if shot not in self._offered]
+        left = [shot for shot in top if shot not in self._offered_ids]
         shot = next((shot for shot in left if alike_too or not self._is_alike(shot)), left[0] if left else None)
         if shot is not None:
-            self._offered.add(shot)
+            self._offered_ids.add(shot)
             self._mark_near(shot)
         return shot
 

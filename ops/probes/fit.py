@@ -43,11 +43,11 @@ class LabelCoverage:
     missing: int
 
     @classmethod
-    def measure(cls, resolved: Iterable[ResolvedLabel], embedded: Container[str] | None) -> LabelCoverage:
-        """Measure one label; ``embedded`` are ids of shots with a vector, ``None`` if all have one."""
-        each = list(resolved)
+    def measure(cls, labels: Iterable[ResolvedLabel], embedded_ids: Container[str] | None) -> LabelCoverage:
+        """Measure one label; ``embedded_ids`` are ids of shots with a vector, ``None`` if all have one."""
+        each = list(labels)
         present = [one for one in each if not one.missing_reason]
-        values = [one.value for one in present if embedded is None or one.latest.shot_id in embedded]
+        values = [one.value for one in present if embedded_ids is None or one.latest.shot_id in embedded_ids]
         return cls(
             yes=sum(values),
             no=len(values) - sum(values),
@@ -120,11 +120,13 @@ def fit_version(
     weight = choose_text_weight(truths)
     final = fit_linear(vectors, truths, groups, text_D, weight)
     scores, folds = score_held_out(vectors, truths, groups, text_D, weight)
-    seen = np.isfinite(scores)
-    both = len(np.unique(truths[seen])) == 2
-    threshold = choose_threshold(definition.threshold, scores[seen], truths[seen])
-    text_scores = (vectors[seen] @ text_D).astype(np.float64)
-    figures = _measure(scores[seen], text_scores, truths[seen], groups[seen], folds[seen]) if both else {}
+    has_score = np.isfinite(scores)
+    both = len(np.unique(truths[has_score])) == 2
+    threshold = choose_threshold(definition.threshold, scores[has_score], truths[has_score])
+    text_scores = (vectors[has_score] @ text_D).astype(np.float64)
+    figures = (
+        _measure(scores[has_score], text_scores, truths[has_score], groups[has_score], folds[has_score]) if both else {}
+    )
     return ProbeVersion(
         label=definition.label,
         version=name_version(definition, encoder_id, shots),
@@ -143,9 +145,9 @@ def fit_version(
         strength=final.strength,
         text_weight=final.text_weight,
         metrics=figures,
-        curve=compute_curve(scores[seen], truths[seen]) if both else (),
-        held_out={shots[at].shot_id: round(float(scores[at]), 6) for at in np.flatnonzero(seen)},
-        folds={shots[at].shot_id: int(folds[at]) for at in np.flatnonzero(seen)},
+        curve=compute_curve(scores[has_score], truths[has_score]) if both else (),
+        held_out={shots[at].shot_id: round(float(scores[at]), 6) for at in np.flatnonzero(has_score)},
+        folds={shots[at].shot_id: int(folds[at]) for at in np.flatnonzero(has_score)},
         truths={shot.shot_id: shot.truth for shot in shots},
     )
 

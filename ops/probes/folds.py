@@ -69,9 +69,9 @@ def split_folds(vectors_ND: Vectors, truths_N: Truths, groups_N: Groups) -> Iter
     cosines = vectors_ND @ vectors_ND.T
     same = cosines >= find_near_duplicate_cosine(cosines)
     for train, test in StratifiedGroupKFold(folds).split(vectors_ND, truths_N, groups_N):
-        kept = train[~same[np.ix_(train, test)].any(axis=1)]
-        if len(np.unique(truths_N[kept])) == 2:
-            yield kept, test
+        kept_rows = train[~same[np.ix_(train, test)].any(axis=1)]
+        if len(np.unique(truths_N[kept_rows])) == 2:
+            yield kept_rows, test
 
 
 def find_near_duplicate_cosine(cosines_NN: NDArray[np.float32]) -> float:

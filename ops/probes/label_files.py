@@ -38,16 +38,18 @@ def import_labels(settings: Settings, path: Path, now: datetime, *, annotator: s
     the file cannot be read, or has unknown or missing columns.
     """
     good: list[tuple[int, Annotation]] = []
-    refused: list[tuple[str, str]] = []
-    dated = False
+    refusals: list[tuple[str, str]] = []
+    has_dates = False
     for number, row in _read_rows(path):
         try:
             good.append((number, _parse_row(row, now, annotator, origin)))
-            dated = dated or bool(row.get("created_at"))
+            has_dates = has_dates or bool(row.get("created_at"))
         except UsageError as error:
-            refused.append((f"line {number}", str(error)))
-    done = append_annotations(settings, [each for _, each in good], now, affirm=dated)
-    return Imported(written=done.written, unchanged=done.unchanged, refused=(*refused, *_add_line_numbers(done, good)))
+            refusals.append((f"line {number}", str(error)))
+    result = append_annotations(settings, [each for _, each in good], now, affirm=has_dates)
+    return Imported(
+        written=result.written, unchanged=result.unchanged, refused=(*refusals, *_add_line_numbers(result, good))
+    )
 
 
 def export_labels(settings: Settings, path: Path, labels: Iterable[str] | None = None) -> int:
@@ -120,9 +122,9 @@ def _parse_time(text: str, now: datetime) -> datetime:
     return time
 
 
-def _add_line_numbers(done: Appended, good: list[tuple[int, Annotation]]) -> list[tuple[str, str]]:
+def _add_line_numbers(result: Appended, good: list[tuple[int, Annotation]]) -> list[tuple[str, str]]:
     """Return the shots that the table refused, with their line numbers."""
-    reasons = dict(done.refused)
+    reasons = dict(result.refused)
     return [
         (f"line {number}", f"{each.shot_id}: {reasons[each.shot_id]}")
         for number, each in good

@@ -51,37 +51,37 @@ def append_annotations(
     """
     shots = CatalogueShots(settings)
     shots = CatalogueShots(settings)
-    refused: list[tuple[str, str]] = []
+    refusals: list[tuple[str, str]] = []
     by_label: dict[str, list[Annotation]] = {}
     for each in annotations:
         require_name(each.label)
         if reason := shots.rejection_reason(each.shot_id):
-            refused.append((each.shot_id, reason))
+            refusals.append((each.shot_id, reason))
         else:
             by_label.setdefault(each.label, []).append(each)
-    written = sum(_append(settings.lake, label, group, now, affirm) for label, group in by_label.items())
-    accepted = len(annotations) - len(refused)
-    return Appended(written=written, unchanged=accepted - written, refused=tuple(refused))
+    rows_written = sum(_append(settings.lake, label, group, now, affirm) for label, group in by_label.items())
+    accepted_count = len(annotations) - len(refusals)
+    return Appended(written=rows_written, unchanged=accepted_count - rows_written, refused=tuple(refusals))
 
 
 def _append(lake: Lake, label: str, annotations: Sequence[Annotation], now: datetime, affirm: bool) -> int:
     """Append to the file of one label; return the number of rows written."""
     with lake.hold_lock(f"{TABLE}-{label}"):
-        stored = lake.read(TABLE, [label])
-        resolved = resolve_annotations(_parse_rows(stored))
-        stored_ids = set(stored["label_id"].to_pylist())
+        stored_rows = lake.read(TABLE, [label])
+        resolved_labels = resolve_annotations(_parse_rows(stored_rows))
+        stored_ids = set(stored_rows["label_id"].to_pylist())
         new: list[Annotation] = []
         for each in annotations:
-            before = resolved.pop((each.label, each.shot_id), None)
+            before = resolved_labels.pop((each.label, each.shot_id), None)
             votes = list(before.by_annotator.values()) if before else []
             if each.label_id not in stored_ids and not _is_repetition(before, each, affirm):
                 stored_ids.add(each.label_id)
                 new.append(each)
                 votes.append(each)
-            resolved.update(resolve_annotations(votes))
+            resolved_labels.update(resolve_annotations(votes))
         if new:
             rows = pa.Table.from_pylist([_build_row(each, now) for each in new], LABELS)
-            lake.write(TABLE, label, pa.concat_tables([stored, rows]))
+            lake.write(TABLE, label, pa.concat_tables([stored_rows, rows]))
     return len(new)
 
 
@@ -89,9 +89,9 @@ def _is_repetition(before: ResolvedLabel | None, annotation: Annotation, affirm:
     last = before.by_annotator.get(annotation.annotator) if before else None
     if before is None or last is None:
         return annotation.value is None
-    contradicted = before.latest.value != annotation.value
+    is_contradicted = before.latest.value != annotation.value
     settles = annotation.origin == SETTLED and before.in_conflict
-    return last.value == annotation.value and not settles and not (affirm and contradicted)
+    return last.value == annotation.value and not settles and not (affirm and is_contradicted)
 
 
 def list_labels(settings: Settings) -> list[str]:
@@ -104,10 +104,10 @@ def read_annotations(settings: Settings, labels: Iterable[str] | None = None) ->
 
     Raises ``NotFoundError``, naming the existing labels, for a label that was never used.
     """
-    known = list_labels(settings)
-    names = list(known if labels is None else labels)
-    if missing := sorted(set(names) - set(known)):
-        choices = f"there are {', '.join(known)}" if known else "there are none yet"
+    known_labels = list_labels(settings)
+    names = list(known_labels if labels is None else labels)
+    if missing := sorted(set(names) - set(known_labels)):
+        choices = f"there are {', '.join(known_labels)}" if known_labels else "there are none yet"
         raise NotFoundError(
             f"no label {missing[0]!r}: {choices}; `needle label {missing[0]} SHOT --value yes` begins one"
         )
@@ -122,10 +122,10 @@ def resolve_labels(
     ``shots`` looks up missing shots; by default in the lake.
     """
     shots = shots or CatalogueShots(settings)
-    resolved = resolve_annotations(read_annotations(settings, labels))
+    resolved_labels = resolve_annotations(read_annotations(settings, labels))
     return [
         ResolvedLabel(latest=each.latest, by_annotator=each.by_annotator, missing_reason=shots.missing_reason(shot_id))
-        for (_, shot_id), each in sorted(resolved.items())
+        for (_, shot_id), each in sorted(resolved_labels.items())
     ]
 
 

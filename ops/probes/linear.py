@@ -71,9 +71,9 @@ def fit_linear(
             for strength in STRENGTHS:
                 w, b = _fit(vectors_ND[train], truths_N[train], text_D, strength, weight)
                 margins[strength][test] = vectors_ND[test] @ w + b
-        seen = np.concatenate([test for _, test in folds])
+        tested_rows = np.concatenate([test for _, test in folds])
         best = max(STRENGTHS, key=lambda strength: _measure_ranking(margins[strength], truths_N, folds))
-        slope, offset = fit_calibration(margins[best][seen], truths_N[seen])
+        slope, offset = fit_calibration(margins[best][tested_rows], truths_N[tested_rows])
     w, b = _fit(vectors_ND, truths_N, text_D, best, weight)
     return LinearProbe(weights=slope * w, bias=slope * b + offset, strength=best, text_weight=weight)
 
@@ -105,9 +105,9 @@ def _fit(
         features_NA = np.column_stack([features_NA, (text_N - text_N.mean()) * text_scale])
     # Weights are in the space of the rows: with fewer rows than features the same solution is computed there, two
     # to three times as fast with 10 to 40 labels.
-    turned, sizes, axes_RA = np.linalg.svd(features_NA, full_matrices=False)
+    rotation, sizes, axes_RA = np.linalg.svd(features_NA, full_matrices=False)
     model = LogisticRegression(C=strength, class_weight="balanced", solver="newton-cholesky", max_iter=200)
-    model.fit(turned * sizes, truths_N)
+    model.fit(rotation * sizes, truths_N)
     coefficients_A = axes_RA.T @ model.coef_[0]
     weights = coefficients_A[: len(mean)] / scale
     bias = float(model.intercept_[0]) - float(weights @ mean)

@@ -62,21 +62,21 @@ def find_reason_against(
 
 def compare_on_same_labels(new: ProbeVersion, old_scores: Mapping[str, float], groups: Mapping[str, int]) -> str:
     """Return why ``new`` is worse than ``old_scores`` on the labels held out of both; empty if it may be chance."""
-    shared = [shot for shot in new.held_out if shot in old_scores]
-    truths = np.array([new.truths[shot] for shot in shared], bool)
+    shared_ids = [shot for shot in new.held_out if shot in old_scores]
+    truths = np.array([new.truths[shot] for shot in shared_ids], bool)
     if len(set(truths.tolist())) < 2:
         return ""
     # Both by ranks within the folds of the new fit: pooled scores of separate fits would count against it.
-    folds = np.array([new.folds.get(shot, 0) for shot in shared], np.int64)
+    folds = np.array([new.folds.get(shot, 0) for shot in shared_ids], np.int64)
     scores = [
-        rank_within_folds(np.array([each[shot] for shot in shared]), truths, folds)
+        rank_within_folds(np.array([each[shot] for shot in shared_ids]), truths, folds)
         for each in (new.held_out, old_scores)
     ]
-    gain = measure_gain(scores[0], scores[1], truths, np.array([groups[shot] for shot in shared], np.int64))
+    gain = measure_gain(scores[0], scores[1], truths, np.array([groups[shot] for shot in shared_ids], np.int64))
     if gain.high >= 0:
         return ""
     return (
-        f"average precision on the same {plural(len(shared), 'label')} changes by {gain.value:+.3f} "
+        f"average precision on the same {plural(len(shared_ids), 'label')} changes by {gain.value:+.3f} "
         f"({gain.low:+.3f} to {gain.high:+.3f})"
     )
 
@@ -156,12 +156,12 @@ def keep_state(settings: Settings, label: str, encoder_id: str) -> None:
 
 def keep_scores(settings: Settings, encoder_id: str, label: str) -> None:
     """Copy a probe's scores to the table that keeps them for an encoder; the caller holds the work lock."""
-    kept, lake = kept_scores_table(encoder_id, label), settings.lake
+    kept_table, lake = kept_scores_table(encoder_id, label), settings.lake
     names = lake.list_partitions(scores_table(label))
     for partition in names:
-        lake.write(kept, partition, lake.read(scores_table(label), [partition]))
-    for stale in set(lake.list_partitions(kept)) - set(names):
-        lake.delete(kept, stale)
+        lake.write(kept_table, partition, lake.read(scores_table(label), [partition]))
+    for stale in set(lake.list_partitions(kept_table)) - set(names):
+        lake.delete(kept_table, stale)
 
 
 def drop_states(settings: Settings, encoder_id: str) -> None:

@@ -72,19 +72,19 @@ def _build(
 ) -> StepReport:
     names = settings.lake.list_partitions(vectors_table(version.encoder_id)) if version else []
     progress.start(f"scores {label}", len(names), "partitions")
-    changed, existing = 0, set(settings.lake.list_partitions(table))
+    changes, existing = 0, set(settings.lake.list_partitions(table))
     for partition in names:
         if version and (partition not in existing or not _is_current(settings, version, table, partition)):
             rows = settings.lake.read(vectors_table(version.encoder_id), [partition])
             # equal scores get the new time too: it shows that they belong to these vectors
-            changed += settings.lake.write(table, partition, _compute(version, rows, now), keep_created=False)
+            changes += settings.lake.write(table, partition, _compute(version, rows, now), keep_created=False)
         progress.advance(f"scores {label}")
     if version:
         for stale in existing - set(names):
             settings.lake.delete(table, stale)
-            changed += 1
+            changes += 1
     progress.finish(f"scores {label}")
-    return _build_report(settings, version, table, changed)
+    return _build_report(settings, version, table, changes)
 
 
 def has_current_scores(settings: Settings, label: str, kept_for: str = "") -> bool:
@@ -134,7 +134,7 @@ def _compute(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
     return pa.table(columns).select(PROBE_SCORES.names).cast(PROBE_SCORES)
 
 
-def _build_report(settings: Settings, version: ProbeVersion | None, table: str, changed: int) -> StepReport:
+def _build_report(settings: Settings, version: ProbeVersion | None, table: str, changes: int) -> StepReport:
     if version is None:
         return StepReport(changed=0, data_version="none", details={"scored": 0, "why": "the probe was not fitted yet"})
     count, yes, pairs = 0, 0, []
@@ -145,7 +145,7 @@ def _build_report(settings: Settings, version: ProbeVersion | None, table: str, 
         scores = zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True)
         pairs.append((partition, compute_digest((shot, f"{score:.6f}") for shot, score in scores)))
     return StepReport(
-        changed=changed,
+        changed=changes,
         data_version=compute_digest([*pairs, ("version", version.version)]),
         details={"scored": count, "said_yes": yes, "version": version.version, "threshold": version.threshold},
     )

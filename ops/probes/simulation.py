@@ -44,9 +44,9 @@ class Replay:
     places: Sequence[ShotPlace]
     text: NDArray[np.float32]
 
-    def scores(self, labelled: Sequence[int]) -> NDArray[np.float64]:
+    def scores(self, labelled_rows: Sequence[int]) -> NDArray[np.float64]:
         """Return probabilities (N,) of the probe fitted on these rows; of the text score if there are too few."""
-        rows = np.asarray(labelled, np.intp)
+        rows = np.asarray(labelled_rows, np.intp)
         yes = int(self.truths[rows].sum())
         if min(yes, len(rows) - yes) < LEAST:
             text_N = (self.vectors @ self.text).astype(np.float64)
@@ -59,12 +59,12 @@ class Replay:
         self, choice: Choice, *, pool: Sequence[int], test: Sequence[int], batch: int, rounds: int, seed: int
     ) -> list[tuple[int, float]]:
         """Return ``(labels, average precision on the test shots)`` before the first batch and after each."""
-        labelled: list[int] = []
+        labelled_rows: list[int] = []
         steps = []
         for number in range(rounds + 1):
-            scores = self.scores(labelled)
-            steps.append((len(labelled), compute_average_precision(scores[list(test)], self.truths[list(test)])))
-            labelled += self._choose_next(choice, scores, pool, labelled, batch, seed + number)
+            scores = self.scores(labelled_rows)
+            steps.append((len(labelled_rows), compute_average_precision(scores[list(test)], self.truths[list(test)])))
+            labelled_rows += self._choose_next(choice, scores, pool, labelled_rows, batch, seed + number)
         return steps
 
     def _choose_next(
@@ -72,18 +72,18 @@ class Replay:
         choice: Choice,
         scores: NDArray[np.float64],
         pool: Sequence[int],
-        labelled: Sequence[int],
+        labelled_rows: Sequence[int],
         batch: int,
         seed: int,
     ) -> list[int]:
         if choice == "random":
-            order = np.random.default_rng(seed).permutation(sorted(set(pool) - set(labelled)))
+            order = np.random.default_rng(seed).permutation(sorted(set(pool) - set(labelled_rows)))
             return [int(at) for at in order[:batch]]
         rows = {f"{place.video_id}:{at:09d}": at for at, place in enumerate(self.places)}
         names = {at: name for name, at in rows.items()}
         feeds = build_feeds(
             {names[at]: float(scores[at]) for at in pool},
-            [names[at] for at in labelled],
+            [names[at] for at in labelled_rows],
             count=batch,
             threshold=0.5,
             seed=seed,
@@ -133,8 +133,8 @@ def load_replay(
     ``least`` is the number of labelled shots that the replay needs. Raises ``UsageError``, with advice, if there are
     fewer, or too few of one answer.
     """
-    resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
-    labels = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
+    resolved_labels = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+    labels = {each.latest.shot_id: each.value for each in resolved_labels if not each.missing_reason}
     shots = read_labelled_shots(settings, encoder_id, labels)
     if shortage := _explain_shortage(label, [shot.truth for shot in shots], least):
         raise UsageError(shortage)
@@ -154,8 +154,8 @@ def require_replayable(settings: Settings, encoder_id: str, labels: Sequence[str
     """
     shortages = {}
     for label in labels or list_labels(settings):
-        resolved = resolve_labels(settings, [label]) if label in list_labels(settings) else []
-        truths = {each.latest.shot_id: each.value for each in resolved if not each.missing_reason}
+        resolved_labels = resolve_labels(settings, [label]) if label in list_labels(settings) else []
+        truths = {each.latest.shot_id: each.value for each in resolved_labels if not each.missing_reason}
         shots = read_labelled_shots(settings, encoder_id, truths)
         shortages[label] = _explain_shortage(label, [shot.truth for shot in shots], least)
     missing = [shortage for shortage in shortages.values() if shortage]

@@ -42,10 +42,10 @@ def suggest(
     *,
     count: int,
     seed: int,
-    skipped: Collection[str] = (),
+    skipped_ids: Collection[str] = (),
     read_vectors: VectorReader | None = None,
 ) -> Suggestions:
-    """Return ``count`` shots for each feed, without labelled, ``skipped`` and blank shots.
+    """Return ``count`` shots for each feed, without labelled, ``skipped_ids`` and blank shots.
 
     ``read_vectors`` as of ``build_feeds``. A label without scores has only the random feed.
     """
@@ -54,16 +54,16 @@ def suggest(
     shots = settings.lake.read(SHOTS, columns=["shot_id", "poster_uri", "is_blank"])
     columns = (shots[name].to_pylist() for name in ("shot_id", "poster_uri", "is_blank"))
     posters = {shot: settings.store.locate(poster) for shot, poster, blank in zip(*columns, strict=True) if not blank}
-    done = find_annotated_shots(settings, label) | set(skipped)
+    excluded_ids = find_annotated_shots(settings, label) | set(skipped_ids)
     if version is None or rows is None or not len(rows):
-        left = sorted(posters.keys() - done)
-        chosen = [left[at] for at in np.random.default_rng(seed).permutation(len(left))[:count]]
-        offers = [Offer(shot_id=shot, score=None, poster=posters[shot]) for shot in chosen]
+        left = sorted(posters.keys() - excluded_ids)
+        selection = [left[at] for at in np.random.default_rng(seed).permutation(len(left))[:count]]
+        offers = [Offer(shot_id=shot, score=None, poster=posters[shot]) for shot in selection]
         return Suggestions(version=None, feeds={feed: offers if feed == "random" else [] for feed in FEEDS})
     scores = dict(zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
     candidates = {shot: score for shot, score in scores.items() if shot in posters}
     feeds = build_feeds(
-        candidates, done, count=count, threshold=version.threshold, seed=seed, read_vectors=read_vectors
+        candidates, excluded_ids, count=count, threshold=version.threshold, seed=seed, read_vectors=read_vectors
     )
     return Suggestions(
         version=version,
@@ -92,5 +92,5 @@ def list_suggestions(
 
 def find_annotated_shots(settings: Settings, label: str) -> set[str]:
     """Return shots with an annotation that was not withdrawn; empty for a label that was never used."""
-    known = read_annotations(settings, [label]) if label in list_labels(settings) else []
-    return {shot_id for _, shot_id in resolve_annotations(known)}
+    annotations = read_annotations(settings, [label]) if label in list_labels(settings) else []
+    return {shot_id for _, shot_id in resolve_annotations(annotations)}

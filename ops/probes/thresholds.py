@@ -18,14 +18,14 @@ def choose_threshold(policy: str, scores_N: Scores, truths_N: Truths) -> float:
     if (number := parse_threshold(policy, -1.0)) >= 0 or not truths_N.any():
         return max(number, 0.0) if number >= 0 else 0.5
     best, least = 0.0, float(policy.removeprefix("precision>=")) if policy != "f1" else 0.0
-    chosen = float(scores_N.max())
+    best_threshold = float(scores_N.max())
     for threshold, precision, recall in compute_curve(scores_N, truths_N):
         if policy == "f1":
             f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-            best, chosen = (f1, threshold) if f1 > best else (best, chosen)
+            best, best_threshold = (f1, threshold) if f1 > best else (best, best_threshold)
         elif precision >= least:
-            chosen = min(chosen, threshold)
-    return round(chosen, 6)
+            best_threshold = min(best_threshold, threshold)
+    return round(best_threshold, 6)
 
 
 def parse_threshold(policy: str, otherwise: float) -> float:
@@ -37,7 +37,7 @@ def compute_curve(scores_N: Scores, truths_N: Truths) -> tuple[tuple[float, floa
     """Return ``(score, precision, recall)`` for each score as the threshold, highest first."""
     points = []
     for score in sorted(set(np.round(scores_N, 6).tolist()), reverse=True):
-        selected = np.round(scores_N, 6) >= score
-        right = int((selected & truths_N).sum())
-        points.append((score, round(right / int(selected.sum()), 6), round(right / int(truths_N.sum()), 6)))
+        is_selected = np.round(scores_N, 6) >= score
+        right = int((is_selected & truths_N).sum())
+        points.append((score, round(right / int(is_selected.sum()), 6), round(right / int(truths_N.sum()), 6)))
     return tuple(points)

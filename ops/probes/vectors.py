@@ -32,9 +32,9 @@ def read_labelled_shots(settings: Settings, encoder_id: str, labels: Mapping[str
         table = settings.lake.read(name_table(encoder_id), [partition])
         ids = table["shot_id"].to_pylist()
         rows = [at for at, shot_id in enumerate(ids) if shot_id in labels]
-        labelled = table.take(pa.array(rows, pa.int64()))
-        vectors = convert_to_matrix(labelled["embedding"])
-        names = labelled.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
+        labelled_rows = table.take(pa.array(rows, pa.int64()))
+        vectors = convert_to_matrix(labelled_rows["embedding"])
+        names = labelled_rows.select(["shot_id", "video_id", "show", "vector_hash"]).to_pylist()
         for row, vector in zip(names, vectors, strict=True):
             start = int(row["shot_id"].rpartition(":")[2])
             place = ShotPlace(show=row["show"], video_id=row["video_id"], start_frame=start)
@@ -60,8 +60,8 @@ def require_embedded(settings: Settings, encoder_id: str) -> None:
 
 
 def _find_partitions(settings: Settings, shot_ids: Iterable[str]) -> list[str]:
-    parsed = (parse_shot_id(shot_id) for shot_id in shot_ids)
-    return sorted({settings.resolve_partition(video) for video, _ in filter(None, parsed)})
+    parsed_ids = (parse_shot_id(shot_id) for shot_id in shot_ids)
+    return sorted({settings.resolve_partition(video) for video, _ in filter(None, parsed_ids)})
 
 
 def digest_vectors(settings: Settings, encoder_id: str) -> str:
@@ -89,5 +89,5 @@ def measure_text_scores(
     if not count:
         return CatalogueTextScores(mean=0.0, spread=1.0, digest=digest)
     mean = total / count
-    spread = max(squares / count - mean**2, 0.0) ** 0.5
-    return CatalogueTextScores(mean=float(mean), spread=float(spread) or 1.0, digest=digest)
+    deviation = max(squares / count - mean**2, 0.0) ** 0.5
+    return CatalogueTextScores(mean=float(mean), spread=float(deviation) or 1.0, digest=digest)

@@ -84,8 +84,8 @@ def read_version(settings: Settings, label: str, version: str) -> ProbeVersion:
     """Read one version. Raises ``NotFoundError`` if it does not exist, ``NeedleError`` if it cannot be read."""
     content = read_document(settings, version_key(label, version))
     if content is None:
-        known = ", ".join(list_versions(settings, label)) or "none"
-        raise NotFoundError(f"probe {label!r} has no version {version!r}: there is {known}")
+        names = ", ".join(list_versions(settings, label)) or "none"
+        raise NotFoundError(f"probe {label!r} has no version {version!r}: there is {names}")
     content["metrics"] = {name: Interval(**figures) for name, figures in content["metrics"].items()}
     content["curve"] = tuple(map(tuple, content["curve"]))
     lists = {name: tuple(content[name]) for name in ("queries", "weights")}

@@ -168,7 +168,9 @@ def _count_at_least(service: Service, label: Label) -> list[int]:
 def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> FeedsAnswer:
     _require_known(service, label)
     read_vectors = service.searcher.index().vectors if service.index_version() else None
-    suggestions = suggest(service.settings, label, count=count, seed=seed, skipped=skipped, read_vectors=read_vectors)
+    suggestions = suggest(
+        service.settings, label, count=count, seed=seed, skipped_ids=skipped, read_vectors=read_vectors
+    )
     offered = [offer for offers in suggestions.feeds.values() for offer in offers]
     scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
     shots = service.details.read(list(scores))

@@ -97,8 +97,8 @@ class StarterBase:
 
     def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> InMemory:
         recipe = self._recipe
-        features, kept = _compute_locked_features(pairs, reader, self._tower, recipe, self._cache, progress)
-        captions = [text for pair in kept for text in pair.captions]
+        features, kept_pairs = _compute_locked_features(pairs, reader, self._tower, recipe, self._cache, progress)
+        captions = [text for pair in kept_pairs for text in pair.captions]
         # Rounded as the image features are, which are stored in half precision.
         text_CH = self._text_tower(captions).astype(np.float16).astype(np.float32)
         if recipe.start == "fresh":
@@ -107,7 +107,7 @@ class StarterBase:
             torch.from_numpy(compute_image_features(features.frames_NVTX)),
             torch.from_numpy(features.mask_NT),
             torch.from_numpy(text_CH),
-            np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
+            np.cumsum([0, *(len(pair.captions) for pair in kept_pairs)]).tolist(),
             torch.from_numpy(self._compute_semantic(features)) if recipe.space == "whole" else None,
             _list_skipped_pairs(features, pairs),
         )
@@ -171,12 +171,12 @@ class ClipBase:
             batch_frames=encoder.batch_frames,
             key=encoder.encoder_id,
         )
-        features, kept = _compute_locked_features(pairs, reader, tower, recipe, self._cache, progress)
+        features, kept_pairs = _compute_locked_features(pairs, reader, tower, recipe, self._cache, progress)
         return InMemory(
             torch.from_numpy(features.frames_NVTX),
             torch.from_numpy(features.mask_NT),
-            self._tokenize(kept),
-            np.cumsum([0, *(len(pair.captions) for pair in kept)]).tolist(),
+            self._tokenize(kept_pairs),
+            np.cumsum([0, *(len(pair.captions) for pair in kept_pairs)]).tolist(),
             skipped=_list_skipped_pairs(features, pairs),
         )
 

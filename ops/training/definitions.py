@@ -62,11 +62,11 @@ def load_definitions(settings: Settings) -> dict[str, EncoderDefinition]:
 
 def find_definition(settings: Settings, name: str) -> EncoderDefinition:
     """Return one definition. Raises ``NotFoundError``, naming those that exist, if it does not exist."""
-    known = load_definitions(settings)
-    if name not in known:
-        choices = f"there are {', '.join(known)}" if known else "there are none yet"
+    definitions = load_definitions(settings)
+    if name not in definitions:
+        choices = f"there are {', '.join(definitions)}" if definitions else "there are none yet"
         raise NotFoundError(f"no encoder {name!r} in {FILE}: {choices}; `needle train` makes one")
-    return known[name]
+    return definitions[name]
 
 
 def define(settings: Settings, definition: EncoderDefinition) -> bool:
@@ -78,17 +78,17 @@ def define(settings: Settings, definition: EncoderDefinition) -> bool:
     path = settings.home / FILE
     _parse_entry(path, definition.name, definition.model_dump(exclude={"name"}))
     with lock_exclusively(settings.home / "locks" / f"{FILE}.lock"):
-        known = load_definitions(settings).get(definition.name)
-        if known == definition:
+        existing = load_definitions(settings).get(definition.name)
+        if existing == definition:
             return False
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        if known:
-            if _render_block(known) not in before or (settings.home / "encoders" / known.name).exists():
+        if existing:
+            if _render_block(existing) not in before or (settings.home / "encoders" / existing.name).exists():
                 raise UsageError(
                     f"{definition.name} is defined in {FILE} with another recipe or other data: choose another --name; "
                     "nothing was changed"
                 )
-            before = before.replace(_render_block(known), "")
+            before = before.replace(_render_block(existing), "")
         before += "" if not before or before.endswith("\n") else "\n"
         _write(path, before + _render_block(definition))
     return True

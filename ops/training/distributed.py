@@ -19,8 +19,8 @@ from ops.training.examples import BatchChoice
 
 def world_size() -> int:
     """Return the number of workers of this fit."""
-    distributed = torch.distributed
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    dist = torch.distributed
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
@@ -50,9 +50,9 @@ def all_gather_dict(local: dict[str, str]) -> dict[str, str]:
     """Return the entries of all workers."""
     if world_size() == 1:
         return dict(local)
-    collected: list[Any] = [None] * world_size()
-    torch.distributed.all_gather_object(collected, local)
-    return {key: value for entries in collected for key, value in entries.items()}
+    parts: list[Any] = [None] * world_size()
+    torch.distributed.all_gather_object(parts, local)
+    return {key: value for entries in parts for key, value in entries.items()}
 
 
 def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:

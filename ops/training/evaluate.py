@@ -115,7 +115,7 @@ def evaluate_clips(
     if not paths and not lonely:
         raise UsageError(f"{folder} has no film with {', '.join(f'<file>{ending}' for ending in endings)} next to it")
     results: list[_ClipResult] = []
-    skipped: list[SetAsideClip] = []
+    skipped_clips: list[SetAsideClip] = []
     progress.start("clips", len(paths), "clips")
     for path, reason in [*((path, "") for path in paths), *lonely]:
         try:
@@ -124,14 +124,16 @@ def evaluate_clips(
             results.append(_evaluate_clip(path, folder, encoders, detector, frames_per_shot))
         except (MediaError, UsageError) as error:
             name = name_clip(path, folder)
-            skipped.append(SetAsideClip(name=name, reason=str(error)))
+            skipped_clips.append(SetAsideClip(name=name, reason=str(error)))
             progress.set_aside("clips", name, str(error))
         progress.advance("clips", not reason)
     if not results:
-        raise UsageError("\n".join(["no clip can be evaluated:", *(f"{clip.name}: {clip.reason}" for clip in skipped)]))
+        raise UsageError(
+            "\n".join(["no clip can be evaluated:", *(f"{clip.name}: {clip.reason}" for clip in skipped_clips)])
+        )
     progress.finish("clips")
     cuts = CutEvaluation(
-        detector=detector, clips=tuple(result.cuts for result in results if result.cuts), set_aside=tuple(skipped)
+        detector=detector, clips=tuple(result.cuts for result in results if result.cuts), set_aside=tuple(skipped_clips)
     )
     return FootageEvaluation(document=_build_document(results, encoders, cuts, learned_by), cuts=cuts)
 
@@ -169,17 +171,17 @@ def _build_document(
             _rename_metric(name): interval and list(interval) for name, interval in cuts.estimate_intervals().items()
         }
         document["cut_intervals"] = INTERVALS
-    learned = {show for shows in learned_by.values() for show in shows}
-    fair = [result for result in results if result.show not in learned] or results
+    training_shows = {show for shows in learned_by.values() for show in shows}
+    fair = [result for result in results if result.show not in training_shows] or results
     document |= _flatten_figures(compute_figures([result.answers[0] for result in fair if result.answers]))
     document["films"] = {result.name: _describe_clip(result) for result in results}
     document["faults"] = [fault.as_json() for fault in cuts.faults]
     document["set_aside"] = [{"clip": clip.name, "reason": clip.reason} for clip in cuts.set_aside]
     if encoders:
-        answered = [result for result in results if result.answers]
+        with_answers = [result for result in results if result.answers]
         document["retrieval"] = compare_answers(
             [
-                (encoder.encoder_id, [result.answers[number] for result in answered])
+                (encoder.encoder_id, [result.answers[number] for result in with_answers])
                 for number, encoder in enumerate(encoders)
             ],
             learned_by,
@@ -219,14 +221,14 @@ def _evaluate_clip(
         task = _build_task(result.show, captions, queries) if captions and encoders else None
     with convert_film_errors(result.name, "measuring it"):
         fps = probe(path).fps
-        watched = _decode_clip(
+        clip_data = _decode_clip(
             path, encoders, load_detector(detector, fps) if annotation else None, ranges, frames_per_shot
         )
     if annotation:
-        result.cuts = _compare(path, result.name, fps, watched, annotation)
+        result.cuts = _compare(path, result.name, fps, clip_data, annotation)
     if task:
         with _report_annotation_errors(path):
-            pairs = zip(watched.vectors, encoders, strict=True)
+            pairs = zip(clip_data.vectors, encoders, strict=True)
             result.answers = [answer(task, vectors, encoder.encode_text) for vectors, encoder in pairs]
     return result
 
@@ -244,13 +246,13 @@ def _report_annotation_errors(path: Path) -> Iterator[None]:
         raise UsageError(f"an annotation of {path} is broken: {error}") from error
 
 
-def _compare(path: Path, name: str, fps: Fraction, watched: _DecodedClip, annotation: ShotAnnotation) -> ClipCuts:
+def _compare(path: Path, name: str, fps: Fraction, clip_data: _DecodedClip, annotation: ShotAnnotation) -> ClipCuts:
     return compare_clip(
         name=name,
         path=path,
         fps=fps,
-        times_s=watched.times_s,
-        boundaries=watched.boundaries,
+        times_s=clip_data.times_s,
+        boundaries=clip_data.boundaries,
         annotation=annotation,
     )
 
@@ -286,11 +288,11 @@ def _decode_clip(
         for position in sample_positions(end - start, frames_per_shot):
             shots_by_frame.setdefault(start + position, []).append(shot)
     vectors: list[list[list[Floats]]] = [[[] for _ in ranges] for _ in encoders]
-    watched = _DecodedClip()
-    cuts = watched.boundaries
+    clip_data = _DecodedClip()
+    cuts = clip_data.boundaries
     with closing(_read_frames(path)) as frames:
         for item in frames:
-            watched.times_s.append(float(item.time_s))
+            clip_data.times_s.append(float(item.time_s))
             if cutter:
                 cuts += [
                     (each.frame, each.transition == "gradual") for each in cutter.push(make_detector_frame(item.frame))
@@ -307,13 +309,13 @@ def _decode_clip(
     for shot, shot_vectors in enumerate(vectors[0] if vectors else []):
         if not shot_vectors:
             raise UsageError(f"{path} has no frames {ranges[shot]}: its annotation is of another file")
-    watched.vectors = [_pool_shots(each, encoder) for each, encoder in zip(vectors, encoders, strict=True)]
-    return watched
+    clip_data.vectors = [_pool_shots(each, encoder) for each, encoder in zip(vectors, encoders, strict=True)]
+    return clip_data
 
 
 def _pool_shots(frames: list[list[Floats]], encoder: Encoder) -> Floats:
-    pooled = [encoder.pool(np.stack(shot_frames)) for shot_frames in frames]
-    return np.stack(pooled) if pooled else np.zeros((0, encoder.dim), dtype=np.float32)
+    vectors = [encoder.pool(np.stack(shot_frames)) for shot_frames in frames]
+    return np.stack(vectors) if vectors else np.zeros((0, encoder.dim), dtype=np.float32)
 
 
 def _read_frames(path: Path) -> Generator[TimedFrame, None, None]:
@@ -365,11 +367,11 @@ def _answer_images(parquet: Path, encoder: Encoder) -> ShowAnswer:
 def _rename_for_images(figures: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
     """Rename the directions and counts of a document about images."""
     directions = {"text_to_video": "text_to_image", "video_to_text": "image_to_text"}
-    renamed = {directions[name]: dict(values) for name, values in figures.items()}
-    for values in renamed.values():
+    image_figures = {directions[name]: dict(values) for name, values in figures.items()}
+    for values in image_figures.values():
         if "items" in values:
             values["images"] = values.pop("items")
-    return renamed
+    return image_figures
 
 
 def _find_annotation(path: Path, ending: str) -> Path:
@@ -397,14 +399,14 @@ def _prepare_images(parquet: Path, encoder: Encoder, captions: list[list[str]]) 
     try:
         file = pq.ParquetFile(parquet)
         for batch in file.iter_batches(batch_size=encoder.batch_frames, columns=["image", "captions"]):
-            prepared = []
+            inputs = []
             for row in batch.to_pylist():
                 with Image.open(io.BytesIO(row["image"])) as image:
                     pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-                prepared.append(encoder.prepare(pixels[None]))
+                inputs.append(encoder.prepare(pixels[None]))
                 captions.append([str(text) for text in row["captions"]])
-            if prepared:
-                yield np.concatenate(prepared)
+            if inputs:
+                yield np.concatenate(inputs)
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise UsageError(
             f"{parquet} cannot be used (near row {len(captions)}): it needs the columns image (JPEG bytes) and "

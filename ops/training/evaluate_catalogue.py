@@ -79,23 +79,23 @@ def build_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     of the encoders. Both sides of a comparison must answer the same queries.
     """
     captions: dict[str, dict[str, tuple[str, ...]]] = {}
-    refused = {
+    skipped_reasons = {
         row["shot_id"]: row["reason"]
         for encoder_id in settings.lake.list_tables_below(SET_ASIDE)
         for row in set_aside_shots(settings, encoder_id)
     }
     for pair in load_pairs(settings):
-        if pair.shot_id in refused:
-            progress.set_aside(ASKING, f"shot {pair.shot_id}", refused[pair.shot_id])
+        if pair.shot_id in skipped_reasons:
+            progress.set_aside(ASKING, f"shot {pair.shot_id}", skipped_reasons[pair.shot_id])
         elif pair.shot_id:
             captions.setdefault(pair.show, {})[pair.shot_id] = pair.captions
     queries: dict[str, list[tuple[str, dict[str, float]]]] = {}
     progress.start(ASKING, 0, "graded queries")
     for video in catalogue.read_videos(settings.lake):
         if video["state"] == "ready" and video["show"] in captions:
-            graded = _read_queries(settings, video, captions[video["show"]], progress)
-            queries.setdefault(video["show"], []).extend(graded)
-            progress.advance(ASKING, len(graded))
+            graded_queries = _read_queries(settings, video, captions[video["show"]], progress)
+            queries.setdefault(video["show"], []).extend(graded_queries)
+            progress.advance(ASKING, len(graded_queries))
     progress.finish(ASKING)
     return [
         ShowTask(show=show, items=tuple(shots), captions=tuple(shots.values()), queries=tuple(queries.get(show, ())))
@@ -142,7 +142,7 @@ def answer_both(
 
 
 def _read_queries(
-    settings: Settings, video: LakeVideo, captioned: Collection[str], progress: Progress
+    settings: Settings, video: LakeVideo, captioned_ids: Collection[str], progress: Progress
 ) -> list[tuple[str, dict[str, float]]]:
     """Return graded queries beside a video, with the catalogue's shots instead of the annotated numbers."""
     rows = read_annotations(video["path"], QUERIES)
@@ -160,7 +160,7 @@ def _read_queries(
             reason = f"is not a graded query ({type(error).__name__}: {error})"
             progress.set_aside(ASKING, f"{video['path']}{QUERIES} line {line}", reason)
             continue
-        grades = {shot: grade for shot, grade in grades.items() if shot in captioned and grade > 0}
+        grades = {shot: grade for shot, grade in grades.items() if shot in captioned_ids and grade > 0}
         if grades:
             queries.append((query, grades))
     return queries

@@ -162,13 +162,13 @@ class Streamed:
         return BatchChoice(rows=rows, views=torch.zeros_like(rows), captions=self.captions.draw(rows))
 
     def batches(self, choices: Iterable[BatchChoice]) -> Iterator[Batch]:
-        listed = list(choices)
-        rows = (row for choice in listed for row in choice.rows.tolist())
-        size = max((len(choice.rows) for choice in listed), default=1)
+        all_choices = list(choices)
+        rows = (row for choice in all_choices for row in choice.rows.tolist())
+        size = max((len(choice.rows) for choice in all_choices), default=1)
         pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="needle-pairs")
         try:
             ready = map_ahead(pool, self._read_frames, rows, _BATCHES_AHEAD * size)
-            for choice in listed:
+            for choice in all_choices:
                 read = [self._note_reason(row, next(ready)) for row in choice.rows.tolist()]
                 yield self._batch(read, choice)
         finally:
@@ -189,11 +189,11 @@ class Streamed:
 
     def _batch(self, read: list[NDArray[Any] | None], choice: BatchChoice) -> Batch:
         # A black image replaces one that could not be read: towers need shapes and values that work.
-        shown = [self._prepare(np.zeros((1, *_BLANK), dtype=np.uint8)) if each is None else each for each in read]
-        longest = max(map(len, shown))
-        frames = np.zeros((len(shown), longest, *shown[0].shape[1:]), dtype=shown[0].dtype)
-        mask = np.zeros((len(shown), longest), dtype=bool)
-        for row, shot in enumerate(shown):
+        shots = [self._prepare(np.zeros((1, *_BLANK), dtype=np.uint8)) if each is None else each for each in read]
+        longest = max(map(len, shots))
+        frames = np.zeros((len(shots), longest, *shots[0].shape[1:]), dtype=shots[0].dtype)
+        mask = np.zeros((len(shots), longest), dtype=bool)
+        for row, shot in enumerate(shots):
             frames[row, : len(shot)], mask[row, : len(shot)] = shot, True
         return Batch(
             frames_BTX=torch.from_numpy(frames),

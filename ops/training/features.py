@@ -116,16 +116,16 @@ def _compute(
 ) -> None:
     """Run the tower; cache its outputs, and the reasons for unreadable pairs."""
     outputs: list[list[NDArray[np.float16]]] = []
-    kept: list[int] = []
+    kept_numbers: list[int] = []
     reasons: list[str] = []
     for number, output in enumerate(_run_tower(pairs, reader, tower, crops, seed)):
         progress.advance(STAGE)
         if isinstance(output, str):
             reasons.append(output)
         else:
-            kept.append(number)
+            kept_numbers.append(number)
             outputs.append(output)
-    _write_features(path, outputs, kept, reasons)
+    _write_features(path, outputs, kept_numbers, reasons)
 
 
 def _run_tower(
@@ -177,21 +177,25 @@ def _run(waiting: Sequence[NDArray[Any] | str], tower: LockedTower) -> Iterator[
 
 
 def _write_features(
-    path: Path, outputs: Sequence[list[NDArray[np.float16]]], kept: list[int], reasons: list[str]
+    path: Path, outputs: Sequence[list[NDArray[np.float16]]], kept_numbers: list[int], reasons: list[str]
 ) -> None:
     """Write one array for each output, frames padded to the longest; ``reasons`` belong to the pairs not kept."""
     longest = max((pair[0].shape[1] for pair in outputs), default=1)
     mask = np.zeros((len(outputs), longest), dtype=bool)
-    stacked: list[NDArray[np.float16]] = []
+    columns: list[NDArray[np.float16]] = []
     for number, first in enumerate(outputs[0] if outputs else ()):
         views = first.shape[0] if number == 0 else 1
         array = np.zeros((len(outputs), views, longest, first.shape[2]), dtype=np.float16)
         for row, pair in enumerate(outputs):
             mask[row, : pair[number].shape[1]] = True
             array[row, :, : pair[number].shape[1]] = pair[number][:views]
-        stacked.append(array)
-    arrays = {f"output{number}": array for number, array in enumerate(stacked)}
-    arrays |= {"mask": mask, "kept": np.array(kept, dtype=np.int64), "reasons": np.array(reasons, dtype=np.str_)}
+        columns.append(array)
+    arrays = {f"output{number}": array for number, array in enumerate(columns)}
+    arrays |= {
+        "mask": mask,
+        "kept": np.array(kept_numbers, dtype=np.int64),
+        "reasons": np.array(reasons, dtype=np.str_),
+    }
     with write_atomically(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]  # numpy's stub takes every keyword for allow_pickle
 
@@ -200,14 +204,14 @@ def _read_features(path: Path) -> Features:
     with np.load(path, allow_pickle=False) as arrays:
         names = sorted(name for name in arrays.files if name.startswith("output"))
         outputs = [arrays[name].astype(np.float32) for name in names] or [np.zeros((0, 1, 1, 1), np.float32)]
-        kept = arrays["kept"].tolist()
+        kept_numbers = arrays["kept"].tolist()
         reasons = arrays["reasons"].tolist() if "reasons" in arrays.files else []
-        others = sorted(set(range(len(kept) + len(reasons))) - set(kept))
+        others = sorted(set(range(len(kept_numbers) + len(reasons))) - set(kept_numbers))
         return Features(
             frames_NVTX=outputs[0],
             others_NTX=tuple(output[:, 0] for output in outputs[1:]),
             mask_NT=arrays["mask"],
-            kept=kept,
+            kept=kept_numbers,
             skipped=dict(zip(others, reasons, strict=False)),  # files from before 2026-11-23 have no reasons
         )
 
@@ -225,9 +229,9 @@ class RandomCrop:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> RandomCrop:
-        area, shape, left, top, mirrored = rng.uniform(0.35, 1.0), rng.uniform(-0.35, 0.35), *rng.random(3)
+        area, shape, left, top, mirror = rng.uniform(0.35, 1.0), rng.uniform(-0.35, 0.35), *rng.random(3)
         colours = (rng.uniform(0.3, 1.6), rng.uniform(0.5, 1.4), rng.uniform(0.6, 1.4))
-        return cls(area=area, shape=shape, left=left, top=top, mirrored=mirrored < 0.5, colours=colours)
+        return cls(area=area, shape=shape, left=left, top=top, mirrored=mirror < 0.5, colours=colours)
 
     def apply(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         """Return the crop, scaled to ``size`` (width, height) in one step."""

@@ -74,17 +74,17 @@ def fit(
     """
     model.to(device).train()
     run = _Run(model, examples, recipe, device, checkpoint)
-    done = run.resume()
+    steps_done = run.resume()
     run.synchronise_workers()
-    result = FitResult(losses=run.losses, resumed_at=done)
-    for epoch in range(done // run.per_epoch, recipe.epochs):
+    result = FitResult(losses=run.losses, resumed_at=steps_done)
+    for epoch in range(steps_done // run.per_epoch, recipe.epochs):
         for batch in examples.batches(run.draw_choices(epoch)):
             run.step(batch.to(device))
             if on_step:
                 on_step(run.steps, run.losses[-1])
         log.info("epoch %d: loss %.3f", epoch, run.losses[-1])
     run.save()
-    result.skipped = run.skipped
+    result.skipped = run.skip_reasons
     model.eval()
     return result
 
@@ -125,16 +125,16 @@ class _Run:
             {"params": self.learning, "weight_decay": recipe.weight_decay},
             {"params": [model.log_scale], "weight_decay": 0.0},
         ]
-        fused = sum(parameter.numel() for parameter in self.learning) > _FUSED_FROM
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
+        is_fused = sum(parameter.numel() for parameter in self.learning) > _FUSED_FROM
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=is_fused)
         self.schedule = _build_schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
         self.dtype = _choose_dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
-        self.steps, self.saved = 0, 0
+        self.steps, self.saved_step = 0, 0
         self.losses: list[float] = []
-        self.skipped: dict[str, str] = {}
+        self.skip_reasons: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
-        self.drawn: BatchChoice | None = None
+        self.epoch_choice: BatchChoice | None = None
         self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
 
     def synchronise_workers(self) -> None:
@@ -157,12 +157,16 @@ class _Run:
         if first == 0:
             with self.drawing():
                 self.order = torch.randperm(len(self.examples))
-                self.drawn = self.examples.choose(self.order) if self.examples.draws_ahead else None
+                self.epoch_choice = self.examples.choose(self.order) if self.examples.draws_ahead else None
         size = min(self.recipe.batch, len(self.examples))
         for step in range(first, self.per_epoch):
             start, end = step * size, (step + 1) * size
             with self.drawing():
-                choice = self.drawn.part(start, end) if self.drawn else self.examples.choose(self.order[start:end])
+                choice = (
+                    self.epoch_choice.part(start, end)
+                    if self.epoch_choice
+                    else self.examples.choose(self.order[start:end])
+                )
             yield local_shard(choice)
 
     def drawing(self) -> AbstractContextManager[Any]:
@@ -207,27 +211,27 @@ class _Run:
 
     def save(self) -> None:
         """Replace the checkpoint; only the first worker writes it. Weights that are not finite are never written."""
-        self.skipped |= all_gather_dict(self.examples.skipped)  # a collective call: every worker must make it
-        if self.checkpoint is None or self.saved == self.steps:
+        self.skip_reasons |= all_gather_dict(self.examples.skipped)  # a collective call: every worker must make it
+        if self.checkpoint is None or self.saved_step == self.steps:
             return
         if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
             raise TrainingError(self._explain_failure(self.losses[-1], "a weight is NaN or infinite"))
         if rank() == 0:
             self._write(self.checkpoint)
-        self.saved = self.steps
+        self.saved_step = self.steps
 
     def _write(self, checkpoint: Checkpoint) -> None:
         state: CheckpointState = {
             "identity": checkpoint.identity,
             "steps": self.steps,
             "losses": self.losses,
-            "aside": self.skipped,
+            "aside": self.skip_reasons,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "order": self.order,
-            "drawn": None if self.drawn is None else [self.drawn.views, self.drawn.captions],
+            "drawn": None if self.epoch_choice is None else [self.epoch_choice.views, self.epoch_choice.captions],
             "random": self.draws.state if self.draws else torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() and not self.draws else [],
         }
@@ -246,11 +250,11 @@ class _Run:
             self.scaler.load_state_dict(state["scaler"])
             self.order = state["order"].cpu()
             if state["drawn"] is not None:
-                views, captions = (drawn.cpu() for drawn in state["drawn"])
-                self.drawn = BatchChoice(rows=self.order, views=views, captions=captions)
-            self.steps = self.saved = int(state["steps"])
+                views, captions = (choice.cpu() for choice in state["drawn"])
+                self.epoch_choice = BatchChoice(rows=self.order, views=views, captions=captions)
+            self.steps = self.saved_step = int(state["steps"])
             self.losses.extend(state["losses"])
-            self.skipped = dict(state["aside"])
+            self.skip_reasons = dict(state["aside"])
             self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
@@ -281,8 +285,8 @@ class _Run:
         return f"step {step} of {self.recipe.epochs * self.per_epoch}"
 
     def _describe_checkpoint(self) -> str:
-        if self.checkpoint and self.saved:
-            return f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved}"
+        if self.checkpoint and self.saved_step:
+            return f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved_step}"
         return "no checkpoint was written yet"
 
 

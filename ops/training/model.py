@@ -165,10 +165,11 @@ def save_weights(model: DualEncoder, folder: Path, head: StarterHead | None, cli
     else:
         from safetensors.torch import save_file
 
-        learned = clip | _select_clip_state(model)
-        learned["logit_scale"] = model.log_scale.detach()
+        learned_state = clip | _select_clip_state(model)
+        learned_state["logit_scale"] = model.log_scale.detach()
         save_file(
-            {name: value.detach().float().cpu().contiguous().clone() for name, value in learned.items()}, folder / MODEL
+            {name: value.detach().float().cpu().contiguous().clone() for name, value in learned_state.items()},
+            folder / MODEL,
         )
     if model.temporal is not None:
         model.temporal.build_head().save(folder / TEMPORAL)

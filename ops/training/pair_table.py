@@ -27,22 +27,22 @@ def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, pr
     """Bring the pairs of the partitions' videos up to date from the ``<film>.captions.jsonl`` beside each video."""
     with settings.hold_work_lock():
         progress.start(STAGE, 0, "pairs")
-        changed = sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
-        skipped: dict[str, str] = {}
+        changes = sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
+        skip_reasons: dict[str, str] = {}
         for video in catalogue.read_videos(settings.lake, partitions):
             collection = PairCollection()
             if video["state"] == "ready":
                 add_shot_pairs(settings, video, read_captions(video["path"]), collection)
             rows = make_rows(settings, collection.learn, now)
-            changed += settings.lake.update(
+            changes += settings.lake.update(
                 TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows
             )
             progress.advance(STAGE, len(rows))
-            skipped |= collection.skipped
-        for thing, reason in skipped.items():
+            skip_reasons |= collection.skipped
+        for thing, reason in skip_reasons.items():
             progress.set_aside(STAGE, thing, reason)
         progress.finish(STAGE)
-        return _build_report(settings, partitions, changed, skipped)
+        return _build_report(settings, partitions, changes, skip_reasons)
 
 
 def store_pairs(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -> bool:
@@ -51,24 +51,24 @@ def store_pairs(settings: Settings, pairs: Sequence[CaptionPair], now: datetime)
     for pair in pairs:
         if pair.kind == "image":
             by_source.setdefault(pair.source, []).append(pair)
-    changed = False
+    is_changed = False
     for source, images in by_source.items():
         partition = f"images-{hashlib.blake2b(source.encode(), digest_size=8).hexdigest()}"
-        changed |= settings.lake.write(TABLE, partition, make_rows(settings, images, now))
-    return changed
+        is_changed |= settings.lake.write(TABLE, partition, make_rows(settings, images, now))
+    return is_changed
 
 
 def load_pairs(settings: Settings) -> list[CaptionPair]:
     """Return all pairs of the table, except those whose shot left the catalogue or whose video is forgotten."""
-    forgotten = read_forgotten_ids(settings.store)
+    forgotten_ids = read_forgotten_ids(settings.store)
     shots = settings.lake.read("shots", columns=["shot_id", "video_id"]).to_pylist()
-    known = {shot["shot_id"] for shot in shots if shot["video_id"] not in forgotten}
+    known_ids = {shot["shot_id"] for shot in shots if shot["video_id"] not in forgotten_ids}
     names = CaptionPair.__dataclass_fields__
     rows = settings.lake.read(TABLE).to_pylist()
     return [
         CaptionPair(**{name: row[name] for name in names if name != "captions"}, captions=tuple(row["captions"]))
         for row in rows
-        if not row["shot_id"] or row["shot_id"] in known
+        if not row["shot_id"] or row["shot_id"] in known_ids
     ]
 
 
@@ -89,24 +89,28 @@ def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -
     ]
 
 
-def _build_report(settings: Settings, partitions: Sequence[str], changed: int, skipped: dict[str, str]) -> StepReport:
+def _build_report(
+    settings: Settings, partitions: Sequence[str], changes: int, skip_reasons: dict[str, str]
+) -> StepReport:
     rows = settings.lake.read(TABLE, partitions).to_pylist()
     shots = set(settings.lake.read("shots", partitions, ["shot_id"])["shot_id"].to_pylist())
-    lost = [row["pair_id"] for row in rows if row["shot_id"] not in shots]
+    lost_ids = [row["pair_id"] for row in rows if row["shot_id"] not in shots]
     by_partition: dict[str, dict[str, int]] = {name: {"pairs": 0} for name in partitions}
     for row in rows:
         by_partition[settings.resolve_partition(row["video_id"])]["pairs"] += 1
     return StepReport(
-        changed=changed,
+        changed=changes,
         data_version=compute_digest((row["pair_id"], row["input_hash"]) for row in rows),
         details={
             "pairs": len(rows),
             "captions": sum(len(row["captions"]) for row in rows),
             "shows": sorted({row["show"] for row in rows}),
-            "set_aside": skipped,
+            "set_aside": skip_reasons,
         },
         by_partition=by_partition,
-        checks=[CheckOutcome(name="shots_exist", passed=not lost, details={"pairs": len(rows), "lost": lost[:10]})],
+        checks=[
+            CheckOutcome(name="shots_exist", passed=not lost_ids, details={"pairs": len(rows), "lost": lost_ids[:10]})
+        ],
     )
 
 

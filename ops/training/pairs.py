@@ -90,8 +90,8 @@ def build_shot_pair(shot: LakeShot, captions: Iterable[Any], source: str) -> Cap
 
 def clean_captions(captions: Any) -> tuple[str, ...]:
     """Return the captions that are not blank, stripped; a plain text counts as one caption."""
-    listed = [captions] if isinstance(captions, str) else captions
-    return tuple(text.strip() for text in listed or () if isinstance(text, str) and text.strip())
+    caption_list = [captions] if isinstance(captions, str) else captions
+    return tuple(text.strip() for text in caption_list or () if isinstance(text, str) and text.strip())
 
 
 def split_by_show(pairs: Sequence[CaptionPair], share: float) -> tuple[list[CaptionPair], list[CaptionPair]]:
@@ -116,16 +116,16 @@ def drop_similar(
     """
     shows = {pair.show for pair in learn if pair.shot_id}
     images = {_hash_image(pair) for pair in learn if not pair.shot_id}
-    kept: dict[str, CaptionPair] = {}
-    skipped: dict[str, str] = {}
+    kept_pairs: dict[str, CaptionPair] = {}
+    skip_reasons: dict[str, str] = {}
     for pair in validate:
         if pair.shot_id and pair.show in shows:
-            skipped[f"{pair.source} for validation"] = f"its show {pair.show!r} is trained on too"
+            skip_reasons[f"{pair.source} for validation"] = f"its show {pair.show!r} is trained on too"
         elif not pair.shot_id and _hash_image(pair) in images:
-            skipped[f"{pair.thing} for validation"] = "the same image is trained on too"
+            skip_reasons[f"{pair.thing} for validation"] = "the same image is trained on too"
         else:
-            kept.setdefault(pair.pair_id, pair)
-    return list(kept.values()), skipped
+            kept_pairs.setdefault(pair.pair_id, pair)
+    return list(kept_pairs.values()), skip_reasons
 
 
 def _hash_image(pair: CaptionPair) -> str:

@@ -130,9 +130,9 @@ def _find_shot(shots: Sequence[LakeShot], start: int, end: int) -> LakeShot | No
 
 
 def _measure_overlap(shot: LakeShot, start: int, end: int) -> float:
-    shared = min(end, shot["end_frame"]) - max(start, shot["start_frame"])
+    overlap = min(end, shot["end_frame"]) - max(start, shot["start_frame"])
     either = max(end, shot["end_frame"]) - min(start, shot["start_frame"])
-    return shared / either if either > 0 else 0.0
+    return overlap / either if either > 0 else 0.0
 
 
 def _list_files(path: Path) -> list[Path]:
@@ -180,9 +180,9 @@ def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:
             raise TypeError(f"it has the columns {', '.join(sorted(columns))}")
         present = [name for name in ("image", "shot_id", "captions", "show") if name in columns]
         rows = (row for batch in table.iter_batches(batch_size=256, columns=present) for row in batch.to_pylist())
-        known = _read_shots_by_id(settings) if "shot_id" in columns else {}
+        shots_by_id = _read_shots_by_id(settings) if "shot_id" in columns else {}
         for number, row in enumerate(rows):
-            _take(_parse_parquet_pair(file, number, row, known), f"{file} row {number}", into)
+            _take(_parse_parquet_pair(file, number, row, shots_by_id), f"{file} row {number}", into)
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         raise UsageError(
             f"{file} cannot be used: it needs the columns captions (list of strings) and image (encoded bytes) or "
@@ -199,18 +199,20 @@ class ParquetRow(TypedDict, total=False):
     show: str | None
 
 
-def _parse_parquet_pair(file: Path, number: int, row: ParquetRow, known: dict[str, LakeShot]) -> CaptionPair | str:
+def _parse_parquet_pair(
+    file: Path, number: int, row: ParquetRow, shots_by_id: dict[str, LakeShot]
+) -> CaptionPair | str:
     if shot_id := row.get("shot_id"):
-        shot = known.get(shot_id)
+        shot = shots_by_id.get(shot_id)
         return build_shot_pair(shot, row["captions"], str(file)) if shot else f"shot {shot_id} is not in the catalogue"
     show = str(row.get("show") or _SPLIT.sub("", file.stem))
     return build_image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
 
 def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
-    forgotten = read_forgotten_ids(settings.store)
+    forgotten_ids = read_forgotten_ids(settings.store)
     rows = settings.lake.read("shots").to_pylist()
-    return {row["shot_id"]: row for row in rows if row["video_id"] not in forgotten}
+    return {row["shot_id"]: row for row in rows if row["video_id"] not in forgotten_ids}
 
 
 def _read_shard(file: Path, into: PairCollection) -> None:
@@ -269,11 +271,11 @@ def _take(pair: CaptionPair | str, thing: str, into: PairCollection) -> None:
         into.learn.append(pair)
 
 
-def _drop_repeated(pairs: Sequence[CaptionPair], skipped: dict[str, str]) -> list[CaptionPair]:
+def _drop_repeated(pairs: Sequence[CaptionPair], skip_reasons: dict[str, str]) -> list[CaptionPair]:
     """Keep each shot or image once: two of one in a batch would be each other's negatives."""
     pairs_by_id: dict[str, CaptionPair] = {}
     for pair in pairs:
         if pair.pair_id in pairs_by_id:
-            skipped[pair.thing] = "is in the data twice"
+            skip_reasons[pair.thing] = "is in the data twice"
         pairs_by_id.setdefault(pair.pair_id, pair)
     return list(pairs_by_id.values())

@@ -57,8 +57,8 @@ class _TransformerLayer(nn.Module):
         shots, frames, width = hidden_BTW.shape
         qkv = self.qkv(self.norm1(hidden_BTW)).view(shots, frames, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mixed = scaled_dot_product_attention(query, key, value, attn_mask=mask_BT[:, None, None, :])
-        hidden_BTW = hidden_BTW + self.out(mixed.transpose(1, 2).reshape(shots, frames, width))
+        mixed_BHTD = scaled_dot_product_attention(query, key, value, attn_mask=mask_BT[:, None, None, :])
+        hidden_BTW = hidden_BTW + self.out(mixed_BHTD.transpose(1, 2).reshape(shots, frames, width))
         inner: torch.Tensor = self.down(gelu(self.up(self.norm2(hidden_BTW)), approximate="tanh"))
         return hidden_BTW + inner
 

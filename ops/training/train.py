@@ -89,8 +89,8 @@ def train(
         if folder.exists():
             return _load_existing(settings, name, inputs, progress)
         work = settings.home / "training" / name
-        shared = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
-        with shared() if settings.engine == "ray" else nullcontext() as ray_fit:
+        start_ray_fit = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
+        with start_ray_fit() if settings.engine == "ray" else nullcontext() as ray_fit:
             figures = _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
         validation = validate_fit(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
         lineage: Lineage = {
@@ -133,7 +133,7 @@ def _collect_pairs(
     settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime, progress: Progress
 ) -> tuple[list[CaptionPair], list[CaptionPair], int]:
     """Return pairs for training, pairs for validation, and how many of the latter were dropped as too similar."""
-    skipped: dict[str, str] = {}
+    skip_reasons: dict[str, str] = {}
     if not data:
         build_pairs(settings, settings.lake.list_partitions(catalogue.TABLE), now, progress)
         learn, validate = split_by_show(load_pairs(settings), recipe.hold_out)
@@ -145,9 +145,9 @@ def _collect_pairs(
         progress.advance(PAIRS, len(collection.learn) + len(collection.validate))
         progress.finish(PAIRS)
         learn, held_out = split_by_show(collection.learn, recipe.hold_out)
-        validate, skipped = [*collection.validate, *held_out], collection.skipped
+        validate, skip_reasons = [*collection.validate, *held_out], collection.skipped
     distant, near = drop_similar(learn, validate)
-    for thing, reason in (skipped | near).items():
+    for thing, reason in (skip_reasons | near).items():
         progress.set_aside(PAIRS, thing, reason)
     return learn, distant, len(validate) - len(distant)
 
@@ -183,7 +183,7 @@ def _fit(
             steps = _Steps(progress, examples)
             if ray_fit:
                 ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
-            fitted = fit(
+            fit_result = fit(
                 model,
                 examples,
                 recipe,
@@ -193,15 +193,15 @@ def _fit(
             )
         finally:
             torch.set_num_threads(before)
-        steps.report(fitted.skipped)
+        steps.report(fit_result.skipped)
         progress.finish(STAGE)
         shutil.rmtree(work / "encoder", ignore_errors=True)
         (work / "encoder").mkdir()
     figures: FitFigures = {
-        "pairs": len(pairs) - len(fitted.skipped),
-        "set_aside": fitted.skipped,
-        "steps": len(fitted.losses),
-        "last_loss": fitted.losses[-1],
+        "pairs": len(pairs) - len(fit_result.skipped),
+        "set_aside": fit_result.skipped,
+        "steps": len(fit_result.losses),
+        "last_loss": fit_result.losses[-1],
         "threads": ray_fit.threads if ray_fit else count,
         "workers": ray_fit.group.workers if ray_fit else 1,
     }
@@ -221,18 +221,18 @@ class _Steps:
     """
 
     def __init__(self, progress: Progress, examples: Examples) -> None:
-        self._progress, self._reached = progress, 0
-        self._examples, self._reported = examples, set(examples.skipped)
+        self._progress, self._last_step = progress, 0
+        self._examples, self._reported_things = examples, set(examples.skipped)
 
     def reach(self, step: int) -> None:
-        self._progress.advance(STAGE, max(0, step - self._reached))
-        self._reached = max(self._reached, step)
+        self._progress.advance(STAGE, max(0, step - self._last_step))
+        self._last_step = max(self._last_step, step)
         self.report(self._examples.skipped)
 
-    def report(self, skipped: Mapping[str, str]) -> None:
-        for thing in sorted(set(skipped) - self._reported):
-            self._progress.set_aside(STAGE, thing, skipped[thing])
-        self._reported |= set(skipped)
+    def report(self, skip_reasons: Mapping[str, str]) -> None:
+        for thing in sorted(set(skip_reasons) - self._reported_things):
+            self._progress.set_aside(STAGE, thing, skip_reasons[thing])
+        self._reported_things |= set(skip_reasons)
 
 
 def _load_existing(settings: Settings, name: str, inputs: FitInputs, progress: Progress) -> TrainedEncoder:
@@ -246,8 +246,8 @@ def _load_existing(settings: Settings, name: str, inputs: FitInputs, progress: P
             f"{existing.folder} holds another encoder (other recipe, base, data or code): choose another --name; "
             "nothing was changed"
         )
-    skipped = existing.lineage.get("set_aside", {}) | existing.lineage.get("validation", {}).get("set_aside", {})
-    for thing, reason in skipped.items():
+    skip_reasons = existing.lineage.get("set_aside", {}) | existing.lineage.get("validation", {}).get("set_aside", {})
+    for thing, reason in skip_reasons.items():
         progress.set_aside(PAIRS, thing, f"{reason} (when it was fitted; another --name fits again)")
     return existing
 
@@ -295,7 +295,7 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
     """
     definition = find_definition(settings, name)
     is_ray = settings.engine == "ray"
-    trained = train(
+    result = train(
         settings,
         definition.fit,
         list(map(Path, definition.data)),
@@ -306,15 +306,15 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
         workers=definition.workers if is_ray else None,
         gpu=definition.gpu if is_ray else None,
     )
-    lineage = trained.lineage
+    lineage = result.lineage
     facts: dict[str, object] = {**lineage}
     return StepReport(
-        changed=int(trained.is_new),
-        data_version=trained.encoder_id,
+        changed=int(result.is_new),
+        data_version=result.encoder_id,
         details={
             "encoder": f"finetuned:{name}",
-            "encoder_id": trained.encoder_id,
-            "manifest": str(trained.folder / MANIFEST),
+            "encoder_id": result.encoder_id,
+            "manifest": str(result.folder / MANIFEST),
             "recipe": lineage["recipe"],
             "base": lineage["recipe"]["base"],
             **{key: facts[key] for key in _REPORTED if key in facts},

@@ -47,8 +47,8 @@ def validate_fit(
     Unreadable pairs and shows of one pair are skipped. If too few pairs are left, a note reports it and no figure is
     returned. ``too_near`` is the number of pairs that were dropped before, as too similar to trained ones.
     """
-    skipped: dict[str, str] = {}
-    kept: _Kept = {}
+    skip_reasons: dict[str, str] = {}
+    by_show: _Kept = {}
     if len(pairs) > 1:
         encoders = [
             FinetunedEncoder(
@@ -56,11 +56,11 @@ def validate_fit(
             ),
             load_encoder(recipe.base, settings.home),
         ]
-        kept = _embed_pairs(settings, pairs[:_VALIDATED], encoders, skipped, progress)
-    report: FitValidation = {"set_aside": skipped} if skipped else {}
-    kept = {show: members for show, members in kept.items() if len(members) > 1}  # one alone always ranks first
-    if not kept:
-        progress.note(STAGE, _explain_missing_validation(recipe, len(pairs), len(skipped), too_near))
+        by_show = _embed_pairs(settings, pairs[:_VALIDATED], encoders, skip_reasons, progress)
+    report: FitValidation = {"set_aside": skip_reasons} if skip_reasons else {}
+    by_show = {show: members for show, members in by_show.items() if len(members) > 1}  # one alone always ranks first
+    if not by_show:
+        progress.note(STAGE, _explain_missing_validation(recipe, len(pairs), len(skip_reasons), too_near))
         return report
     tasks = [
         ShowTask(
@@ -68,11 +68,11 @@ def validate_fit(
             items=tuple(pair.pair_id for pair, _ in members),
             captions=tuple(pair.captions for pair, _ in members),
         )
-        for show, members in sorted(kept.items())
+        for show, members in sorted(by_show.items())
     ]
     answers = [
         [
-            answer(task, np.stack([vectors[number] for _, vectors in kept[task.show]]), encoder.encode_text)
+            answer(task, np.stack([vectors[number] for _, vectors in by_show[task.show]]), encoder.encode_text)
             for task in tasks
         ]
         for number, encoder in enumerate(encoders)
@@ -91,23 +91,23 @@ def _embed_pairs(
     settings: Settings,
     pairs: Sequence[CaptionPair],
     encoders: Sequence[Encoder],
-    skipped: dict[str, str],
+    skip_reasons: dict[str, str],
     progress: Progress,
 ) -> _Kept:
-    """Embed the pairs that can be read; add the reasons for the others to ``skipped``."""
-    kept: _Kept = {}
+    """Embed the pairs that can be read; add the reasons for the others to ``skip_reasons``."""
+    by_show: _Kept = {}
     progress.start(STAGE, len(pairs), "pairs")
     with PairReader(settings, pairs, settings.frames_per_shot) as reader:
         for pair in pairs:
             progress.advance(STAGE)
             vectors = _embed_pair(pair, reader, encoders)
             if isinstance(vectors, str):
-                skipped[pair.thing] = vectors
+                skip_reasons[pair.thing] = vectors
                 progress.set_aside(STAGE, pair.thing, vectors)
             else:
-                kept.setdefault(pair.show, []).append((pair, vectors))
+                by_show.setdefault(pair.show, []).append((pair, vectors))
     progress.finish(STAGE)
-    return kept
+    return by_show
 
 
 def _embed_pair(pair: CaptionPair, reader: PairReader, encoders: Sequence[Encoder]) -> list[NDArray[np.float32]] | str:

@@ -36,18 +36,18 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> UpgradeCan
     """
     live = resolve_encoder(settings)
     spec = EncoderRegistry(settings.home).find_spec(spec) or spec
-    resolved = resolve_spec(spec, settings.home)
+    encoder_spec = resolve_spec(spec, settings.home)
     _require_indexed(settings, live)
-    if resolved.encoder_id == live.encoder_id:
+    if encoder_spec.encoder_id == live.encoder_id:
         return None
-    candidate = UpgradeCandidate(spec=spec, encoder_id=resolved.encoder_id, force=force)
-    is_indexed = read_current_version(settings, resolved.encoder_id) is not None
-    changed = EncoderRegistry(settings.home).change_state(
+    candidate = UpgradeCandidate(spec=spec, encoder_id=encoder_spec.encoder_id, force=force)
+    is_indexed = read_current_version(settings, encoder_spec.encoder_id) is not None
+    state = EncoderRegistry(settings.home).change_state(
         lambda before: _replace_candidate(
             before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate))
         )
     )
-    return changed.candidate
+    return state.candidate
 
 
 def name_previous(settings: Settings) -> UpgradeCandidate:
@@ -93,16 +93,16 @@ def fit_candidate_probes(settings: Settings, now: datetime, progress: Progress) 
     candidate = require_candidate(settings)
     worse: dict[str, str] = {}
     versions = []
-    changed = 0
+    changes = 0
     for label in list_probes_to_refit(settings):
-        fitted = refit_probe(settings, candidate.encoder_id, label, now, progress)
-        scored = build_scores(settings, label, now, progress, kept_for=candidate.encoder_id)
-        changed += fitted.changed + scored.changed
-        versions.append((label, str(fitted.details["version"])))
-        if not fitted.checks[0].passed:
-            worse[label] = str(fitted.checks[0].details["why"])
+        fit_report = refit_probe(settings, candidate.encoder_id, label, now, progress)
+        score_report = build_scores(settings, label, now, progress, kept_for=candidate.encoder_id)
+        changes += fit_report.changed + score_report.changed
+        versions.append((label, str(fit_report.details["version"])))
+        if not fit_report.checks[0].passed:
+            worse[label] = str(fit_report.checks[0].details["why"])
     details = {"probes": dict(versions), "worse": worse}
-    return _add_encoder(StepReport(changed=changed, data_version=compute_digest(versions), details=details), candidate)
+    return _add_encoder(StepReport(changed=changes, data_version=compute_digest(versions), details=details), candidate)
 
 
 def list_probes_to_refit(settings: Settings) -> list[str]:

@@ -173,8 +173,10 @@ def find_reasons_against(evaluation: EncoderVerdict, overlap: SharedHits, probes
     """Return reasons why the candidate may not go live, a sentence each; empty if it may. Pure."""
     reasons = list(evaluation["worse"])
     if overlap["low"] < LEAST_OVERLAP:
-        changed = f"only {overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} of searches stay the same"
-        reasons += [f"{missing}, and {changed}: {WAY_OUT}" for missing in evaluation["too_little"]]
+        agreement = (
+            f"only {overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} of searches stay the same"
+        )
+        reasons += [f"{missing}, and {agreement}: {WAY_OUT}" for missing in evaluation["too_little"]]
     return reasons + [f"its probe {each['probe']} is worse: {each['why']}" for each in probes if each["why"]]
 
 
@@ -182,8 +184,8 @@ def _compare_captions(settings: Settings, ids: tuple[str, str], progress: Progre
     """Return the verdict on the candidate, by the captions and graded queries of the catalogue."""
     tasks = build_tasks(settings, progress)
     live_id, candidate_id = ids
-    answered = answer_both(settings, ComparedEncoders(encoder_id=candidate_id, against_id=live_id), tasks, progress)
-    return compare_answers(answered, find_training_shows(settings, ids))["verdict"]
+    answers = answer_both(settings, ComparedEncoders(encoder_id=candidate_id, against_id=live_id), tasks, progress)
+    return compare_answers(answers, find_training_shows(settings, ids))["verdict"]
 
 
 def _compare_searches(settings: Settings, encoders: Sequence[Encoder]) -> SharedHits:

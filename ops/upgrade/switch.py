@@ -139,23 +139,23 @@ def _require_reason(settings: Settings, candidate: UpgradeCandidate, live: Resol
 def _build_switch(
     settings: Settings, new: EncoderRecord, before: ResolvedEncoder, how: str
 ) -> Callable[[RegistryState], RegistryState]:
-    def change(known: RegistryState) -> RegistryState:
-        old = known.live or EncoderRecord(
+    def change(state: RegistryState) -> RegistryState:
+        old = state.live or EncoderRecord(
             spec=before.spec, encoder_id=before.encoder_id, since="", reason=before.reason
         )
         is_rollback = how == "rollback"
         stay = {new.encoder_id, old.encoder_id}
-        leaving = [each.encoder_id for each in (known.previous, known.rolled_back_from) if each]
+        leaving = [each.encoder_id for each in (state.previous, state.rolled_back_from) if each]
         # NEEDLE_ENCODER decides until the first upgrade; a later value was never live.
-        setting = [settings.encoder] if known.live is None and settings.encoder != "auto" else []
-        replaced_specs = dict.fromkeys([*known.replaced_specs, old.spec, *setting, new.spec])
+        setting = [settings.encoder] if state.live is None and settings.encoder != "auto" else []
+        replaced_specs = dict.fromkeys([*state.replaced_specs, old.spec, *setting, new.spec])
         return RegistryState(
             live=new,
             previous=None if is_rollback else old,
             rolled_back_from=old if is_rollback else None,
             candidate=None,
             replaced_specs=tuple(replaced_specs),
-            to_delete=tuple(dict.fromkeys(each for each in (*known.to_delete, *leaving) if each not in stay)),
+            to_delete=tuple(dict.fromkeys(each for each in (*state.to_delete, *leaving) if each not in stay)),
             cleanup_done=False,
         )
 

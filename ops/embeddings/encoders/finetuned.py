@@ -71,7 +71,7 @@ def find_files_in(folder: Path) -> FinetunedFiles:
         folder=folder,
         weights=weights[0],
         temporal=temporal if temporal.is_file() else None,
-        manifest=_read_manifest(folder / MANIFEST, needed=weights[0].name == MODEL),
+        manifest=_read_manifest(folder / MANIFEST, is_needed=weights[0].name == MODEL),
     )
 
 
@@ -141,12 +141,12 @@ def _list_weights_files(files: FinetunedFiles) -> list[Path]:
     return [*weights, *([files.temporal] if files.temporal else [])]
 
 
-def _read_manifest(path: Path, *, needed: bool) -> dict[str, Any]:
-    if not path.exists() and not needed:
+def _read_manifest(path: Path, *, is_needed: bool) -> dict[str, Any]:
+    if not path.exists() and not is_needed:
         return {}
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if needed and not (isinstance(manifest["model"], str) and isinstance(manifest["preprocessing"], dict)):
+        if is_needed and not (isinstance(manifest["model"], str) and isinstance(manifest["preprocessing"], dict)):
             raise TypeError("model and preprocessing do not match")
         return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -42,8 +42,8 @@ def load_tower(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
     """
     import open_clip
 
-    model_name, pretrained, weights = _locate_weights(rest)
-    model = _build_model(model_name, pretrained, weights)
+    model_name, tag, weights = _locate_weights(rest)
+    model = _build_model(model_name, tag, weights)
     configuration = dict(model.visual.preprocess_cfg)
     transform = _build_transform(configuration)
     return model, open_clip.get_tokenizer(model_name), partial(_prepare, transform), configuration
@@ -74,15 +74,15 @@ class OpenClipEncoder:
         import open_clip
         import torch
 
-        model_name, pretrained, weights = _locate_weights(rest)
-        self._model = _build_model(model_name, pretrained, weights).to(device).eval()
+        model_name, tag, weights = _locate_weights(rest)
+        self._model = _build_model(model_name, tag, weights).to(device).eval()
         self._tokenizer = open_clip.get_tokenizer(model_name)
         self._transform = _build_transform(preprocessing or self._model.visual.preprocess_cfg)
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self._calling = threading.Lock()
         self._threads = threads
-        self.encoder_id = _identify(model_name, pretrained, weights).encoder_id
+        self.encoder_id = _identify(model_name, tag, weights).encoder_id
         self.languages = guess_languages(model_name)
         self.dim = int(self._encode_batch(["a"]).shape[1])
         self.batch_frames = 64 if self._is_cuda else 8
@@ -136,34 +136,34 @@ def _locate_weights(rest: str) -> tuple[str, str, Path]:
     """``(model, tag or path, weights file)``; open_clip's own code downloads the weights if they are missing."""
     import open_clip
 
-    model, slash, pretrained = rest.partition("/")
+    model, slash, tag = rest.partition("/")
     if open_clip.get_model_config(model) is None:
         raise EncoderError(f"open_clip has no model {model!r}: see open_clip.list_models()")
-    if not slash or not pretrained:
+    if not slash or not tag:
         raise EncoderError(f"open_clip:{rest} names no weights: write open_clip:{model}/<pretrained tag or file>")
     tags = open_clip.list_pretrained_tags_by_model(model)
-    configuration = open_clip.get_pretrained_cfg(model, pretrained)
+    configuration = open_clip.get_pretrained_cfg(model, tag)
     if not configuration:
-        path = Path(pretrained).expanduser()
+        path = Path(tag).expanduser()
         if path.is_file():
             return model, str(path.absolute()), path.absolute()
         raise EncoderError(
-            f"{pretrained!r} is neither a file nor a pretrained tag of {model} (tags: {', '.join(tags) or 'none'})"
+            f"{tag!r} is neither a file nor a pretrained tag of {model} (tags: {', '.join(tags) or 'none'})"
         )
     try:
-        return model, pretrained, Path(open_clip.download_pretrained(configuration))
+        return model, tag, Path(open_clip.download_pretrained(configuration))
     except Exception as error:  # its class depends on the http library that the hub's client uses
         raise EncoderError(
-            f"the weights {model}/{pretrained} cannot be downloaded ({type(error).__name__}: {error}): "
+            f"the weights {model}/{tag} cannot be downloaded ({type(error).__name__}: {error}): "
             "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"
         ) from error
 
 
-def _build_model(model: str, pretrained: str, weights: Path) -> Any:
+def _build_model(model: str, tag: str, weights: Path) -> Any:
     import open_clip
 
     try:
-        return open_clip.create_model(model, pretrained=pretrained, weights_only=True, require_pretrained=True)
+        return open_clip.create_model(model, pretrained=tag, weights_only=True, require_pretrained=True)
     except pickle.UnpicklingError as error:
         raise EncoderError(
             f"{weights} is not a checkpoint that can be read safely (tensors only): {take_first_sentence(error)}"
@@ -172,12 +172,12 @@ def _build_model(model: str, pretrained: str, weights: Path) -> Any:
         raise EncoderError(f"{weights} does not hold the weights of {model}: {take_first_sentence(error)}") from error
 
 
-def _identify(model: str, pretrained: str, weights: Path) -> EncoderIdentity:
+def _identify(model: str, tag: str, weights: Path) -> EncoderIdentity:
     import open_clip
 
     configuration = json.dumps(open_clip.get_model_config(model), sort_keys=True, default=str)
     preprocessing = {
-        **(open_clip.get_pretrained_cfg(model, pretrained) or {}),
+        **(open_clip.get_pretrained_cfg(model, tag) or {}),
         "model": hashlib.sha256(configuration.encode()).hexdigest(),
     }
     for place in ("url", "hf_hub", "file"):
@@ -188,8 +188,8 @@ def _identify(model: str, pretrained: str, weights: Path) -> EncoderIdentity:
 def _prepare(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
     from PIL import Image
 
-    prepared = [transform(Image.fromarray(frame)).numpy() for frame in frames_NHWC]
-    return np.stack(prepared) if prepared else np.zeros((0, 3, 1, 1), dtype=np.float32)
+    inputs = [transform(Image.fromarray(frame)).numpy() for frame in frames_NHWC]
+    return np.stack(inputs) if inputs else np.zeros((0, 3, 1, 1), dtype=np.float32)
 
 
 def _build_transform(configuration: dict[str, Any]) -> Any:

@@ -80,8 +80,10 @@ class StarterEncoder:
         from PIL import Image
 
         size = (IMAGE_SIZE, IMAGE_SIZE)
-        scaled = [np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in frames_NHWC]
-        return np.stack(scaled) if scaled else np.zeros((0, *size, 3), dtype=np.uint8)
+        scaled_frames = [
+            np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in frames_NHWC
+        ]
+        return np.stack(scaled_frames) if scaled_frames else np.zeros((0, *size, 3), dtype=np.uint8)
 
     def encode_prepared(self, prepared_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         pooled_NF, logits_NK = self._load_image_tower()(prepared_NHWC)

@@ -79,9 +79,9 @@ class StarterHead:
     def save(self, path: Path) -> None:
         """Write the head atomically; arrays as float16; the same values give the same bytes."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        stored = {name: value.astype(np.float16) if value.ndim else value for name, value in arrays.items()}
+        stored_arrays = {name: value.astype(np.float16) if value.ndim else value for name, value in arrays.items()}
         with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, value in stored.items():
+            for name, value in stored_arrays.items():
                 # A fixed date: np.savez writes the present one, and then no two fits have the same hash.
                 entry = zipfile.ZipInfo(f"{name}.npy", date_time=(2000, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED
@@ -96,11 +96,11 @@ def load_head(path: Path = SHIPPED_HEAD) -> StarterHead:
         _require_shapes(values)
     except EncoderError as error:
         raise EncoderError(f"{path} is not a head of the starter encoder: {error}; fit it again") from error
-    known = {name: np.asarray(values[name], np.float32) for name in (*_SHAPES, *_NUMBERS)}
-    if not all(np.isfinite(value).all() for value in known.values()):
+    known_arrays = {name: np.asarray(values[name], np.float32) for name in (*_SHAPES, *_NUMBERS)}
+    if not all(np.isfinite(value).all() for value in known_arrays.values()):
         raise EncoderError(f"{path} holds NaN or infinity: fit it again")
     weight, temperature, top = (values[name].item() for name in _NUMBERS)
-    arrays = {name: known[name] for name in _SHAPES}
+    arrays = {name: known_arrays[name] for name in _SHAPES}
     return StarterHead(**arrays, conse_weight=float(weight), temperature=float(temperature), top=int(top))
 
 
@@ -115,18 +115,18 @@ def _require_shapes(values: Mapping[str, NDArray[np.generic]]) -> None:
             raise EncoderError(f"{name} is {values[name].dtype}{list(values[name].shape)}, not numbers {list(shape)}")
 
 
-def compute_image_features(pooled: Floats) -> Floats:
+def compute_image_features(pooled_ND: Floats) -> Floats:
     """Square root of pooled activations (which are never negative): damps the few that dominate.
 
     On the dev split R@5 rose from 53.4 to 54.6 (Perronnin et al., "Improving the Fisher kernel", 2010, section 3.1).
     """
-    return np.sqrt(np.maximum(pooled, 0.0), dtype=np.float32)
+    return np.sqrt(np.maximum(pooled_ND, 0.0), dtype=np.float32)
 
 
 def compute_class_probabilities(logits_NK: Floats, temperature: float, top: int) -> Floats:
     """Softmax of ``logits / temperature`` with all but the ``top`` largest of each row set to 0."""
-    scaled = logits_NK / temperature
-    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True)) if len(scaled) else scaled
+    scaled_NK = logits_NK / temperature
+    weights = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True)) if len(scaled_NK) else scaled_NK
     probabilities_NK = weights / weights.sum(axis=1, keepdims=True)
     if 0 < top < probabilities_NK.shape[1]:
         rest = np.argpartition(-probabilities_NK, top - 1, axis=1)[:, top:]

@@ -44,9 +44,9 @@ class ImageTower:
     """
 
     def __init__(self, cache: Path, device: str, threads: int) -> None:
-        exported = None if device != "cpu" else _find_exported(cache)
+        export = None if device != "cpu" else _find_exported(cache)
         self.engine, self._run = (
-            ("torch", _load_torch_runner(device)) if exported is None else _load_exported_runner(exported, threads)
+            ("torch", _load_torch_runner(device)) if export is None else _load_exported_runner(export, threads)
         )
 
     def __call__(self, frames_NHWC: NDArray[np.uint8]) -> Features:
@@ -56,22 +56,22 @@ class ImageTower:
         return np.asarray(pooled_NF, dtype=np.float32), np.asarray(logits_NK, dtype=np.float32)
 
 
-def _load_exported_runner(exported: Path, threads: int) -> tuple[str, Any]:
+def _load_exported_runner(export: Path, threads: int) -> tuple[str, Any]:
     """The exported tower in the fastest available engine, with the engine's name."""
     try:
-        return "openvino", load_openvino_runner(exported, threads)
+        return "openvino", load_openvino_runner(export, threads)
     except ImportError as error:
         log.info("the image tower runs in onnxruntime: OpenVINO cannot be imported (%s)", error)
     except RuntimeError as error:
         log.warning("the image tower runs in onnxruntime: OpenVINO refuses it (%s)", take_first_sentence(error))
-    return "onnxruntime", _load_onnx_runner(exported, threads)
+    return "onnxruntime", _load_onnx_runner(export, threads)
 
 
-def _load_onnx_runner(exported: Path, threads: int) -> Any:
+def _load_onnx_runner(export: Path, threads: int) -> Any:
     """Single-threaded calls in parallel: 8 % less CPU for the same frames than two threads inside each call."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(exported), build_session_options(1), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(export), build_session_options(1), providers=["CPUExecutionProvider"])
     pool = ThreadPoolExecutor(threads, thread_name_prefix="image-tower")
 
     def run_part(part_NHWC: NDArray[np.uint8]) -> Any:
@@ -80,8 +80,8 @@ def _load_onnx_runner(exported: Path, threads: int) -> Any:
     def run(frames_NHWC: NDArray[np.uint8]) -> Features:
         starts = range(0, len(frames_NHWC), _CPU_BATCH)
         parts = list(pool.map(run_part, [frames_NHWC[start : start + _CPU_BATCH] for start in starts]))
-        pooled, logits = zip(*parts, strict=True)
-        return np.concatenate(pooled), np.concatenate(logits)
+        features, logits = zip(*parts, strict=True)
+        return np.concatenate(features), np.concatenate(logits)
 
     return run
 
@@ -101,8 +101,8 @@ def _load_torch_runner(device: str) -> Any:
                 # Pinned memory lets the copy of this batch run while the device still works on the previous one.
                 batch = batch.pin_memory().to(device, non_blocking=True) if is_cuda else batch
                 parts.append(tower(batch))
-            pooled, logits = (torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
-        return pooled, logits
+            features, logits = (torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
+        return features, logits
 
     return run
 

@@ -36,7 +36,7 @@ Seen with openvino 2026.4: pybind11 looks up numpy's functions once, and release
 
 
 def load_openvino_runner(
-    exported: Path, threads: int, *, bfloat16: bool | None = None
+    export: Path, threads: int, *, bfloat16: bool | None = None
 ) -> Callable[[NDArray[np.uint8]], Features]:
     """A function of ``frames_NHWC``; ``bfloat16`` is by default true if the CPU has it.
 
@@ -44,7 +44,7 @@ def load_openvino_runner(
     Raises ``ImportError`` if OpenVINO is missing, ``RuntimeError`` if it cannot read or compile the graph.
     """
     with _STARTING:
-        free = _start(exported, threads, bfloat16)
+        free = _start(export, threads, bfloat16)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="image-tower")
 
     def run_one(frame_HWC: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -55,8 +55,8 @@ def load_openvino_runner(
             free.put(requests)
 
     def run(frames_NHWC: NDArray[np.uint8]) -> Features:
-        pooled, logits = zip(*pool.map(run_one, frames_NHWC), strict=True)
-        return np.concatenate(pooled), np.concatenate(logits)
+        features, logits = zip(*pool.map(run_one, frames_NHWC), strict=True)
+        return np.concatenate(features), np.concatenate(logits)
 
     return run
 
@@ -65,27 +65,27 @@ def _infer(requests: list[Any], frame_HWC: NDArray[np.uint8]) -> tuple[NDArray[n
     requests[0].input_tensors[0].data[0] = frame_HWC
     for request in requests:
         request.infer()
-    pooled, logits = (tensor.data.copy() for tensor in requests[-1].output_tensors)
-    return pooled, logits
+    features, logits = (tensor.data.copy() for tensor in requests[-1].output_tensors)
+    return features, logits
 
 
-def _start(exported: Path, threads: int, bfloat16: bool | None) -> queue.SimpleQueue[list[Any]]:
+def _start(export: Path, threads: int, bfloat16: bool | None) -> queue.SimpleQueue[list[Any]]:
     """One chain of requests per thread, each used once: see ``_STARTING``."""
     import openvino
 
     core = openvino.Core()
     is_half = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if bfloat16 is None else bfloat16
-    model = core.read_model(str(exported))
+    model = core.read_model(str(export))
     model.reshape([1, *model.input(0).partial_shape[1:]])
     parts = _cut(model) if is_half else [model]
-    shared = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
-    compiled = [
-        core.compile_model(part, "CPU", shared | {"INFERENCE_PRECISION_HINT": precision})
+    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+    compiled_parts = [
+        core.compile_model(part, "CPU", options | {"INFERENCE_PRECISION_HINT": precision})
         for part, precision in zip(parts, ("f32", "bf16"), strict=False)
     ]
     free: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
     for _ in range(threads):
-        requests = _connect([part.create_infer_request() for part in compiled])
+        requests = _connect([part.create_infer_request() for part in compiled_parts])
         _infer(requests, np.zeros(tuple(model.input(0).shape)[1:], np.uint8))
         free.put(requests)
     return free

@@ -64,9 +64,9 @@ def load_torch_tower() -> torch.nn.Module:
     weights = find_image_tower_file()
     backbone = timm.create_model(ARCHITECTURE, pretrained=False)
     try:
-        stored = torch.load(weights, map_location="cpu", weights_only=True)
+        stored_weights = torch.load(weights, map_location="cpu", weights_only=True)
         # Same tensors in the same order under other names; the strict load checks count and every shape.
-        backbone.load_state_dict(dict(zip(backbone.state_dict(), stored.values(), strict=True)))
+        backbone.load_state_dict(dict(zip(backbone.state_dict(), stored_weights.values(), strict=True)))
     except (OSError, RuntimeError, ValueError) as error:
         raise EncoderError(f"{weights} does not hold the weights of {ARCHITECTURE}: {error}") from error
     return Tower(backbone).eval()
@@ -95,6 +95,6 @@ def export(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    wanted = Path(sys.argv[1]) if sys.argv[1:] else INSTALLED / name_export()
-    if not wanted.exists():
-        export(wanted)
+    target = Path(sys.argv[1]) if sys.argv[1:] else INSTALLED / name_export()
+    if not target.exists():
+        export(target)

@@ -98,14 +98,14 @@ def load_set(name: str, folder: Path) -> CutSetData:
     return data
 
 
-def _read_numbered_files(forms: tuple[_TextForm, ...], wanted: str) -> Callable[[Path], CutSetData]:
+def _read_numbered_files(forms: tuple[_TextForm, ...], expectation: str) -> Callable[[Path], CutSetData]:
     """A reader of text files that belong to videos by the first number in both names."""
 
     def load(folder: Path) -> CutSetData:
         for form in forms:
             if files := sorted(path for path in folder.rglob(form.pattern) if _has_form(form, path)):
                 return _load_numbered(folder, form, files)
-        raise UsageError(f"{folder} holds no annotation of this set: {wanted}")
+        raise UsageError(f"{folder} holds no annotation of this set: {expectation}")
 
     return load
 
@@ -132,11 +132,11 @@ def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetDa
                 raise UsageError(f"another annotation has the number {number} too")
             numbers.add(number)
             path = _take_only(videos.get(number, []))
-            annotated = read_shots(read_text(file), shift=form.shift)
+            annotation = read_shots(read_text(file), shift=form.shift)
         except UsageError as error:
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
-        data.videos.append(SetVideo(name=name_clip(path, folder), path=path, annotated=annotated))
+        data.videos.append(SetVideo(name=name_clip(path, folder), path=path, annotated=annotation))
     _note_unused(
         data, [path for number, files_of_number in videos.items() if number not in numbers for path in files_of_number]
     )

@@ -59,25 +59,25 @@ class TransitionMatch:
 
 
 def match_transitions(
-    detected: Sequence[Transition], annotated: Sequence[Transition], *, tolerance: int
+    detections: Sequence[Transition], annotations: Sequence[Transition], *, tolerance: int
 ) -> TransitionMatch:
-    """Pair ascending ``detected`` with ascending ``annotated`` transitions by the rule above."""
-    right, false, missed = 0, [], []
+    """Pair ascending ``detections`` with ascending ``annotations`` by the rule above."""
+    right, false, misses = 0, [], []
     detected_at = annotated_at = 0
-    while detected_at < len(detected) and annotated_at < len(annotated):
-        low, high = _widen(detected[detected_at], tolerance)
-        first, last = _widen(annotated[annotated_at], tolerance)
+    while detected_at < len(detections) and annotated_at < len(annotations):
+        low, high = _widen(detections[detected_at], tolerance)
+        first, last = _widen(annotations[annotated_at], tolerance)
         if high < first:
             false.append(detected_at)
             detected_at += 1
         elif low > last:
-            missed.append(annotated_at)
+            misses.append(annotated_at)
             annotated_at += 1
         else:
             right, detected_at, annotated_at = right + 1, detected_at + 1, annotated_at + 1
-    false += range(detected_at, len(detected))
-    missed += range(annotated_at, len(annotated))
-    return TransitionMatch(right=right, false=tuple(false), missed=tuple(missed))
+    false += range(detected_at, len(detections))
+    misses += range(annotated_at, len(annotations))
+    return TransitionMatch(right=right, false=tuple(false), missed=tuple(misses))
 
 
 def _widen(transition: Transition, tolerance: int) -> tuple[int, int]:
@@ -85,13 +85,13 @@ def _widen(transition: Transition, tolerance: int) -> tuple[int, int]:
     return 2 * transition[0] + 1 - tolerance, 2 * transition[1] - 1 + tolerance
 
 
-def score_kind(detected: Sequence[Transition], annotated: Sequence[Transition]) -> CutScore:
+def score_kind(detections: Sequence[Transition], annotations: Sequence[Transition]) -> CutScore:
     """Counts of one kind of transition by the rule of ClipShots.
 
     Tang et al. 2018, arXiv:1808.04234; ``tools/evaluate.py`` in its repository. An annotated transition is found if any
     detection of its kind shares a frame with it, both ends included. Precision is the share of found ones among all
     detections of that kind.
     """
-    ends = sorted(detected)
-    right = sum(any(low <= last and high >= first for low, high in ends) for first, last in annotated)
-    return CutScore(right=right, false=max(len(ends) - right, 0), missed=len(annotated) - right)
+    ends = sorted(detections)
+    right = sum(any(low <= last and high >= first for low, high in ends) for first, last in annotations)
+    return CutScore(right=right, false=max(len(ends) - right, 0), missed=len(annotations) - right)

@@ -203,10 +203,11 @@ def run_cut_set(name: str, folder: Path, detector: str, progress: Progress) -> B
 def _measure(video: SetVideo, detector: str, *, needs_length: bool) -> _VideoResult:
     with convert_film_errors(video.name, "measuring it"):
         clip = detect_boundaries(video.path, detector)
-    frames, announced = len(clip.times_s), video.annotated.frames
-    if needs_length and announced is not None and announced != frames:
+    frames, annotated_frames = len(clip.times_s), video.annotated.frames
+    if needs_length and annotated_frames is not None and annotated_frames != frames:
         raise UsageError(
-            f"it has {frames} frames, its annotation is of {announced}: left out, as the authors of TransNet V2 do"
+            f"it has {frames} frames, its annotation is of {annotated_frames}: "
+            "left out, as the authors of TransNet V2 do"
         )
     return _VideoResult(video=video, clip=clip, detected=tuple(convert_boundaries(clip.boundaries)))
 
@@ -243,21 +244,21 @@ def _build_document(
 
 
 def _collect_figures(scores: Sequence[CutScore]) -> PooledFigures:
-    pooled = reduce(add, scores)
-    counted = [score.f1 for score in scores if score.right + score.false + score.missed]
+    total = reduce(add, scores)
+    f1_scores = [score.f1 for score in scores if score.right + score.false + score.missed]
     f1, precision, recall = (estimate_interval_over_clips(scores, metric) for metric in METRICS)
     return {
-        "f1": pooled.f1,
-        "precision": pooled.precision,
-        "recall": pooled.recall,
+        "f1": total.f1,
+        "precision": total.precision,
+        "recall": total.recall,
         "f1_interval": list(f1) if f1 else None,
         "precision_interval": list(precision) if precision else None,
         "recall_interval": list(recall) if recall else None,
-        "right": pooled.right,
-        "false": pooled.false,
-        "missed": pooled.missed,
-        "mean_f1": sum(counted) / len(counted) if counted else 1.0,
-        "videos_counted": len(counted),
+        "right": total.right,
+        "false": total.false,
+        "missed": total.missed,
+        "mean_f1": sum(f1_scores) / len(f1_scores) if f1_scores else 1.0,
+        "videos_counted": len(f1_scores),
     }
 
 
@@ -265,11 +266,11 @@ def _count_by_kind(results: Sequence[_VideoResult]) -> dict[str, dict[str, int]]
     """Number of hard and gradual transitions found, at tolerance 2: precision has no kind by this protocol."""
     counts = {kind: {"annotated": 0, "found": 0} for kind in ("hard", "gradual")}
     for result in results:
-        missed = set(match_transitions(result.detected, result.annotated, tolerance=TOLERANCES[-1]).missed)
+        misses = set(match_transitions(result.detected, result.annotated, tolerance=TOLERANCES[-1]).missed)
         for at, transition in enumerate(result.annotated):
             kind = counts["hard" if is_hard(transition) else "gradual"]
             kind["annotated"] += 1
-            kind["found"] += at not in missed
+            kind["found"] += at not in misses
     return counts
 
 
@@ -289,8 +290,8 @@ def _score_kind_in_all(results: Sequence[_VideoResult], *, is_cut: bool) -> Kind
         )
         for result in results
     ]
-    published = [_describe_published(result) for result in BY_KIND["cut" if is_cut else "gradual"]]
-    return {**_collect_figures(scores), "published": published}
+    published_figures = [_describe_published(result) for result in BY_KIND["cut" if is_cut else "gradual"]]
+    return {**_collect_figures(scores), "published": published_figures}
 
 
 def _describe_published(figure: PublishedF1) -> PublishedFigure:

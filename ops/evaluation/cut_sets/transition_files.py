@@ -115,13 +115,13 @@ def _parse_frame(value: Any) -> int:
 
 def _sort_transitions(pairs: list[Transition], frames: int | None) -> Annotated:
     """Transitions in order; those that end before they begin are excluded and noted."""
-    annotated = Annotated(frames=frames)
+    annotation = Annotated(frames=frames)
     wrong = [f"{first} to {last}" for first, last in pairs if last <= first]
     if wrong:
         more = f" and {len(wrong) - MOST_NOTES} more" if len(wrong) > MOST_NOTES else ""
-        annotated.notes.append(f"left out, they end before they begin: {', '.join(wrong[:MOST_NOTES])}{more}")
-    annotated.transitions = sorted({pair for pair in pairs if pair[1] > pair[0]})
-    return annotated
+        annotation.notes.append(f"left out, they end before they begin: {', '.join(wrong[:MOST_NOTES])}{more}")
+    annotation.transitions = sorted({pair for pair in pairs if pair[1] > pair[0]})
+    return annotation
 
 
 _HEADER = re.compile(r"(\S.*\.[A-Za-z0-9]{2,5})(?:\s+(\d+))?")
@@ -143,12 +143,12 @@ def read_kuaishou(text: str) -> dict[str, Annotated]:
                 pairs.append((int(numbers[1]), int(numbers[2])))
             else:
                 odd.append(repr(line[:40]))
-        annotated = _sort_transitions(pairs, frames)
+        annotation = _sort_transitions(pairs, frames)
         if odd:
-            annotated.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
+            annotation.notes.append(f"left out, they are not two frame numbers: {', '.join(odd[:MOST_NOTES])}")
         if name not in annotations:
-            annotations[name] = annotated
-        elif annotated.transitions != annotations[name].transitions:
+            annotations[name] = annotation
+        elif annotation.transitions != annotations[name].transitions:
             annotations[name].notes.append("annotated twice, with differences: the first annotation counts")
     if not annotations:
         raise UsageError("it has no line with the name of a video")

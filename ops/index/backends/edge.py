@@ -37,7 +37,7 @@ class EdgeStore(OpenShard):
         with self._map_errors():
             return {str(hit.value): int(hit.count) for hit in self._shard.facet(request)}
 
-    def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
+    def query(self, vector: Sequence[float], depth: int, conditions: Wanted, *, exact: bool) -> list[tuple[str, float]]:
         import qdrant_edge
 
         codes = qdrant_edge.QuantizationSearchParams(
@@ -46,7 +46,7 @@ class EdgeStore(OpenShard):
         request = qdrant_edge.QueryRequest(
             query=qdrant_edge.Query.Nearest(list(vector)),
             limit=depth,
-            filter=_build_filter(wanted),
+            filter=_build_filter(conditions),
             params=qdrant_edge.SearchParams(hnsw_ef=max(tuning.HNSW_EF, depth), exact=exact, quantization=codes),
             with_payload=False,
             with_vector=False,
@@ -62,13 +62,17 @@ class EdgeStore(OpenShard):
                 points.extend(map(_parse_record, self._shard.retrieve(ids, with_payload=True, with_vector=vectors)))
         return points
 
-    def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
+    def scroll(self, conditions: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         import qdrant_edge
 
         offset = None
         while True:
             request = qdrant_edge.ScrollRequest(
-                offset=offset, limit=tuning.BATCH, filter=_build_filter(wanted), with_payload=True, with_vector=vectors
+                offset=offset,
+                limit=tuning.BATCH,
+                filter=_build_filter(conditions),
+                with_payload=True,
+                with_vector=vectors,
             )
             with self._map_errors():
                 points, offset = self._shard.scroll(request)
@@ -83,8 +87,8 @@ class EdgeVersions(ShardVersions[StoredPoint, EdgeStore]):
     def _write(self, path: Path, manifest: Manifest, points: Iterable[StoredPoint]) -> int:
         return _write_shard(path, manifest["dim"], points)
 
-    def _store(self, path: Path, held: int, opening: Path) -> EdgeStore:
-        return EdgeStore(path, held, opening)
+    def _store(self, path: Path, lock_fd: int, opening: Path) -> EdgeStore:
+        return EdgeStore(path, lock_fd, opening)
 
 
 def _write_shard(path: Path, dim: int, points: Iterable[StoredPoint]) -> int:
@@ -102,9 +106,9 @@ def _write_shard(path: Path, dim: int, points: Iterable[StoredPoint]) -> int:
     with mapped(f"the index cannot be optimised in {path}"):
         shard.optimize()
         shard.flush()
-        counted = int(shard.count(qdrant_edge.CountRequest(exact=True)))
+        count = int(shard.count(qdrant_edge.CountRequest(exact=True)))
         shard.close()
-    return counted
+    return count
 
 
 def _build_config(dim: int) -> Any:
@@ -157,17 +161,17 @@ def _parse_record(record: Any) -> StoredPoint:
     )
 
 
-def _build_filter(wanted: Wanted) -> Any:
+def _build_filter(conditions: Wanted) -> Any:
     import qdrant_edge as edge
 
     must: list[Any] = [
         edge.FieldCondition(key=key, match=edge.MatchAny(list(values)))
-        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        for key, values in (("show", conditions.shows), ("video_id", conditions.videos))
         if values
     ]
-    if wanted.sampled:
+    if conditions.sampled:
         must.append(edge.FieldCondition(key=MARKS_KEY, match=edge.MatchAny([SAMPLED])))
     blank: list[Any] = []
-    if wanted.exclude_blank:
+    if conditions.exclude_blank:
         blank.append(edge.FieldCondition(key=MARKS_KEY, match=edge.MatchAny([BLANK])))
     return edge.Filter(must=must or None, must_not=blank or None) if must or blank else None

@@ -18,11 +18,11 @@ _UNUSED_VECTOR = "none"
 class EdgeLines(OpenShard):
     """One version of the lines."""
 
-    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, LinePayload]]:
+    def rank(self, field: str, terms: str, depth: int, conditions: WantedLines) -> list[tuple[float, LinePayload]]:
         import qdrant_edge
 
         request = qdrant_edge.QueryRequest(
-            query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_build_filter(wanted), with_payload=True
+            query=qdrant_edge.TextQuery(field, terms), limit=depth, filter=_build_filter(conditions), with_payload=True
         )
         with self._map_errors():
             return [
@@ -63,12 +63,12 @@ class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
         with mapped(f"the index of lines cannot be optimised in {path}"):
             shard.optimize()
             shard.flush()
-            counted = int(shard.count(qdrant_edge.CountRequest(exact=True)))
+            count = int(shard.count(qdrant_edge.CountRequest(exact=True)))
             shard.close()
-        return counted
+        return count
 
-    def _store(self, path: Path, held: int, opening: Path) -> EdgeLines:
-        return EdgeLines(path, held, opening)
+    def _store(self, path: Path, lock_fd: int, opening: Path) -> EdgeLines:
+        return EdgeLines(path, lock_fd, opening)
 
 
 def _build_config() -> Any:
@@ -95,16 +95,16 @@ def _build_payload_indexes(stemmers: Iterable[str]) -> list[tuple[str, Any]]:
     return [*keywords, (WORDS_KEY, words), *((name_terms_field(stemmer), terms) for stemmer in stemmers)]
 
 
-def _build_filter(wanted: WantedLines) -> Any:
+def _build_filter(conditions: WantedLines) -> Any:
     import qdrant_edge as edge
 
     must: list[Any] = [
         edge.FieldCondition(key=key, match=edge.MatchAny(list(values)))
-        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        for key, values in (("show", conditions.shows), ("video_id", conditions.videos))
         if values
     ]
     must += [
-        edge.Filter(should=[edge.FieldCondition(key=WORDS_KEY, match=edge.MatchPhrase(each)) for each in spelled])
-        for spelled in wanted.phrases
+        edge.Filter(should=[edge.FieldCondition(key=WORDS_KEY, match=edge.MatchPhrase(each)) for each in spellings])
+        for spellings in conditions.phrases
     ]
     return edge.Filter(must=must) if must else None

@@ -86,8 +86,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
             with self.map_errors():
                 self.client.upsert(name, structs, wait=True)
         with self.map_errors():
-            counted = self.client.count(name, exact=True).count
-        require_rows(manifest, counted)
+            count = self.client.count(name, exact=True).count
+        require_rows(manifest, count)
 
     def switch(self, version: str) -> None:
         if self.current() != version:
@@ -107,8 +107,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def open(self, version: str) -> Store:
         with self.map_errors():
             if not self.client.collection_exists(self._name_collection(version)):
-                gone = f"version {version} of the index on {self.address} is gone: open the current one"
-                raise VectorIndexError(gone)
+                message = f"version {version} of the index on {self.address} is gone: open the current one"
+                raise VectorIndexError(message)
             manifest = self.client.get_collection(self._name_collection(version)).config.metadata
         return self._store(self._name_collection(version), cast(Manifest, dict(manifest or {})))
 
@@ -145,8 +145,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         }
 
     def _list_versions(self) -> list[str]:
-        aliased = self._read_aliases()
-        return [aliased[slot] for slot in self._list_slots() if slot in aliased]
+        aliases = self._read_aliases()
+        return [aliases[slot] for slot in self._list_slots() if slot in aliases]
 
     def _replace_aliases(self, versions: Sequence[str]) -> None:
         from qdrant_client import models
@@ -162,11 +162,11 @@ class CollectionVersions(ABC, Generic[Item, Store]):
             self.client.update_collection_aliases(operations)  # one request: the server applies all or none
 
     def _drop_unaliased(self) -> None:
-        aliased = {self._name_collection(version) for version in self._read_aliases().values()}
+        alias_targets = {self._name_collection(version) for version in self._read_aliases().values()}
         pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
         with self.map_errors():
             for item in self.client.get_collections().collections:
-                if pattern.fullmatch(item.name) and item.name not in aliased:
+                if pattern.fullmatch(item.name) and item.name not in alias_targets:
                     self.client.delete_collection(item.name)
 
     @contextmanager
@@ -219,7 +219,7 @@ class ServerStore:
             answer = self._client.facet(self._name_collection, key, limit=max(1, self._manifest["rows"]), exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
-    def query(self, vector: Sequence[float], depth: int, wanted: Wanted, *, exact: bool) -> list[tuple[str, float]]:
+    def query(self, vector: Sequence[float], depth: int, conditions: Wanted, *, exact: bool) -> list[tuple[str, float]]:
         from qdrant_client import models
 
         codes = models.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=tuning.oversampling(depth))
@@ -228,7 +228,7 @@ class ServerStore:
                 self._name_collection,
                 query=list(vector),
                 limit=depth,
-                query_filter=_build_filter(wanted),
+                query_filter=_build_filter(conditions),
                 search_params=models.SearchParams(hnsw_ef=max(tuning.HNSW_EF, depth), exact=exact, quantization=codes),
                 with_payload=False,
             )
@@ -243,13 +243,13 @@ class ServerStore:
             points.extend(map(_parse_record, records))
         return points
 
-    def scroll(self, wanted: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
+    def scroll(self, conditions: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         offset: Any = None
         while True:
             with self._versions.map_errors():
                 records, offset = self._client.scroll(
                     self._name_collection,
-                    scroll_filter=_build_filter(wanted),
+                    scroll_filter=_build_filter(conditions),
                     limit=tuning.BATCH,
                     offset=offset,
                     with_payload=True,
@@ -305,18 +305,18 @@ def _parse_record(record: Any) -> StoredPoint:
     )
 
 
-def _build_filter(wanted: Wanted) -> Any:
+def _build_filter(conditions: Wanted) -> Any:
     from qdrant_client import models
 
     must: list[Any] = [
         models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
-        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        for key, values in (("show", conditions.shows), ("video_id", conditions.videos))
         if values
     ]
-    if wanted.sampled:
+    if conditions.sampled:
         must.append(models.FieldCondition(key=MARKS_KEY, match=models.MatchAny(any=[SAMPLED])))
     blank: list[Any] = []
-    if wanted.exclude_blank:
+    if conditions.exclude_blank:
         blank.append(models.FieldCondition(key=MARKS_KEY, match=models.MatchAny(any=[BLANK])))
     return models.Filter(must=must or None, must_not=blank or None) if must or blank else None
 

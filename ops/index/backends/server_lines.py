@@ -60,7 +60,7 @@ class ServerLines:
     def manifest(self) -> Manifest:
         return self._manifest
 
-    def rank(self, field: str, terms: str, depth: int, wanted: WantedLines) -> list[tuple[float, LinePayload]]:
+    def rank(self, field: str, terms: str, depth: int, conditions: WantedLines) -> list[tuple[float, LinePayload]]:
         from qdrant_client import models
 
         with self._versions.map_errors():
@@ -69,7 +69,7 @@ class ServerLines:
                 query=models.TextQuery(text=terms),
                 using=field,
                 limit=depth,
-                query_filter=_build_filter(wanted),
+                query_filter=_build_filter(conditions),
                 with_payload=True,
             )
         return [(float(point.score), cast(LinePayload, dict(point.payload or {}))) for point in answer.points]
@@ -89,18 +89,18 @@ class ServerLines:
         """Do nothing: the client belongs to its creator."""
 
 
-def _build_filter(wanted: WantedLines) -> Any:
+def _build_filter(conditions: WantedLines) -> Any:
     from qdrant_client import models
 
     must: list[Any] = [
         models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
-        for key, values in (("show", wanted.shows), ("video_id", wanted.videos))
+        for key, values in (("show", conditions.shows), ("video_id", conditions.videos))
         if values
     ]
     must += [
         models.Filter(
-            should=[models.FieldCondition(key=WORDS_KEY, match=models.MatchPhrase(phrase=each)) for each in spelled]
+            should=[models.FieldCondition(key=WORDS_KEY, match=models.MatchPhrase(phrase=each)) for each in spellings]
         )
-        for spelled in wanted.phrases
+        for spellings in conditions.phrases
     ]
     return models.Filter(must=must) if must else None

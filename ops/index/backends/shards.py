@@ -102,7 +102,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
         """Write a shard that no other process uses yet; return the number of its points."""
 
     @abstractmethod
-    def _store(self, path: Path, held: int, opening: Path) -> Store:
+    def _store(self, path: Path, lock_fd: int, opening: Path) -> Store:
         """Open the version in ``path``; see :class:`OpenShard`."""
 
     def _path(self, version: str) -> Path:
@@ -141,19 +141,19 @@ class ShardVersions(ABC, Generic[Item, Store]):
 class OpenShard:
     """One version. The shard is opened by the first query that needs its points.
 
-    ``held`` is the descriptor of the version's lock file, which the store closes. ``opening`` is the lock file of all
-    processes that open shards here.
+    ``lock_fd`` is the descriptor of the version's lock file, which the store closes. ``opening`` is the lock file of
+    all processes that open shards here.
     """
 
-    def __init__(self, path: Path, held: int, opening: Path) -> None:
+    def __init__(self, path: Path, lock_fd: int, opening: Path) -> None:
         self._path = path
         self._opening = opening
-        self._closed = False
+        self._is_closed = False
         try:
             self._manifest: Manifest = json.loads((path / "manifest.json").read_text())
         except (OSError, ValueError) as error:
             raise VectorIndexError(f"the index {path} has no manifest that can be read: {error}; {REPAIR}") from error
-        self._release = weakref.finalize(self, os.close, held)
+        self._release = weakref.finalize(self, os.close, lock_fd)
 
     def manifest(self) -> Manifest:
         return self._manifest
@@ -162,14 +162,14 @@ class OpenShard:
     def _shard(self) -> Any:
         import qdrant_edge
 
-        if self._closed:
+        if self._is_closed:
             raise VectorIndexError("this index was closed: open it again")
         # Opening rewrites the shard's small state files (with the same content), so only one process opens at a time.
         with lock_exclusively(self._opening), mapped(f"cannot open the index {self._path}"):
             return qdrant_edge.EdgeShard.load(str(self._path / "shard"))
 
     def close(self) -> None:
-        self._closed = True
+        self._is_closed = True
         self.__dict__.pop("_shard", None)
         self._release()
 
