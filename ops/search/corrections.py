@@ -31,7 +31,7 @@ class QueryCorrection:
         words = ", ".join(self.meant)
         meant = ", ".join(self.meant.values())
         text = self.query.text
-        kept = QueryChange(text=self.asked.text, literal=(*self.asked.literal, *self.meant))
+        undo = QueryChange(text=self.asked.text, literal=(*self.asked.literal, *self.meant))
         return QueryPart(
             kind="spelling",
             text=words,
@@ -40,7 +40,7 @@ class QueryCorrection:
             is_negated=False,
             is_typed=False,
             is_applied=is_applied,
-            change=kept if is_applied else QueryChange(text=text, literal=self.asked.literal),
+            change=undo if is_applied else QueryChange(text=text, literal=self.asked.literal),
         )
 
 
@@ -51,8 +51,8 @@ def replace_words(text: str, meant: Mapping[str, str]) -> str:
 
 def find_correction(asked: Query, meant: Mapping[str, str]) -> QueryCorrection | None:
     """Return the query with those of the meant words that its ``literal`` allows, ``None`` if nothing changes."""
-    wanted = {
+    allowed_corrections = {
         word: other for word, other in meant.items() if not any(reads_literally(each, word) for each in asked.literal)
     }
-    correction = QueryCorrection(asked=asked, meant=wanted)
-    return correction if wanted and correction.query.text != asked.text else None
+    correction = QueryCorrection(asked=asked, meant=allowed_corrections)
+    return correction if allowed_corrections and correction.query.text != asked.text else None

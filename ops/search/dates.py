@@ -58,9 +58,9 @@ def parse_date(text: str, today: date) -> Days | None:
         return _days(int(iso[1]), int(iso[2] or 0), int(iso[3] or 0))
     if week := _WEEK.fullmatch(text):
         return _week(int(week[1]), int(week[2]))
-    if worded := _WORDED.fullmatch(text):
-        month = next(at for at, name in enumerate(_MONTHS, start=1) if name.startswith(worded[2][:3].lower()))
-        return _days(int(worded[4]), month, int(worded[1] or worded[3] or 0))
+    if match := _WORDED.fullmatch(text):
+        month = next(at for at, name in enumerate(_MONTHS, start=1) if name.startswith(match[2][:3].lower()))
+        return _days(int(match[4]), month, int(match[1] or match[3] or 0))
     return None
 
 
@@ -95,8 +95,8 @@ def read_date(path: str) -> date | None:
 
 def looks_like_date(text: str) -> bool:
     """Return True if a text has the form of a date, even if no calendar has it (``2024-02-30``)."""
-    folded = " ".join(text.split()).lower()
-    return any(form.fullmatch(folded) for form in (_ISO, _WEEK, _WORDED))
+    normal_text = " ".join(text.split()).lower()
+    return any(form.fullmatch(normal_text) for form in (_ISO, _WEEK, _WORDED))
 
 
 def _week(year: int, number: int) -> Days | None:

@@ -112,10 +112,10 @@ def find_nearest_word(word: str, counts: Mapping[str, float], *, most_edits: int
     from rapidfuzz.distance import OSA
     from rapidfuzz.process import extract
 
-    allowed = min(most_edits, 2 if len(word) >= _TWO_EDITS_FROM else 1)
+    edit_limit = min(most_edits, 2 if len(word) >= _TWO_EDITS_FROM else 1)
     sound = _encode_sound(word)
     alike = [other for other in counts if other[0] == word[0] and abs(len(other) - len(word)) <= 2]
-    matches = extract(word, alike, scorer=OSA.distance, score_cutoff=allowed, limit=None)
+    matches = extract(word, alike, scorer=OSA.distance, score_cutoff=edit_limit, limit=None)
     near = [
         (_weigh_edits(word, other, int(count)), other)
         for other, count, _ in matches
@@ -186,10 +186,10 @@ def _is_likely(word: str, other: str, edits: int) -> bool:
         return word[-1] == other[-1] and abs(len(word) - len(other)) < 2
     if word[:-1] == other:  # "bento" is not "bent"
         return word[-1] == other[-1]
-    changed = [pair for pair in zip(word, other, strict=False) if pair[0] != pair[1]]
-    if len(word) != len(other) or len(changed) == 2 or len(word) >= _SURE_LETTERS:
+    different_pairs = [pair for pair in zip(word, other, strict=False) if pair[0] != pair[1]]
+    if len(word) != len(other) or len(different_pairs) == 2 or len(word) >= _SURE_LETTERS:
         return True
-    return set(changed[0]) <= _VOWELS or set(changed[0]) == {"m", "n"}
+    return set(different_pairs[0]) <= _VOWELS or set(different_pairs[0]) == {"m", "n"}
 
 
 def _can_sound_alike(word: str, other: str) -> bool:

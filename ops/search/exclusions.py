@@ -54,21 +54,21 @@ class Exclusion:
 
 def find_exclusions(text: str) -> list[Exclusion]:
     """Return the exclusions of an English text, in their order; none for signs and set phrases ("no smoking")."""
-    masked = _SET_PHRASES.sub(lambda match: "\0" * len(match.group()), text)
-    return list(_find(text, masked))
+    masked_text = _SET_PHRASES.sub(lambda match: "\0" * len(match.group()), text)
+    return list(_find(text, masked_text))
 
 
-def _find(text: str, masked: str) -> Iterator[Exclusion]:
+def _find(text: str, masked_text: str) -> Iterator[Exclusion]:
     at = 0
-    while match := (_FIRST.match(masked) if at == 0 else None) or _START.search(masked, at):
-        end = _END.search(masked, match.end())
+    while match := (_FIRST.match(masked_text) if at == 0 else None) or _START.search(masked_text, at):
+        end = _END.search(masked_text, match.end())
         stop = end.start() if end else len(text)
-        last = _LAST.match(masked, stop)
+        last = _LAST.match(masked_text, stop)
         things = tuple(each.strip() for each in _AND.split(text[match.end() : stop]) if each.strip())
         stop = last.end() if last else stop
         at = max(stop, match.end())
         start = match.end() - len(match.group().lstrip())
-        if "\0" not in masked[start:stop] and things and all(map(_names_a_thing, things)):
+        if "\0" not in masked_text[start:stop] and things and all(map(_names_a_thing, things)):
             yield Exclusion(start, stop, things)
         if at >= len(text):
             return

@@ -67,49 +67,49 @@ def find_typed_parts(
     data.
     """
     typed = parse_filters(text)
-    found, notes = [], [*typed.notes]
+    parts, notes = [], [*typed.notes]
     for each in typed.filters:
-        written = text[each.start : each.end]
-        if is_literal(written):
-            found.append(replace(_plain(each), is_applied=False))
+        source = text[each.start : each.end]
+        if is_literal(source):
+            parts.append(replace(_plain(each), is_applied=False))
             continue
         if each.is_spaced and not each.is_quoted and each.name in _SENTENCES:
-            notes.append(f"'{written}' is read as words: a filter has no blank after its colon")
+            notes.append(f"'{source}' is read as words: a filter has no blank after its colon")
             continue
         try:
-            found.append(_resolve(each, written, catalogue, today))
+            parts.append(_resolve(each, source, catalogue, today))
         except NeedleError as error:
             # People type filters without a blank: "before: a storm" is a sentence.
             if not each.is_spaced:
                 raise
-            notes.append(f"'{written}' is read as words: {error}")
-    return found, notes
+            notes.append(f"'{source}' is read as words: {error}")
+    return parts, notes
 
 
 def find_worded_parts(
-    text: str, catalogue: SearchedCatalogue, today: date, taken: Sequence[Span], is_literal: Callable[[str], bool]
+    text: str, catalogue: SearchedCatalogue, today: date, spans: Sequence[Span], is_literal: Callable[[str], bool]
 ) -> tuple[list[FoundPart], list[str]]:
-    """Return names, dates and exclusions in plain words outside ``taken`` and outside quotes, and notes on dates."""
-    taken = [*taken, *phrase_spans(text)]
-    names = catalogue.words.find(text, taken)
+    """Return names, dates and exclusions in plain words outside ``spans`` and outside quotes, and notes on dates."""
+    spans = [*spans, *phrase_spans(text)]
+    names = catalogue.words.find(text, spans)
     certain = [(each.start, each.end) for each in names if each.is_certain]
     exclusions = [
         each
-        for each in find_exclusions(_mask(text, taken))
+        for each in find_exclusions(_mask(text, spans))
         # "Rebel Without a Cause" excludes nothing.
-        if not _overlaps((each.start, each.end), taken) and not any(start < each.start < end for start, end in certain)
+        if not _overlaps((each.start, each.end), spans) and not any(start < each.start < end for start, end in certain)
     ]
-    excluded = [(each.start, each.end) for each in exclusions]
-    found = [_excluded(each, catalogue) for each in exclusions]
+    exclusion_spans = [(each.start, each.end) for each in exclusions]
+    parts = [_excluded(each, catalogue) for each in exclusions]
     notes: list[str] = []
     for phrase in find_dates(text, today):
-        if not _overlaps((phrase.start, phrase.end), [*taken, *excluded, *certain]):
+        if not _overlaps((phrase.start, phrase.end), [*spans, *exclusion_spans, *certain]):
             part = _dated(phrase, catalogue)
-            found += [part] if part else []
+            parts += [part] if part else []
             notes += [] if part or not phrase.is_asked else [_no_date(text, phrase, catalogue)]
-    spans = [*excluded, *((each.start, each.end) for each in found)]
-    found += [_named(each, catalogue) for each in names if not _overlaps((each.start, each.end), spans)]
-    read = [replace(each, is_applied=each.is_applied and not is_literal(text[each.start : each.end])) for each in found]
+    spans = [*exclusion_spans, *((each.start, each.end) for each in parts)]
+    parts += [_named(each, catalogue) for each in names if not _overlaps((each.start, each.end), spans)]
+    read = [replace(each, is_applied=each.is_applied and not is_literal(text[each.start : each.end])) for each in parts]
     return sorted(read, key=lambda each: each.start), notes
 
 
@@ -126,10 +126,10 @@ def _plain(each: TypedFilter) -> FoundPart:
     )
 
 
-def _resolve(each: TypedFilter, written: str, catalogue: SearchedCatalogue, today: date) -> FoundPart:
+def _resolve(each: TypedFilter, source: str, catalogue: SearchedCatalogue, today: date) -> FoundPart:
     part = _plain(each)
     if each.name in UNBUILT:
-        raise UsageError(f"{UNBUILT[each.name]}: take '{written}' away, or write it without the colon")
+        raise UsageError(f"{UNBUILT[each.name]}: take '{source}' away, or write it without the colon")
     if each.name == "show":
         return _with_shows(part, catalogue.find_shows(each.value))
     if each.name == "file":
@@ -242,8 +242,8 @@ def _describe_days(first: date | None, end_day: date | None) -> str:
 
 def _no_date(text: str, each: DatePhrase, catalogue: SearchedCatalogue) -> str:
     days = sorted(video.day for video in catalogue.videos)
-    known = f"; the catalogue has videos from {days[0]} to {days[-1]}" if days else ""
-    return f"'{text[each.start : each.end].strip()}' is read as words, because no video has such a date{known}"
+    days_note = f"; the catalogue has videos from {days[0]} to {days[-1]}" if days else ""
+    return f"'{text[each.start : each.end].strip()}' is read as words, because no video has such a date{days_note}"
 
 
 def _mask(text: str, spans: Sequence[Span]) -> str:

@@ -75,9 +75,9 @@ def collect_notes(
     texts = [query.then.text] if query.then and query.then.text.strip() else []
     texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
     texts += query.unwanted_words
-    own = collect_hints(seen_text, encoder, names, is_spoken, checks_spelling=False) if seen_text else []
+    text_hints = collect_hints(seen_text, encoder, names, is_spoken, checks_spelling=False) if seen_text else []
     hints = (hint for text in texts for hint in collect_hints(text, encoder, names, is_spoken))
-    return tuple(dict.fromkeys([*own, *hints]))
+    return tuple(dict.fromkeys([*text_hints, *hints]))
 
 
 def find_meant_words(text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool]) -> dict[str, str]:
@@ -92,15 +92,19 @@ def find_meant_words(text: str, encoder: TextReader, names: Names, is_spoken: Ca
     unknown = _select_unnamed(rare, names, is_spoken)
     if not unknown or detect_foreign_language(_remove_words(text, set(rare).difference(unknown))):
         return {}
-    known = {word: 1.0 for name, _ in names.files() for word in split_words(name)}
-    known |= {word: 1.0 for show in names.shows() for word in split_words(show)}
-    known = {word: count for word, count in known.items() if len(word) >= LEAST_LETTERS and word.isalpha()}
-    meant = {
-        word: find_nearest_word(word, known, most_edits=1) or suggest_word(word) or find_nearest_word(word, known)
+    names_by_word = {word: 1.0 for name, _ in names.files() for word in split_words(name)}
+    names_by_word |= {word: 1.0 for show in names.shows() for word in split_words(show)}
+    names_by_word = {
+        word: count for word, count in names_by_word.items() if len(word) >= LEAST_LETTERS and word.isalpha()
+    }
+    corrections = {
+        word: find_nearest_word(word, names_by_word, most_edits=1)
+        or suggest_word(word)
+        or find_nearest_word(word, names_by_word)
         for word in unknown
         if len(word) >= LEAST_LETTERS
     }
-    return {word: other for word, other in meant.items() if other}
+    return {word: other for word, other in corrections.items() if other}
 
 
 def collect_hints(

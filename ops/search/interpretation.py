@@ -163,48 +163,48 @@ def find_lines(words: Words, lines: LineIndex, scope: Scope, limit: int = MOST_L
     """Return lines with every phrase and any of the other words, best first, with their share of those words."""
     if scope.is_empty:
         return []
-    spelled = list_content_spellings(words.rest)
+    spellings = list_content_spellings(words.rest)
     hits = lines.search(words.rest, phrases=words.phrases, shows=scope.shows, videos=scope.video_ids, limit=limit)
-    shared = [(line, _share(spelled, line)) for line in hits]
-    return shared if words.phrases else _merge_sentences(spelled, shared)
+    line_shares = [(line, _share(spellings, line)) for line in hits]
+    return line_shares if words.phrases else _merge_sentences(spellings, line_shares)
 
 
-def _share(spelled: Sequence[Sequence[str]], line: LineHit) -> float:
+def _share(spellings: Sequence[Sequence[str]], line: LineHit) -> float:
     """Return the line's share of the words, for the spelling with the greatest share; 1 if there are no words."""
-    return max((measure_coverage(spelling, line.text, line.language) for spelling in spelled), default=1.0)
+    return max((measure_coverage(spelling, line.text, line.language) for spelling in spellings), default=1.0)
 
 
 def _merge_sentences(
-    spelled: Sequence[Sequence[str]], hits: Sequence[tuple[LineHit, float]]
+    spellings: Sequence[Sequence[str]], hits: Sequence[tuple[LineHit, float]]
 ) -> list[tuple[LineHit, float]]:
     """Merge the lines of one sentence into one hit if most of the words are in them together.
 
     The hit begins with the first line that has any of the words, has the scores of its lines, and replaces them.
     """
-    spans = {line.line_id: _widen(spelled, line, share) for line, share in hits}
-    merged: list[tuple[LineHit, float]] = []
-    covered: set[str] = set()
+    spans = {line.line_id: _widen(spellings, line, share) for line, share in hits}
+    merged_hits: list[tuple[LineHit, float]] = []
+    covered_ids: set[str] = set()
     for line, share in hits:
         wide, wider = spans[line.line_id]
         # Lines that have as many of the words without this one are the better match.
         if wide.joined_ids and all(spans[name][1] < wider for name in wide.joined_ids if name in spans):
-            covered.update(wide.joined_ids)
+            covered_ids.update(wide.joined_ids)
             scores = [spans[name][0].score for name in wide.line_ids if name in spans]
-            merged.append((replace(wide, score=sum(scores)), wider))
+            merged_hits.append((replace(wide, score=sum(scores)), wider))
         else:
-            merged.append((line, share))
-    if not covered:
-        return merged
-    sentences = [each for each in merged if each[0].line_id not in covered]
+            merged_hits.append((line, share))
+    if not covered_ids:
+        return merged_hits
+    sentences = [each for each in merged_hits if each[0].line_id not in covered_ids]
     return sorted(sentences, key=lambda each: (-each[0].score, each[0].video_id, each[0].start_frame, each[0].line_id))
 
 
-def _widen(spelled: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
+def _widen(spellings: Sequence[Sequence[str]], line: LineHit, share: float) -> tuple[LineHit, float]:
     """Return the line with as many lines of its sentence as have most of the words together, else the line alone."""
     best = (line, share)
     for count in range(1, len(line.following) + 1 if share < TOGETHER else 0):
         longer = extend_hit(line, count)
-        if (wider := _share(spelled, longer)) >= TOGETHER and wider > best[1]:
+        if (wider := _share(spellings, longer)) >= TOGETHER and wider > best[1]:
             best = (longer, wider)
     return best
 
@@ -217,12 +217,12 @@ def find_said(text: str, lines: LineIndex, scope: Scope) -> list[tuple[LineHit, 
 
 def _find_meant_words(words: Words, lines: LineIndex, scope: Scope) -> dict[str, str]:
     """Return spoken words close to those that are in no line, by these; empty if they match no line either."""
-    spoken = lines.vocabulary
+    vocabulary = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)
     unknown = {
-        word for part in parts for word in split_words(part) if len(word) >= LEAST_LETTERS and word not in spoken
+        word for part in parts for word in split_words(part) if len(word) >= LEAST_LETTERS and word not in vocabulary
     }
-    meant = {word: other for word in unknown if (other := find_nearest_word(word, spoken))}
+    meant = {word: other for word in unknown if (other := find_nearest_word(word, vocabulary))}
     if not meant:
         return {}
     phrases = tuple(correct_words(phrase, meant) for phrase in words.phrases)
@@ -266,11 +266,13 @@ def _interpret_seen(text: str, why: str) -> QueryInterpretation:
 
 
 def _describe_lines(words: Words, hits: Sequence[object], lines: LineIndex) -> str:
-    quoted = " and ".join(f"'{phrase}'" for phrase in words.phrases) or f"'{words.rest}'"
+    quotation = " and ".join(f"'{phrase}'" for phrase in words.phrases) or f"'{words.rest}'"
     if not hits:
-        return f"nobody says {quoted} in {lines.count()} line{'' if lines.count() == 1 else 's'}"
+        return f"nobody says {quotation} in {lines.count()} line{'' if lines.count() == 1 else 's'}"
     return (
-        _count_in_lines(quoted.strip("'"), len(hits)) if words.phrases else f"{_count_in_words(words.rest, len(hits))}"
+        _count_in_lines(quotation.strip("'"), len(hits))
+        if words.phrases
+        else f"{_count_in_words(words.rest, len(hits))}"
     )
 
 

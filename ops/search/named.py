@@ -92,26 +92,30 @@ class CatalogueWords:
         if whole := self._whole.get((kind, tuple(words))):
             return tuple(whole)
         names = min((self._by_word.get(word, {}) for word in words), key=len, default={})
-        found = [values for (own_kind, own), values in names.items() if own_kind == kind and _has_run(own, words)]
-        return tuple(dict.fromkeys(value for values in found for value in values))
+        matches = [
+            values
+            for (own_kind, name_words), values in names.items()
+            if own_kind == kind and _has_run(name_words, words)
+        ]
+        return tuple(dict.fromkeys(value for values in matches for value in values))
 
-    def find(self, text: str, taken: Sequence[tuple[int, int]] = ()) -> list[NameMatch]:
-        """Return names in a text outside the spans ``taken``: all certain ones, and up to two that may be meant."""
+    def find(self, text: str, skipped_spans: Sequence[tuple[int, int]] = ()) -> list[NameMatch]:
+        """Return names in a text outside ``skipped_spans``: all certain ones, and up to two that may be meant."""
         tokens = [
             Token(match.start(), match.end(), _fold_word(_POSSESSIVE.sub("", match.group())))
             for match in _WORD.finditer(text)
-            if not any(start < match.end() and match.start() < end for start, end in taken)
+            if not any(start < match.end() and match.start() < end for start, end in skipped_spans)
         ]
-        found: list[NameMatch] = []
+        matches: list[NameMatch] = []
         at = 0
         while at < len(tokens):
             match, count = self._longest(text, tokens, at)
-            found += [match] if match else []
+            matches += [match] if match else []
             at += count
-        certain = [each for each in found if each.is_certain]
+        certain = [each for each in matches if each.is_certain]
         offers = {
             each.values: each
-            for each in reversed(found)
+            for each in reversed(matches)
             # "in the show Her" does not offer a show called Show.
             if not each.is_certain and not any(one.start < each.end and each.start < one.end for one in certain)
         }
@@ -218,8 +222,10 @@ def _drop_technical(words: Words) -> Words:
     return tuple(word for word in words if not _TECHNICAL.fullmatch(word))
 
 
-def _has_run(own: Sequence[str], words: Sequence[str]) -> bool:
-    return any(tuple(own[at : at + len(words)]) == tuple(words) for at in range(len(own) - len(words) + 1))
+def _has_run(name_words: Sequence[str], words: Sequence[str]) -> bool:
+    return any(
+        tuple(name_words[at : at + len(words)]) == tuple(words) for at in range(len(name_words) - len(words) + 1)
+    )
 
 
 def _stands_out(text: str, start: int, end: int) -> bool:

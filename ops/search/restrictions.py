@@ -35,10 +35,12 @@ class Listing:
 
 def list_shots(videos: Iterable[SearchedVideo], scope: Scope, details: ShotDetails) -> Selection:
     """Return every shot of the scope, in the order of show, path and time, for a query of filters only."""
-    listed = sorted(
+    scope_videos = sorted(
         (each for each in videos if scope.has(each.show, each.video_id)), key=lambda each: (each.show, each.path)
     )
-    shots = [make_shot_id(each.video_id, start) for each in listed for start in details.list_starts(each.video_id)]
+    shots = [
+        make_shot_id(each.video_id, start) for each in scope_videos for start in details.list_starts(each.video_id)
+    ]
     return Selection(ranking=Listing(shots))
 
 
@@ -55,8 +57,8 @@ def restrict(
         filters.append(exclude(shots) if label.is_negated else keep_only(shots))
     for words in understanding.not_said if lines else ():
         assert lines is not None
-        spoken = find_said(words, lines, understanding.scope)
-        filters.append(exclude({shot for line, _ in spoken for shot in line.shot_ids}))
+        said_lines = find_said(words, lines, understanding.scope)
+        filters.append(exclude({shot for line, _ in said_lines for shot in line.shot_ids}))
     return replace(selection, filters=tuple(filters))
 
 

@@ -219,12 +219,12 @@ class Retrieval:
         unlike = [each for each in unlike if each not in words]
         names = [*like, *unlike]
         examples = self._encoder.encode_examples(snapshot.index, names, self._starts_of) if names else {}
-        unwanted = [examples[name] for name in unlike]
+        unlike_vectors = [examples[name] for name in unlike]
         unwanted_words = list(self._encoder.encode_texts(words)) if words else []
-        liked = [examples[name] for name in like]
-        vector = combine(self._encoder.encode_text(text), liked, unwanted, unwanted_words)
-        searched = snapshot.count_shots(self._scope)
-        calibration = snapshot.calibration(has_text, len(like), len(unlike), len(words), shots=searched)
+        like_vectors = [examples[name] for name in like]
+        vector = combine(self._encoder.encode_text(text), like_vectors, unlike_vectors, unwanted_words)
+        shot_count = snapshot.count_shots(self._scope)
+        calibration = snapshot.calibration(has_text, len(like), len(unlike), len(words), shots=shot_count)
         filters: list[Filter] = []
         if shots := {name for name in examples if parse_shot_id(name)}:
             filters.append(exclude(shots))
@@ -289,6 +289,6 @@ def mark_duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.
 
 def _drop_copies(index: VectorIndex, candidates: Sequence[Candidate], examples: Sequence[Vector]) -> list[Candidate]:
     vectors = index.vectors([each.shot_id for each in candidates])
-    indexed = [each for each in candidates if each.shot_id in vectors]
-    same = mark_duplicates(np.asarray([vectors[each.shot_id] for each in indexed], np.float32), examples)
-    return [each for each, is_copy in zip(indexed, same, strict=True) if not is_copy]
+    candidates_with_vector = [each for each in candidates if each.shot_id in vectors]
+    same = mark_duplicates(np.asarray([vectors[each.shot_id] for each in candidates_with_vector], np.float32), examples)
+    return [each for each, is_copy in zip(candidates_with_vector, same, strict=True) if not is_copy]

@@ -106,8 +106,8 @@ class SearchedCatalogue:
         same = tuple(show for show in self._shows if show.casefold() == value.casefold())
         if "*" in value:
             same = tuple(show for show in self._shows if _matches(show, value))
-        if found := same or self.show_words.with_words(split_name(value), "show"):
-            return found
+        if matches := same or self.show_words.with_words(split_name(value), "show"):
+            return matches
         raise unknown_show(value, self._shows)
 
     def find_files(self, value: str) -> frozenset[str]:
@@ -115,14 +115,14 @@ class SearchedCatalogue:
 
         A ``*`` stands for any characters. Raises ``NotFoundError``, with similar names, if there is none.
         """
-        wanted = value.casefold()
+        pattern = value.casefold()
         for names in (_names_exactly, _ends_with, _matches_pattern):
-            if found := [each.video_id for each in self.videos if names(each, wanted)]:
-                return frozenset(found)
-        if found := list(self.words.with_words(split_name(value), "file")):
-            return frozenset(found)
-        known = {each.file_name.casefold(): each.file_name for each in self.videos}
-        near = [known[name] for name in get_close_matches(wanted, list(known), n=3, cutoff=0.5)]
+            if matches := [each.video_id for each in self.videos if names(each, pattern)]:
+                return frozenset(matches)
+        if matches := list(self.words.with_words(split_name(value), "file")):
+            return frozenset(matches)
+        file_names = {each.file_name.casefold(): each.file_name for each in self.videos}
+        near = [file_names[name] for name in get_close_matches(pattern, list(file_names), n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`needle status` lists the files"
         raise NotFoundError(f"no file {value!r} in the catalogue: {hint}")
 
@@ -155,13 +155,13 @@ def read_catalogue(settings: Settings, shots: Mapping[str, int]) -> list[Searche
     ]
 
 
-def unknown_show(show: str, known: Sequence[str]) -> NotFoundError:
+def unknown_show(show: str, names: Sequence[str]) -> NotFoundError:
     """Return the error for a show that is not in the catalogue, with similar names."""
-    folded = {name.casefold(): name for name in known}
-    parts = [name for name in folded if show.casefold() in name] if show.strip() else []
-    close = get_close_matches(show.casefold(), list(folded), n=3, cutoff=0.5)
-    near = [folded[name] for name in dict.fromkeys([*parts, *close])][:3]
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _list_some(known)
+    names_by_folded = {name.casefold(): name for name in names}
+    parts = [name for name in names_by_folded if show.casefold() in name] if show.strip() else []
+    close = get_close_matches(show.casefold(), list(names_by_folded), n=3, cutoff=0.5)
+    near = [names_by_folded[name] for name in dict.fromkeys([*parts, *close])][:3]
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else _list_some(names)
     return NotFoundError(f"no show {show!r} in the catalogue: {hint}")
 
 
@@ -170,8 +170,8 @@ def _list_some(shows: Sequence[str]) -> str:
     return f"it has {', '.join(map(repr, shows[:NAMED_SHOWS]))}{more}" if shows else "it has none yet"
 
 
-def _names_exactly(video: SearchedVideo, wanted: str) -> bool:
-    return wanted in (
+def _names_exactly(video: SearchedVideo, pattern: str) -> bool:
+    return pattern in (
         video.video_id,
         video.title.casefold(),
         video.path.casefold(),
@@ -180,17 +180,17 @@ def _names_exactly(video: SearchedVideo, wanted: str) -> bool:
     )
 
 
-def _ends_with(video: SearchedVideo, wanted: str) -> bool:
-    return video.path.casefold().endswith(f"/{wanted.lstrip('/')}")
+def _ends_with(video: SearchedVideo, pattern: str) -> bool:
+    return video.path.casefold().endswith(f"/{pattern.lstrip('/')}")
 
 
-def _matches_pattern(video: SearchedVideo, wanted: str) -> bool:
-    return "*" in wanted and any(
-        _matches(name, wanted) for name in (video.file_name, video.title, PurePosixPath(video.path).stem)
+def _matches_pattern(video: SearchedVideo, pattern: str) -> bool:
+    return "*" in pattern and any(
+        _matches(name, pattern) for name in (video.file_name, video.title, PurePosixPath(video.path).stem)
     )
 
 
-def _matches(name: str, wanted: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     """Return True if a name fits a pattern in which only ``*`` is special: names of files have ``[`` and ``?``."""
-    parts = map(re.escape, wanted.casefold().split("*"))
+    parts = map(re.escape, pattern.casefold().split("*"))
     return re.fullmatch(".*".join(parts), name.casefold(), re.DOTALL) is not None

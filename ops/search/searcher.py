@@ -41,7 +41,7 @@ _WARM_TEXT = "a shot of nothing in particular"
 class _Attempt:
     """A query and the page of its candidates; ``meant`` has the words that were probably meant, by misspelt ones."""
 
-    understood: Understanding
+    understanding: Understanding
     meaning: QueryInterpretation
     selection: Selection
     page: Page
@@ -158,7 +158,7 @@ class Searcher:
         Raises ``NotFoundError`` for an unknown shot, image, show, probe or version, ``UsageError`` for a contradictory
         query, ``VectorIndexError`` if nothing was indexed yet.
         """
-        started = time.perf_counter()
+        start = time.perf_counter()
         retriever, snapshot = self._find_retriever(version)
         lines = self._lines.get(dialogue_version)
         snapshot.require_shows(asked.shows)
@@ -168,13 +168,13 @@ class Searcher:
             spelling.append(correction.report(is_applied=attempt.found_nothing))
             if attempt.found_nothing:
                 attempt = self._attempt(correction.query, retriever, snapshot, lines)
-        understood, selection, page = attempt.understood, attempt.selection, attempt.page
+        understanding, selection, page = attempt.understanding, attempt.selection, attempt.page
         # The words searched the lines, but a score is a cosine if there is a vector.
         vector = selection.vector
         fill_scores(
             snapshot.index,
             page.candidates,
-            retriever.encoder.encode_text(understood.query.text) if vector is None else vector,
+            retriever.encoder.encode_text(understanding.query.text) if vector is None else vector,
         )
         writer = HitWriter(self.details, retriever.probes, snapshot.titles, selection.lines)
         result = SearchResult(
@@ -183,13 +183,18 @@ class Searcher:
             index_version=snapshot.version,
             dialogue_version=lines.version if lines else None,
             hits=writer.write(page.candidates, asked.offset),
-            took_ms=round(1e3 * (time.perf_counter() - started), 3),
+            took_ms=round(1e3 * (time.perf_counter() - start), 3),
             cutoff=page.cutoff,
             stands_out=page.stands_out,
             reading=attempt.meaning.report(
-                (*describe_scope(understood), *understood.notes, *(each.label for each in spelling), *attempt.notes),
-                (*understood.parts, *spelling),
-                understood.query.text,
+                (
+                    *describe_scope(understanding),
+                    *understanding.notes,
+                    *(each.label for each in spelling),
+                    *attempt.notes,
+                ),
+                (*understanding.parts, *spelling),
+                understanding.query.text,
                 found_lines=bool(selection.lines),
             ),
         )
@@ -200,20 +205,20 @@ class Searcher:
     ) -> _Attempt:
         """Search for the text as it is written; errors as :meth:`page`."""
         details, encoder, catalogue = self.details, retriever.encoder, snapshot.catalogue(self._settings)
-        understood = understand(asked, catalogue, datetime.now(UTC).date())
-        query, scope = understood.query, understood.scope
+        understanding = understand(asked, catalogue, datetime.now(UTC).date())
+        query, scope = understanding.query, understanding.scope
         meaning = interpret(query, scope, lines)
         retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
         is_seen = meaning.visual and query.is_described
         part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
         if query.unlike and not query.is_described:
             selection = Selection(ranking=retrieval.look_unlike(query.unlike))
-        elif understood.is_listing:
+        elif understanding.is_listing:
             selection = list_shots(catalogue.videos, scope, details)
         else:
             selection = rank(part, meaning.lines)
         selection = compose(query, scope, selection, retrieval, details, lines, retriever.probes)
-        selection = restrict(selection, understood, lines, retriever.probes)
+        selection = restrict(selection, understanding, lines, retriever.probes)
 
         def is_spoken(word: str) -> bool:
             return lines is not None and bool(lines.search(word, limit=1))
@@ -222,7 +227,7 @@ class Searcher:
         hints = collect_notes(query, seen_text, encoder, catalogue, is_spoken)
         seen_meant = find_meant_words(seen_text, encoder, catalogue, is_spoken) if is_seen and seen_text else {}
         return _Attempt(
-            understood=understood,
+            understanding=understanding,
             meaning=meaning,
             selection=selection,
             page=take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures)),

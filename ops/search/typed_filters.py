@@ -70,8 +70,8 @@ def parse_filters(text: str) -> Typed:
     for match in _FILTER.finditer(text):
         if _is_inside(match.start(), phrases):
             continue
-        *quoted, plain = match.groups()[3:]
-        value = next((each for each in quoted if each is not None), None)
+        *quoted_values, plain = match.groups()[3:]
+        value = next((each for each in quoted_values if each is not None), None)
         end = match.end()
         if plain is not None:
             value = _strip_end(plain, _END_MARKS)
@@ -113,8 +113,8 @@ def _strip_end(word: str, marks: str) -> str:
 
 def write_filter(name: str, value: str, *, is_negated: bool = False) -> str:
     """Return the typed form of a filter; a value with blanks is quoted."""
-    shown = f'"{value}"' if re.search(r"\s", value) else value
-    return f"{'-' if is_negated else ''}{name}:{shown}"
+    shown_value = f'"{value}"' if re.search(r"\s", value) else value
+    return f"{'-' if is_negated else ''}{name}:{shown_value}"
 
 
 def phrase_spans(text: str) -> list[tuple[int, int]]:
@@ -166,14 +166,14 @@ def _is_sign_of_word(sign: str) -> bool:
 
 
 def _unknown_names(text: str, filters: list[TypedFilter]) -> Iterator[str]:
-    known = [(each.start, each.end) for each in filters] + phrase_spans(text)
+    spans = [(each.start, each.end) for each in filters] + phrase_spans(text)
     for match in _UNKNOWN.finditer(text):
-        if match[1] in NAMES or any(start <= match.start() < end for start, end in known):
+        if match[1] in NAMES or any(start <= match.start() < end for start, end in spans):
             continue
         if match[1] in ("not", "without", "exclude", "minus"):
             yield f"'{match[1]}:' is not a filter and is read as words: write -WORD to leave out what shows it"
             continue
-        meant = _MEANT_NAMES.get(match[1])
-        near = [meant] if meant else get_close_matches(match[1], NAMES, n=1, cutoff=0.6)
+        alias = _MEANT_NAMES.get(match[1])
+        near = [alias] if alias else get_close_matches(match[1], NAMES, n=1, cutoff=0.6)
         hint = f"did you mean '{near[0]}:'?" if near else f"filters are {', '.join(f'{each}:' for each in NAMES)}"
         yield f"'{match[1]}:' is not a filter and is read as words: {hint}"

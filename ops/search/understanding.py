@@ -70,33 +70,39 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
     def is_literal(part: str) -> bool:
         return any(reads_literally(each, part) for each in query.literal)
 
-    found, notes = find_typed_parts(text, catalogue, today, is_literal)
+    parts, notes = find_typed_parts(text, catalogue, today, is_literal)
     if query.dialogue != "only":  # a name may be spoken
-        taken = [(each.start, each.end) for each in found]
-        worded, more = find_worded_parts(text, catalogue, today, taken, is_literal)
-        found = sorted([*found, *_keep_words(query, text, found, worded)], key=lambda each: each.start)
+        typed_spans = [(each.start, each.end) for each in parts]
+        plain_parts, more = find_worded_parts(text, catalogue, today, typed_spans, is_literal)
+        parts = sorted([*parts, *_keep_words(query, text, parts, plain_parts)], key=lambda each: each.start)
         notes += more
-    if _find_scope(query, _select_applied(found), catalogue).is_empty:
+    if _find_scope(query, _select_applied(parts), catalogue).is_empty:
         # A name or a date that contradicts the other filters was hardly meant as a filter.
-        found = [replace(each, is_applied=each.is_applied and (each.is_typed or not _limits(each))) for each in found]
-    applied = _select_applied(found)
-    rest = remove_spans(text, [(each.start, each.end) for each in applied])
-    said = [
-        DialogueCondition(dialogue=each.words[0]) for each in applied if each.kind == "said" and not each.is_negated
+        parts = [replace(each, is_applied=each.is_applied and (each.is_typed or not _limits(each))) for each in parts]
+    applied_parts = _select_applied(parts)
+    rest = remove_spans(text, [(each.start, each.end) for each in applied_parts])
+    said_conditions = [
+        DialogueCondition(dialogue=each.words[0])
+        for each in applied_parts
+        if each.kind == "said" and not each.is_negated
     ]
-    without = tuple(_write_plain(word) for each in applied if each.kind == "without" for word in each.words)
+    without = tuple(_write_plain(word) for each in applied_parts if each.kind == "without" for word in each.words)
     unlike = without if query.dialogue != "only" else ()
     understanding = Understanding(
-        query=query.model_copy(update={"text": rest, "all": (*query.all, *said), "unlike": (*query.unlike, *unlike)}),
-        scope=_find_scope(query, applied, catalogue),
+        query=query.model_copy(
+            update={"text": rest, "all": (*query.all, *said_conditions), "unlike": (*query.unlike, *unlike)}
+        ),
+        scope=_find_scope(query, applied_parts, catalogue),
         not_said=(
-            *(each.words[0] for each in applied if each.kind == "said" and each.is_negated),
+            *(each.words[0] for each in applied_parts if each.kind == "said" and each.is_negated),
             *(without if query.dialogue == "only" else ()),
         ),
         labels=tuple(
-            LabelFilter(condition=each.words[0], is_negated=each.is_negated) for each in applied if each.kind == "label"
+            LabelFilter(condition=each.words[0], is_negated=each.is_negated)
+            for each in applied_parts
+            if each.kind == "label"
         ),
-        parts=tuple(_write_part(each, query) for each in found),
+        parts=tuple(_write_part(each, query) for each in parts),
         notes=tuple(notes),
     )
     if not understanding.is_listing or understanding.limits_shots:
@@ -106,7 +112,7 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
             "the query says only what to leave out: add words for what to find, an example (a hit that you like), or a "
             "filter such as show:NAME"
         )
-    if not applied:
+    if not applied_parts:
         raise UsageError("the query is empty: describe a shot, or give a shot or a picture as an example")
     return understanding
 
@@ -144,27 +150,31 @@ def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return re.sub(r"([,;])(?:\s*[,;])+", r"\1", re.sub(r"([(\[])\s+", r"\1", text)).strip(" ,;").lstrip(":.!? ")
 
 
-def _keep_words(query: Query, text: str, typed: Sequence[FoundPart], worded: Sequence[FoundPart]) -> list[FoundPart]:
+def _keep_words(
+    query: Query, text: str, typed_parts: Sequence[FoundPart], plain_parts: Sequence[FoundPart]
+) -> list[FoundPart]:
     """Return the parts in plain words; names beside a typed show or file are only offered.
 
     Exclusions and dates do not count if nothing else would remain.
     """
-    if any(each.kind in ("show", "file") and not each.is_negated for each in _select_applied(typed)):
-        worded = [replace(each, is_applied=each.is_applied and each.kind not in ("show", "file")) for each in worded]
-    applied = _select_applied([*typed, *worded])
-    rest = remove_spans(text, [(each.start, each.end) for each in applied])
+    if any(each.kind in ("show", "file") and not each.is_negated for each in _select_applied(typed_parts)):
+        plain_parts = [
+            replace(each, is_applied=each.is_applied and each.kind not in ("show", "file")) for each in plain_parts
+        ]
+    applied_parts = _select_applied([*typed_parts, *plain_parts])
+    rest = remove_spans(text, [(each.start, each.end) for each in applied_parts])
     if (
         rest
         or query.like
         or query.conditions
-        or any(each.is_typed or each.kind in ("show", "file") for each in applied)
+        or any(each.is_typed or each.kind in ("show", "file") for each in applied_parts)
     ):
-        return list(worded)
-    return [replace(each, is_applied=False) for each in worded if each.kind != "without"]
+        return list(plain_parts)
+    return [replace(each, is_applied=False) for each in plain_parts if each.kind != "without"]
 
 
-def _select_applied(found: Sequence[FoundPart]) -> list[FoundPart]:
-    return [each for each in found if each.is_applied]
+def _select_applied(parts: Sequence[FoundPart]) -> list[FoundPart]:
+    return [each for each in parts if each.is_applied]
 
 
 def _limits(each: FoundPart) -> bool:
@@ -172,26 +182,26 @@ def _limits(each: FoundPart) -> bool:
     return bool(each.shows) or each.videos is not None
 
 
-def _find_scope(query: Query, applied: Sequence[FoundPart], catalogue: SearchedCatalogue) -> Scope:
+def _find_scope(query: Query, applied_parts: Sequence[FoundPart], catalogue: SearchedCatalogue) -> Scope:
     """Return the videos that fulfil all filters. Several shows are alternatives, and so are several files."""
-    shows = [show for each in applied if not each.is_negated for show in each.shows]
+    shows = [show for each in applied_parts if not each.is_negated for show in each.shows]
     if query.shows and shows:
         shows = [show for show in shows if show in query.shows] or [""]
     wanted = tuple(dict.fromkeys(shows or query.shows))
-    limits = [each for each in applied if each.videos is not None or (each.shows and each.is_negated)]
+    limits = [each for each in applied_parts if each.videos is not None or (each.shows and each.is_negated)]
     if not limits:
         return Scope(videos=frozenset()) if wanted == ("",) else Scope(shows=wanted)
     files = [each.videos for each in limits if each.kind == "file" and not each.is_negated and each.videos is not None]
     among = [frozenset().union(*files)] if files else []
     among += [each.videos for each in limits if each.kind in ("after", "before") and each.videos is not None]
     left_out = {video for each in limits if each.is_negated for video in each.videos or ()}
-    hidden = {show for each in limits if each.is_negated for show in each.shows}
+    hidden_shows = {show for each in limits if each.is_negated for show in each.shows}
     return Scope(
         videos=frozenset(
             each.video_id
             for each in catalogue.videos
             if (not wanted or each.show in wanted)
-            and each.show not in hidden
+            and each.show not in hidden_shows
             and each.video_id not in left_out
             and all(each.video_id in videos for videos in among)
         )
@@ -205,8 +215,8 @@ def _write_part(each: FoundPart, query: Query) -> QueryPart:
     elif each.is_applied:
         change = QueryChange(text=query.text, literal=(*query.literal, text.strip()))
     elif any(reads_literally(known, text) for known in query.literal):
-        kept = tuple(known for known in query.literal if not reads_literally(known, text))
-        change = QueryChange(text=query.text, literal=kept)
+        other_literals = tuple(known for known in query.literal if not reads_literally(known, text))
+        change = QueryChange(text=query.text, literal=other_literals)
     else:
         replaced = " ".join(f"{query.text[: each.start]} {each.typed_form} {query.text[each.end :]}".split())
         change = QueryChange(text=replaced, literal=query.literal)
