@@ -176,7 +176,13 @@ def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by:
 
 
 def quieten() -> None:
-    """Silence Dagster's debug log and its beta warnings; the command line shows progress bars."""
+    """Silence Dagster's debug log and its beta warnings; the command line shows progress bars.
+
+    Needle's own warnings stay on standard error: during a run, Dagster's handler on the logger ``ops``
+    (``python_logs`` in ``dagster.yaml``) would otherwise replace Python's handler of last resort.
+    """
+    if logging.lastResort is not None:
+        logging.getLogger("ops").addHandler(logging.lastResort)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
 

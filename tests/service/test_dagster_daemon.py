@@ -116,7 +116,7 @@ def sensor_ticks(port: int) -> dict[str, list[dict[str, Any]]]:
     )
     (repository,) = answer["repositoriesOrError"]["nodes"]
     found = {sensor["name"]: sensor["sensorState"]["ticks"] for sensor in repository["sensors"]}
-    assert set(found) == {"automation", "corrections", "labels", "library"}
+    assert set(found) == {"automation", "corrections", "failures", "labels", "library"}
     return found
 
 
