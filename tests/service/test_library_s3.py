@@ -65,5 +65,5 @@ def test_one_object_and_what_is_not_there(bucket: str, tmp_path: Path) -> None:
     missing = scan([f"{bucket}/none", "s3://no-such-bucket/x"], hashes=hashes)
     assert missing.files == []
     assert [path for path, _ in missing.set_aside] == [f"{bucket}/none", "s3://no-such-bucket/x"]
-    with pytest.raises(MediaError, match="does not exist"), open_local_source(f"{bucket}/lib/gone.mp4", tmp_path):
+    with pytest.raises(MediaError, match="no longer exists"), open_local_source(f"{bucket}/lib/gone.mp4", tmp_path):
         pass
