@@ -86,6 +86,10 @@ class Sound:
     stream: int
 
 
+HELD_PER_THREAD = 2
+"""Frames that wait while several threads decode: those just before the first damage may already differ."""
+
+
 class _DecoderError(Exception):
     """Damage while several threads decode: their output varies from here on."""
 
@@ -110,10 +114,17 @@ def read_media(
     damage = Damage() if damage is None else damage
     counts = Counter[type[Picture | Sound]]()
     if threads > 1:
+        held, pictures = deque[Picture | Sound](), 0
         try:
             for item in _read(path, threads, audio, start, damage):
-                yield item
-                counts[type(item)] += 1
+                held.append(item)
+                pictures += isinstance(item, Picture)
+                while pictures > HELD_PER_THREAD * threads:
+                    oldest = held.popleft()
+                    pictures -= isinstance(oldest, Picture)
+                    yield oldest
+                    counts[type(oldest)] += 1
+            yield from held
             return
         except _DecoderError:
             # With one thread the same file always gives the same frames.
