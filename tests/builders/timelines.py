@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
 from ops.core.types import make_video_id
 from ops.videos.probe import probe
@@ -63,6 +64,22 @@ def fill_lake(settings: Settings, number: int, fps: Fraction, **changes: Any) ->
     settings.lake.write("videos", partition, [video])
     settings.lake.write("shots", partition, rows)
     return [row["shot_id"] for row in rows]
+
+
+def fill_lake_with_reel(
+    settings: Settings, number: int, fps: Fraction, start: str, reel: str, path: str, *, has_audio: bool = False
+) -> list[str]:
+    """:func:`fill_lake` for a 1920 x 1080 film whose file names its reel; ``start`` is a timecode or empty."""
+    start_s = frames_of(start, round(fps)) / fps if start else Fraction(0)
+    begin = StartTimecode(label=start, rate=fps, start_s=start_s, source="test") if start else None
+    media = MediaInfo(
+        fps=fps, frames=round(1800 * fps), width=1920, height=1080, codec="h264", has_audio=has_audio,
+        start_timecode=start, variable_rate=False, duration_s=1800, timecode=begin, reel=reel,
+    )  # fmt: skip
+    facts = media.to_json()
+    return fill_lake(
+        settings, number, fps, start_timecode=start, facts=facts, path=path, height=1080, has_audio=has_audio
+    )
 
 
 def film_rows(settings: Settings, film: Film, **changes: Any) -> list[str]:

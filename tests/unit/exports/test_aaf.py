@@ -15,12 +15,11 @@ import pytest
 
 from ops.core.cancellation import CancelToken
 from ops.core.errors import JobCancelledError, UsageError
-from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import ExportReport, export
 from tests.builders.films import Film
-from tests.builders.timelines import fill_lake, film_rows, frames_of
+from tests.builders.timelines import fill_lake, fill_lake_with_reel, film_rows, frames_of
 from tests.sources.sound import Track, tone
 from tests.sources.sound import write as write_sound
 
@@ -132,25 +131,11 @@ def write(settings: Settings, tmp_path: Path, clips: list[Clip]) -> tuple[list[F
     return read_aaf(tmp_path / "x.aaf"), report
 
 
-def add_film(settings: Settings, number: int, fps: Fraction, start: str, reel: str, path: str) -> list[str]:
-    """A film whose file names its reel."""
-    begin = (
-        StartTimecode(label=start, rate=fps, start_s=frames_of(start, round(fps)) / fps, source="test")
-        if start
-        else None
-    )
-    media = MediaInfo(
-        fps=fps, frames=round(1800 * fps), width=1920, height=1080, codec="h264", has_audio=False,
-        start_timecode=start, variable_rate=False, duration_s=1800, timecode=begin, reel=reel,
-    )  # fmt: skip
-    return fill_lake(settings, number, fps, start_timecode=start, facts=media.to_json(), path=path, has_audio=False)
-
-
 @pytest.mark.parametrize("label", RATES)
 def test_an_aaf_has_name_reel_timecode_and_markers(settings: Settings, tmp_path: Path, label: str) -> None:
     fps, start, zero = RATES[label]
-    one = add_film(settings, 1, fps, start, "Band 7 Köln", "/footage/Été #1.mov")
-    two = add_film(settings, 2, fps, start, "", "/footage/日本 two.mxf")
+    one = fill_lake_with_reel(settings, 1, fps, start, "Band 7 Köln", "/footage/Été #1.mov")
+    two = fill_lake_with_reel(settings, 2, fps, start, "", "/footage/日本 two.mxf")
     picks = [
         Pick(shot_id=one[1], note="keep, please"),
         Pick(shot_id=one[0], in_frame=17, out_frame=5003),
@@ -184,9 +169,9 @@ def test_an_aaf_has_name_reel_timecode_and_markers(settings: Settings, tmp_path:
 
 
 def test_each_rate_is_a_sequence_and_master_clips_are_shared(settings: Settings, tmp_path: Path) -> None:
-    slow = add_film(settings, 1, Fraction(24000, 1001), "01:00:00:00", "A1", "/a.mov")
-    drop = add_film(settings, 2, Fraction(30000, 1001), "00:10:00;00", "A1", "/b.mov")
-    plain = add_film(settings, 3, Fraction(30000, 1001), "00:10:00:00", "B1", "/c.mov")
+    slow = fill_lake_with_reel(settings, 1, Fraction(24000, 1001), "01:00:00:00", "A1", "/a.mov")
+    drop = fill_lake_with_reel(settings, 2, Fraction(30000, 1001), "00:10:00;00", "A1", "/b.mov")
+    plain = fill_lake_with_reel(settings, 3, Fraction(30000, 1001), "00:10:00:00", "B1", "/c.mov")
     picks = [Pick(shot_id=shot) for shot in (slow[1], drop[1], slow[2], plain[1], drop[2])]
     clips = select_clips(settings, picks)
     sequences, report = write(settings, tmp_path, clips)

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from ops.core.errors import UsageError
-from ops.core.media import MediaInfo, StartTimecode
 from ops.core.settings import Settings
 from ops.exports.clip import Clip, Pick, select_clips
 from ops.exports.export import ExportReport, export
-from tests.builders.timelines import fill_lake, frames_of
+from tests.builders.timelines import fill_lake, fill_lake_with_reel, frames_of
 
 RATES = {
     "23.976": (Fraction(24000, 1001), "01:00:00:00", 86_400),
@@ -56,27 +55,11 @@ def write(settings: Settings, tmp_path: Path, clips: list[Clip]) -> tuple[Log, E
     return read_ale(tmp_path / "x.ale"), report
 
 
-def add_film(settings: Settings, number: int, fps: Fraction, start: str, reel: str, path: str) -> list[str]:
-    """A film whose file names its reel."""
-    begin = (
-        StartTimecode(label=start, rate=fps, start_s=frames_of(start, round(fps)) / fps, source="test")
-        if start
-        else None
-    )
-    media = MediaInfo(
-        fps=fps, frames=round(1800 * fps), width=1920, height=1080, codec="h264", has_audio=True,
-        start_timecode=start, variable_rate=False, duration_s=1800, timecode=begin, reel=reel,
-    )  # fmt: skip
-    return fill_lake(
-        settings, number, fps, start_timecode=start, facts=media.to_json(), path=path, height=1080, has_audio=True
-    )
-
-
 @pytest.mark.parametrize("label", RATES)
 def test_an_ale_has_name_reel_and_timecode(settings: Settings, tmp_path: Path, label: str) -> None:
     fps, start, zero = RATES[label]
-    one = add_film(settings, 1, fps, start, "Band 7 Köln", "/footage/Été #1.mov")
-    two = add_film(settings, 2, fps, start, "", "/footage/日本 two.mxf")
+    one = fill_lake_with_reel(settings, 1, fps, start, "Band 7 Köln", "/footage/Été #1.mov", has_audio=True)
+    two = fill_lake_with_reel(settings, 2, fps, start, "", "/footage/日本 two.mxf", has_audio=True)
     picks = [
         Pick(shot_id=one[1], note="keep"),
         Pick(shot_id=one[0], in_frame=17, out_frame=5003),
