@@ -108,9 +108,9 @@ class Calibration:
             least = expect_sigmas(shots)
             return _build_calibration(scale, centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, chance=least, clear=least)
         centre = float(np.median(scores))
-        spread = MAD_TO_SIGMA * float(np.median(np.abs(scores - centre)))
+        deviation = MAD_TO_SIGMA * float(np.median(np.abs(scores - centre)))
         sample = background.shape[-1]
-        variance = (sample * spread**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
+        variance = (sample * deviation**2 + PRIOR_WEIGHT * PRIOR_SIGMA**2) / (sample + PRIOR_WEIGHT)
         sigma = math.sqrt(variance)
         # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
         tail = float(np.quantile(scores, NormalDist().cdf(expect_sigmas(shots))))
@@ -187,9 +187,9 @@ def score_background(
     seed; the next ``unlike_words`` texts are unwanted. A shot has no score for a query that it is an example of.
     ``has_text``: ``texts`` are also wanted.
     """
-    asked = texts if has_text else None
-    if asked is not None and not likes and not unlikes and not unlike_words:
-        return np.asarray(asked @ sample.T, np.float32)
+    query_texts = texts if has_text else None
+    if query_texts is not None and not likes and not unlikes and not unlike_words:
+        return np.asarray(query_texts @ sample.T, np.float32)
     likes, unlikes, unlike_words = (min(count, MOST_EXAMPLES) for count in (likes, unlikes, unlike_words))
     if len(sample) <= likes + unlikes:
         return np.zeros((0, len(sample)), np.float32)
@@ -197,10 +197,10 @@ def score_background(
     scores = np.full((questions, len(sample)), np.nan, np.float32)
     for row in range(questions):
         picks = generator.choice(len(sample), likes + unlikes, replace=False)
-        likes_at, unwanted = picks[:likes], picks[likes:]
-        text = None if asked is None else asked[row % len(asked)]
+        likes_at, dislikes_at = picks[:likes], picks[likes:]
+        text = None if query_texts is None else query_texts[row % len(query_texts)]
         words = [] if texts is None else [texts[(row + _APART * (at + 1)) % len(texts)] for at in range(unlike_words)]
-        vector = combine(text, list(sample[likes_at]), list(sample[unwanted]), words)
+        vector = combine(text, list(sample[likes_at]), list(sample[dislikes_at]), words)
         scores[row] = sample @ vector
         scores[row, picks] = np.nan
     return scores

@@ -64,21 +64,21 @@ def compose(
                 ranking=FixedRanking(candidates), vector=retrieval.compute_middle(texts), lines=reader.lines
             )
     if query.where:
-        scored = probes.find_fulfilling([parse_filter(each) for each in query.where])
-        selection = replace(selection, filters=(*selection.filters, keep_only(scored)))
+        probe_scores = probes.find_fulfilling([parse_filter(each) for each in query.where])
+        selection = replace(selection, filters=(*selection.filters, keep_only(probe_scores)))
     return selection
 
 
 def _select_matching(shots: Sequence[Candidate], matching: Mapping[str, Candidate]) -> list[Candidate]:
     """Return the shots that fulfil the conditions, with the matching frames and lines."""
-    selected = [each for each in shots if each.shot_id in matching]
-    for each in selected:
+    matches = [each for each in shots if each.shot_id in matching]
+    for each in matches:
         match = matching[each.shot_id]
         each.match = match.match
         each.line_ids = tuple(dict.fromkeys(each.line_ids + match.line_ids))
         if match.line_ids and "dialogue" not in each.matched:
             each.matched = (*each.matched, "dialogue")
-    return selected
+    return matches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +133,8 @@ class ConditionReader:
         """Return shots with at least that relevance for the text, by default that of :attr:`Calibration.by_chance`."""
         part = self._retrieval.look_like(text.strip())
         ranking, least = part.apply_filters(), part.calibration.by_chance if relevance is None else relevance
-        fetched = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < least)
-        return {each.shot_id: each.relevance for each in fetched.items if each.relevance >= least}
+        candidates = fetch_until(ranking.best, 255, lambda shots: bool(shots) and shots[-1].relevance < least)
+        return {each.shot_id: each.relevance for each in candidates.items if each.relevance >= least}
 
     def _convert_strengths(self, strengths: dict[str, float]) -> Fulfilled:
         details = self._details.read(list(strengths))
@@ -174,13 +174,13 @@ def find_matching_shots(
     if any_of:
         parts.append(unite_all(each.ranges for each in any_of))
     matching = intersect_all(parts)
-    touched = [
+    touching = [
         shot_id
         for video_id, ranges in matching.items()
         for shot_id in _find_shots(video_id, ranges, details.list_starts)
     ]
     candidates = []
-    for shot_id, shot in details.read(touched).items():
+    for shot_id, shot in details.read(touching).items():
         inside = intersect(matching[shot.video_id], [(shot.start_frame, shot.end_frame)])
         if not inside:
             continue
@@ -209,11 +209,11 @@ def _combine_strengths(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterab
 def _find_shots(video_id: str, ranges: Sequence[Range], starts_of: Callable[[str], Sequence[int]]) -> list[str]:
     """Return the shots of the video that share a frame with the ranges."""
     starts = starts_of(video_id)
-    touched: dict[int, None] = {}
+    touching: dict[int, None] = {}
     for first, last in ranges:
         at = max(0, bisect_right(starts, first) - 1)
-        touched |= dict.fromkeys(starts[at : bisect_left(starts, last)])
-    return [make_shot_id(video_id, start) for start in touched]
+        touching |= dict.fromkeys(starts[at : bisect_left(starts, last)])
+    return [make_shot_id(video_id, start) for start in touching]
 
 
 def find_sequences(
@@ -240,10 +240,10 @@ def find_sequences(
 
 def _list_followers(shot_id: str, starts_of: Callable[[str], Sequence[int]], within: int) -> list[str]:
     """Return the next ``within`` shots of the video."""
-    parsed = parse_shot_id(shot_id)
-    if parsed is None:
+    id_parts = parse_shot_id(shot_id)
+    if id_parts is None:
         return []
-    video_id, start = parsed
+    video_id, start = id_parts
     starts = starts_of(video_id)
     after = bisect_right(starts, start)
     return [make_shot_id(video_id, frame) for frame in starts[after : after + within]]

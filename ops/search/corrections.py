@@ -18,41 +18,43 @@ _WORD = re.compile(r"[^\W_]+")
 class QueryCorrection:
     """A query with the words that were probably meant; ``meant`` has them by the misspelt ones (folded)."""
 
-    asked: Query
-    meant: Mapping[str, str]
+    original: Query
+    corrections: Mapping[str, str]
 
     @property
     def query(self) -> Query:
         """Return the corrected query."""
-        return self.asked.model_copy(update={"text": replace_words(self.asked.text, self.meant)})
+        return self.original.model_copy(update={"text": replace_words(self.original.text, self.corrections)})
 
     def report(self, *, is_applied: bool) -> QueryPart:
         """Return the part of the answer: what was searched instead, or the text to search with one click."""
-        words = ", ".join(self.meant)
-        meant = ", ".join(self.meant.values())
+        words = ", ".join(self.corrections)
+        corrections = ", ".join(self.corrections.values())
         text = self.query.text
-        undo = QueryChange(text=self.asked.text, literal=(*self.asked.literal, *self.meant))
+        undo = QueryChange(text=self.original.text, literal=(*self.original.literal, *self.corrections))
         return QueryPart(
             kind="spelling",
             text=words,
-            value=meant,
-            label=f"searched '{meant}' instead of '{words}'" if is_applied else f"did you mean '{text}'?",
+            value=corrections,
+            label=f"searched '{corrections}' instead of '{words}'" if is_applied else f"did you mean '{text}'?",
             is_negated=False,
             is_typed=False,
             is_applied=is_applied,
-            change=undo if is_applied else QueryChange(text=text, literal=self.asked.literal),
+            change=undo if is_applied else QueryChange(text=text, literal=self.original.literal),
         )
 
 
-def replace_words(text: str, meant: Mapping[str, str]) -> str:
+def replace_words(text: str, corrections: Mapping[str, str]) -> str:
     """Return the text with the words (folded) replaced that are keys of ``meant``; quotes and filters stay."""
-    return _WORD.sub(lambda match: meant.get("".join(split_words(match.group())), match.group()), text)
+    return _WORD.sub(lambda match: corrections.get("".join(split_words(match.group())), match.group()), text)
 
 
-def find_correction(asked: Query, meant: Mapping[str, str]) -> QueryCorrection | None:
+def find_correction(original: Query, corrections: Mapping[str, str]) -> QueryCorrection | None:
     """Return the query with those of the meant words that its ``literal`` allows, ``None`` if nothing changes."""
     allowed_corrections = {
-        word: other for word, other in meant.items() if not any(reads_literally(each, word) for each in asked.literal)
+        word: other
+        for word, other in corrections.items()
+        if not any(reads_literally(each, word) for each in original.literal)
     }
-    correction = QueryCorrection(asked=asked, meant=allowed_corrections)
-    return correction if allowed_corrections and correction.query.text != asked.text else None
+    correction = QueryCorrection(original=original, corrections=allowed_corrections)
+    return correction if allowed_corrections and correction.query.text != original.text else None

@@ -66,9 +66,9 @@ def find_typed_parts(
     Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date and for a filter without
     data.
     """
-    typed = parse_filters(text)
-    parts, notes = [], [*typed.notes]
-    for each in typed.filters:
+    filters_as_typed = parse_filters(text)
+    parts, notes = [], [*filters_as_typed.notes]
+    for each in filters_as_typed.filters:
         source = text[each.start : each.end]
         if is_literal(source):
             parts.append(replace(_plain(each), is_applied=False))

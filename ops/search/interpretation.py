@@ -85,7 +85,7 @@ class QueryInterpretation:
     seen_text: str = ""
     said_in: int = 0
     notes: tuple[str, ...] = ()
-    meant: Mapping[str, str] = field(default_factory=dict)
+    corrections: Mapping[str, str] = field(default_factory=dict)
     lines: list[tuple[LineHit, float]] = field(default_factory=list)
 
     def report(
@@ -147,15 +147,17 @@ def _read_text(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInte
         return _interpret_seen(words.plain, "no dialogue is indexed: only the pictures were searched")
     if query.dialogue == "only":
         hits = find_lines(words, lines, scope)
-        meant = {} if hits else _find_meant_words(words, lines, scope)
+        corrections = {} if hits else _find_meant_words(words, lines, scope)
         why = _describe_lines(words, hits, lines)
-        return QueryInterpretation(visual=False, dialogue=True, why=why, meant=meant, lines=hits)
+        return QueryInterpretation(visual=False, dialogue=True, why=why, corrections=corrections, lines=hits)
     if words.phrases:
         hits = find_lines(replace(words, rest=""), lines, scope)
         visual = bool(words.rest or query.like or query.unlike)
         why = _describe_lines(words, hits, lines) + ("; the pictures were searched too" if visual else "")
-        meant = {} if hits else _find_meant_words(replace(words, rest=""), lines, scope)
-        return QueryInterpretation(visual=visual, dialogue=True, why=why, seen_text=words.rest, meant=meant, lines=hits)
+        corrections = {} if hits else _find_meant_words(replace(words, rest=""), lines, scope)
+        return QueryInterpretation(
+            visual=visual, dialogue=True, why=why, seen_text=words.rest, corrections=corrections, lines=hits
+        )
     return _guess(words, lines, scope)
 
 
@@ -222,12 +224,12 @@ def _find_meant_words(words: Words, lines: LineIndex, scope: Scope) -> dict[str,
     unknown = {
         word for part in parts for word in split_words(part) if len(word) >= LEAST_LETTERS and word not in vocabulary
     }
-    meant = {word: other for word in unknown if (other := find_nearest_word(word, vocabulary))}
-    if not meant:
+    corrections = {word: other for word in unknown if (other := find_nearest_word(word, vocabulary))}
+    if not corrections:
         return {}
-    phrases = tuple(correct_words(phrase, meant) for phrase in words.phrases)
-    rest = correct_words(words.rest, meant)
-    return meant if find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, scope, 1) else {}
+    phrases = tuple(correct_words(phrase, corrections) for phrase in words.phrases)
+    rest = correct_words(words.rest, corrections)
+    return corrections if find_lines(Words(phrases=phrases, rest=rest, plain=""), lines, scope, 1) else {}
 
 
 def _guess(words: Words, lines: LineIndex, scope: Scope) -> QueryInterpretation:

@@ -53,7 +53,7 @@ class ProbeScores:
         self._settings = settings
         self._encoder_id = encoder_id
         self._lock = Lock()
-        self._known: dict[str, _Scored] = {}
+        self._by_name: dict[str, _Scored] = {}
         self._names: list[str] = []
         self._list_again_at = 0.0
 
@@ -71,7 +71,7 @@ class ProbeScores:
     def forget(self) -> None:
         """Read everything again from now on."""
         with self._lock:
-            self._known.clear()
+            self._by_name.clear()
             self._list_again_at = 0.0
 
     def read(self, probe: str) -> dict[str, float]:
@@ -87,7 +87,7 @@ class ProbeScores:
 
     def _compute(self, probe: str) -> _Scored:
         with self._lock:
-            before = self._known.get(probe)
+            before = self._by_name.get(probe)
             if before and before.scores and time.monotonic() - before.read_at < REREAD_AFTER_S:
                 return before
             names = self._list_names()
@@ -95,13 +95,13 @@ class ProbeScores:
                 raise _report_unknown_probe(probe, names)
             version = read_promoted_version(self._settings, probe, self._encoder_id())
             table = self._read_table(probe, version)
-            self._known[probe] = _Scored(
+            self._by_name[probe] = _Scored(
                 read_at=time.monotonic(),
                 scores=dict(zip(table["shot_id"].to_pylist(), table["score"].to_pylist(), strict=True)),
                 threshold=version.threshold if version else YES,
                 versions=frozenset(table["probe_version"].unique().to_pylist()),
             )
-            return self._known[probe]
+            return self._by_name[probe]
 
     def _read_table(self, probe: str, version: ProbeVersion | None) -> pa.Table:
         """Return the scores of ``version`` or, if they are not computed yet, the existing ones."""
@@ -116,10 +116,10 @@ class ProbeScores:
         """Return the probes that score each of the shots at or above their threshold, best first."""
         probes: dict[str, list[tuple[str, float]]] = {}
         for name in self.list_names():
-            scored = self._compute(name)
+            probe_scores = self._compute(name)
             for shot_id in shot_ids:
-                score = scored.scores.get(shot_id)
-                if score is not None and score >= scored.threshold:
+                score = probe_scores.scores.get(shot_id)
+                if score is not None and score >= probe_scores.threshold:
                     probes.setdefault(shot_id, []).append((name, score))
         return {shot_id: sorted(pairs, key=lambda pair: (-pair[1], pair[0])) for shot_id, pairs in probes.items()}
 
@@ -131,14 +131,14 @@ class ProbeScores:
         """
         if re.search(r"[<>=]", condition):
             return self.find_fulfilling([parse_filter(condition)])
-        labelled = condition in list_labels(self._settings)
-        if not labelled and condition not in self.list_names():
+        has_labels = condition in list_labels(self._settings)
+        if not has_labels and condition not in self.list_names():
             raise _no_label(condition, sorted({*self.list_names(), *list_labels(self._settings)}))
         shots: set[str] = set()
         if condition in self.list_names():
-            scored = self._compute(condition)
-            shots = {shot_id for shot_id, score in scored.scores.items() if score >= scored.threshold}
-        answers = resolve_annotations(read_annotations(self._settings, [condition])) if labelled else {}
+            probe_scores = self._compute(condition)
+            shots = {shot_id for shot_id, score in probe_scores.scores.items() if score >= probe_scores.threshold}
+        answers = resolve_annotations(read_annotations(self._settings, [condition])) if has_labels else {}
         for (_, shot_id), answer in answers.items():
             (shots.add if answer.value else shots.discard)(shot_id)
         return shots
@@ -151,12 +151,12 @@ class ProbeScores:
         return set.intersection(*fulfilling)
 
 
-def _no_label(label: str, known: Sequence[str]) -> NotFoundError:
-    if not known:
+def _no_label(label: str, names: Sequence[str]) -> NotFoundError:
+    if not names:
         return NotFoundError(f"no label {label!r}: this catalogue has none yet; `needle label` gives one to a shot")
-    near = get_close_matches(label, known, n=1)
+    near = get_close_matches(label, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return NotFoundError(f"no label {label!r}: {hint}there are {', '.join(known)}")
+    return NotFoundError(f"no label {label!r}: {hint}there are {', '.join(names)}")
 
 
 def _report_unknown_probe(probe: str, names: Sequence[str]) -> NotFoundError:

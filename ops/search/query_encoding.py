@@ -56,16 +56,16 @@ class QueryEncoder:
     ``pictures`` converts an example that is not a shot id into RGB uint8 (H, W, 3).
     """
 
-    def __init__(self, settings: Settings, given: Encoder | None, pictures: Pictures) -> None:
+    def __init__(self, settings: Settings, encoder: Encoder | None, pictures: Pictures) -> None:
         self._settings = settings
-        self._given = given
+        self._given_encoder = encoder
         self._pictures = pictures
         self._lock = Lock()
 
     @cached_property
     def encoder_id(self) -> str:
         """Return the id of the encoder; resolved at first use, without loading the encoder."""
-        return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
+        return self._given_encoder.encoder_id if self._given_encoder else resolve_encoder(self._settings).encoder_id
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, float32 (B, D)."""
@@ -110,18 +110,18 @@ class QueryEncoder:
         vectors = index.vectors([name for name in names if parse_shot_id(name)])
         for name in names:
             if name not in vectors:
-                if parsed := parse_shot_id(name):
-                    raise _report_unknown_shot(name, parsed[1], starts_of(parsed[0]))
+                if id_parts := parse_shot_id(name):
+                    raise _report_unknown_shot(name, id_parts[1], starts_of(id_parts[0]))
                 vectors[name] = np.asarray(self.encode_frames(self._pictures(name)[np.newaxis])[0], np.float32)
         return vectors
 
     @cached_property
     def _text_encoder(self) -> Encoder:
-        return self._given or load_encoder(self.encoder_id, self._settings.home, part="text")
+        return self._given_encoder or load_encoder(self.encoder_id, self._settings.home, part="text")
 
     @cached_property
     def _whole_encoder(self) -> Encoder:
-        return self._given or load_encoder(self.encoder_id, self._settings.home, part="both")
+        return self._given_encoder or load_encoder(self.encoder_id, self._settings.home, part="both")
 
 
 def _report_unknown_shot(shot_id: str, frame: int, starts: Sequence[int]) -> NotFoundError:
@@ -227,7 +227,7 @@ def _flatten(picture: object) -> object:
     assert isinstance(picture, Image.Image)
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layered = picture.convert("RGBA")
-    flat = Image.new("RGB", layered.size, "white")
-    flat.paste(layered, mask=layered.getchannel("A"))
+    rgba = picture.convert("RGBA")
+    flat = Image.new("RGB", rgba.size, "white")
+    flat.paste(rgba, mask=rgba.getchannel("A"))
     return flat

@@ -59,12 +59,12 @@ class Page:
 
 def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Selection:
     """Rank the shots that look like a query, or in which its words are spoken, or both, fused."""
-    spoken = rank_spoken(lines)
+    by_dialogue = rank_spoken(lines)
     by_id = {line.line_id: line for line, _ in lines}
     if part is None:
-        return Selection(ranking=FixedRanking([each for _, each in spoken]), lines=by_id)
+        return Selection(ranking=FixedRanking([each for _, each in by_dialogue]), lines=by_id)
     return Selection(
-        ranking=FusedRanking(part.ranking, spoken) if spoken else part.ranking,
+        ranking=FusedRanking(part.ranking, by_dialogue) if by_dialogue else part.ranking,
         filters=part.filters,
         vector=part.vector,
         calibration=part.calibration,
@@ -81,25 +81,25 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
     full. ``fold_together`` folds near-duplicates into the best of them over all pages, so that pages stay full and
     never overlap.
     """
-    ranking, least, needed = selection.ranking, query.min_relevance, query.offset + query.limit
+    ranking, least, count_needed = selection.ranking, query.min_relevance, query.offset + query.limit
     best: float | None = None
 
     def fetch(count: int) -> Fetched[Candidate]:
         nonlocal best
-        fetched = ranking.best(count)
-        items, is_all = fetched.items, fetched.is_all
+        nearest = ranking.best(count)
+        items, is_all = nearest.items, nearest.is_all
         for each in selection.filters:
             items = each(items)
         best = max((each.score for each in items if not math.isnan(each.score)), default=None)
         if least is not None:
             # If relevance falls with the rank, no later candidate can be relevant enough.
-            is_all = is_all or (ranking.falls and not selection.lines and fetched.items[-1].relevance < least)
+            is_all = is_all or (ranking.falls and not selection.lines and nearest.items[-1].relevance < least)
             # Rounded as in hits: a bound copied from a hit keeps that hit.
             items = [each for each in items if is_strong(round(each.relevance, 6), each.matched, least)]
-        return Fetched(items=fold_together(items) if query.fold else items, is_all=is_all, looked_at=fetched.looked_at)
+        return Fetched(items=fold_together(items) if query.fold else items, is_all=is_all, looked_at=nearest.looked_at)
 
-    found = fetch_until(fetch, needed, lambda kept: len(kept) >= needed)
-    scale, page = selection.calibration, found.items[query.offset : needed]
+    candidates = fetch_until(fetch, count_needed, lambda kept: len(kept) >= count_needed)
+    scale, page = selection.calibration, candidates.items[query.offset : count_needed]
     cutoff = round(scale.cutoff(best), 6) if scale else 0.0
     stands_out = bool(selection.lines) or scale is None or (best is not None and scale.is_strong(best))
     for each in page:
@@ -109,7 +109,7 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
         candidates=sorted(page, key=lambda each: each.is_weak and each.shot_id in selection.titles),
         cutoff=cutoff,
         stands_out=stands_out,
-        is_last=found.is_all and len(found.items) <= needed,
+        is_last=candidates.is_all and len(candidates.items) <= count_needed,
     )
 
 
@@ -124,25 +124,25 @@ class FusedRanking:
 
     falls = False
 
-    def __init__(self, visual: Ranking, spoken: Sequence[tuple[int, Candidate]]) -> None:
+    def __init__(self, visual: Ranking, by_dialogue: Sequence[tuple[int, Candidate]]) -> None:
         self._visual = visual
-        self._spoken = {each.shot_id: (rank, each) for rank, each in spoken}
+        self._by_dialogue = {each.shot_id: (rank, each) for rank, each in by_dialogue}
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`Ranking`."""
-        fetched = self._visual.best(max(count, FUSED))
-        visual = fetched.items
+        nearest = self._visual.best(max(count, FUSED))
+        visual = nearest.items
         fused: dict[str, tuple[float, Candidate]] = {
-            shot_id: (1 / (RRF_K + rank), each) for shot_id, (rank, each) in self._spoken.items()
+            shot_id: (1 / (RRF_K + rank), each) for shot_id, (rank, each) in self._by_dialogue.items()
         }
         for rank, each in enumerate(visual[:FUSED], start=1):
             share = 1 / (RRF_K + rank)
-            spoken = fused.get(each.shot_id)
-            fused[each.shot_id] = (share + spoken[0], _merge(each, spoken[1])) if spoken else (share, each)
+            dialogue = fused.get(each.shot_id)
+            fused[each.shot_id] = (share + dialogue[0], _merge(each, dialogue[1])) if dialogue else (share, each)
         order = sorted(fused.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
         rest = [each for each in visual[FUSED:] if each.shot_id not in fused]
         candidates = [each for _, each in order] + rest
-        return Fetched(items=candidates, is_all=fetched.is_all, looked_at=len(candidates))
+        return Fetched(items=candidates, is_all=nearest.is_all, looked_at=len(candidates))
 
 
 def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
@@ -169,13 +169,13 @@ def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candi
     return list(by_shot.values())
 
 
-def _merge(visual: Candidate, spoken: Candidate) -> Candidate:
+def _merge(visual: Candidate, dialogue: Candidate) -> Candidate:
     return Candidate(
         shot_id=visual.shot_id,
         score=visual.score,
-        relevance=max(visual.relevance, spoken.relevance),
+        relevance=max(visual.relevance, dialogue.relevance),
         matched=("visual", "dialogue"),
-        line_ids=spoken.line_ids,
+        line_ids=dialogue.line_ids,
     )
 
 
@@ -215,9 +215,9 @@ def fold(
 def _write_row(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:
     """Write ``vector`` into ``rows`` (N, D) at ``count``; the array grows by doubling."""
     if count >= len(rows):
-        grown = np.zeros((max(64, 2 * len(rows)), len(vector)), np.float32)
+        larger = np.zeros((max(64, 2 * len(rows)), len(vector)), np.float32)
         if count:
-            grown[:count] = rows[:count]
-        rows = grown
+            larger[:count] = rows[:count]
+        rows = larger
     rows[count] = vector
     return rows

@@ -229,7 +229,7 @@ class Retrieval:
         if shots := {name for name in examples if parse_shot_id(name)}:
             filters.append(exclude(shots))
             if vectors := [examples[name] for name in like if name in shots]:
-                filters.append(lambda found: _drop_copies(snapshot.index, found, vectors))
+                filters.append(lambda candidates: _drop_copies(snapshot.index, candidates, vectors))
         demotes_titles = has_text and not query.include_titles and not is_about_writing(text)
         ranking = VisualRanking(
             snapshot.index,
@@ -271,12 +271,12 @@ class Retrieval:
 
 def exclude(shot_ids: frozenset[str] | set[str]) -> Filter:
     """Return a filter that drops these shots."""
-    return lambda found: [each for each in found if each.shot_id not in shot_ids]
+    return lambda candidates: [each for each in candidates if each.shot_id not in shot_ids]
 
 
 def keep_only(shot_ids: frozenset[str] | set[str]) -> Filter:
     """Return a filter that keeps only these shots."""
-    return lambda found: [each for each in found if each.shot_id in shot_ids]
+    return lambda candidates: [each for each in candidates if each.shot_id in shot_ids]
 
 
 def mark_duplicates(vectors: NDArray[np.float32], examples: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:

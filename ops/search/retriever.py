@@ -55,7 +55,7 @@ class PublishedVersions(Generic[V]):
         self._opened = opened
         self._switched = switched
         self._lock = Lock()
-        self._kept: list[V] = []
+        self._versions: list[V] = []
 
     def get(self, version: str | None = None) -> V | None:
         """Return the newest version, ``None`` if none was published, or the one called ``version``.
@@ -63,15 +63,15 @@ class PublishedVersions(Generic[V]):
         Raises ``NotFoundError`` if that is neither the newest nor the one before, and the errors of ``opened``.
         """
         with self._lock:
-            if not self._kept or not self._kept[0].is_current():
+            if not self._versions or not self._versions[0].is_current():
                 fresh = self._opened()
                 # The oldest version is not closed: another thread may be reading it. It closes with its last reference.
-                self._kept = [] if fresh is None else [fresh, *self._kept[:1]]
+                self._versions = [] if fresh is None else [fresh, *self._versions[:1]]
                 if self._switched:
                     self._switched()
             if version is None:
-                return self._kept[0] if self._kept else None
-            for each in self._kept:
+                return self._versions[0] if self._versions else None
+            for each in self._versions:
                 if each.version == version:
                     return each
         raise NotFoundError(f"{self._name} version {version} is gone: start the search again")

@@ -39,14 +39,14 @@ _WARM_TEXT = "a shot of nothing in particular"
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
-    """A query and the page of its candidates; ``meant`` has the words that were probably meant, by misspelt ones."""
+    """A query and the page of its candidates; ``corrections`` are the probable words, by the misspelt ones."""
 
     understanding: Understanding
     meaning: QueryInterpretation
     selection: Selection
     page: Page
     notes: tuple[str, ...]
-    meant: Mapping[str, str]
+    corrections: Mapping[str, str]
 
     @property
     def found_nothing(self) -> bool:
@@ -72,7 +72,7 @@ class Searcher:
         addresses: Addresses | None = None,
     ) -> None:
         self._settings = settings
-        self._given = encoder
+        self._given_encoder = encoder
         self._pictures = pictures
         self._following = Lock()
         self.details = ShotDetails(settings, addresses)
@@ -97,7 +97,7 @@ class Searcher:
 
     def live_encoder_id(self) -> str:
         """Return the id of the live encoder, even if it does not answer yet; reads a small file."""
-        return self._given.encoder_id if self._given else resolve_encoder(self._settings).encoder_id
+        return self._given_encoder.encoder_id if self._given_encoder else resolve_encoder(self._settings).encoder_id
 
     def follow(self) -> bool:
         """Switch to the live encoder if it changed; return True if it did.
@@ -149,7 +149,7 @@ class Searcher:
         return self.page(query, version, dialogue_version)[0]
 
     def page(
-        self, asked: Query, version: str | None = None, dialogue_version: str | None = None
+        self, query_as_sent: Query, version: str | None = None, dialogue_version: str | None = None
     ) -> tuple[SearchResult, bool]:
         """Return the answer of :meth:`search`, and True if no hits follow.
 
@@ -161,10 +161,10 @@ class Searcher:
         start = time.perf_counter()
         retriever, snapshot = self._find_retriever(version)
         lines = self._lines.get(dialogue_version)
-        snapshot.require_shows(asked.shows)
-        attempt = self._attempt(asked, retriever, snapshot, lines)
+        snapshot.require_shows(query_as_sent.shows)
+        attempt = self._attempt(query_as_sent, retriever, snapshot, lines)
         spelling: list[QueryPart] = []
-        if correction := find_correction(asked, attempt.meant):
+        if correction := find_correction(query_as_sent, attempt.corrections):
             spelling.append(correction.report(is_applied=attempt.found_nothing))
             if attempt.found_nothing:
                 attempt = self._attempt(correction.query, retriever, snapshot, lines)
@@ -178,11 +178,11 @@ class Searcher:
         )
         writer = HitWriter(self.details, retriever.probes, snapshot.titles, selection.lines)
         result = SearchResult(
-            query=asked,
+            query=query_as_sent,
             encoder_id=retriever.encoder.encoder_id,
             index_version=snapshot.version,
             dialogue_version=lines.version if lines else None,
-            hits=writer.write(page.candidates, asked.offset),
+            hits=writer.write(page.candidates, query_as_sent.offset),
             took_ms=round(1e3 * (time.perf_counter() - start), 3),
             cutoff=page.cutoff,
             stands_out=page.stands_out,
@@ -201,11 +201,11 @@ class Searcher:
         return result, page.is_last
 
     def _attempt(
-        self, asked: Query, retriever: Retriever, snapshot: IndexSnapshot, lines: LineIndex | None
+        self, query_as_sent: Query, retriever: Retriever, snapshot: IndexSnapshot, lines: LineIndex | None
     ) -> _Attempt:
         """Search for the text as it is written; errors as :meth:`page`."""
         details, encoder, catalogue = self.details, retriever.encoder, snapshot.catalogue(self._settings)
-        understanding = understand(asked, catalogue, datetime.now(UTC).date())
+        understanding = understand(query_as_sent, catalogue, datetime.now(UTC).date())
         query, scope = understanding.query, understanding.scope
         meaning = interpret(query, scope, lines)
         retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
@@ -230,13 +230,15 @@ class Searcher:
             understanding=understanding,
             meaning=meaning,
             selection=selection,
-            page=take_page(selection, query, lambda found: fold(found, snapshot.index.vectors, snapshot.same_pictures)),
+            page=take_page(
+                selection, query, lambda candidates: fold(candidates, snapshot.index.vectors, snapshot.same_pictures)
+            ),
             notes=(*(part.notes if part else ()), *hints),
-            meant={**seen_meant, **meaning.meant},
+            corrections={**seen_meant, **meaning.corrections},
         )
 
     def _build_retriever(self) -> Retriever:
-        return Retriever(self._settings, self._given, self._pictures, self.details.forget)
+        return Retriever(self._settings, self._given_encoder, self._pictures, self.details.forget)
 
     def _build_lines(self) -> PublishedVersions[LineIndex]:
         return PublishedVersions("dialogue", lambda: open_lines(self._settings))

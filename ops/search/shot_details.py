@@ -135,14 +135,14 @@ class ShotDetails:
         self._lake = settings.lake
         self._lock = Lock()
         self._partitions: dict[str, _Partition] = {}
-        self._believed: set[str] = set()
-        self._forgotten = 0
+        self._valid_ids: set[str] = set()
+        self._forgotten_count = 0
 
     def forget(self) -> None:
         """Check the files again from now on; unchanged files are not read again."""
         with self._lock:
-            self._believed = set()
-            self._forgotten += 1
+            self._valid_ids = set()
+            self._forgotten_count += 1
 
     def warm(self) -> int:
         """Read every partition that is not cached yet, and return the number of shots."""
@@ -182,8 +182,8 @@ class ShotDetails:
         videos = [
             (row, len(part.spans.get(name, ()))) for part in self._read_all() for name, row in part.videos.items()
         ]
-        forgotten = read_forgotten_ids(self._lake.store) if videos else set()
-        return [(row, shots) for row, shots in videos if row.video_id not in forgotten]
+        forgotten_ids = read_forgotten_ids(self._lake.store) if videos else set()
+        return [(row, shots) for row, shots in videos if row.video_id not in forgotten_ids]
 
     def _build_detail(self, part: _Partition, row: int) -> ShotDetail:
         if row not in part.details:
@@ -215,16 +215,16 @@ class ShotDetails:
         """Return ``(shot id, its partition, its row there)`` of the shots that exist."""
         by_partition: dict[str, list[str]] = {}
         for shot_id in shot_ids:
-            parsed = parse_shot_id(shot_id)
-            if parsed:
-                by_partition.setdefault(self._settings.resolve_partition(parsed[0]), []).append(shot_id)
+            id_parts = parse_shot_id(shot_id)
+            if id_parts:
+                by_partition.setdefault(self._settings.resolve_partition(id_parts[0]), []).append(shot_id)
         parts = self._read(by_partition)
         stale = [
             name for name, shots in by_partition.items() if not all(shot_id in parts[name].rows for shot_id in shots)
         ]
         if stale:  # computed since the last check of the partition
             with self._lock:
-                self._believed.difference_update(stale)
+                self._valid_ids.difference_update(stale)
             parts |= self._read(stale)
         return [
             (shot_id, parts[name], parts[name].rows[shot_id])
@@ -239,7 +239,7 @@ class ShotDetails:
         if video_id in part.videos:
             return part
         with self._lock:
-            self._believed.discard(name)
+            self._valid_ids.discard(name)
         return self._read([name])[name]
 
     def _read_all(self) -> list[_Partition]:
@@ -251,12 +251,12 @@ class ShotDetails:
         }
         names = {key.rsplit("/", 1)[1].removesuffix(".parquet") for key in stamps if key.endswith(".parquet")}
         with self._lock:
-            unchanged = {
+            same_ids = {
                 name
                 for name in names & self._partitions.keys()
                 if self._partitions[name].stamps == tuple(map(stamps.get, self._list_keys(name)))
             }
-            self._believed = unchanged
+            self._valid_ids = same_ids
         return list(self._read(sorted(names)).values())
 
     def _list_keys(self, name: str) -> list[str]:
@@ -265,8 +265,8 @@ class ShotDetails:
     def _read(self, names: Iterable[str]) -> dict[str, _Partition]:
         """Return the partitions, from memory if they are valid or unchanged."""
         with self._lock:
-            parts = {name: self._partitions[name] for name in names if name in self._believed}
-            forgotten = self._forgotten
+            parts = {name: self._partitions[name] for name in names if name in self._valid_ids}
+            count_before = self._forgotten_count
         missing = [name for name in names if name not in parts]
         if len(missing) > 1:
             with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
@@ -277,8 +277,8 @@ class ShotDetails:
             for name, part in fresh.items():
                 if part.rows or part.videos:  # absent ones are not cached: a client can invent any number of ids
                     self._partitions[name] = part
-                    if forgotten == self._forgotten:  # else it may have changed since it was read
-                        self._believed.add(name)
+                    if count_before == self._forgotten_count:  # else it may have changed since it was read
+                        self._valid_ids.add(name)
                 else:
                     self._partitions.pop(name, None)
         return parts | fresh
@@ -287,9 +287,9 @@ class ShotDetails:
         # Stamps first: a file that is replaced between the two is read again the next time.
         stats = [self._lake.store.stat(key) for key in self._list_keys(name)]
         stamps = tuple(each.stamp if each else None for each in stats)
-        cached = self._partitions.get(name)
-        if cached and cached.stamps == stamps:
-            return cached
+        partition = self._partitions.get(name)
+        if partition and partition.stamps == stamps:
+            return partition
         if not any(stamps):
             return _Partition(stamps=stamps, columns={name: [] for name in SHOT_COLUMNS}, rows={}, videos={})
         try:

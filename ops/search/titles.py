@@ -89,8 +89,8 @@ class TitleDirection:
             hits = index.search(self.vector, limit=limit, exclude_blank=True, exact=True, with_payload=False)
             return Fetched(items=hits, is_all=len(hits) < limit)
 
-        fetched = fetch_until(fetch, 255, lambda hits: hits[-1].score < threshold)
-        return frozenset(hit.shot_id for hit in fetched.items if hit.score >= threshold)
+        hits_so_far = fetch_until(fetch, 255, lambda hits: hits[-1].score < threshold)
+        return frozenset(hit.shot_id for hit in hits_so_far.items if hit.score >= threshold)
 
 
 def is_about_writing(text: str) -> bool:

@@ -137,8 +137,8 @@ def fold_part(text: str) -> str:
 
 def reads_literally(literal: str, part: str) -> bool:
     """Return True if ``literal`` makes a part of the text words: it is the part, words inside it, or ``*``."""
-    wanted = fold_part(literal)
-    return wanted == ALL_LITERAL or (bool(wanted) and f" {wanted} " in f" {fold_part(part)} ")
+    folded_literal = fold_part(literal)
+    return folded_literal == ALL_LITERAL or (bool(folded_literal) and f" {folded_literal} " in f" {fold_part(part)} ")
 
 
 def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -187,10 +187,10 @@ def _find_scope(query: Query, applied_parts: Sequence[FoundPart], catalogue: Sea
     shows = [show for each in applied_parts if not each.is_negated for show in each.shows]
     if query.shows and shows:
         shows = [show for show in shows if show in query.shows] or [""]
-    wanted = tuple(dict.fromkeys(shows or query.shows))
+    wanted_shows = tuple(dict.fromkeys(shows or query.shows))
     limits = [each for each in applied_parts if each.videos is not None or (each.shows and each.is_negated)]
     if not limits:
-        return Scope(videos=frozenset()) if wanted == ("",) else Scope(shows=wanted)
+        return Scope(videos=frozenset()) if wanted_shows == ("",) else Scope(shows=wanted_shows)
     files = [each.videos for each in limits if each.kind == "file" and not each.is_negated and each.videos is not None]
     among = [frozenset().union(*files)] if files else []
     among += [each.videos for each in limits if each.kind in ("after", "before") and each.videos is not None]
@@ -200,7 +200,7 @@ def _find_scope(query: Query, applied_parts: Sequence[FoundPart], catalogue: Sea
         videos=frozenset(
             each.video_id
             for each in catalogue.videos
-            if (not wanted or each.show in wanted)
+            if (not wanted_shows or each.show in wanted_shows)
             and each.show not in hidden_shows
             and each.video_id not in left_out
             and all(each.video_id in videos for videos in among)
@@ -214,8 +214,10 @@ def _write_part(each: FoundPart, query: Query) -> QueryPart:
         change = QueryChange(text=remove_spans(query.text, [(each.start, each.end)]), literal=query.literal)
     elif each.is_applied:
         change = QueryChange(text=query.text, literal=(*query.literal, text.strip()))
-    elif any(reads_literally(known, text) for known in query.literal):
-        other_literals = tuple(known for known in query.literal if not reads_literally(known, text))
+    elif any(reads_literally(literal_text, text) for literal_text in query.literal):
+        other_literals = tuple(
+            literal_text for literal_text in query.literal if not reads_literally(literal_text, text)
+        )
         change = QueryChange(text=query.text, literal=other_literals)
     else:
         replaced = " ".join(f"{query.text[: each.start]} {each.typed_form} {query.text[each.end :]}".split())

@@ -28,31 +28,31 @@ class Coverage:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._lock = Lock()
-        self._known: tuple[float, str | None, ShowsAnswer] | None = None
+        self._last_answer: tuple[float, str | None, ShowsAnswer] | None = None
 
     def build_document(self) -> ShowsAnswer:
         """Return shows with their videos by state, the totals, and the available kinds of search."""
         version = self._service.index_version()
         with self._lock:  # one computes, the others wait for it
             now = time.monotonic()
-            if self._known and now < self._known[0] and version == self._known[1]:
-                return self._known[2]
+            if self._last_answer and now < self._last_answer[0] and version == self._last_answer[1]:
+                return self._last_answer[2]
             document = self._compute()
-            self._known = (now + REMEMBERED_S, version, document)
+            self._last_answer = (now + REMEMBERED_S, version, document)
             return document
 
     def _compute(self) -> ShowsAnswer:
         service = self._service
         retriever = service.searcher.retriever
         index = retriever.index() if service.index_version() is not None else None
-        indexed = index.counts("video_id") if index else Counter[str]()
+        in_index = index.counts("video_id") if index else Counter[str]()
         since = service.since.find_all(retriever.encoder_id)
-        refused = Counter(row["video_id"] for row in set_aside_shots(service.settings, retriever.encoder_id))
+        set_aside_counts = Counter(row["video_id"] for row in set_aside_shots(service.settings, retriever.encoder_id))
         by_show: dict[str, list[_VideoCounts]] = defaultdict(list)
         for row, shots in service.details.list_videos():
             if row.state != "removed":
-                searchable = shots - refused[row.video_id]
-                by_show[row.show].append(_describe_video(row, searchable, indexed[row.video_id], since))
+                searchable = shots - set_aside_counts[row.video_id]
+                by_show[row.show].append(_describe_video(row, searchable, in_index[row.video_id], since))
         shows = [
             Show(show=show, searchable_since=_find_newest(videos), **_sum_up(videos))
             for show, videos in sorted(by_show.items())
@@ -92,13 +92,13 @@ class _Sums(TypedDict):
     footage_s: float
 
 
-def _describe_video(row: VideoRow, searchable: int, indexed: int, since: dict[str, datetime]) -> _VideoCounts:
+def _describe_video(row: VideoRow, searchable: int, in_index: int, since: dict[str, datetime]) -> _VideoCounts:
     """Return the figures of one video; ready means that a search finds all of its shots but those set aside."""
-    is_whole = row.state == "ready" and 0 < searchable == indexed
+    is_whole = row.state == "ready" and 0 < searchable == in_index
     state = row.state if is_whole or row.state != "ready" else "pending"
     return _VideoCounts(
         state=state,
-        shots=indexed,
+        shots=in_index,
         seconds=row.seconds if state in ("ready", "pending") else 0.0,
         searchable_since=since.get(row.video_id) if is_whole else None,
     )

@@ -73,10 +73,10 @@ def _render_operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _render_schema(name: str, schema: dict[str, Any]) -> str:
-    required = schema.get("required", [])
+    required_names = schema.get("required", [])
     rows = [
         (
-            key + ("" if key in required else " (optional)"),
+            key + ("" if key in required_names else " (optional)"),
             " ".join([_describe_kind(value), value.get("description", "")]),
         )
         for key, value in schema.get("properties", {}).items()

@@ -115,8 +115,8 @@ def _add_progress_route(router: APIRouter, service: Service) -> None:
     )
     async def export_progress(request: Request, key: Annotated[str, Path(pattern=EXPORT_KEY)]) -> Response:
         tally = service.tallies.get(key)
-        finished, total = (tally.done, tally.total) if tally else (0, 0)
-        return send_json(request, {"running": tally is not None, "done": finished, "total": total})
+        count_done, total = (tally.done, tally.total) if tally else (0, 0)
+        return send_json(request, {"running": tally is not None, "done": count_done, "total": total})
 
 
 def _add_formats_route(router: APIRouter) -> None:
@@ -127,7 +127,7 @@ def _add_formats_route(router: APIRouter) -> None:
         summary="The formats of `POST /api/export`, in the order of the page's list",
     )
     async def formats(request: Request) -> Response:
-        listed = [
+        entries = [
             {
                 "format": each.name,
                 "label": each.label,
@@ -137,7 +137,7 @@ def _add_formats_route(router: APIRouter) -> None:
             }
             for each in export_formats().values()
         ]
-        return send_json(request, {"formats": listed})
+        return send_json(request, {"formats": entries})
 
 
 @contextmanager
@@ -228,8 +228,8 @@ def _export(
 def _list_notes(answer: SearchResult) -> tuple[str, ...]:
     """Return notes on limits of the search, and the reason for other hits if no line has the words in quotes."""
     reading, is_said = answer.reading, any("dialogue" in hit.matched for hit in answer.hits)
-    quoted = parse_words(answer.query.text).phrases
-    return (*((reading.why,) if quoted and not is_said else ()), *reading.notes)
+    phrases = parse_words(answer.query.text).phrases
+    return (*((reading.why,) if phrases and not is_said else ()), *reading.notes)
 
 
 def _pick(body: PickBody) -> Pick:

@@ -114,8 +114,8 @@ def _correct(service: Service, video_id: str, body: CorrectionBody, author: str)
         note=body.note,
         now=datetime.now(UTC),
     )
-    changed = [ChangedLabel.model_validate(each.document()) for each in find_changed_labels(service.settings, state)]
-    return CorrectedAnswer(labels=changed, **_describe_state(state).__dict__)
+    changes = [ChangedLabel.model_validate(each.document()) for each in find_changed_labels(service.settings, state)]
+    return CorrectedAnswer(labels=changes, **_describe_state(state).__dict__)
 
 
 def _describe_state(state: CutState) -> CorrectionsAnswer:

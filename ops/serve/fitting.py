@@ -39,9 +39,9 @@ class FitJobs:
     ``done`` is called with the label after each successful fit, in another thread. Safe to use from several threads.
     """
 
-    def __init__(self, command: Sequence[str] | None, done: Callable[[str], None]) -> None:
+    def __init__(self, command: Sequence[str] | None, on_end: Callable[[str], None]) -> None:
         self._command = command
-        self._done = done
+        self._on_end = on_end
         self._lock = Lock()
         self._fits: dict[str, _FitJob] = {}
         self._process: subprocess.Popen[str] | None = None
@@ -89,7 +89,7 @@ class FitJobs:
         try:
             message = self._run_fit(label, command)
             if not message:
-                self._done(label)
+                self._on_end(label)
         finally:
             with self._lock:
                 self._process = None
@@ -110,8 +110,8 @@ class FitJobs:
             return f"the fit could not be started: {error}"
         with self._lock:
             self._process = process
-            stopped = self._is_stopped
-        if stopped:
+            is_stopped = self._is_stopped
+        if is_stopped:
             process.terminate()
         try:
             _, errors = process.communicate(timeout=LONGEST_S)

@@ -82,15 +82,15 @@ class Guard:
         self._loopback_host = loopback_host
         self._public_origin = parse_origin(public_url)
         self._public_host = _parse_host(urlsplit(public_url).netloc) or None
-        self._held = _Held()
+        self._open_bytes = _Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         answer = _Answer(send)
-        body = _Body(scope, receive, self._held)
-        started = time.perf_counter()
+        body = _Body(scope, receive, self._open_bytes)
+        started_at = time.perf_counter()
         self._metrics.count_start()
         try:
             self._admit(scope, body)
@@ -103,9 +103,9 @@ class Guard:
             what = f"{scope['method']} {getattr(scope.get('route'), 'path', 'an unknown path')}"
             await answer.send_instead(report_unexpected(error, what), scope, receive)
         finally:
-            self._held.bytes -= body.seen
+            self._open_bytes.bytes -= body.seen
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.count_end(scope["method"], route, answer.status, time.perf_counter() - started)
+            self._metrics.count_end(scope["method"], route, answer.status, time.perf_counter() - started_at)
 
     def _admit(self, scope: Scope, body: _Body) -> None:
         headers = Headers(scope=scope)
@@ -151,8 +151,8 @@ class Guard:
 
     def _require_role(self, scope: Scope, headers: Headers) -> None:
         """Find out who sends the request, and reject it if the role does not include the route, or for its rate."""
-        needed = self._rules.find_role(scope)
-        if needed is None:  # what the page needs before sign-in, and what orchestrators ask
+        needed_role = self._rules.find_role(scope)
+        if needed_role is None:  # what the page needs before sign-in, and what orchestrators ask
             return
         try:
             is_needed = self._tokens.are_needed
@@ -165,8 +165,8 @@ class Guard:
                 "a token is needed: send `Authorization: Bearer <token>`, or sign in on the page",
                 {"www-authenticate": "Bearer"},
             )
-        if not identity.role.includes(needed):
-            raise ProblemError(403, describe_missing_role(identity, needed))
+        if not identity.role.includes(needed_role):
+            raise ProblemError(403, describe_missing_role(identity, needed_role))
         if is_needed:
             self._rate.count(identity, is_media=scope["path"].startswith("/media/"))
         remember_identity(scope, identity)
@@ -210,9 +210,9 @@ class _Held:
 class _Body:
     """A request's body, counted and timed while it arrives."""
 
-    def __init__(self, scope: Scope, receive: Receive, held: _Held) -> None:
+    def __init__(self, scope: Scope, receive: Receive, open_bytes: _Held) -> None:
         self._receive = receive
-        self._held = held
+        self._open_bytes = open_bytes
         self._limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
         self.seen = 0
         self._is_complete = False
@@ -235,10 +235,10 @@ class _Body:
         if message["type"] == "http.request":
             length = len(message.get("body", b""))
             self.seen += length
-            self._held.bytes += length
+            self._open_bytes.bytes += length
             self._is_complete = not message.get("more_body", False)
             self._require(self.seen)
-            if self._held.bytes > HELD_LIMIT:
+            if self._open_bytes.bytes > HELD_LIMIT:
                 raise ProblemError(429, "too much is being sent at once: try again", {"retry-after": "5"})
         return message
 
@@ -284,12 +284,12 @@ def identify_sender(tokens: Tokens, headers: Headers) -> Identity | None:
     return by_token or tokens.identify_session(_read_cookie(headers), now)
 
 
-def describe_missing_role(identity: Identity, needed: Role) -> str:
+def describe_missing_role(identity: Identity, needed_role: Role) -> str:
     """Return the message for a role that does not suffice: who one is, the role that is needed, and who can give it."""
     who = f"{identity.name!r} may {identity.role}" if identity.name else f"your token may {identity.role}"
     return (
-        f"{who}, and this needs the role {needed}: ask the person who runs this service for a token with it "
-        f"(`needle token add NAME --role {needed}`)"
+        f"{who}, and this needs the role {needed_role}: ask the person who runs this service for a token with it "
+        f"(`needle token add NAME --role {needed_role}`)"
     )
 
 

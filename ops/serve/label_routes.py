@@ -88,20 +88,20 @@ def _append(service: Service, body: LabelBody, author: str) -> LabelAnswer:
     result = append_annotations(service.settings, judgements, now)
     if len(result.refused) == len(judgements):
         raise NotFoundError("; ".join(f"{shot_id}: {why}" for shot_id, why in result.refused[:5]))
-    refused = dict(result.refused)
-    resolved = resolve_served_labels(service, [body.label])
-    by_shot = {each.latest.shot_id: each for each in resolved}
+    refusals = dict(result.refused)
+    resolved_labels = resolve_served_labels(service, [body.label])
+    by_shot = {each.latest.shot_id: each for each in resolved_labels}
     return LabelAnswer(
         label=body.label,
         written=result.written,
         unchanged=result.unchanged,
-        set_aside=[Refused(shot_id=shot_id, reason=why) for shot_id, why in refused.items()],
+        set_aside=[Refused(shot_id=shot_id, reason=why) for shot_id, why in refusals.items()],
         shots=[
             _describe_judged(each.shot_id, by_shot.get(each.shot_id))
             for each in judgements
-            if each.shot_id not in refused
+            if each.shot_id not in refusals
         ],
-        **asdict(AnnotationCounts.count(resolved)),
+        **asdict(AnnotationCounts.count(resolved_labels)),
     )
 
 
@@ -116,18 +116,18 @@ def _list_labels(service: Service) -> LabelsAnswer:
 def _list_judged(
     service: Service, label: Label, which: Which, shot_ids: list[str] | None, limit: int, offset: int
 ) -> JudgedAnswer:
-    resolved = resolve_served_labels(service, [label])
-    by_shot = {each.latest.shot_id: each for each in resolved}
+    resolved_labels = resolve_served_labels(service, [label])
+    by_shot = {each.latest.shot_id: each for each in resolved_labels}
     if shot_ids:
-        selected = [(shot_id, by_shot.get(shot_id)) for shot_id in dict.fromkeys(shot_ids)]
+        entries = [(shot_id, by_shot.get(shot_id)) for shot_id in dict.fromkeys(shot_ids)]
     else:
-        newest = sorted(resolved, key=lambda each: each.latest.created_at, reverse=True)
-        selected = [(each.latest.shot_id, each) for each in newest if _is_selected(which, each)]
-    page = selected[offset : offset + limit]
+        newest = sorted(resolved_labels, key=lambda each: each.latest.created_at, reverse=True)
+        entries = [(each.latest.shot_id, each) for each in newest if _is_selected(which, each)]
+    page = entries[offset : offset + limit]
     shots = service.details.read([shot_id for shot_id, _ in page])
     return JudgedAnswer(
         label=label,
-        total=len(selected),
+        total=len(entries),
         shots=[
             JudgedShot(
                 shot=None if each and each.missing_reason else shots.get(shot_id),
@@ -135,7 +135,7 @@ def _list_judged(
             )
             for shot_id, each in page
         ],
-        **asdict(AnnotationCounts.count(resolved)),
+        **asdict(AnnotationCounts.count(resolved_labels)),
     )
 
 

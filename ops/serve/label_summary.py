@@ -18,10 +18,10 @@ def resolve_served_labels(service: Service, labels: Sequence[str]) -> list[Resol
     return resolve_labels(service.settings, [label for label in labels if label in names], _ServedShots(service))
 
 
-def group_by_label(resolved: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
+def group_by_label(resolved_labels: Iterable[ResolvedLabel]) -> dict[str, list[ResolvedLabel]]:
     """Return the same, by label."""
     groups: dict[str, list[ResolvedLabel]] = defaultdict(list)
-    for each in resolved:
+    for each in resolved_labels:
         groups[each.latest.label].append(each)
     return groups
 
@@ -31,11 +31,11 @@ class _ServedShots:
 
     def __init__(self, service: Service) -> None:
         self._details = service.details
-        self._forgotten = read_forgotten_ids(service.settings.store)
+        self._forgotten_ids = read_forgotten_ids(service.settings.store)
         self._corrections = CurrentCorrections(service.settings)
 
     def missing_reason(self, shot_id: str) -> str:
         """Return the reason why a shot is missing; empty if it exists."""
-        if shot_id.partition(":")[0] in self._forgotten:
+        if shot_id.partition(":")[0] in self._forgotten_ids:
             return FORGOTTEN
         return "" if self._details.read([shot_id]) else explain_missing(self._corrections, shot_id)

@@ -48,46 +48,46 @@ async def serve_media(
 
     ``version_is_right``: the address names exactly this content, so that clients never need to revalidate it.
     """
-    stored = await run_in_threadpool(look_up, store, key)
+    entry = await run_in_threadpool(look_up, store, key)
     scope = "private" if is_private else "public"
     headers = {
-        "etag": stored.etag,
+        "etag": entry.etag,
         "accept-ranges": "bytes",
         "cache-control": f"{scope}, {FOR_EVER}" if version_is_right else "no-cache",
         "content-disposition": "inline",
     }
-    if matches_etag(request.headers.get("if-none-match"), stored.etag):
+    if matches_etag(request.headers.get("if-none-match"), entry.etag):
         return Response(status_code=304, headers=headers)
-    span = _parse_range(request, stored)
+    span = _parse_range(request, entry)
     if span is None:
-        start, end, status = 0, stored.size, 200
+        start, end, status = 0, entry.size, 200
     else:
         (start, end), status = span, 206
-        headers["content-range"] = f"bytes {start}-{end - 1}/{stored.size}"
+        headers["content-range"] = f"bytes {start}-{end - 1}/{entry.size}"
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
     return StreamingResponse(_read_pieces(store, key, start, end), status, headers, media_type)
 
 
-def _parse_range(request: Request, stored: Stored) -> tuple[int, int] | None:
+def _parse_range(request: Request, entry: Stored) -> tuple[int, int] | None:
     """Return the requested half-open range, or ``None`` for the whole. Raises ``ProblemError`` 416."""
     match = _RANGE.match(request.headers.get("range", "").replace(" ", ""))
     condition = request.headers.get("if-range")
-    if not match or not (match[1] or match[2]) or (condition is not None and condition != stored.etag):
+    if not match or not (match[1] or match[2]) or (condition is not None and condition != entry.etag):
         return None
     if match[1]:
         start = int(match[1])
-        end = min(int(match[2]) + 1, stored.size) if match[2] else stored.size
+        end = min(int(match[2]) + 1, entry.size) if match[2] else entry.size
         if match[2] and int(match[2]) < start:
             return None  # not a valid range: ignored (RFC 9110, 14.1.2)
     else:
-        start, end = max(0, stored.size - int(match[2])), stored.size
+        start, end = max(0, entry.size - int(match[2])), entry.size
     if start >= end:
         raise ProblemError(
             416,
-            f"the file has {stored.size} bytes: ask for a part of them",
-            {"content-range": f"bytes */{stored.size}"},
+            f"the file has {entry.size} bytes: ask for a part of them",
+            {"content-range": f"bytes */{entry.size}"},
         )
     return start, end
 

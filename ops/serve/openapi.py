@@ -21,10 +21,10 @@ def install_openapi(app: FastAPI, are_tokens_needed: Callable[[], bool]) -> None
     documents: dict[bool, dict[str, Any]] = {}
 
     def build_document() -> dict[str, Any]:
-        needed = are_tokens_needed()
-        if needed not in documents:
-            documents[needed] = _build_document(app, needed)
-        return documents[needed]
+        needs_token = are_tokens_needed()
+        if needs_token not in documents:
+            documents[needs_token] = _build_document(app, needs_token)
+        return documents[needs_token]
 
     app.openapi = build_document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
@@ -36,8 +36,8 @@ def _build_document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = Problem.model_json_schema()
-    for unused in ("HTTPValidationError", "ValidationError"):  # of FastAPI, for a 422; not used here
-        schemas.pop(unused, None)
+    for schema_name in ("HTTPValidationError", "ValidationError"):  # of FastAPI, for a 422; not used here
+        schemas.pop(schema_name, None)
     if tokens_are_needed:
         rights = "; ".join(f"`{role}`: {right}" for role, right in RIGHTS.items())
         components["securitySchemes"] = {

@@ -95,10 +95,12 @@ def _add_work(router: APIRouter, service: Service) -> None:
 
 def _list_probes(service: Service) -> ProbesAnswer:
     settings = service.settings
-    defined, labelled = load_definitions(settings), list_labels(settings)
-    by_label = group_by_label(resolve_served_labels(service, labelled))
-    labels = sorted({*defined, *labelled, *list_fitted_probes(settings), *service.list_probes()})
-    return ProbesAnswer(probes=[_describe_probe(service, label, by_label.get(label, []), defined) for label in labels])
+    definitions, label_names = load_definitions(settings), list_labels(settings)
+    by_label = group_by_label(resolve_served_labels(service, label_names))
+    labels = sorted({*definitions, *label_names, *list_fitted_probes(settings), *service.list_probes()})
+    return ProbesAnswer(
+        probes=[_describe_probe(service, label, by_label.get(label, []), definitions) for label in labels]
+    )
 
 
 def _probe(service: Service, label: Label) -> ProbeAnswer:
@@ -118,14 +120,14 @@ def _require_known(service: Service, label: Label) -> None:
 
 
 def _describe_probe(
-    service: Service, label: Label, resolved: list[ResolvedLabel], defined: dict[str, ProbeDefinition]
+    service: Service, label: Label, resolved_labels: list[ResolvedLabel], definitions: dict[str, ProbeDefinition]
 ) -> ProbeAnswer:
     settings = service.settings
     # A shot with a score has a vector: if every labelled shot has a score, the page's polling of its label reads no
     # file of the catalogue. A shot without a score may nevertheless have a vector.
-    scored = service.searcher.probes.read(label) if label in service.list_probes() else {}
-    knows_all = all(each.missing_reason or each.latest.shot_id in scored for each in resolved)
-    document = probe_document(settings, label, defined, resolved, scored if knows_all else None)
+    scores_by_shot = service.searcher.probes.read(label) if label in service.list_probes() else {}
+    knows_all = all(each.missing_reason or each.latest.shot_id in scores_by_shot for each in resolved_labels)
+    document = probe_document(settings, label, definitions, resolved_labels, scores_by_shot if knows_all else None)
     state = read_state(settings, label)
     counts = _count_at_least(service, label)
     versions = service.searcher.probes.read_versions(label) if counts else frozenset()
@@ -133,8 +135,8 @@ def _describe_probe(
         {
             **document,
             "refused": state.refused.reason if state.refused else "",
-            "redefined": _is_redefined(settings, label, state.latest, defined.get(label)),
-            "labels": {"label": label, **document["labels"], "people": count_annotators(resolved)},
+            "redefined": _is_redefined(settings, label, state.latest, definitions.get(label)),
+            "labels": {"label": label, **document["labels"], "people": count_annotators(resolved_labels)},
             "scored": counts[0] if counts else 0,
             "scored_by": "".join(versions) if len(versions) == 1 else "",
             "at_least": counts,
@@ -165,14 +167,14 @@ def _count_at_least(service: Service, label: Label) -> list[int]:
     return [int(count) for count in counts[::-1].cumsum()[::-1]]
 
 
-def _choose_feeds(service: Service, label: Label, count: int, seed: int, skipped: list[str]) -> FeedsAnswer:
+def _choose_feeds(service: Service, label: Label, count: int, seed: int, skip_ids: list[str]) -> FeedsAnswer:
     _require_known(service, label)
     read_vectors = service.searcher.index().vectors if service.index_version() else None
     suggestions = suggest(
-        service.settings, label, count=count, seed=seed, skipped_ids=skipped, read_vectors=read_vectors
+        service.settings, label, count=count, seed=seed, skipped_ids=skip_ids, read_vectors=read_vectors
     )
-    offered = [offer for offers in suggestions.feeds.values() for offer in offers]
-    scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offered}
+    offers_in_order = [offer for offers in suggestions.feeds.values() for offer in offers]
+    scores = {offer.shot_id: offer.score and round(offer.score, 6) for offer in offers_in_order}
     shots = service.details.read(list(scores))
     offers_by_shot = {name: OfferedShot(**shot.model_dump(), score=scores[name]) for name, shot in shots.items()}
     return FeedsAnswer(

@@ -126,9 +126,9 @@ def _list_assets(
     """Return the assets that the shot is in, with its partition or "" and the Unix time of the computation."""
     assets = []
     for step in list_steps():
-        computed = _find_time(service, step, shot_id, video, encoder_id, partition)
-        if computed:
-            at = computed.timestamp()
+        computed_at = _find_time(service, step, shot_id, video, encoder_id, partition)
+        if computed_at:
+            at = computed_at.timestamp()
             assets += [(step.name, partition, at)]
             assets += [(asset, partition if has_partitions else "", at) for asset, has_partitions in _list_copies(step)]
     return assets

@@ -134,9 +134,9 @@ def read_identity(request: Request) -> Identity:
     return identity
 
 
-def choose_author(request: Request, entered: str) -> str:
+def choose_author(request: Request, typed_name: str) -> str:
     """Return the name under which an answer is stored: that of the token, or the entered one if it has none."""
-    return read_identity(request).name or entered
+    return read_identity(request).name or typed_name
 
 
 def format_access_table() -> str:

@@ -26,7 +26,7 @@ class SearchableSince:
         self._runs = runs
         self._lock = Lock()
         self._read: dict[str, tuple[str, dict[str, datetime]]] = {}
-        self._published: dict[datetime, datetime] = {}
+        self._publications: dict[datetime, datetime] = {}
 
     def find(self, video_id: str, encoder_id: str) -> datetime | None:
         """Return the time for one video; ``None`` if it has no vectors."""
@@ -36,8 +36,8 @@ class SearchableSince:
         if stat is None:
             return None
         with self._lock:
-            computed = self._read_times(encoder_id, key, stat.stamp).get(video_id)
-            return self._find_publications([computed])[computed] if computed else None
+            when = self._read_times(encoder_id, key, stat.stamp).get(video_id)
+            return self._find_publications([when])[when] if when else None
 
     def find_all(self, encoder_id: str) -> dict[str, datetime]:
         """Return times by video id, of every video that has vectors."""
@@ -49,11 +49,11 @@ class SearchableSince:
         }
         with self._lock:
             self._read = {key: read for key, read in self._read.items() if key in stamps}
-            computed: dict[str, datetime] = {}
+            times: dict[str, datetime] = {}
             for key, stamp in stamps.items():
-                computed |= self._read_times(encoder_id, key, stamp)
-            published = self._find_publications(computed.values())
-            return {video_id: published[when] for video_id, when in computed.items()}
+                times |= self._read_times(encoder_id, key, stamp)
+            publications = self._find_publications(times.values())
+            return {video_id: publications[when] for video_id, when in times.items()}
 
     def _read_times(self, encoder_id: str, key: str, stamp: str) -> dict[str, datetime]:
         """Return the time of the newest vector of each video of one file."""
@@ -64,19 +64,19 @@ class SearchableSince:
             self._read[key] = (stamp, {row["video_id"]: row["created_timestamp_max"] for row in newest})
         return self._read[key][1]
 
-    def _find_publications(self, computed: Iterable[datetime]) -> dict[datetime, datetime]:
+    def _find_publications(self, times: Iterable[datetime]) -> dict[datetime, datetime]:
         """Return the time of the index publication after each of these times; each run is looked up once."""
         publications: dict[datetime, datetime] = {}
         last: datetime | None = None
         is_over = False
-        for when in sorted(set(computed)):
-            if when in self._published:
-                last = self._published[when]
+        for when in sorted(set(times)):
+            if when in self._publications:
+                last = self._publications[when]
             elif last is None or when > last:  # else no run ended between them
                 last = None if is_over else self._find_first_run(when)
                 is_over = last is None
             if last is not None:
-                self._published[when] = last
+                self._publications[when] = last
             publications[when] = last or when
         return publications
 

@@ -59,7 +59,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def run(app: FastAPI, listener: socket.socket, started: Callable[[], None] | None = None) -> None:
+def run(app: FastAPI, listener: socket.socket, on_start: Callable[[], None] | None = None) -> None:
     """Serve on ``listener`` until SIGINT or SIGTERM, and give running requests ten seconds to end.
 
     ``started`` is called when the first request can be answered.
@@ -76,7 +76,7 @@ def run(app: FastAPI, listener: socket.socket, started: Callable[[], None] | Non
         timeout_graceful_shutdown=GRACE_S,
     )
     with listener:
-        server = Server(config, started)
+        server = Server(config, on_start)
         app.state.server = server
         server.run(sockets=[listener])
 
@@ -133,9 +133,9 @@ def make_impatient(base: Any) -> Any:
 class Server(uvicorn.Server):
     """uvicorn's server, but it returns on a stop signal instead of raising the signal again."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None) -> None:
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None] | None) -> None:
         super().__init__(config)
-        self._tell = started
+        self._tell = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -109,16 +109,16 @@ class TokenList:
     def revoke(self, name: str, now: datetime) -> NamedToken:
         """Revoke a token. Raises ``NotFoundError`` if none has this name, ``UsageError`` if it is revoked already."""
         with self._change() as tokens:
-            wanted = unicodedata.normalize("NFC", name).strip()
-            found = next((each for each in tokens if each.name == wanted), None)
-            if found is None:
+            normal_name = unicodedata.normalize("NFC", name).strip()
+            match = next((each for each in tokens if each.name == normal_name), None)
+            if match is None:
                 names = ", ".join(each.name for each in tokens) or "none yet"
                 raise NotFoundError(f"no token {name!r}: there are {names}")
-            if found.revoked_at:
-                raise UsageError(f"the token {found.name!r} was revoked on {found.revoked_at:%Y-%m-%d}")
-            revoked = found.model_copy(update={"revoked_at": now})
-            tokens[:] = [revoked if each is found else each for each in tokens]
-        return revoked
+            if match.revoked_at:
+                raise UsageError(f"the token {match.name!r} was revoked on {match.revoked_at:%Y-%m-%d}")
+            new = match.model_copy(update={"revoked_at": now})
+            tokens[:] = [new if each is match else each for each in tokens]
+        return new
 
     @contextmanager
     def _change(self) -> Iterator[list[NamedToken]]:
@@ -138,7 +138,7 @@ class WatchedTokenList:
         self._list = tokens
         self._lock = Lock()
         self._stamp: tuple[int, int, int] | None = None
-        self._checked = float("-inf")
+        self._checked_at = float("-inf")
         self._tokens: tuple[NamedToken, ...] = tokens.read()
         self._error: StorageError | None = None
 
@@ -146,8 +146,8 @@ class WatchedTokenList:
         """Return the tokens as they are now. Raises ``StorageError`` while the file is damaged."""
         with self._lock:
             now = time.monotonic()
-            if now - self._checked >= CHECK_S:
-                self._checked = now
+            if now - self._checked_at >= CHECK_S:
+                self._checked_at = now
                 self._refresh()
             if self._error:
                 raise self._error

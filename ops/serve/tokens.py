@@ -62,31 +62,31 @@ class Tokens:
 
         The time is the same whichever token it is and however much of it is right.
         """
-        found = self._find(token, now)
-        return found.identity if found else None
+        valid_token = self._find(token, now)
+        return valid_token.identity if valid_token else None
 
     def open_session(self, token: str, now: float) -> str | None:
         """Return the cookie's value for a session that begins at ``now`` (Unix seconds); ``None`` for a wrong token."""
-        found = self._find(token, now)
-        return None if found is None else self._sign(found.digest, str(int(now) + SESSION_S))
+        valid_token = self._find(token, now)
+        return None if valid_token is None else self._sign(valid_token.digest, str(int(now) + SESSION_S))
 
     def identify_session(self, value: str, now: float) -> Identity | None:
         """Return whose session a cookie's value is; ``None`` if it is none, or has ended."""
         ends, _, _ = value.partition(".")
         if not (ends.isascii() and ends.isdigit() and int(ends[:20]) > now):
             return None
-        found = self._match(hash_token(value), now, lambda digest: hash_token(self._sign(digest, ends)))
-        return found.identity if found else None
+        valid_token = self._match(hash_token(value), now, lambda digest: hash_token(self._sign(digest, ends)))
+        return valid_token.identity if valid_token else None
 
     def _find(self, token: str, now: float) -> _ValidToken | None:
         return self._match(hash_token(token), now, lambda digest: digest)
 
-    def _match(self, wanted: bytes, now: float, derive: Callable[[bytes], bytes]) -> _ValidToken | None:
+    def _match(self, digest: bytes, now: float, derive: Callable[[bytes], bytes]) -> _ValidToken | None:
         """Return the token from whose digest ``derive`` makes ``wanted``.
 
         Those of the settings come first: they work while the list cannot be read.
         """
-        return _match(self._of_settings, wanted, derive) or _match(self._list_named(now), wanted, derive)
+        return _match(self._of_settings, digest, derive) or _match(self._list_named(now), digest, derive)
 
     def _list_named(self, now: float) -> list[_ValidToken]:
         time = datetime.fromtimestamp(now, UTC)
@@ -100,10 +100,10 @@ class Tokens:
         return f"{ends}.{hmac.new(self._secret, digest + hash_token(ends), hashlib.sha256).hexdigest()}"
 
 
-def _match(tokens: Sequence[_ValidToken], wanted: bytes, derive: Callable[[bytes], bytes]) -> _ValidToken | None:
+def _match(tokens: Sequence[_ValidToken], digest: bytes, derive: Callable[[bytes], bytes]) -> _ValidToken | None:
     match = None
     for token in tokens:
-        match = token if hmac.compare_digest(derive(token.digest), wanted) else match
+        match = token if hmac.compare_digest(derive(token.digest), digest) else match
     return match
 
 

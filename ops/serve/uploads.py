@@ -43,15 +43,15 @@ class Uploads:
         from PIL import Image
 
         picture = read_image_bytes(data)
-        encoded = io.BytesIO()
-        Image.fromarray(picture).save(encoded, "JPEG", quality=QUALITY)
-        name = hashlib.blake2b(encoded.getvalue(), digest_size=16).hexdigest()
+        buffer = io.BytesIO()
+        Image.fromarray(picture).save(buffer, "JPEG", quality=QUALITY)
+        name = hashlib.blake2b(buffer.getvalue(), digest_size=16).hexdigest()
         path = self._build_path(name)
         if path.exists():
             path.touch()
         else:
             with write_atomically(path) as temporary:
-                temporary.write_bytes(encoded.getvalue())
+                temporary.write_bytes(buffer.getvalue())
             self._drop_oldest()
         return PREFIX + name
 

@@ -32,8 +32,8 @@ class Warmup:
         self._version = version
         self._warm = warm
         self._refresh = refresh
-        self._tried = Event()
-        self._stopped = Event()
+        self._was_tried = Event()
+        self._is_stopping = Event()
         self.has_failed = False
         """True if the last warm-up failed; the log has the reason."""
 
@@ -43,34 +43,34 @@ class Warmup:
 
     def stop(self) -> None:
         """Stop after the current step."""
-        self._stopped.set()
+        self._is_stopping.set()
 
     def wait(self, timeout_s: float = 0.0) -> bool:
         """Wait for the first warm-up; return True if it finished in time."""
-        return self._tried.wait(timeout_s)
+        return self._was_tried.wait(timeout_s)
 
     def _run(self) -> None:
-        is_warm, warmed, retry_s, refresh_at = False, None, RETRY_S[0], 0.0
-        while not self._stopped.is_set():
+        is_warm, warm_version, retry_s, refresh_at = False, None, RETRY_S[0], 0.0
+        while not self._is_stopping.is_set():
             pause_s = LOOK_S
             try:
                 version = self._version()
-                if not is_warm or version != warmed:
+                if not is_warm or version != warm_version:
                     is_warm = False
                     self._warm_once()
-                    is_warm, warmed, retry_s, refresh_at = True, version, RETRY_S[0], 0.0
+                    is_warm, warm_version, retry_s, refresh_at = True, version, RETRY_S[0], 0.0
                 elif time.monotonic() >= refresh_at:
-                    started = time.monotonic()
-                    refresh_at = started + REFRESH_S  # also after a failure
+                    start_time = time.monotonic()
+                    refresh_at = start_time + REFRESH_S  # also after a failure
                     self._refresh()
-                    refresh_at += 20 * (time.monotonic() - started)
+                    refresh_at += 20 * (time.monotonic() - start_time)
             except (NeedleError, OSError) as error:
                 log.warning("%s: %s", "refreshing failed" if is_warm else "warming up failed", error)
                 if not is_warm:
                     pause_s, retry_s = retry_s, min(2 * retry_s, RETRY_S[1])
             finally:
-                self._tried.set()
-            self._stopped.wait(pause_s)
+                self._was_tried.set()
+            self._is_stopping.wait(pause_s)
 
     def _warm_once(self) -> None:
         is_done = False
