@@ -15,24 +15,31 @@ from ops.cli.options import (
     print_json,
 )
 from ops.cli.search import print_hits
-from ops.search.schema import Query
+from ops.search.schema import LikenessBy, Query
 from ops.search.searcher import Searcher
 
 
 @click.command(name="similar")
 @click.argument("shot", metavar="SHOT")
-@add_query_options("--show", "--fold", "--exact")
+@add_query_options("--by", "--show", "--fold", "--exact")
 @limit_option
 @add_setting_options("encoder")
 @json_option
 def command(
-    shot: str, shows: tuple[str, ...], limit: int, fold: bool, exact: bool, as_json: bool, **options: Any
+    shot: str,
+    by: LikenessBy,
+    shows: tuple[str, ...],
+    limit: int,
+    fold: bool,
+    exact: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Find shots that look like SHOT, a shot id or an image file.
+    """Find shots that look like SHOT, a shot id or an image file, or that could follow or precede it.
 
     \b
-    Example: needle similar 0123456789abcdef:489 --limit 5
+    Example: needle similar 0123456789abcdef:489 --by ending --limit 5
     """
     settings = load_command_settings(options)
-    answer = Searcher(settings).search(Query(like=(shot,), shows=shows, limit=limit, fold=fold, exact=exact))
+    answer = Searcher(settings).search(Query(like=(shot,), by=by, shows=shows, limit=limit, fold=fold, exact=exact))
     print_json(answer.document()) if as_json else print_hits(answer)

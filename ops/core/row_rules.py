@@ -69,7 +69,7 @@ def find_stored_fault(rows: pa.Table, table: str, partition: str) -> str:
         or _find_foreign_row(rows, partition)
         or _find_odd_value(rows)
         or _find_stray_key(rows, table_declaration)
-        or (_find_vector_fault(rows["embedding"]) if "embedding" in rows.column_names and len(rows) else "")
+        or next(filter(None, map(_find_vector_fault, _list_vector_columns(rows))), "")
     )
 
 
@@ -132,8 +132,16 @@ def _find_odd_value(rows: pa.Table) -> str:
     return ""
 
 
+def _list_vector_columns(rows: pa.Table) -> list[pa.ChunkedArray]:
+    """The columns of vectors that have rows. Whether a vector may be missing is a rule of the table."""
+    columns = [
+        rows[name] for name in _list_float_columns(rows.schema) if pa.types.is_list(rows.schema.field(name).type)
+    ]
+    return [vectors for vectors in (column.drop_null() for column in columns) if len(vectors)]
+
+
 def _find_vector_fault(vectors: pa.ChunkedArray) -> str:
-    if vectors.null_count or pc.count_distinct(pc.list_value_length(vectors)).as_py() != 1:
+    if pc.count_distinct(pc.list_value_length(vectors)).as_py() != 1:
         return "its vectors are of several sizes"
     matrix = pc.list_flatten(vectors).to_numpy().reshape(len(vectors), -1)
     off = np.abs(np.linalg.norm(matrix, axis=1) - 1).max()

@@ -145,6 +145,18 @@ class LakeVector(LakeRow):
     input_hash: str
 
 
+class LakeShotEnds(LakeRow):
+    """A row of ``shot_ends/<encoder_id>``; both vectors are null if there is a ``reason``."""
+
+    shot_id: str
+    video_id: str
+    show: str
+    first: list[float] | NDArray[np.float32] | None
+    last: list[float] | NDArray[np.float32] | None
+    reason: str | None
+    input_hash: str
+
+
 class LakeSkippedShot(LakeRow):
     """A row of ``shots_set_aside/<encoder_id>``."""
 

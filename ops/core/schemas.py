@@ -89,6 +89,16 @@ SHOT_EMBEDDINGS = _build_schema(
     ("frames_used", pa.int32()),
     ("input_hash", pa.string()),
 )
+# The vectors of a shot's first and last sampled frame; both null, with the `reason`, if the frames cannot be embedded.
+SHOT_ENDS = _build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("first", pa.list_(pa.float32())),
+    ("last", pa.list_(pa.float32())),
+    ("reason", pa.string()),
+    ("input_hash", pa.string()),
+)
 # One row per shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names the inputs and proxy of the
 # failed attempt.
 SHOTS_SET_ASIDE = _build_schema(
@@ -283,6 +293,15 @@ _DECLARED = (
         per_encoder=True,
         counted_as="embedded",
         never_null=("video_id", "show", "embedding", "vector_hash", "input_hash"),
+        key_names_video=True,
+    ),
+    Table(
+        name="shot_ends",
+        key="shot_id",
+        schema=SHOT_ENDS,
+        per_encoder=True,
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "input_hash"),
         key_names_video=True,
     ),
     Table(

@@ -1,4 +1,4 @@
-"""Bring the ``shot_embeddings/<encoder_id>`` table of some partitions up to date.
+"""Bring the tables ``shot_embeddings`` and ``shot_ends`` of an encoder and some partitions up to date.
 
 Stands alone because it makes a re-run a no-op: ``hash_inputs`` covers all inputs of a vector (the shot's frames, the
 proxy's version, the number of frames per shot), so only vectors with changed inputs are computed again.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
@@ -19,13 +19,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ops.core.errors import DamagedTableError
-from ops.core.rows import LakeShot, LakeSkippedShot, LakeVector
+from ops.core.rows import LakeShot, LakeShotEnds, LakeSkippedShot, LakeVector
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings import checks
 from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
+from ops.embeddings.ends import build_ends_row, name_ends_table, read_ends, select_current_ends
 from ops.embeddings.scaled import embed_on_cluster
 from ops.embeddings.set_aside import make_row, put_set_aside, read_valid_rows, set_aside_shots
 from ops.shots.build import read_shots
@@ -75,26 +76,28 @@ def _build(
     todo: list[VideoVectors] = []
     for video in catalogue.read_videos(settings.lake, partitions):
         vectors = load_vectors(settings, encoder_id, video["video_id"])
-        if vectors.to_embed:
+        if vectors.to_embed or vectors.without_ends:
             todo.append(vectors)
         else:
-            changes += _write(settings, encoder_id, vectors, [], [], now)
+            changes += _write(settings, encoder_id, vectors, NewRows(), now)
     changes += _embed(settings, encoder_id, todo, now, progress)
     return _report(settings, encoder_id, partitions, changes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoVectors:
-    """The state of one video: its shots in order; current vectors and current ``set_aside`` rows, by shot id.
+    """The state of one video: its shots in order; current vectors, ends and ``set_aside`` rows, by shot id.
 
-    ``stored`` counts all vectors that the table has of the video.
+    ``stored`` counts all vectors that the table has of the video, ``stored_ends`` its rows of first and last frames.
     """
 
     video_id: str
     shots: list[LakeShot]
     vectors: dict[str, LakeVector]
     set_aside: dict[str, LakeSkippedShot]
+    ends: dict[str, LakeShotEnds]
     stored: int
+    stored_ends: int
 
     @property
     def to_embed(self) -> list[LakeShot]:
@@ -104,15 +107,30 @@ class VideoVectors:
         ]
 
     @property
+    def without_ends(self) -> list[LakeShot]:
+        """Shots that have a vector, and neither those of their first and last frame nor a reason."""
+        return [shot for shot in self.shots if shot["shot_id"] in self.vectors and shot["shot_id"] not in self.ends]
+
+    @property
     def is_current(self) -> bool:
         """Whether there is nothing to embed, and no stored vector is out of date or without its shot."""
-        return not self.to_embed and self.stored == len(self.vectors)
+        is_complete = not self.to_embed and not self.without_ends
+        return is_complete and self.stored == len(self.vectors) and self.stored_ends == len(self.ends)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewRows:
+    """The rows of one video that a run computed: vectors, skipped shots, and first and last frames."""
+
+    vectors: list[LakeVector] = field(default_factory=list)
+    skipped: list[LakeSkippedShot] = field(default_factory=list)
+    ends: list[LakeShotEnds] = field(default_factory=list)
 
 
 def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVectors:
     """The vectors of one video, compared with its shots."""
-    rows = read_embeddings(settings, encoder_id, video_id)
-    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), rows)
+    rows, ends = read_embeddings(settings, encoder_id, video_id), read_ends(settings, encoder_id, video_id)
+    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), rows, ends)
 
 
 def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> bool:
@@ -120,44 +138,59 @@ def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> b
     columns = ("shot_id", "video_id", "input_hash")
     rows = settings.lake.read(name_table(encoder_id), [settings.resolve_partition(video_id)], columns).to_pylist()
     video_rows = [row for row in rows if row["video_id"] == video_id]
-    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), video_rows).is_current
+    ends = read_ends(settings, encoder_id, video_id, columns)
+    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), video_rows, ends).is_current
 
 
 def compare_vectors(
-    settings: Settings, encoder_id: str, video_id: str, shots: list[LakeShot], rows: Sequence[LakeVector]
+    settings: Settings,
+    encoder_id: str,
+    video_id: str,
+    shots: list[LakeShot],
+    rows: Sequence[LakeVector],
+    ends_rows: Sequence[LakeShotEnds],
 ) -> VideoVectors:
     """As :func:`load_vectors`, from rows that are already read; ``shots`` in order."""
     inputs = {shot["shot_id"]: hash_inputs(shot, settings.frames_per_shot) for shot in shots}
     vectors = {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
     missing = [shot for shot in shots if shot["shot_id"] not in vectors]
     set_aside = read_valid_rows(settings, encoder_id, video_id, inputs, missing)
-    return VideoVectors(video_id=video_id, shots=shots, vectors=vectors, set_aside=set_aside, stored=len(rows))
+    current_ends = select_current_ends(ends_rows, {shot_id: inputs[shot_id] for shot_id in vectors})
+    return VideoVectors(
+        video_id=video_id,
+        shots=shots,
+        vectors=vectors,
+        set_aside=set_aside,
+        ends=current_ends,
+        stored=len(rows),
+        stored_ends=len(ends_rows),
+    )
 
 
-def _write(
-    settings: Settings,
-    encoder_id: str,
-    video: VideoVectors,
-    new_rows: list[LakeVector],
-    skipped_rows: list[LakeSkippedShot],
-    now: datetime,
-) -> int:
+def _write(settings: Settings, encoder_id: str, video: VideoVectors, new: NewRows, now: datetime) -> int:
     """Write the current and the new rows of one video; return the number of changed tables."""
-    vectors = video.vectors | {row["shot_id"]: row for row in new_rows}
+    vectors = video.vectors | {row["shot_id"]: row for row in new.vectors}
     ordered_rows = [
         vectors[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now}
         for shot in video.shots
         if shot["shot_id"] in vectors
     ]
     partition = settings.resolve_partition(video.video_id)
-    changes = settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered_rows)
+    changes = int(settings.lake.update(name_table(encoder_id), partition, video.video_id, ordered_rows))
+    ends = video.ends | {row["shot_id"]: row for row in new.ends}
+    ordered_ends = [
+        ends[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now}
+        for shot in video.shots
+        if shot["shot_id"] in ends
+    ]
+    changes += settings.lake.update(name_ends_table(encoder_id), partition, video.video_id, ordered_ends)
     earlier = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
-    return int(changes) + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *skipped_rows])
+    return changes + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *new.skipped])
 
 
 def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
     """Embed the missing vectors in order and write complete videos; return the number of changed tables."""
-    shots = [(video, shot) for video in videos for shot in video.to_embed]
+    shots = [(video, shot) for video in videos for shot in (*video.to_embed, *video.without_ends)]
     progress.start("embeddings", len(shots), "shots")
     changes = 0
     if shots:
@@ -166,25 +199,43 @@ def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now:
                 shot_id=shot["shot_id"],
                 proxy_key=make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"]),
                 frames=shot["end_frame"] - shot["start_frame"],
+                only_ends=shot["shot_id"] in video.vectors,
             )
-            for _, shot in shots
+            for video, shot in shots
         ]
         embed = embed_on_cluster if settings.engine == "ray" else _embed_here
         with closing(embed(due_shots, settings, encoder_id)) as results:
             pairs = zip(shots, results, strict=True)
             for video, group in groupby(pairs, key=lambda pair: pair[0][0]):
-                new_rows, skipped_rows = [], []
+                new = NewRows()
                 for (_, shot), result in group:
                     progress.advance("embeddings")
-                    if isinstance(result, ShotVector):
-                        new_rows.append(_build_row(settings, shot, result, now))
-                        continue
-                    progress.set_aside("embeddings", f"shot {shot['shot_id']}", result.reason)
-                    inputs = hash_inputs(shot, settings.frames_per_shot)
-                    skipped_rows.append(make_row(settings, shot, result, inputs, now))
-                changes += _write(settings, encoder_id, video, new_rows, skipped_rows, now)
+                    _add_rows(settings, video, shot, result, new, now, progress)
+                changes += _write(settings, encoder_id, video, new, now)
     progress.finish("embeddings")
     return changes
+
+
+def _add_rows(
+    settings: Settings,
+    video: VideoVectors,
+    shot: LakeShot,
+    result: ShotVector | UnusableShot,
+    new: NewRows,
+    now: datetime,
+    progress: Progress,
+) -> None:
+    """Add the rows of one shot to ``new``; a shot that has its vector already gets only those of its ends."""
+    inputs, has_vector = hash_inputs(shot, settings.frames_per_shot), shot["shot_id"] in video.vectors
+    if isinstance(result, UnusableShot):
+        lost = "its first and last frames are not comparable: " if has_vector else ""
+        progress.set_aside("embeddings", f"shot {shot['shot_id']}", f"{lost}{result.reason}")
+        if not has_vector:
+            new.skipped.append(make_row(settings, shot, result, inputs, now))
+            return
+    elif not has_vector:
+        new.vectors.append(_build_row(settings, shot, result, now))
+    new.ends.append(build_ends_row(shot, result, inputs, now))
 
 
 def _embed_here(

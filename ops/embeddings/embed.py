@@ -41,19 +41,28 @@ _BATCHES_AHEAD = 2  # one in the model and one ready, so that the model never wa
 
 @dataclass(frozen=True, kw_only=True)
 class ShotToEmbed:
-    """A shot by id, the key of its proxy in the object store, and the proxy's length in frames."""
+    """A shot by id, the key of its proxy in the object store, and the proxy's length in frames.
+
+    ``only_ends``: only its first and its last sampled frame are read, for a shot that has its vector already.
+    """
 
     shot_id: str
     proxy_key: str
     frames: int
+    only_ends: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShotVector:
-    """A shot's vector: ``embedding`` (D,) float32 of unit length, computed from ``frames_used`` frames."""
+    """A shot's vector: ``embedding`` (D,) float32 of unit length, computed from ``frames_used`` frames.
+
+    ``first`` and ``last`` (D,) are the vectors of the first and the last of these frames, before pooling.
+    """
 
     shot_id: str
     embedding: NDArray[np.float32]
+    first: NDArray[np.float32]
+    last: NDArray[np.float32]
     vector_hash: str
     frames_used: int
 
@@ -149,6 +158,8 @@ def _group_batches(
 
 def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per_shot: int) -> _Prepared | UnusableShot:
     positions = sample_positions(shot.frames, frames_per_shot)
+    if shot.only_ends:
+        positions = [*positions[:1], *positions[1:][-1:]]
     if not positions:
         return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason="it has no frames")
     try:
@@ -193,7 +204,12 @@ def _pool(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder)
     if not np.isfinite(embedding).all():
         return _refuse(shot_id, encoder, "its vector is NaN, or of zero length")
     return ShotVector(
-        shot_id=shot_id, embedding=embedding, vector_hash=hash_vector(embedding), frames_used=len(frame_vectors_ND)
+        shot_id=shot_id,
+        embedding=embedding,
+        first=np.array(frame_vectors_ND[0], np.float32),  # copies: a view would keep the whole batch in memory
+        last=np.array(frame_vectors_ND[-1], np.float32),
+        vector_hash=hash_vector(embedding),
+        frames_used=len(frame_vectors_ND),
     )
 
 

@@ -40,6 +40,7 @@ def embed_on_cluster(
             "shot_id": [shot.shot_id for shot in shots],
             "proxy_key": [shot.proxy_key for shot in shots],
             "frames": [shot.frames for shot in shots],
+            "only_ends": [shot.only_ends for shot in shots],
         }
     )
     arguments = {
@@ -56,6 +57,7 @@ def embed_on_cluster(
 
 Columns = dict[str, NDArray[Any]]
 """A batch of Ray by the names of its columns."""
+_VECTORS = ("embedding", "first", "last")
 
 
 class ShotEmbedder:
@@ -69,14 +71,14 @@ class ShotEmbedder:
     def __call__(self, batch_N: Columns) -> Columns:
         """Embed a batch; return its columns.
 
-        The columns are ``shot_id``, ``embedding`` (N, D), ``frames_used``, ``vector_hash``; ``cause`` and ``reason`` of
-        a skipped shot; ``kind`` and ``error`` if one of our errors ended the batch. They replace an exception, because
-        Ray would wrap it in its own words.
+        The columns are ``shot_id``, ``embedding``, ``first`` and ``last`` (N, D), ``frames_used``, ``vector_hash``;
+        ``cause`` and ``reason`` of a skipped shot; ``kind`` and ``error`` if one of our errors ended the batch. They
+        replace an exception, because Ray would wrap it in its own words.
         """
-        columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"])
+        columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"], batch_N["only_ends"])
         shots = [
-            ShotToEmbed(shot_id=str(shot_id), proxy_key=str(key), frames=int(frames))
-            for shot_id, key, frames in zip(*columns, strict=True)
+            ShotToEmbed(shot_id=str(shot_id), proxy_key=str(key), frames=int(frames), only_ends=bool(only_ends))
+            for shot_id, key, frames, only_ends in zip(*columns, strict=True)
         ]
         results: list[ShotVector | UnusableShot] = []
         kind = error = ""
@@ -107,11 +109,13 @@ class ShotEmbedder:
 
 
 def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
-    """One row of a batch; a skipped shot has a vector of zeros in it, because all rows must have the same columns."""
+    """One row of a batch; a skipped shot has vectors of zeros in it, because all rows must have the same columns."""
     if isinstance(result, ShotVector):
         return {
             "shot_id": np.array(result.shot_id),
             "embedding": result.embedding,
+            "first": result.first,
+            "last": result.last,
             "vector_hash": np.array(result.vector_hash),
             "frames_used": np.array(result.frames_used),
             "cause": np.array(""),
@@ -119,7 +123,7 @@ def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
         }
     return {
         "shot_id": np.array(result.shot_id),
-        "embedding": np.zeros(dim, np.float32),
+        **{name: np.zeros(dim, np.float32) for name in _VECTORS},
         "vector_hash": np.array(""),
         "frames_used": np.array(0),
         "cause": np.array(result.cause),
@@ -130,15 +134,18 @@ def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
 def _parse_results(batch: Columns) -> Iterator[ShotVector | UnusableShot]:
     if batch["error"][0]:
         raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
-    names = ("shot_id", "embedding", "vector_hash", "frames_used", "cause", "reason")
-    for shot_id, embedding_D, digest, used, cause, reason in zip(*(batch[name] for name in names), strict=True):
+    names = ("shot_id", *_VECTORS, "vector_hash", "frames_used", "cause", "reason")
+    for shot_id, *vectors_D, digest, used, cause, reason in zip(*(batch[name] for name in names), strict=True):
         if reason:
             valid_cause: Cause = "proxy" if cause == "proxy" else "encoder"
             yield UnusableShot(shot_id=str(shot_id), cause=valid_cause, reason=str(reason))
             continue
+        embedding_D, first_D, last_D = (np.ascontiguousarray(vector, dtype=np.float32) for vector in vectors_D)
         yield ShotVector(
             shot_id=str(shot_id),
-            embedding=np.ascontiguousarray(embedding_D, dtype=np.float32),
+            embedding=embedding_D,
+            first=first_D,
+            last=last_D,
             vector_hash=str(digest),
             frames_used=int(used),
         )

@@ -1,4 +1,4 @@
-"""The step ``shot_embeddings``: one vector per shot, from the live encoder."""
+"""The step ``shot_embeddings``: the vectors of each shot, and of its first and last frame, from the live encoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
 from ops.embeddings.build import build_embeddings, has_current_vectors
+from ops.embeddings.ends import drop_unusable_ends
 from ops.embeddings.set_aside import retry_shots
 from ops.videos import catalogue
 
@@ -27,6 +28,7 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
 
 def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now: datetime) -> None:
     retry_shots(settings, encoder_id, video_ids)
+    drop_unusable_ends(settings, encoder_id, video_ids)
 
 
 STEPS = (
@@ -34,7 +36,7 @@ STEPS = (
         name="shot_embeddings",
         title="Embedding shots",
         stage="embeddings",
-        tables=("shot_embeddings", "shots_set_aside"),
+        tables=("shot_embeddings", "shot_ends", "shots_set_aside"),
         reads=("shots",),
         is_due=_is_due,
         build=_build,

@@ -179,7 +179,7 @@ class VisualPart:
     search for this part.
     """
 
-    ranking: VisualRanking
+    ranking: Ranking
     filters: tuple[Filter, ...]
     vector: Vector
     calibration: Calibration

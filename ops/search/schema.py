@@ -38,6 +38,8 @@ SHOWN_INPUT = 60
 """Characters of a rejected value that a message repeats."""
 
 DialogueUse = Literal["auto", "off", "only"]
+LikenessBy = Literal["look", "ending", "beginning"]
+BY_HELP = "`look` as the example does; begin as it ends (`ending`): could follow it; end as it begins (`beginning`)."
 Kind = Literal["visual", "dialogue"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
@@ -119,6 +121,7 @@ class SearchFields(Asked):
         "said: label: filter.",
     )
     like: Strings = Field(default=(), description="More like this shot or image.")
+    by: LikenessBy = Field(default="look", description=BY_HELP)
     unlike: Strings = Field(default=(), description="Less like this shot or image, or not what these words describe.")
     literal: Strings = Field(
         default=(), description="Read this part of the text as words, not as a filter or an exclusion; `*`: all of it."
@@ -170,14 +173,14 @@ class SearchFields(Asked):
 class Query(SearchFields):
     """A search; one of ``text``, ``like``, ``all`` and ``any`` is needed.
 
-    ``like`` and ``unlike`` hold shot ids and images, ``unlike`` also words. The text may have filters, which
-    ``literal`` switches off (:mod:`ops.search.understanding`). ``shows`` limits the search to shows by name,
-    ``where`` to shots that probes score so (``closeup>=0.5``). ``limit`` (1 to 10,000) hits after the first
-    ``offset``. ``exact`` compares with every shot. ``dialogue``: ``auto`` looks into the lines if the text
-    calls for it, ``off`` never, ``only`` nowhere else. ``fold`` puts near-duplicates under the best of them.
-    Blank shots and title cards are left out of a search by words unless ``include_blank`` and
-    ``include_titles``. ``min_relevance`` (0 to 1) drops hits below it. ``then`` asks for a sequence;
-    ``all`` and ``any`` for frames that fulfil all, or any, of the conditions.
+    ``like`` and ``unlike`` hold shot ids and images, ``unlike`` also words; :mod:`ops.search.ends` explains ``by``. The
+    text may have filters, which ``literal`` switches off (:mod:`ops.search.understanding`). ``shows`` limits the search
+    to shows by name, ``where`` to shots that probes score so (``closeup>=0.5``). ``limit`` (1 to 10,000) hits after the
+    first ``offset``. ``exact`` compares with every shot. ``dialogue``: ``auto`` looks into the lines if the text calls
+    for it, ``off`` never, ``only`` nowhere else. ``fold`` puts near-duplicates under the best of them. Blank shots and
+    title cards are left out of a search by words unless ``include_blank`` and ``include_titles``. ``min_relevance`` (0
+    to 1) drops hits below it. ``then`` asks for a sequence; ``all`` and ``any`` for frames that fulfil all, or any, of
+    the conditions.
 
     Raises ``UsageError`` on values that make no sense, whatever is wrong with them.
     """
@@ -235,6 +238,8 @@ class Query(SearchFields):
                 raise UsageError("dialogue 'only' needs the words that are said")
             if self.then:
                 raise UsageError("'then' follows pictures: it cannot be combined with dialogue 'only'")
+        if self.by != "look" and (len(self.like) != 1 or self.unlike or has_text or self.then):
+            raise UsageError(f"by '{self.by}' compares frames with those of one shot: give it as the only example")
         if self.unlike and not self.is_described:
             raise UsageError("'unlike' alone does not describe anything: add a text or an example")
         if self.then and not self.is_described:

@@ -20,6 +20,7 @@ from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
 from ops.search.composition import compose
 from ops.search.corrections import find_correction
+from ops.search.ends import ShotEndsIndex
 from ops.search.hints import collect_notes, find_meant_words
 from ops.search.hits import HitWriter, fill_scores
 from ops.search.interpretation import QueryInterpretation, interpret
@@ -28,7 +29,7 @@ from ops.search.query_encoding import Pictures, read_image_file
 from ops.search.query_parts import QueryPart
 from ops.search.ranking import Page, Selection, fold, rank, take_page
 from ops.search.restrictions import describe_scope, list_shots, restrict
-from ops.search.retrieval import Retrieval
+from ops.search.retrieval import Retrieval, VisualPart
 from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
 from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
@@ -79,6 +80,7 @@ class Searcher:
         # The retriever that answers, and the previous one for clients that page through its index.
         self._retrievers: tuple[Retriever, ...] = (self._build_retriever(),)
         self._lines = self._build_lines()
+        self._ends = ShotEndsIndex(settings)
 
     @property
     def retriever(self) -> Retriever:
@@ -210,7 +212,11 @@ class Searcher:
         meaning = interpret(query, scope, lines)
         retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
         is_seen = meaning.visual and query.is_described
-        part = retrieval.look_like(meaning.seen_text, query.like, query.unlike) if is_seen else None
+        part: VisualPart | None = None
+        if is_seen and query.by == "look":
+            part = retrieval.look_like(meaning.seen_text, query.like, query.unlike)
+        elif is_seen:
+            part = self._ends.find_matches(query, scope, retriever.encoder_id, snapshot, details.list_starts)
         if query.unlike and not query.is_described:
             selection = Selection(ranking=retrieval.look_unlike(query.unlike))
         elif understanding.is_listing:

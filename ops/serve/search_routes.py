@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import NotFoundError
+from ops.search.schema import LikenessBy, SearchFields
 from ops.search.schema import Query as SearchQuery
-from ops.search.schema import SearchFields
 from ops.serve.answers import SearchAnswer
 from ops.serve.cursors import MAX_OFFSET, Cursor, hash_of_query, read_cursor
 from ops.serve.documents import send_json
 from ops.serve.fields import MAX_PAGE, SHOT_ID
 from ops.serve.problems import ProblemError, describe_problems
-from ops.serve.search_body import SearchBody
+from ops.serve.search_body import SearchBody, get_description
 from ops.serve.service import Service
 
 EMPTY_PAGES = 20
@@ -38,7 +38,7 @@ def build_search_routes(service: Service) -> APIRouter:
         "/api/shots/{shot_id}/similar",
         response_model=None,
         responses={200: {"model": SearchAnswer}, **describe_problems(404, 409, 410)},
-        summary="Shots that look like this one",
+        summary="Shots that look like this one, or that could follow or precede it",
     )
     async def similar(
         request: Request,
@@ -46,8 +46,9 @@ def build_search_routes(service: Service) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
         cursor: Annotated[str | None, Query(max_length=400)] = None,
         show: Annotated[list[str] | None, Query(max_length=1_000)] = None,
+        by: Annotated[LikenessBy, Query(description=get_description(SearchFields, "by"))] = "look",
     ) -> Response:
-        query = SearchQuery(like=(shot_id,), shows=tuple(show or ()), limit=limit)
+        query = SearchQuery(like=(shot_id,), by=by, shows=tuple(show or ()), limit=limit)
         return await service.queues.search.run(_run_search, service, request, query, cursor)
 
     return router

@@ -18,6 +18,7 @@ from ops.core.settings import Settings
 from ops.core.types import StepReport
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
+from ops.embeddings.ends import name_ends_table
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
 from ops.index.index import drop_index, read_current_version
@@ -117,7 +118,7 @@ def _list_refusals(settings: Settings, candidate: UpgradeCandidate | None) -> li
 def _delete(settings: Settings, encoder_id: str) -> None:
     """Delete all data of an encoder that is neither live nor kept."""
     drop_index(settings, encoder_id)
-    for table in (name_table(encoder_id), set_aside_table(encoder_id)):
+    for table in (name_table(encoder_id), name_ends_table(encoder_id), set_aside_table(encoder_id)):
         settings.store.delete_tree(settings.lake.folder(table))
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)

@@ -67,6 +67,18 @@ def write_video(settings: Settings, number: int, vectors: list[NDArray[np.float3
     settings.lake.write(f"shot_embeddings/{ENCODER}", partition, rows)
 
 
+def write_ends(settings: Settings, number: int, ends: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> None:
+    """The vectors of the first and last frames of a film's shots, which :func:`write_video` has written."""
+    partition = settings.resolve_partition(video_id(number))
+    shots = settings.lake.read("shots", [partition]).to_pylist()
+    rows = [
+        {name: row[name] for name in ("shot_id", "video_id", "show", "event_timestamp", "created_timestamp")}
+        | {"first": first, "last": last, "reason": None, "input_hash": "0" * 16}
+        for row, (first, last) in zip(shots, ends, strict=True)
+    ]
+    settings.lake.write(f"shot_ends/{ENCODER}", partition, rows)
+
+
 def fill_with_colours(settings: Settings) -> None:
     """The toy catalogue: three films with red, green, black (blank) and blue shots, a grey one with thirty, an index.
 

@@ -4,10 +4,12 @@
 
 /** @typedef {"look"|"say"|"probe"} Kind */
 /** @typedef {{kind: Kind, value: string, relevance: number|null}} Condition */
+/** @typedef {NonNullable<SearchBody["by"]>} By */
 /**
  * @typedef {object} Query
  * @property {string} text
  * @property {string[]} like      shot ids and image:<hash>
+ * @property {By} by              how shots are like the only shot of the query
  * @property {string[]} unlike    likewise, and words
  * @property {string[]} literal   parts of the text that are read as words, not as filters
  * @property {string[]} shows
@@ -34,7 +36,7 @@ export const MAX_WITHIN = 100;  // as in ops/search/schema.py
 /** @returns {Query} the empty query */
 export function emptyQuery() {
   return {
-    text: "", like: [], unlike: [], literal: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
+    text: "", like: [], by: "look", unlike: [], literal: [], shows: [], where: [], dialogue: "auto", fold: true, blank: false, titles: false,
     exact: false, min: null, group: false, then: null, all: [], any: [], shot: "",
     label: "", film: "", frame: null,
   };
@@ -50,12 +52,24 @@ export function isDescribed(query) {
   return Boolean(query.text.trim() || query.like.length || query.all.length || query.any.length);
 }
 
+/** Whether one shot is all that it searches for, so that first and last frames can be compared. @param {Query} query */
+export function isOneShot(query) {
+  return query.like.length === 1 && !query.like[0].startsWith("image:") && !query.text.trim() && !query.unlike.length && !query.then;
+}
+
+/** How shots are compared: by their look unless the query is one shot. @param {Query} query @returns {By} */
+export function likenessOf(query) {
+  return isOneShot(query) ? query.by : "look";
+}
+
 /** @param {string} search such as "?q=rain&show=Sintel" @returns {Query} invalid parameters are left at their default */
 export function readAddress(search) {
   const given = new URLSearchParams(search);
   const query = emptyQuery();
   query.text = given.get("q") ?? "";
   query.like = given.getAll("like");
+  const by = given.get("by");
+  if (by === "ending" || by === "beginning") query.by = by;
   query.unlike = given.getAll("unlike");
   query.literal = given.getAll("literal");
   query.shows = given.getAll("show");
@@ -85,6 +99,7 @@ export function writeAddress(query) {
   if (query.text) made.set("q", query.text);
   const lists = { like: query.like, unlike: query.unlike, literal: query.literal, show: query.shows, where: query.where };
   for (const [name, values] of Object.entries(lists)) for (const value of values) made.append(name, value);
+  if (likenessOf(query) !== "look") made.set("by", query.by);
   if (query.dialogue !== "auto") made.set("dialogue", query.dialogue);
   if (!query.fold) made.set("fold", "0");
   for (const name of /** @type {const} */ (["blank", "titles", "exact", "group"])) if (query[name]) made.set(name, "1");
@@ -113,7 +128,7 @@ export function bodyOf(query, cursor = null, limit = PAGE) {
   const where = alone ? [] : query.where;
   const asked = alone ? query.where.map((probe) => ({ probe })) : [];
   return {
-    text: query.text.trim(), like: query.like, unlike: query.unlike, literal: query.literal, shows: query.shows, where,
+    text: query.text.trim(), like: query.like, by: likenessOf(query), unlike: query.unlike, literal: query.literal, shows: query.shows, where,
     limit, cursor, exact: query.exact, dialogue: query.dialogue, fold: query.fold, include_blank: query.blank,
     include_titles: query.titles,
     then: query.then && { text: query.then.text, like: [], unlike: [], within: query.then.within },
@@ -129,7 +144,9 @@ export function isWords(example) {
 /** The query in one line, for recent searches and file names. @param {Query} query */
 export function describe(query) {
   const parts = [query.text.trim()];
-  if (query.like.length) parts.push(`like ${query.like.length === 1 ? "a picture" : `${query.like.length} pictures`}`);
+  const by = likenessOf(query);
+  if (by !== "look") parts.push(by === "ending" ? "could follow a shot" : "could precede a shot");
+  else if (query.like.length) parts.push(`like ${query.like.length === 1 ? "a picture" : `${query.like.length} pictures`}`);
   if (query.unlike.length) parts.push(`unlike ${query.unlike.length}`);
   for (const one of [...query.all, ...query.any]) parts.push(one.kind === "say" ? `“${one.value}”` : one.value);
   parts.push(...query.where);

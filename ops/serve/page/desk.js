@@ -6,6 +6,7 @@ import { TextParts } from "./chips.js";
 import { Facets } from "./facets.js";
 import { Filters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
+import { Likeness } from "./likeness.js";
 import { QueryBar } from "./querybar.js";
 import { Refine } from "./refine.js";
 import { allHidden, failed, loading, noFootage, nothing, start, unsaid } from "./states.js";
@@ -65,6 +66,7 @@ export class Desk {
     this.filters = new Filters(acts);
     this.parts = new TextParts(acts);
     this.refine = new Refine(page);
+    this.likeness = new Likeness(acts);
     this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
     this.theme();
@@ -91,6 +93,7 @@ export class Desk {
     this.bar.show(page.query);
     this.filters.show(page.query);
     this.refine.show(page.query);
+    this.likeness.show(page.query);
     this.facets.show(page.query);
     this.tell(null);
     this.showLabelling(); // which may have a message, too

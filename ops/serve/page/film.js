@@ -3,6 +3,7 @@
 import { correct, film as readFilm, filmCorrections, Problem } from "./api.js";
 import { byId, counted, el, icon, isTyping, lengthOf, ownTitle } from "./dom.js";
 import { filmTile } from "./filmtile.js";
+import { findFollowing } from "./likeness.js";
 import { Splitter } from "./splitter.js";
 import { Storyboard } from "./storyboard.js";
 import { allows, whyNot } from "./account.js";
@@ -240,7 +241,7 @@ export class FilmView {
     if (/^(Arrow|Home|End|Page)/.test(key)) return () => this.board.move(key);
     /** @type {Record<string, (() => unknown)|undefined>} */
     const actions = { m: () => this.merge(hit), s: () => this.split(hit), u: mark && (() => this.say(mark.undo.action, mark.undo.frame)),
-      Escape: () => this.page.closeFilm() };
+      e: () => findFollowing(this.page, hit.shot_id), Escape: () => this.page.closeFilm() };
     return actions[key];
   }
 

@@ -1,5 +1,6 @@
 // The keyboard: one table of keys for the page, and the overlay that lists them.
 import { byId, el, iconButton, inside, isTyping } from "./dom.js";
+import { findFollowing } from "./likeness.js";
 /** @import {Page} from "./app.js" */
 /** @import {Desk} from "./desk.js" */
 /** @import {PageShot} from "./types.d.ts" */
@@ -8,12 +9,12 @@ import { byId, el, iconButton, inside, isTyping } from "./dom.js";
 const LISTED = [
   ["Anywhere", [["/", "search"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["l", "labels"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
   ["In the results", [["← → ↑ ↓", "move"], ["Enter", "open"], ["Space", "play the preview"], ["x", "select for the tray"],
-    ["m", "more like this"], ["n", "less like this"], ["s", "only this show"], ["f", "unfold similar shots"], ["Home End", "first, last"]]],
+    ["m", "more like this"], ["n", "less like this"], ["e", "what could follow"], ["s", "only this show"], ["f", "unfold similar shots"], ["Home End", "first, last"]]],
   ["In the player", [["Space", "play, pause"], ["j k l", "backwards, stop, forwards; again for faster"], ["← →", "one frame; with Shift ten"],
     ["Home End", "first, last frame"], ["i o", "mark in, out"], ["Shift i o", "go to in, out"], ["c", "whole shot"],
-    ["m n", "more, less like this"], ["v", "sound on, off"], ["- +", "quieter, louder"], ["f", "full screen"],
+    ["m n", "more, less like this"], ["e", "what could follow"], ["v", "sound on, off"], ["- +", "quieter, louder"], ["f", "full screen"],
     ["w", "the whole film"], ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
-  ["In a film", [["← → ↑ ↓", "move"], ["Enter", "open"], ["m", "merge with the shot before"], ["s", "split"], ["u", "undo its correction"],
+  ["In a film", [["← → ↑ ↓", "move"], ["Enter", "open"], ["m", "merge with the shot before"], ["s", "split"], ["u", "undo its correction"], ["e", "what could follow"],
     ["Home End", "first, last"], ["Esc", "back"]]],
   ["While labelling", [["y n", "yes, no"], ["s", "skip, among the feeds"], ["u", "undo"], ["b", "next shots"]]],
   ["In the tray", [["↑ ↓", "on the handle: move the shot"], ["Delete", "on the handle: take it out"]]],
@@ -63,7 +64,7 @@ function gridAction(event, page) {
   if (key === " ") return target instanceof Element && target.matches(".open") ? () => togglePreview(active, hit) : null;
   /** @type {Actions} */
   const act = {
-    x: () => actions.toggle(hit), m: () => actions.more(hit), n: () => actions.less(hit),
+    x: () => actions.toggle(hit), m: () => actions.more(hit), n: () => actions.less(hit), e: () => findFollowing(page, hit.shot_id),
     s: () => page.change({ shows: [hit.show] }), f: () => hit.folded?.length && actions.unfold(active, hit),
   };
   return act[key];

@@ -3,6 +3,7 @@ import { Problem, shot as readShot } from "./api.js";
 import { details } from "./details.js";
 import { calm, el, icon, iconButton, inside, isTyping, lengthOf, ownTitle } from "./dom.js";
 import { handlesOf, MOST_HANDLES, withHandles } from "./exporting.js";
+import { findFollowing } from "./likeness.js";
 import { GONE } from "./refused.js";
 import { rangeOf } from "./selection.js";
 import { Shuttle } from "./shuttle.js";
@@ -111,6 +112,7 @@ export class Player {
         this.handlesLabel),
       el("div", { class: "keys-group end-group" },
         el("button", { type: "button", title: "m", onclick: () => this.example("like") }, "More like this"),
+        text("What could follow", "Shots that begin as this one ends: match cuts", "e", () => this.follow()),
         el("button", { type: "button", title: "n", onclick: () => this.example("unlike") }, "Less"),
         this.take), this.extra);
   }
@@ -289,6 +291,10 @@ export class Player {
     if (this.shot) this.page.example(side, this.shot.shot_id);
   }
 
+  follow() {
+    if (this.shot) findFollowing(this.page, this.shot.shot_id);
+  }
+
   /** @param {"previous"|"next"} which */
   neighbour(which) {
     const shotId = this.full?.[which];
@@ -343,7 +349,7 @@ export class Player {
       I: () => this.standAt(this.marks.in_frame), O: () => this.standAt(this.marks.out_frame - 1),
       v: () => this.sound.toggle(), "-": () => this.sound.quieter(), "+": () => this.sound.louder(), "=": () => this.sound.louder(),
       f: () => toggleFullScreen(this.main), w: () => this.openFilm(),
-      x: () => this.putIntoTray(), m: () => this.example("like"), n: () => this.example("unlike"),
+      x: () => this.putIntoTray(), m: () => this.example("like"), n: () => this.example("unlike"), e: () => this.follow(),
       "[": () => this.neighbour("previous"), "]": () => this.neighbour("next"),
     };
     return actions[key];

@@ -20,6 +20,7 @@ ROWS = {
     "shot_dialogue": rows.LakeShotDialogue,
     "subtitles": rows.LakeSubtitle,
     "shot_embeddings": rows.LakeVector,
+    "shot_ends": rows.LakeShotEnds,
     "shots_set_aside": rows.LakeSkippedShot,
 }
 PYTHON = {

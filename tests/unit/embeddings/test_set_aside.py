@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ops.core.errors import EncoderError
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.core.types import SilentProgress
 from ops.embeddings.build import build_embeddings, load_vectors, read_embeddings
@@ -21,8 +21,7 @@ from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.set_aside import retry_shots, set_aside_shots
 from ops.shots.build import build_shots
 from tests.builders.films import make_film
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+from tests.unit.embeddings.conftest import NOW
 
 
 class FastidiousEncoder(StarterEncoder):
@@ -76,24 +75,6 @@ def test_an_encoder_that_takes_no_picture_ends_the_run(
         list(embed_shots(shots[:2], proxy_store, BrokenEncoder(encoder_home)))
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path, encoder_home: Path) -> tuple[Settings, str]:
-    """A home with one ready video of three shots, cut and not embedded; its id."""
-    from ops.videos.describe import describe_videos
-    from ops.videos.hashes import HashCache
-    from ops.videos.library import scan
-    from ops.videos.register import register
-
-    settings = load_settings(home=str(tmp_path / "home"), encoder="starter")
-    (tmp_path / "home" / "cache").mkdir(parents=True)
-    film = make_film(tmp_path / "film.mp4", cuts=(20, 40), frames=60)
-    found = scan([str(film.path)], hashes=HashCache(settings.home / "cache" / "hashes.db"))
-    (video_id,) = register(settings, found, NOW).seen
-    describe_videos(settings, [video_id], NOW, SilentProgress())
-    build_shots(settings, [video_id], NOW, SilentProgress())
-    return settings, video_id
-
-
 @pytest.mark.parametrize("damage", ["missing", "garbage", "unreadable"])
 def test_a_set_aside_shot_is_a_row_that_holds_until_its_proxy_changes(
     catalogue: tuple[Settings, str], damage: str
@@ -129,7 +110,7 @@ def test_a_set_aside_shot_is_a_row_that_holds_until_its_proxy_changes(
         proxy.rmdir()
     proxy.write_bytes(whole)  # put back: tried again without being asked, and only this shot
     assert [shot["start_frame"] for shot in load_vectors(settings, encoder_id, video_id).to_embed] == [20]
-    assert build(3).changed == 2
+    assert build(3).changed == 3  # vectors, their ends, and skipped shots
     assert set_aside_shots(settings, encoder_id) == [] and build(4).changed == 0
     assert [row["shot_id"].partition(":")[2] for row in read_embeddings(settings, encoder_id, video_id)] == [
         "0",
