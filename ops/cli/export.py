@@ -116,7 +116,7 @@ def command(
         raise UsageError(
             "name what to export: --shots SHOT..., or a search (--query TEXT, --like, --all, --any), not both"
         )
-    _require_free(target, force)
+    require_free_target(target, force)
     picks = [Pick(shot_id=shot) for shot in shot_ids]
     if is_search:
         picks = _search_picks(settings, query_from(query or "", options), padding)
@@ -126,11 +126,12 @@ def command(
         report = export(
             settings, clips, name, target, title=title or query or target.stem, missing=missing, progress=bars
         )
-    _tell(report, as_json)
+    report_export(report, as_json)
     return EXIT_SET_ASIDE if report.missing else 0
 
 
-def _require_free(target: Path, force: bool) -> None:
+def require_free_target(target: Path, force: bool) -> None:
+    """Raise ``UsageError`` if the file exists and is not to be replaced."""
     if target.is_dir():
         raise UsageError(f"{target} is a folder: name a file in it")
     if target.exists() and not force:
@@ -159,7 +160,8 @@ def _search_picks(settings: Settings, query: Query, padding_s: float) -> list[Pi
     return picks
 
 
-def _tell(report: ExportReport, as_json: bool) -> None:
+def report_export(report: ExportReport, as_json: bool) -> None:
+    """Print what the file holds, with warnings and missing shots."""
     if as_json:
         print_json(asdict(report) | {"path": str(report.path)})
     else:

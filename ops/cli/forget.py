@@ -12,6 +12,7 @@ import click
 from ops.cli.main import EXIT_FAILED, make_printable
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.cli.runs import find_dagster_home
+from ops.collections.store import forget_video_entries
 from ops.core.errors import DamagedTableError
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
@@ -55,8 +56,9 @@ def command(video: str, yes: bool, **options: Any) -> int:
     if not yes:
         click.echo("nothing was removed: add --yes to remove it for good", err=True)
         return EXIT_FAILED
-    _forget(settings, row["video_id"], shots)
-    click.echo("forgotten")
+    lost_entries = _forget(settings, row["video_id"], shots)
+    removed = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
+    click.echo(f"forgotten{removed}")
     return 0
 
 
@@ -71,14 +73,18 @@ def _list_shots(settings: Settings, video_id: str) -> list[str]:
         return []
 
 
-def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
-    """Write the tombstone first and delete from the register last, so that a kill leaves something to run again."""
+def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> int:
+    """Write the tombstone first and delete from the register last, so that a kill leaves something to run again.
+
+    Return the number of shots that were removed from collections.
+    """
     # The rows of the video cannot be removed from unreadable files. This comes before the lock, because each of these
     # calls holds it.
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
     with lock_exclusively(settings.work_lock):
         write_tombstone(settings, video_id, datetime.now(UTC))
+        lost_entries = forget_video_entries(settings, video_id, datetime.now(UTC))
         encoders = {
             table.split("/")[1] for table in settings.lake.list_tables() if table.startswith("shot_embeddings/")
         }
@@ -106,6 +112,7 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> None:
         if settings.partitions == "video":
             _forget_partition(settings, video_id)
         catalogue.drop_rows(settings, catalogue.TABLE, video_id)
+    return lost_entries
 
 
 def _forget_partition(settings: Settings, video_id: str) -> None:

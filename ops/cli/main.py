@@ -22,6 +22,7 @@ COMMANDS = {
     "search": "ops.cli.search",
     "similar": "ops.cli.similar",
     "export": "ops.cli.export",
+    "collections": "ops.cli.collections",
     "dialogue": "ops.cli.dialogue",
     "label": "ops.cli.label",
     "probe": "ops.cli.probe",

@@ -4,6 +4,7 @@
     ├── UsageError          the request makes no sense (exit status 2)
     │   └── SettingsError   a setting has an unusable value
     ├── NotFoundError       a video, shot, show, label or encoder that is not in the catalogue
+    ├── ConflictError       somebody else changed the thing since the caller read it
     ├── MediaError          unusable footage; it is skipped with this reason
     ├── StorageError        the object store refused or lost something
     │   └── ProxyError      the proxy of one shot is missing or damaged; the shot is skipped with this reason
@@ -42,6 +43,10 @@ class NotFoundError(NeedleError):
     """A thing that the caller named is not in the catalogue."""
 
 
+class ConflictError(NeedleError):
+    """Somebody else changed the thing since the caller read it; nothing was written."""
+
+
 class MediaError(NeedleError):
     """An unusable media file.
 
@@ -73,6 +78,8 @@ class DamagedTableError(LakeError):
 
 
 def _suggest_repair(table: str) -> str:
+    if table == "collections":
+        return ": people's collections cannot be computed again; restore the file from a backup"
     if table == "labels":
         return ": people's labels cannot be computed again; restore the file from a backup, or import an export of them"
     return ": `needle ingest PATH` names its video, and with `--retry` computes it again"

@@ -161,6 +161,19 @@ LABELS = _build_schema(
     ("created_at", TIMESTAMP),
     ("origin", pa.string()),
 )
+# One file per collection, one row per change, which is never altered but for this: only the latest row has the entries,
+# as JSON of `ops.collections.entries.CollectionEntry`. `action` is created, saved, renamed, forgotten or deleted.
+COLLECTIONS = _build_schema(
+    ("change_id", pa.string()),
+    ("collection_id", pa.string()),
+    ("action", pa.string()),
+    ("name", pa.string()),
+    ("author", pa.string()),
+    ("created_at", TIMESTAMP),
+    ("shots", pa.int32()),
+    ("note", pa.string()),
+    ("entries", pa.string()),
+)
 PROBE_SCORES = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
@@ -344,6 +357,14 @@ _DECLARED = (
     ),
     Table(name="subtitle_timings", key="video_id", schema=SUBTITLE_TIMINGS, if_damaged="set_aside_dialogue"),
     Table(name="labels", key="label_id", schema=LABELS, per_video=False, if_damaged="refuse"),
+    Table(
+        name="collections",
+        key="change_id",
+        schema=COLLECTIONS,
+        per_video=False,
+        if_damaged="refuse",
+        never_null=("collection_id", "action", "name", "author", "created_at"),
+    ),
     Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name=KEPT_SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name="caption_pairs", key="pair_id", schema=CAPTION_PAIRS, if_damaged="compute_again"),

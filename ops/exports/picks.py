@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from ops.collections.store import Collection
 from ops.core.time import SPOKEN_PADDING_S, pad_frames
 from ops.exports.clip import Pick
 from ops.search.schema import (
@@ -48,6 +49,30 @@ def select_picks(answer: SearchResult, *, padding_s: float = SPOKEN_PADDING_S) -
         )
         picks += _build_spoken(pick, hit, padding_s) if hit.spoken else [pick]
     return _unite(picks)
+
+
+def select_collection_picks(collection: Collection) -> list[Pick]:
+    """The shots of a collection as clips with their notes. Shots that are missing are reported by the export."""
+    return [
+        Pick(
+            shot_id=entry.shot_id,
+            in_frame=entry.in_frame,
+            out_frame=entry.out_frame,
+            provenance={
+                "query": entry.query,
+                "score": entry.score,
+                "relevance": entry.relevance,
+                "encoder_id": entry.encoder_id,
+                "index_version": entry.index_version,
+                "collection": collection.name,
+                "added_by": entry.added_by,
+            }
+            | describe_match(entry.matched, entry.dialogue_version),
+            line_ids=entry.line_ids,
+            note=entry.note,
+        )
+        for entry in collection.entries
+    ]
 
 
 def _list_line_ids(lines: Sequence[HitLine]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
+from ops.serve.collection_routes import build_collection_routes
 from ops.serve.export_routes import build_export_routes
 from ops.serve.film_routes import build_film_routes
 from ops.serve.guard import Guard, is_loopback
@@ -57,6 +58,7 @@ def create_app(
         build_film_routes(service),
         build_media_routes(service, is_private=lambda: tokens.are_needed),
         build_export_routes(service),
+        build_collection_routes(service),
         build_label_routes(service),
         build_probe_routes(service),
         build_page_routes(app, service, tokens),

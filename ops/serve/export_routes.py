@@ -12,11 +12,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Path, Request, Response
 from starlette.datastructures import UploadFile
 
+from ops.collections.store import read_collection
 from ops.core.cancellation import CancelToken
 from ops.core.errors import JobCancelledError
 from ops.exports.clip import Pick, select_existing_clips
 from ops.exports.export import ExportReport, export
-from ops.exports.picks import describe_match, describe_query, select_picks
+from ops.exports.picks import describe_match, describe_query, select_collection_picks, select_picks
 from ops.exports.registry import export_formats, find_format
 from ops.search.interpretation import parse_words
 from ops.search.schema import SearchResult
@@ -197,7 +198,9 @@ def _export(
     """
     picks = [_pick(pick) for pick in body.picks]
     notes: tuple[str, ...] = ()
-    if search is not None:
+    if not picks and body.collection is not None:
+        picks = select_collection_picks(read_collection(service.settings, body.collection))
+    elif search is not None:
         answer = page_of_hits(service, search, search.cursor)
         picks, notes = select_picks(answer, padding_s=body.padding), _list_notes(answer)
     if author:

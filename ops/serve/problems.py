@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from ops.core.errors import (
+    ConflictError,
     EncoderError,
     LakeError,
     MediaError,
@@ -38,6 +39,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
     (UsageError, 422),
     (NotFoundError, 404),
+    (ConflictError, 409),
     (MediaError, 409),
     (StorageError, 503),
     (LakeError, 503),
@@ -48,7 +50,7 @@ STATUS_OF: tuple[tuple[type[NeedleError], int], ...] = (
 # Descriptions that replace a regular expression in messages.
 FORMS = {
     SHOT_ID: "is not a shot id: 16 hexadecimal digits, a colon and a frame number",
-    VIDEO_ID: "is not a video id: 16 hexadecimal digits",
+    VIDEO_ID: "is not an id: 16 hexadecimal digits",
     LABEL: "cannot be a label: use small letters, digits and _, a letter first",
     WORDS: "must be one line that is not blank, without control characters",
     ONE_LINE: "must be one line, without control characters",

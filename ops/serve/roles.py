@@ -30,7 +30,7 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, str] = {
     Role.LOOK: "search, watch and export",
-    Role.LABEL: "search, watch, export, label shots and correct cuts",
+    Role.LABEL: "search, watch, export, label shots, correct cuts and keep collections",
     Role.ADMINISTER: "everything, also fit probes, which changes what everybody's searches answer",
 }
 
@@ -66,6 +66,11 @@ ACCESS: Mapping[str, Role | None] = {
     "GET /api/labels": Role.LOOK,
     "POST /api/labels": Role.LABEL,
     "GET /api/labels/{label}": Role.LOOK,
+    "GET /api/collections": Role.LOOK,
+    "POST /api/collections": Role.LABEL,
+    "GET /api/collections/{collection_id}": Role.LOOK,
+    "PATCH /api/collections/{collection_id}": Role.LABEL,
+    "DELETE /api/collections/{collection_id}": Role.LABEL,
     "GET /api/probes": Role.LOOK,
     "GET /api/probes/{label}": Role.LOOK,
     "GET /api/probes/{label}/feeds": Role.LOOK,

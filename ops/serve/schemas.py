@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from ops.collections.store import MAX_NAME
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
 from ops.exports.registry import export_formats
@@ -15,6 +16,7 @@ from ops.serve.fields import (
     MAX_LABELLED,
     MAX_PICKS,
     ONE_LINE,
+    VIDEO_ID,
     WORDS,
     Body,
     ExportKey,
@@ -62,7 +64,7 @@ class PickBody(Body):
 
 
 class ExportBody(Body):
-    """Shots to export: `picks`, each with its search; or, without picks, the hits of `search`.
+    """Shots to export: `picks`, each with its search; or, without picks, those of a collection or the hits of `search`.
 
     Of a search, hits under the answer's `cutoff`, and all if none `stands_out`, are left out unless `min_relevance` is
     given or they are said.
@@ -96,6 +98,9 @@ class ExportBody(Body):
     )
     picks: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
     search: SearchBody | None = Field(default=None, description="not run if there are picks")
+    collection: Annotated[str, Field(pattern=VIDEO_ID)] | None = Field(
+        default=None, description="id of a collection, whose shots are exported if there are no picks"
+    )
     key: ExportKey | None = Field(
         default=None,
         description="any that no other export has: `GET /api/exports/{key}` reports the progress of this one",
@@ -121,6 +126,35 @@ class LabelBody(Body):
             description="where it was asked, such as `borderline`; `settled` ends a conflict, whatever others answered",
         ),
     ] = "page"
+
+
+CollectionName = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME, pattern=WORDS, description="unique, whatever the case of its letters")
+]
+Author = Annotated[str, Field(min_length=1, max_length=MAX_AUTHOR, pattern=WORDS, description=AUTHOR)]
+
+
+class NewCollectionBody(Body):
+    """A name, and the shots in the editor's order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "Rabbits", "entries": [{"shot_id": "91028f9d6c72cc81:0"}]}}
+    )
+
+    name: CollectionName
+    entries: list[PickBody] = Field(default=[], max_length=MAX_PICKS)
+    author: Author = "page"
+
+
+class CollectionChangeBody(Body):
+    """Another name, other shots, or both; what is null stays."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"version": "0" * 32, "name": "Hares"}})
+
+    version: VersionName = Field(description="`version` of the collection that was opened: 409 if it has changed since")
+    name: CollectionName | None = None
+    entries: list[PickBody] | None = Field(default=None, max_length=MAX_PICKS, description="all shots, in their order")
+    author: Author = "page"
 
 
 class CorrectionBody(Body):

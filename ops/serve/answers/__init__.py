@@ -1,6 +1,7 @@
 """Answers of the service as models: most routes build them, and OpenAPI describes them."""
 
 from ops.serve.answers.access import Health, SessionAnswer
+from ops.serve.answers.collections import CollectionAnswer, CollectionsAnswer
 from ops.serve.answers.details import ShotAnswer
 from ops.serve.answers.feeds import FeedsAnswer
 from ops.serve.answers.films import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
@@ -10,6 +11,8 @@ from ops.serve.answers.search import ExportFormatsAnswer, ExportProgressAnswer, 
 from ops.serve.answers.shows import ShowsAnswer
 
 __all__ = [
+    "CollectionAnswer",
+    "CollectionsAnswer",
     "CorrectedAnswer",
     "CorrectionsAnswer",
     "ExportFormatsAnswer",

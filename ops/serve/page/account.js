@@ -11,7 +11,7 @@ import { popup } from "./popup.js";
 const ROLES = ["look", "label", "administer"];
 const RIGHTS = {
   look: "You can search, watch and export.",
-  label: "You can search, watch, export, label shots and correct cuts.",
+  label: "You can search, watch, export, label shots, correct cuts and keep collections.",
   administer: "You can use everything.",
 };
 

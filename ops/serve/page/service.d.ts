@@ -8,6 +8,89 @@ export type ChangedLabel = {
   why: string;
 };
 
+export type CollectionAnswer = {
+  collection_id: string;
+  name: string;
+  /** changes with each change; an editor sends the one that they opened */
+  version: string;
+  shots: number;
+  created_by: string;
+  created_at: string;
+  changed_by: string;
+  changed_at: string;
+  /** the address of the poster of its first shot; null if it has none */
+  poster: string | null;
+  entries: CollectionItem[];
+  history: CollectionChanged[];
+  /** what was removed without an editor since one of them saved */
+  notes: string[];
+  /** shots of the request that were not taken, with the reason */
+  set_aside: Refused[];
+};
+
+export type CollectionChangeBody = {
+  /** `version` of the collection that was opened: 409 if it has changed since */
+  version: string;
+  name?: string | null;
+  /** all shots, in their order */
+  entries?: PickBody[] | null;
+  /** not used with a named token: its name is stored */
+  author?: string;
+};
+
+export type CollectionChanged = {
+  action: "created" | "saved" | "renamed" | "forgotten" | "deleted";
+  author: string;
+  created_at: string;
+  name: string;
+  shots: number;
+  note: string;
+};
+
+export type CollectionItem = {
+  /** the shot of today; the stored id if it is missing */
+  shot_id: string;
+  in_frame: number;
+  out_frame: number;
+  note: string;
+  query: string | null;
+  score: number | null;
+  relevance: number | null;
+  encoder_id: string | null;
+  index_version: string | null;
+  matched: string[];
+  dialogue_version: string | null;
+  line_ids: string[];
+  added_by: string;
+  added_at: string;
+  /** why its shot is not in the catalogue; otherwise empty */
+  missing_reason: string;
+  /** its shot has other frames than when it was added; the range is kept */
+  is_recut: boolean;
+  /** null if it is missing */
+  shot: Shot | null;
+};
+
+export type CollectionSummary = {
+  collection_id: string;
+  name: string;
+  /** changes with each change; an editor sends the one that they opened */
+  version: string;
+  shots: number;
+  created_by: string;
+  created_at: string;
+  changed_by: string;
+  changed_at: string;
+  /** the address of the poster of its first shot; null if it has none */
+  poster: string | null;
+};
+
+export type CollectionsAnswer = {
+  collections: CollectionSummary[];
+  /** collections that cannot be read, with the reason */
+  notes: string[];
+};
+
 export type CorrectedAnswer = {
   video_id: string;
   corrections: Correction[];
@@ -89,6 +172,8 @@ export type ExportBody = {
   picks?: PickBody[];
   /** not run if there are picks */
   search?: SearchBody | null;
+  /** id of a collection, whose shots are exported if there are no picks */
+  collection?: string | null;
   /** any that no other export has: `GET /api/exports/{key}` reports the progress of this one */
   key?: string | null;
 };
@@ -338,6 +423,14 @@ export type Line = {
   start_timecode: string;
   language: string | null;
   source: string;
+};
+
+export type NewCollectionBody = {
+  /** unique, whatever the case of its letters */
+  name: string;
+  entries?: PickBody[];
+  /** not used with a named token: its name is stored */
+  author?: string;
 };
 
 export type OfferedShot = {

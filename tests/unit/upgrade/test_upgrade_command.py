@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from ops.cli.main import cli
 from ops.cli.runs import hold_marker
+from ops.collections.entries import PickedShot
+from ops.collections.store import create_collection, list_collections
 from ops.core.errors import EncoderError, NeedleError, NotFoundError, SettingsError, UsageError
 from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings, load_settings
@@ -206,7 +208,11 @@ def test_forget_reaches_both_encoders(tmp_path: Path) -> None:
     spec = make_head(settings.home, "mine", 0.25)
     place(settings, spec, range(2), noise=0.3)
     told(settings, "upgrade", "--encoder", spec)
-    assert run(settings, "forget", video_id(0), "--yes").return_value == 0
+    picks = [PickedShot(shot_id=shot_rows(number)[0]["shot_id"]) for number in range(2)]
+    create_collection(settings, "Men", picks, author="ann", now=datetime.now(UTC))
+    done = run(settings, "forget", video_id(0), "--yes")
+    assert done.return_value == 0 and "1 shot removed from collections" in done.stdout
+    assert [entry.video_id for entry in list_collections(settings)[0].entries] == [video_id(1)]
     for table in settings.lake.list_tables():
         if table.startswith(("shot_embeddings", "kept_scores", "probe_scores")):
             assert set(settings.lake.read(table)["video_id"].to_pylist()) == {video_id(1)}, table

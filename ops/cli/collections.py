@@ -1,0 +1,242 @@
+"""``needle collections``: trays with a name that are kept on the server."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import click
+
+from ops.cli.export import report_export, require_free_target
+from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
+from ops.cli.progress import Bars
+from ops.core.errors import UsageError
+from ops.core.plural import plural
+from ops.exports.export import choose_format, export
+from ops.exports.registry import export_formats
+
+if TYPE_CHECKING:
+    from ops.collections.entries import ResolvedEntry
+    from ops.collections.store import Collection
+
+author_option = click.option("--author", default="me", show_default=True, metavar="NAME", help="Who changes it.")
+
+
+@click.group(name="collections")
+def command() -> None:
+    """List, show, export, rename and delete collections: the trays that people saved on the page under a name.
+
+    COLLECTION is a name or an id. Each shot keeps its frames, its note, and who added it. If its video is cut again,
+    the shot that holds these frames is shown and exported.
+
+    \b
+    Example: needle collections export "Rabbits" -o rabbits.edl
+    """
+
+
+@command.command(name="list")
+@add_setting_options()
+@json_option
+def list_all(as_json: bool, **options: Any) -> int:
+    """List the collections, the last changed first.
+
+    \b
+    Example: needle collections list --json
+    """
+    from ops.collections.store import list_collections
+    from ops.core.errors import DamagedTableError
+
+    damage: list[DamagedTableError] = []
+    collections = list_collections(load_command_settings(options), damage)
+    if as_json:
+        print_json({"collections": [_summarise(each) for each in collections], "notes": [str(each) for each in damage]})
+    for each in () if as_json else collections:
+        latest = each.latest
+        line = f"{each.collection_id}  {each.name}: {plural(len(each.entries), 'shot')}"
+        click.echo(make_printable(f"{line}, {latest.action} by {latest.author} on {latest.created_at:%Y-%m-%d %H:%M}"))
+    for error in damage:
+        click.echo(f"set aside {make_printable(str(error))}", err=True)
+    if not collections and not as_json:
+        click.echo('no collections yet: "Save as a collection" in the tray of the page creates one', err=True)
+    return EXIT_SET_ASIDE if damage else 0
+
+
+@command.command(name="show")
+@click.argument("collection", metavar="COLLECTION")
+@add_setting_options()
+@json_option
+def show(collection: str, as_json: bool, **options: Any) -> int:
+    """Show the shots of COLLECTION in their order, with notes, and who added them.
+
+    \b
+    Example: needle collections show "Rabbits"
+    """
+    from ops.collections.entries import resolve_entries
+    from ops.collections.store import find_collection
+
+    settings = load_command_settings(options)
+    found = find_collection(settings, collection)
+    entries = resolve_entries(settings, found.entries)
+    missing = [each for each in entries if each.missing_reason]
+    if as_json:
+        history = [asdict(each) | {"created_at": each.created_at.isoformat()} for each in found.history]
+        documents = [_build_document(each) for each in entries]
+        print_json({**_summarise(found), "entries": documents, "history": history, "notes": list(found.notes)})
+        return EXIT_SET_ASIDE if missing else 0
+    first, latest = found.history[0], found.latest
+    click.echo(make_printable(f"{found.name} ({found.collection_id}): {plural(len(entries), 'shot')}"))
+    click.echo(make_printable(f"created by {first.author}, {latest.action} by {latest.author}"))
+    for each in entries:
+        entry = each.entry
+        line = f"  {each.shot_id}  frames {entry.in_frame} to {entry.out_frame}, added by {entry.added_by}"
+        line += f"  {entry.note}" if entry.note else ""
+        line += "  (cut differently since: its frames are kept)" if each.is_recut else ""
+        click.echo(make_printable(line))
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    for each in missing:
+        click.echo(f"missing {each.shot_id}: {each.missing_reason}", err=True)
+    return EXIT_SET_ASIDE if missing else 0
+
+
+@command.command(name="export")
+@click.argument("collection", metavar="COLLECTION")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The file to write.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(tuple(export_formats())),
+    help="Format; guessed from the file's suffix if not given.",
+)
+@click.option(
+    "--handles", default=0, show_default=True, type=click.IntRange(0, 100_000), help="Frames before and after."
+)
+@click.option("--title", default="", metavar="TEXT", help="Name of the timeline [default: name of the collection].")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@add_setting_options()
+@json_option
+def export_collection(
+    collection: str,
+    output: str,
+    format_: str | None,
+    handles: int,
+    title: str,
+    force: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Write COLLECTION in its order; notes become markers. `needle export --help` has the formats.
+
+    Shots that are not there any more are named, and the rest is written (exit status 3).
+
+    \b
+    Example: needle collections export "Rabbits" -o rabbits.edl
+    """
+    from ops.collections.store import find_collection
+    from ops.exports.clip import select_existing_clips
+    from ops.exports.picks import select_collection_picks
+
+    settings = load_command_settings(options)
+    target = Path(output).expanduser().absolute()
+    name = choose_format(target, format_)
+    require_free_target(target, force)
+    found = find_collection(settings, collection)
+    if not found.entries:
+        raise UsageError(f"the collection {found.name!r} has no shots: nothing was written")
+    clips, missing = select_existing_clips(settings, select_collection_picks(found), handles=handles)
+    with Bars() as bars:
+        report = export(settings, clips, name, target, title=title or found.name, missing=missing, progress=bars)
+    report_export(report, as_json)
+    return EXIT_SET_ASIDE if report.missing else 0
+
+
+@command.command(name="rename")
+@click.argument("collection", metavar="COLLECTION")
+@click.argument("name", metavar="NAME")
+@author_option
+@add_setting_options()
+@json_option
+def rename(collection: str, name: str, author: str, as_json: bool, **options: Any) -> None:
+    """Give COLLECTION another NAME; links to it stay valid.
+
+    \b
+    Example: needle collections rename "Rabbits" "Hares"
+    """
+    from ops.collections.store import change_collection, find_collection
+
+    settings = load_command_settings(options)
+    old = find_collection(settings, collection)
+    saved = change_collection(
+        settings, old.collection_id, old.version, name=name, author=author, now=datetime.now(UTC)
+    ).collection
+    if as_json:
+        print_json(_summarise(saved))
+    else:
+        click.echo(make_printable(f"{old.name} is now {saved.name}"))
+
+
+@command.command(name="delete")
+@click.argument("collection", metavar="COLLECTION")
+@click.option("--yes", is_flag=True, help="Delete it; without this, only say what would be deleted.")
+@author_option
+@add_setting_options()
+@json_option
+def delete(collection: str, yes: bool, author: str, as_json: bool, **options: Any) -> None:
+    """Delete COLLECTION; its shots stay in the catalogue.
+
+    \b
+    Example: needle collections delete "Rabbits" --yes
+    """
+    from ops.collections.store import delete_collection, find_collection
+
+    settings = load_command_settings(options)
+    found = find_collection(settings, collection)
+    summary = f"{found.name} ({found.collection_id}), {plural(len(found.entries), 'shot')}"
+    if not yes:
+        raise UsageError(f"nothing was deleted: add --yes to delete {summary}")
+    delete_collection(settings, found.collection_id, found.version, author=author, now=datetime.now(UTC))
+    if as_json:
+        print_json({**_summarise(found), "deleted": True})
+    else:
+        click.echo(make_printable(f"deleted {summary}"))
+
+
+class CollectionDocument(TypedDict):
+    """A collection in the documents of ``needle collections --json``."""
+
+    collection_id: str
+    name: str
+    version: str
+    shots: int
+    created_by: str
+    created_at: str
+    changed_by: str
+    changed_at: str
+
+
+def _summarise(collection: Collection) -> CollectionDocument:
+    first, latest = collection.history[0], collection.latest
+    return {
+        "collection_id": collection.collection_id,
+        "name": collection.name,
+        "version": collection.version,
+        "shots": len(collection.entries),
+        "created_by": first.author,
+        "created_at": first.created_at.isoformat(),
+        "changed_by": latest.author,
+        "changed_at": latest.created_at.isoformat(),
+    }
+
+
+def _build_document(each: ResolvedEntry) -> dict[str, object]:
+    """The entry as JSON; `shot_id` is the shot of today."""
+    return asdict(each.entry) | {
+        "shot_id": each.shot_id,
+        "video_id": each.entry.video_id,
+        "added_at": each.entry.added_at.isoformat(),
+        "missing_reason": each.missing_reason,
+        "is_recut": each.is_recut,
+    }

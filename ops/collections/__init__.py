@@ -1,0 +1,1 @@
+"""Collections: trays with a name that people keep on the server, and share."""
