@@ -100,17 +100,18 @@ def find_dagster_home(settings: Settings) -> Path:
     return folder
 
 
-def open_instance(settings: Settings) -> dg.DagsterInstance:
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's records for runs in this process. Their output goes to the terminal and is not captured.
 
     Dagster captures output with processes of its own, and a Ctrl-C ends each of these with a traceback.
     """
     import dagster as dg
 
-    from assets.sqlite import share_engines
+    from assets.sqlite import keep_records_open
 
-    share_engines()
-    return dg.DagsterInstance.from_config(str(find_dagster_home(settings)), _BY_HAND)
+    with keep_records_open(), dg.DagsterInstance.from_config(str(find_dagster_home(settings)), _BY_HAND) as instance:
+        yield instance
 
 
 def run_pipeline(

@@ -20,3 +20,11 @@ def test_records_that_were_deleted_are_created_again(tmp_path: Path) -> None:
         with open_instance(other) as instance:
             assert instance.get_dynamic_partitions("videos") == []
         shutil.rmtree(settings.home)
+
+
+def test_records_are_closed_after_a_run(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    with open_instance(settings) as instance:
+        instance.add_dynamic_partitions("videos", ["one"])
+        assert list(settings.home.rglob("*.db-wal")), "they are open during the run"
+    assert not list(settings.home.rglob("*.db-wal"))
