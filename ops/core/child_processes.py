@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from multiprocessing import forkserver, get_all_start_methods, get_context
 from multiprocessing.context import ForkServerContext, SpawnContext
 
-# By name, because this package imports no other; one that cannot be imported is left to the child.
-_IMPORTED_ONCE = ["ops.shots.processes", "ops.videos.probe_process"]
+_preloaded: set[str] = set()
+
+
+def preload_in_children(modules: Iterable[str]) -> None:
+    """Let children start with these modules imported; call it before the first child is started.
+
+    A module that cannot be imported is left to the child.
+    """
+    _preloaded.update(modules)
 
 
 def get_child_context() -> ForkServerContext | SpawnContext:
@@ -27,7 +34,7 @@ def get_child_context() -> ForkServerContext | SpawnContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED_ONCE)
+    context.set_forkserver_preload(sorted(_preloaded))
     _end_server_at_exit()
     return context
 

@@ -42,7 +42,8 @@ class Step:
     ``build`` reports progress (default: ``name``). ``reads`` names the steps that come before it;
     ``reads_features``: also every step with a table that Feast serves. ``build`` brings ``tables`` up to date for some
     partitions, and writes nothing if ``is_due`` finds nothing. ``retry`` deletes the reasons for which these videos
-    were set aside. ``folders`` of the object store have a folder for each video.
+    were set aside. ``folders`` of the object store have a folder for each video. ``child_modules`` contain the
+    functions that ``build`` runs in child processes, which start with these modules imported.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Step:
     stage: str = ""
     retry: Callable[[Settings, str, Collection[str], datetime], None] | None = None
     folders: tuple[str, ...] = ()
+    child_modules: tuple[str, ...] = ()
 
     def run(self, run: StepRun) -> StepReport:
         """Call ``build`` under the work lock, so that ``needle forget`` waits for it, and it for ``needle forget``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import cast
 
 from ops.core.errors import NeedleError, UsageError
 from ops.search.dates import DatePhrase, find_dates, looks_like_date, parse_date
@@ -20,17 +21,6 @@ UNBUILT = {
     "person": "this version has no data about the people in the picture, so person: finds nothing",
     "text": "this version has no data about text in the picture, so text: finds nothing",
 }
-_KINDS: Mapping[str, PartKind] = {
-    "show": "show",
-    "file": "file",
-    "after": "after",
-    "before": "before",
-    "said": "said",
-    "label": "label",
-    "without": "without",
-}
-
-
 _SENTENCES = ("person", "said", "text", "label")
 """Filters that are ordinary words before a colon in a sentence: "he said: hello"."""
 
@@ -119,7 +109,7 @@ def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
 
 
 def _plain(each: TypedFilter) -> FoundPart:
-    kind: PartKind = _KINDS.get(each.name, "label")
+    kind: PartKind = "label" if each.name in UNBUILT else cast(PartKind, each.name)
     label = describe_part(each.name, each.value, is_negated=each.is_negated)
     return FoundPart(
         start=each.start, end=each.end, kind=kind, value=each.value, label=label, is_negated=each.is_negated

@@ -46,5 +46,6 @@ STEPS = (
         is_due=_is_due,
         build=_build,
         folders=("proxies", "posters"),
+        child_modules=("ops.shots.processes",),
     ),
 )

@@ -28,4 +28,14 @@ def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now:
     catalogue.retry_set_aside(settings, video_ids, now)
 
 
-STEPS = (Step(name="videos", title="Opening videos", tables=("videos",), is_due=_is_due, build=_build, retry=_retry),)
+STEPS = (
+    Step(
+        name="videos",
+        title="Opening videos",
+        tables=("videos",),
+        is_due=_is_due,
+        build=_build,
+        retry=_retry,
+        child_modules=("ops.videos.probe_process",),
+    ),
+)

@@ -27,6 +27,24 @@ if __name__ == "__main__":
 """
 
 
+_STARTS_WITH_A_MODULE = """
+import sys
+
+def report():
+    assert {"ops.shots.processes", "ops.videos.probe_process"} <= set(sys.modules), sorted(sys.modules)
+
+if __name__ == "__main__":
+    from ops.core.child_processes import get_child_context
+    from ops.pipeline import list_steps
+
+    list_steps()
+    process = get_child_context().Process(target=report)
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
 def report_environment(environment: dict[str, str], answers: Connection) -> None:
     set_environment(environment)
     answers.send(dict(os.environ))
@@ -51,4 +69,10 @@ def test_the_cpu_time_of_children_counts_as_that_of_their_parent(tmp_path: Path)
     before = os.times()
     subprocess.run([sys.executable, str(script)], check=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
     after = os.times()
-    assert after.children_user - before.children_user > 0.5
+    assert after.children_user + after.children_system - before.children_user - before.children_system > 0.5
+
+
+def test_children_start_with_the_modules_that_steps_name(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_STARTS_WITH_A_MODULE)
+    subprocess.run([sys.executable, str(script)], check=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
