@@ -10,7 +10,7 @@ May go when Dagster keeps its engines and connections.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -23,17 +23,15 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
 
 _engines: dict[str, Engine] = {}
+_open_engines = ExitStack()
 
 
 @contextmanager
 def keep_records_open() -> Iterator[None]:
     """Keep a connection to each of Dagster's SQLite databases of this process until the block ends."""
     _share_engines()
-    try:
+    with _open_engines:
         yield
-    finally:
-        while _engines:
-            Engine.dispose(_engines.popitem()[1])
 
 
 @lru_cache(maxsize=1)
@@ -52,6 +50,8 @@ def _get_engine(url: str, connect_args: dict[str, Any] | None = None, **options:
         event.listen(engine, "connect", _wait_less_for_the_disk)
         engine.dispose = _keep_connections  # type: ignore[method-assign]  # Dagster calls it after each statement
         _engines[url] = engine
+        _open_engines.callback(_engines.pop, url)
+        _open_engines.callback(Engine.dispose, engine)
     return _engines[url]
 
 
