@@ -87,6 +87,7 @@ class VideoRow:
     has_audio: bool | None
     start_timecode: str | None
     state: str
+    reason: str | None
     created_timestamp: datetime
 
     @classmethod
@@ -164,6 +165,11 @@ class ShotDetails:
         part = self._find_partition(video_id)
         starts = part.columns["start_frame"]
         return [starts[row] for row in part.spans.get(video_id, ())]
+
+    def list_shots(self, video_id: str) -> list[ShotDetail]:
+        """Return details of a video's shots in order; empty if the video is unknown."""
+        part = self._find_partition(video_id)
+        return [self._build_detail(part, row) for row in part.spans.get(video_id, ()) if video_id in part.videos]
 
     def find_neighbours(self, shot_id: str) -> tuple[str | None, str | None]:
         """Return the shots before and after, in the same video."""

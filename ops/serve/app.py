@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder
+from ops.serve.catalogue_routes import build_catalogue_routes
 from ops.serve.collection_routes import build_collection_routes
 from ops.serve.export_routes import build_export_routes
 from ops.serve.film_routes import build_film_routes
@@ -24,7 +25,6 @@ from ops.serve.roles import AccessRules
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs
 from ops.serve.service import Service, WorkQueues
-from ops.serve.shot_routes import build_shot_routes
 from ops.serve.tokens import load_tokens
 from ops.serve.work import WorkQueue
 
@@ -54,7 +54,7 @@ def create_app(
     install_problems(app)
     routers = (
         build_search_routes(service),
-        build_shot_routes(service),
+        build_catalogue_routes(service),
         build_film_routes(service),
         build_media_routes(service, is_private=lambda: tokens.are_needed),
         build_export_routes(service),

@@ -28,27 +28,34 @@ class Coverage:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._lock = Lock()
-        self._last_answer: tuple[float, str | None, ShowsAnswer] | None = None
+        self._last_answer: tuple[float, str | None, _Contents] | None = None
 
     def build_document(self) -> ShowsAnswer:
         """Return shows with their videos by state, the totals, and the available kinds of search."""
+        return self._read().document
+
+    def list_videos(self) -> Sequence[ListedVideo]:
+        """Return every video of the catalogue with its state."""
+        return self._read().videos
+
+    def _read(self) -> _Contents:
         version = self._service.index_version()
         with self._lock:  # one computes, the others wait for it
             now = time.monotonic()
             if self._last_answer and now < self._last_answer[0] and version == self._last_answer[1]:
                 return self._last_answer[2]
-            document = self._compute()
-            self._last_answer = (now + REMEMBERED_S, version, document)
-            return document
+            contents = self._compute()
+            self._last_answer = (now + REMEMBERED_S, version, contents)
+            return contents
 
-    def _compute(self) -> ShowsAnswer:
+    def _compute(self) -> _Contents:
         service = self._service
         retriever = service.searcher.retriever
         index = retriever.index() if service.index_version() is not None else None
         in_index = index.counts("video_id") if index else Counter[str]()
         since = service.since.find_all(retriever.encoder_id)
         set_aside_counts = Counter(row["video_id"] for row in set_aside_shots(service.settings, retriever.encoder_id))
-        by_show: dict[str, list[_VideoCounts]] = defaultdict(list)
+        by_show: dict[str, list[ListedVideo]] = defaultdict(list)
         for row, shots in service.details.list_videos():
             if row.state != "removed":
                 searchable = shots - set_aside_counts[row.video_id]
@@ -59,7 +66,7 @@ class Coverage:
         ]
         every = [video for videos in by_show.values() for video in videos]
         lines = service.searcher.open_lines()
-        return ShowsAnswer(
+        document = ShowsAnswer(
             shows=shows,
             totals=Totals(shows=len(shows), **_sum_up(every)),
             encoder_id=retriever.encoder_id,
@@ -69,16 +76,27 @@ class Coverage:
             probes=service.list_probes(),
             hint="" if index and index.count() else HINT,
         )
+        return _Contents(document=document, videos=every)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _VideoCounts:
-    """The figures of one video. ``state`` is ``ready`` only if a search finds all of its shots."""
+class ListedVideo:
+    """A video and its figures. ``state`` is ``ready`` only if a search finds all of its shots, of which ``shots`` are
+    in the index."""
 
+    row: VideoRow
     state: str
     shots: int
     seconds: float
     searchable_since: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """What was read at one time."""
+
+    document: ShowsAnswer
+    videos: Sequence[ListedVideo]
 
 
 class _Sums(TypedDict):
@@ -92,11 +110,12 @@ class _Sums(TypedDict):
     footage_s: float
 
 
-def _describe_video(row: VideoRow, searchable: int, in_index: int, since: dict[str, datetime]) -> _VideoCounts:
+def _describe_video(row: VideoRow, searchable: int, in_index: int, since: dict[str, datetime]) -> ListedVideo:
     """Return the figures of one video; ready means that a search finds all of its shots but those set aside."""
     is_whole = row.state == "ready" and 0 < searchable == in_index
     state = row.state if is_whole or row.state != "ready" else "pending"
-    return _VideoCounts(
+    return ListedVideo(
+        row=row,
         state=state,
         shots=in_index,
         seconds=row.seconds if state in ("ready", "pending") else 0.0,
@@ -104,7 +123,7 @@ def _describe_video(row: VideoRow, searchable: int, in_index: int, since: dict[s
     )
 
 
-def _sum_up(videos: Sequence[_VideoCounts]) -> _Sums:
+def _sum_up(videos: Sequence[ListedVideo]) -> _Sums:
     states = Counter(each.state for each in videos)
     return {
         "videos": len(videos),
@@ -116,6 +135,6 @@ def _sum_up(videos: Sequence[_VideoCounts]) -> _Sums:
     }
 
 
-def _find_newest(videos: Sequence[_VideoCounts]) -> str | None:
+def _find_newest(videos: Sequence[ListedVideo]) -> str | None:
     times = [each.searchable_since for each in videos if each.searchable_since]
     return max(times).isoformat(timespec="seconds") if times else None

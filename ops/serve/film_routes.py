@@ -10,11 +10,12 @@ from fastapi import APIRouter, Path, Request, Response
 from ops.core.rows import LakeShot, LakeVideo
 from ops.probes.changed_labels import find_changed_labels
 from ops.search.shot_details import VideoRow
-from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
+from ops.serve.answers import CorrectedAnswer, CorrectionsAnswer, FilmAnswer, TranscriptAnswer
 from ops.serve.answers.films import ChangedLabel, Correction, FilmShot
 from ops.serve.documents import build_addresses, send_json
 from ops.serve.fields import VIDEO_ID
 from ops.serve.problems import ProblemError, describe_problems
+from ops.serve.provenance import list_lines
 from ops.serve.roles import choose_author
 from ops.serve.schemas import CorrectionBody
 from ops.serve.service import Service
@@ -27,7 +28,7 @@ VERBS = {action: verb for verb, action in ACTIONS.items()}
 
 
 def build_film_routes(service: Service) -> APIRouter:
-    """Return the three routes of this service."""
+    """Return the four routes of this service."""
     router = APIRouter(tags=["films"])
 
     @router.get(
@@ -38,6 +39,15 @@ def build_film_routes(service: Service) -> APIRouter:
     )
     async def film(request: Request, video_id: VideoPath) -> Response:
         return send_json(request, await service.queues.lookup.run(_build_film, service, video_id))
+
+    @router.get(
+        "/api/videos/{video_id}/dialogue",
+        response_model=None,
+        responses={200: {"model": TranscriptAnswer}, **describe_problems(404)},
+        summary="The transcript of a film: every line of dialogue in the order of time",
+    )
+    async def dialogue(request: Request, video_id: VideoPath) -> Response:
+        return send_json(request, await service.queues.lookup.run(_build_transcript, service, video_id))
 
     @router.get(
         "/api/videos/{video_id}/corrections",
@@ -95,6 +105,11 @@ def _build_shot(row: LakeShot, video: VideoRow, version: str) -> FilmShot:
         poster=poster,
         proxy=proxy,
     )
+
+
+def _build_transcript(service: Service, video_id: str) -> TranscriptAnswer:
+    clock = VideoRow.build(_find_video(service, video_id))
+    return TranscriptAnswer(video_id=video_id, lines=list_lines(service, clock))
 
 
 def _build_corrections(service: Service, video_id: str) -> CorrectionsAnswer:

@@ -45,24 +45,24 @@ def build_shot_document(service: Service, shot_id: str) -> ShotAnswer:
         frame_times=read_proxy_times(
             service.settings.store, shot.video_id, shot.start_frame, shot.end_frame, Fraction(shot.fps)
         ),
-        lines=list_lines(service, shot_id, video),
+        lines=list_lines(service, video, shot_id),
         probes=list_probes(service, shot_id),
         video=VideoFacts(**{name: getattr(video, name) for name in VideoFacts.model_fields}),
         provenance=_build_provenance(service, shot_id, video),
     )
 
 
-def list_lines(service: Service, shot_id: str, video: VideoRow) -> list[Line]:
-    """Return the dialogue of the shot, in the order of time."""
+def list_lines(service: Service, video: VideoRow, shot_id: str | None = None) -> list[Line]:
+    """Return the dialogue of a video, or of one of its shots, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
     partition = service.settings.resolve_partition(video.video_id)
-    rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids")).to_pylist()
+    rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids", "video_id")).to_pylist()
     return [
         Line(
             start_timecode=video.timecode_at(row["start_frame"], row["start_s"]), **{name: row[name] for name in names}
         )
         for row in sorted(rows, key=lambda row: (row["start_frame"], row["line_id"]))
-        if shot_id in row["shot_ids"]
+        if row["video_id"] == video.video_id and (shot_id is None or shot_id in row["shot_ids"])
     ]
 
 

@@ -9,6 +9,7 @@ from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
 from ops.serve.answers.search import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
+from ops.serve.answers.videos import ShowPostersAnswer, TranscriptAnswer, VideosAnswer
 
 __all__ = [
     "CollectionAnswer",
@@ -29,5 +30,8 @@ __all__ = [
     "SearchAnswer",
     "SessionAnswer",
     "ShotAnswer",
+    "ShowPostersAnswer",
     "ShowsAnswer",
+    "TranscriptAnswer",
+    "VideosAnswer",
 ]

@@ -3,7 +3,8 @@
 /**
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
- *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowsAnswer} from "./service.d.ts"
+ *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer, TranscriptAnswer,
+ *   VideosAnswer} from "./service.d.ts"
  */
 import { isAbort } from "./dom.js";
 
@@ -25,11 +26,24 @@ export const search = (body, signal) => postJson("/api/search", body, signal);
 /** @returns {Promise<ShowsAnswer>} the catalogue: shows, totals, versions, probes */
 export const shows = () => json("/api/shows");
 
+/** Posters of shows, spread over their videos. @param {string[]} names @param {number} count @returns {Promise<ShowPostersAnswer>} */
+export const showPosters = (names, count) =>
+  json(`/api/shows/posters?${new URLSearchParams([...names.map((name) => ["show", name]), ["count", String(count)]])}`);
+
+/**
+ * A page of a list of videos with their facts and posters.
+ * @param {{show?: string, order?: "name"|"newest", offset?: number, limit?: number, posters?: number}} asked @returns {Promise<VideosAnswer>}
+ */
+export const videos = (asked) => json(`/api/videos?${new URLSearchParams(Object.entries(asked).map(([name, value]) => [name, String(value)]))}`);
+
 /** One shot and where it came from. @param {string} id @param {AbortSignal} [signal] @returns {Promise<ShotAnswer>} */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
 
 /** A whole video: its shots in order, and the corrections of its cuts. @param {string} id @returns {Promise<FilmAnswer>} */
 export const film = (id) => json(`/api/videos/${encodeURIComponent(id)}`);
+
+/** Every line of dialogue of a video. @param {string} id @returns {Promise<TranscriptAnswer>} */
+export const transcript = (id) => json(`/api/videos/${encodeURIComponent(id)}/dialogue`);
 
 /** Corrections of a video's cuts, and the changes of the next ingest. @param {string} id @returns {Promise<CorrectionsAnswer>} */
 export const filmCorrections = (id) => json(`/api/videos/${encodeURIComponent(id)}/corrections`);

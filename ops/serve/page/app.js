@@ -94,10 +94,11 @@ export class Page extends Emitter {
     this.adjust({});
   }
 
-  /** @param {string} address such as "?q=rain" */
+  /** Open another view, from its top. @param {string} address such as "?q=rain" */
   open(address) {
     history.pushState(null, "", address || "/");
     this.restore();
+    scrollTo({ top: 0 });
   }
 
   /** Show the view of the address. */
@@ -303,7 +304,8 @@ const first = page.run(firstAnswer);
 if (firstAnswer) await Promise.race([first, new Promise((done) => { setTimeout(done, 250); })]);
 await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }); // after the first paint
 document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/page/panels.css" }));
-for (const name of LATER) import(`./${name}.js`); // all at once, instead of one level of imports after the other
+const around = page.query.film ? ["film"] : isSearch(page.query) ? [] : ["posters", page.query.shows.length === 1 ? "showview" : "home"];
+for (const name of [...LATER, ...around]) import(`./${name}.js`); // all at once, instead of one level of imports after the other
 try {
   const { furnish } = await import("./desk.js");
   furnish(page);

@@ -9,7 +9,7 @@ import { listenToKeys } from "./keys.js";
 import { Likeness } from "./likeness.js";
 import { QueryBar } from "./querybar.js";
 import { Refine } from "./refine.js";
-import { allHidden, failed, loading, noFootage, nothing, start, unsaid } from "./states.js";
+import { allHidden, failed, loading, noFootage, nothing, unsaid } from "./states.js";
 import { TrayPanel } from "./traypanel.js";
 
 /**
@@ -49,6 +49,12 @@ export class Desk {
   labelling = null;
   /** @type {import("./film.js").FilmView|null} */
   film = null;
+  /** the place of the start page and of a show, which are loaded with the first of them */
+  around = el("div", {});
+  /** @type {import("./home.js").Home|null} */
+  home = null;
+  /** @type {import("./showview.js").ShowView|null} */
+  show = null;
   /** @type {import("./player.js").Player|null} */
   player = null;
   /** @type {SearchAnswer|null} */
@@ -89,7 +95,7 @@ export class Desk {
 
   showQuery() {
     const { page } = this;
-    document.title = [page.query.film && "film", page.query.text, page.query.label && `labelling ${page.query.label}`, "Needle"].filter(Boolean).join(" – ");
+    document.title = [page.query.film && "film", page.query.text, !isSearch(page.query) && page.query.shows.join(", "), page.query.label && `labelling ${page.query.label}`, "Needle"].filter(Boolean).join(" – ");
     this.bar.show(page.query);
     this.filters.show(page.query);
     this.refine.show(page.query);
@@ -121,6 +127,26 @@ export class Desk {
     return undefined;
   }
 
+  /** The start page, or the videos of the one show that is chosen. */
+  async showAround() {
+    const { page } = this;
+    const { query } = page;
+    const isOne = query.shows.length === 1;
+    if (isOne && !this.show) {
+      const { ShowView } = await import("./showview.js");
+      this.show ??= new ShowView(page);
+    } else if (!isOne && !this.home) {
+      const { Home } = await import("./home.js");
+      this.home ??= new Home(page);
+    }
+    if (page.query !== query) return;
+    const view = isOne ? this.show : this.home;
+    if (!view) return;
+    if (view.whole.parentNode !== this.around) this.around.replaceChildren(view.whole);
+    if (isOne) this.show?.show(page.catalogue, query.shows[0]);
+    else this.home?.show(page.catalogue, query.shows, this.bar.remembered());
+  }
+
   /** The storyboard of a film; loaded with the first one. */
   async showFilm() {
     const { page } = this;
@@ -142,7 +168,8 @@ export class Desk {
     const { page } = this;
     clearTimeout(this.slow);
     this.filters.setActive(Boolean(page.answer?.hits.length));
-    this.state.replaceChildren(...this.stateOf());
+    const parts = this.stateOf();
+    if (parts[0] !== this.around || this.around.parentNode !== this.state) this.state.replaceChildren(...parts); // else focus and place stay
     if (!page.busy) this.parts.show(page.answer);
     this.showStatus();
     if (page.answer?.hits.length && this.rememberedAnswer !== page.answer) {
@@ -159,7 +186,10 @@ export class Desk {
     if (page.problem) return [failed(page.problem, () => { page.run(); page.loadCatalogue(); }, page.query, this.acts.change)];
     if (!isSearch(page.query) && page.query.label) return [];
     if (!isSearch(page.query) && narrows(page.query)) return [unsaid(() => this.bar.focus(), this.acts.change)];
-    if (!isSearch(page.query)) return [start(page.catalogue, this.bar.remembered(), this.acts)];
+    if (!isSearch(page.query)) {
+      this.showAround();
+      return [this.around];
+    }
     if (!page.answer) return [];
     if (!page.answer.hits.length) return [nothing(page.query, this.acts.change, page.answer.reading.parts ?? [])];
     const { shown, hidden } = page.grid.counts();

@@ -126,6 +126,28 @@ export function icon(name) {
   return svg;
 }
 
+/**
+ * A link inside the page: a plain click opens it here; with a modifier key the browser opens it in a tab or a window.
+ * @param {string} address @param {(address: string) => void} open @param {Attributes} given @param {...Child} children
+ */
+export function pageLink(address, open, given, ...children) {
+  return el("a", { href: address || "/", onclick: (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    open(address);
+  }, ...given }, ...children);
+}
+
+/** Load a style sheet of the page once. @param {string} name @returns {Promise<unknown>} settled when it is there, or cannot be loaded */
+export function loadStyle(name) {
+  const address = `/page/${name}`;
+  if (document.head.querySelector(`link[href="${address}"]`)) return Promise.resolve();
+  const sheet = el("link", { rel: "stylesheet", href: address });
+  const loaded = new Promise((done) => { sheet.addEventListener("load", done); sheet.addEventListener("error", done); });
+  document.head.append(sheet);
+  return loaded;
+}
+
 /** "1 shot", "2 shots". @param {number} count @param {string} one @param {string} [many] */
 export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -145,6 +167,9 @@ export function ownTitle({ show, title }) {
   const plain = (/** @type {string} */ text) => (text ?? "").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
   return plain(title) === plain(show) ? "" : title;
 }
+
+/** "2026-11-22" in the browser's time zone: Swedish dates are ISO dates. @param {string} time */
+export const dayOf = (time) => new Date(time).toLocaleDateString("sv-SE");
 
 /** Whether the system asks for less motion. */
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -44,7 +44,7 @@ export class QueryBar {
     const chips = [...query.like.map((one) => this.chip(one, "like")), ...query.unlike.map((one) => this.chip(one, "unlike"))];
     this.chips.replaceChildren(...chips);
     this.chips.hidden = !chips.length;
-    this.input.placeholder = chips.length ? "and…" : "Describe a shot, quote a “line”, or drop a picture";
+    this.input.placeholder = chips.length ? "and…" : query.shows.length === 1 ? `Describe a shot of ${query.shows[0]}` : "Describe a shot, quote a “line”, or drop a picture";
   }
 
   focus() {

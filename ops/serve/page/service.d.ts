@@ -479,6 +479,15 @@ export type PickBody = {
   line_ids?: string[];
 };
 
+export type Poster = {
+  shot_id: string;
+  /** the first source frame of the shot */
+  start_frame: number;
+  start_s: number;
+  /** an address of this service */
+  poster: string;
+};
+
 export type ProbeAnswer = {
   label: string;
   description: string;
@@ -769,6 +778,15 @@ export type Show = {
   searchable_since: string | null;
 };
 
+export type ShowPosters = {
+  show: string;
+  posters: Poster[];
+};
+
+export type ShowPostersAnswer = {
+  shows: ShowPosters[];
+};
+
 export type ShowsAnswer = {
   shows: Show[];
   totals: Totals;
@@ -830,6 +848,39 @@ export type Totals = {
   shows: number;
 };
 
+export type TranscriptAnswer = {
+  video_id: string;
+  lines: Line[];
+};
+
+export type VideoEntry = {
+  video_id: string;
+  show: string;
+  title: string;
+  path: string;
+  season: number | null;
+  episode: number | null;
+  /** `ready` (a search finds all of its shots), `pending` or `set_aside` */
+  state: string;
+  /** why the video is set aside; else empty */
+  reason: string;
+  /** searchable shots */
+  shots: number;
+  /** length; 0 if it is not known */
+  seconds: number;
+  fps: string | null;
+  width: number | null;
+  height: number | null;
+  codec: string | null;
+  has_audio: boolean | null;
+  start_timecode: string | null;
+  bytes: number;
+  /** null: not searchable as a whole yet */
+  searchable_since: string | null;
+  /** of shots spread over the video, without blank ones */
+  posters: Poster[];
+};
+
 export type VideoFacts = {
   frames: number | null;
   width: number | null;
@@ -840,6 +891,14 @@ export type VideoFacts = {
   bytes: number;
   season: number | null;
   episode: number | null;
+};
+
+export type VideoOrder = "name" | "newest";
+
+export type VideosAnswer = {
+  videos: VideoEntry[];
+  /** videos in the whole list */
+  total: number;
 };
 
 export type Vote = {

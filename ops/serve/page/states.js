@@ -1,9 +1,9 @@
-// The views without results: start, waiting, nothing found, no footage, failure.
-import { counted, el, icon, lengthOf } from "./dom.js";
+// The views without results: waiting, nothing found, no footage, failure.
+import { counted, el } from "./dom.js";
 /**
  * @import {Query} from "./address.js"
- * @import {QueryPart, Show} from "./service.d.ts"
- * @import {Catalogue, Changes, Child} from "./types.d.ts"
+ * @import {QueryPart} from "./service.d.ts"
+ * @import {Changes, Child} from "./types.d.ts"
  */
 
 /** Grey cards of the size of results. */
@@ -61,48 +61,6 @@ export function noFootage(hint) {
   return message("No footage yet", "Needle searches footage that was ingested. Ingest some:",
     el("pre", { class: "command" }, "needle ingest /path/to/your/footage"),
     hint && el("p", { class: "muted" }, hint));
-}
-
-/**
- * Before the first search.
- * @param {Catalogue|null} catalogue null until it is loaded
- * @param {{address: string, label: string}[]} recent
- * @param {{open: (address: string) => void, change: (changes: Changes) => void}} page
- */
-export function start(catalogue, recent, page) {
-  const totals = catalogue?.totals;
-  return el("div", { class: "start" },
-    el("div", {}, el("h1", {}, "Find any moment in your footage"),
-      el("p", { class: "start-size" }, totals ? [lengthOf(totals.footage_s), counted(totals.shots, "shot"),
-        counted(totals.videos, "video")].join(" · ") : "\u00a0")),
-    el("dl", { class: "ways" },
-      way("search", "Describe it", "a rabbit in a meadow"),
-      way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“spoken words”"),
-      way("image", "Show it", "drop or paste a picture anywhere"),
-      way("refine", "Narrow it", "show:name after:2024 -word")),
-    recent.length > 0 && el("section", {}, el("h2", {}, "Recent searches"),
-      el("ul", { class: "plain" }, ...recent.slice(0, 6).map((one) => el("li", {},
-        el("a", { href: one.address, onclick: (event) => { event.preventDefault(); page.open(one.address); } }, one.label))))),
-    catalogue && catalogue.shows.length > 0 && el("section", {}, el("h2", {}, "Shows"),
-      el("ul", { class: "plain shows-list" }, ...catalogue.shows.map((one) => showRow(one, page)))));
-}
-
-/** @param {Show} one @param {{change: (changes: Changes) => void}} page */
-function showRow(one, page) {
-  const since = one.searchable_since ? `since ${dayOf(one.searchable_since)}` : "";
-  const waiting = one.pending ? `${counted(one.pending, "video")} still being processed` : "";
-  const aside = one.set_aside ? `${counted(one.set_aside, "video")} set aside` : "";
-  return el("li", {}, el("button", { type: "button", class: "show-row", onclick: () => page.change({ shows: [one.show] }) },
-    el("span", { class: "title" }, one.show),
-    el("span", { class: "muted" }, [counted(one.shots, "shot"), lengthOf(one.footage_s), waiting, aside, since].filter(Boolean).join(" · "))));
-}
-
-/** "2026-11-22" in the browser's time zone: Swedish dates are ISO dates. @param {string} time */
-const dayOf = (time) => new Date(time).toLocaleDateString("sv-SE");
-
-/** @param {import("./dom.js").IconName} sign @param {string} title @param {string} example */
-function way(sign, title, example) {
-  return el("div", {}, el("dt", {}, icon(sign), title), el("dd", {}, example));
 }
 
 /** @param {string} text @param {() => void} act */
