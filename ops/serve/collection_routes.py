@@ -179,6 +179,7 @@ def _describe_entry(resolved: ResolvedEntry, shot: Shot | None) -> CollectionIte
         **asdict(entry)
         | {
             "shot_id": resolved.shot_id,
+            "stored_id": entry.shot_id,
             "matched": list(entry.matched),
             "line_ids": list(entry.line_ids),
             "added_at": entry.added_at.isoformat(),

@@ -35,6 +35,7 @@ class CollectionItem(Answer):
     """A shot of a collection with its source frames `[in_frame, out_frame)`, note, and the search that found it."""
 
     shot_id: str = Field(description="the shot of today; the stored id if it is missing")
+    stored_id: str = Field(description="the shot when it was added; two entries may be in one shot of today")
     in_frame: int
     out_frame: int
     note: str

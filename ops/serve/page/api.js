@@ -1,6 +1,7 @@
 // The service's HTTP API. Failures become a Problem with the message of the service. Types of answers and bodies are
 // written from the service's OpenAPI document (service.d.ts).
 /**
+ * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, NewCollectionBody} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
  *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer, TranscriptAnswer,
@@ -82,6 +83,21 @@ export function judged(label, asked) {
   for (const [name, values] of Object.entries(asked)) for (const value of [values].flat()) given.append(name, value);
   return json(`/api/labels/${encodeURIComponent(label)}?${given}`);
 }
+
+/** @returns {Promise<CollectionsAnswer>} every collection, the last changed first */
+export const collections = () => json("/api/collections");
+
+/** One collection with its shots. @param {string} id @returns {Promise<CollectionAnswer>} */
+export const collection = (id) => json(`/api/collections/${encodeURIComponent(id)}`);
+
+/** @param {NewCollectionBody} body @returns {Promise<CollectionAnswer>} */
+export const createCollection = (body) => postJson("/api/collections", body);
+
+/** Rename it, or replace its shots. @param {string} id @param {CollectionChangeBody} body @returns {Promise<CollectionAnswer>} */
+export const changeCollection = (id, body) => json(`/api/collections/${encodeURIComponent(id)}`, { ...jsonBody(body), method: "PATCH" });
+
+/** @param {string} id @param {{version: string, author: string}} given @returns {Promise<CollectionsAnswer>} the others */
+export const deleteCollection = (id, given) => json(`/api/collections/${encodeURIComponent(id)}?${new URLSearchParams(given)}`, { method: "DELETE" });
 
 /** @param {Blob} picture @returns {Promise<string>} "image:<hash>" */
 export async function keepImage(picture) {

@@ -93,7 +93,7 @@ function isNew() {
  * @param {string} shot_id @param {number} in_frame @param {number} out_frame @param {Origin|null} origin @param {string} [note]
  * @returns {PickBody}
  */
-function pickOf(shot_id, in_frame, out_frame, origin, note) {
+export function pickOf(shot_id, in_frame, out_frame, origin, note) {
   if (!origin) return { shot_id, in_frame, out_frame, note };
   const { query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids } = origin;
   return { shot_id, in_frame, out_frame, note, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };

@@ -18,7 +18,7 @@ const MOST_LINES = 50; // of one shot, as many as POST /api/export takes
  */
 /**
  * @typedef {object} Origin       the part of an export that reports the search of a shot
- * @property {Query} query        the search, without values that are at their default
+ * @property {Query|string} query the search, without values that are at their default; of a collection in words
  * @property {number} [score]
  * @property {number} [relevance]
  * @property {string} [encoder_id]
@@ -26,6 +26,14 @@ const MOST_LINES = 50; // of one shot, as many as POST /api/export takes
  * @property {PickBody["matched"]} [matched] by pictures, by dialogue
  * @property {string|null} [dialogue_version]
  * @property {string[]} [line_ids] lines that were found
+ */
+
+/**
+ * @typedef {object} Saved        the collection that the tray is
+ * @property {string} id
+ * @property {string} version     the one that was opened or saved
+ * @property {string} name
+ * @property {string} contents    of the tray when it was opened or saved
  */
 
 /** Where a hit of an answer comes from. @param {SearchAnswer} answer @param {PageShot} hit @returns {Origin} */
@@ -48,6 +56,8 @@ export class Selection extends EventTarget {
   handles = 0;
   title = "Needle selection";
   format = "edl";
+  /** null if the tray is no collection @type {Saved|null} */
+  collection = null;
 
   constructor() {
     super();
@@ -60,7 +70,8 @@ export class Selection extends EventTarget {
   }
 
   read() {
-    const { picks, handles, title, format } = recallFields(KEY);
+    const { picks, handles, title, format, collection } = recallFields(KEY);
+    this.collection = isSaved(collection) ? collection : null;
     this.picks = Array.isArray(picks) ? picks.filter(isPick).map(withOrigin) : [];
     this.handles = typeof handles === "number" && Number.isInteger(handles) && handles >= 0 ? handles : 0;
     this.title = typeof title === "string" ? title : "Needle selection";
@@ -107,11 +118,20 @@ export class Selection extends EventTarget {
 
   clear() {
     this.picks = [];
+    this.collection = null;
     this.changed();
   }
 
-  /** Undo a clearing; picks that were added since come after. @param {Pick[]} picks */
-  restore(picks) {
+  /** Replace the whole tray. @param {Pick[]} picks @param {Saved|null} collection that it is now */
+  replace(picks, collection) {
+    this.picks = picks;
+    this.collection = collection;
+    this.changed();
+  }
+
+  /** Undo a clearing; picks that were added since come after. @param {Pick[]} picks @param {Saved|null} [collection] that it was */
+  restore(picks, collection = null) {
+    this.collection ??= collection;
     this.picks = [...picks, ...this.picks.filter((pick) => !picks.some((one) => one.hit.shot_id === pick.hit.shot_id))];
     this.changed();
   }
@@ -136,8 +156,8 @@ export class Selection extends EventTarget {
   }
 
   changed() {
-    const { picks, handles, title, format } = this;
-    keep(KEY, { picks, handles, title, format });
+    const { picks, handles, title, format, collection } = this;
+    keep(KEY, { picks, handles, title, format, collection });
     this.dispatchEvent(new Event("change"));
   }
 }
@@ -155,4 +175,11 @@ function withOrigin({ search, ...pick }) {
 /** Whether a stored value is a pick. @param {Pick|null|undefined} kept */
 function isPick(kept) {
   return typeof kept?.hit?.shot_id === "string" && Number.isInteger(kept.in_frame) && kept.out_frame > kept.in_frame;
+}
+
+/** Whether a stored value is a collection. @param {unknown} kept @returns {kept is Saved} */
+export function isSaved(kept) {
+  if (typeof kept !== "object" || kept === null) return false;
+  const fields = new Map(Object.entries(kept));
+  return ["id", "version", "name", "contents"].every((name) => typeof fields.get(name) === "string");
 }

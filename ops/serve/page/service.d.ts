@@ -50,6 +50,8 @@ export type CollectionChanged = {
 export type CollectionItem = {
   /** the shot of today; the stored id if it is missing */
   shot_id: string;
+  /** the shot when it was added; two entries may be in one shot of today */
+  stored_id: string;
   in_frame: number;
   out_frame: number;
   note: string;

@@ -1,5 +1,6 @@
 // The tray: the selected shots in the editor's order, with ins, outs and total length, and their export.
 import { exportFormats, Problem, shot as readShot } from "./api.js";
+import { CollectionBar } from "./collections.js";
 import { allInside, byId, counted, el, focusIn, iconButton, inside, isAbort, lengthOf } from "./dom.js";
 import { exportResults, exportSelection, handlesOf, MOST_HANDLES, MOST_HITS, textOf } from "./exporting.js";
 import { outside, refusedPick, whyMissing } from "./refused.js";
@@ -47,6 +48,7 @@ export class TrayPanel {
   constructor(page) {
     this.page = page;
     this.selection = page.selection;
+    this.collections = new CollectionBar(this);
     this.build();
     this.button.addEventListener("click", () => this.toggle());
     this.selection.addEventListener("change", () => this.draw());
@@ -56,12 +58,13 @@ export class TrayPanel {
       if (event.key === "Escape") this.toggle(false);
     });
     this.draw();
+    this.collections.openLink();
   }
 
   build() {
     this.panel.append(
       el("header", {}, el("h2", { class: "grow" }, "Tray"), this.clear, iconButton("close", "Close the tray", { key: "t", onclick: () => this.toggle(false) })),
-      this.empty, this.list,
+      this.collections.place, this.empty, this.list,
       el("footer", {}, this.summary,
         el("div", { class: "export-fields" },
           el("label", { for: "export-title" }, "Title"), this.title,
@@ -308,14 +311,14 @@ export class TrayPanel {
   }
 
   clearAll() {
-    const { picks } = this.selection;
+    const { picks, collection } = this.selection;
     this.refused.clear();
     this.selection.clear();
     this.tell("The tray is empty.");
     this.undo.replaceChildren(el("button", { type: "button", onclick: () => {
       this.tell("");
       this.undo.replaceChildren();
-      this.selection.restore(picks);
+      this.selection.restore(picks, collection);
       this.focusList();
     } }, `Bring back ${counted(picks.length, "shot")}`));
     focusIn(this.undo, "button");
