@@ -74,6 +74,8 @@ def build_film_routes(service: Service) -> APIRouter:
 def _build_film(service: Service, video_id: str) -> FilmAnswer:
     state = _read_state(service, video_id)
     video = state.video
+    if service.details.list_starts(video_id) != [row["start_frame"] for row in state.rows]:
+        service.details.forget()  # an ingest has cut the video again: posters and proxies are other files now
     versions = service.details.compute_media_versions([row["shot_id"] for row in state.rows])
     clock = VideoRow.build(video)
     return FilmAnswer(

@@ -9,7 +9,7 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.shots.corrections import read_history
-from tests.browser.conftest import NARROW, Desk, OpenDesk, Served, serving
+from tests.browser.conftest import LINE, NARROW, Desk, OpenDesk, Served, serving
 from tests.builders.colours import index_lake, lean, write_video
 from tests.builders.films import make_film, read_barcode
 from tests.builders.homes import Home
@@ -17,7 +17,7 @@ from tests.builders.lakes import video_id
 from tests.builders.served import served as served_lake
 
 TILES = ".storyboard > li"
-MANY = 4_000
+MANY = 5_000
 
 
 def open_film(desk: Desk, film: str, **more: str) -> Any:
@@ -144,6 +144,89 @@ def test_the_player_leads_to_the_film_and_back(desk: Desk, served: Served) -> No
     desk.page.go_back()
     desk.page.wait_for_selector("#film", state="hidden")
     assert desk.page.locator("#cards").is_visible()
+
+
+def current_frame(desk: Desk) -> int:
+    return int(desk.page.locator(".film-stage .timecode").inner_text().split(" · ")[1])
+
+
+def test_timeline_picture_and_dialogue_stand_at_the_same_frame(desk: Desk, served: Served) -> None:
+    open_film(desk, id_of(served, "hostile"))
+    lines = desk.page.locator(".transcript .line")
+    lines.nth(1).wait_for()
+    assert lines.locator(".said").all_inner_texts() == [LINE, "Good night"]
+    assert desk.serious_violations() == []
+    lines.nth(1).click()
+    frame = current_frame(desk)
+    assert 62 <= frame <= 63, "the line begins after 2.5 s"
+    desk.until("document.querySelector('.film-stage video').readyState >= 2")
+    assert read_barcode(desk.picture(".film-stage video")) == frame
+    assert desk.page.locator(".transcript .current .said").inner_text() == "Good night"
+    desk.page.locator(".film-bar").focus()
+    desk.keys("End")
+    assert current_frame(desk) == 50 and "shot 2 of 2" in str(desk.page.get_attribute(".film-bar", "aria-valuetext"))
+    assert desk.page.locator(".film-tile.current").get_attribute("data-shot").endswith(":50")
+    box = desk.page.locator(".film-bar").bounding_box()
+    desk.page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 10)
+    assert abs(current_frame(desk) - 55) <= 1
+    desk.page.locator(".film-bar").focus()
+    desk.keys("+", "+", "Home", " ")
+    desk.until("document.querySelector('.film-tile.current')?.dataset.index === '1'")  # it has played on
+    desk.keys(" ")
+
+
+def test_hits_of_the_query_are_marked_and_a_key_goes_to_the_next(desk: Desk, served: Served) -> None:
+    video = id_of(served, "many")
+    open_film(desk, video, q="a+colourful+pattern", fold="0")
+    desk.until("document.querySelectorAll('.film-tile.found').length > 0")
+    marked = desk.page.locator(".film-tile.found").evaluate_all("tiles => tiles.map(tile => +tile.dataset.index)")
+    assert desk.serious_violations() == []
+    desk.keys("ArrowDown")
+    for index in [each for each in marked if each > 0][:2]:
+        desk.keys(".")
+        assert desk.page.evaluate("+document.activeElement.closest('li').dataset.index") == index
+    assert "relevance" in desk.page.locator(".film-finds").inner_text()
+    desk.keys("Home", ",")
+    assert "No more before this shot" in desk.page.locator(".film-finds").inner_text()
+
+
+def test_a_range_of_shots_goes_into_the_tray_as_one_clip(desk: Desk, served: Served) -> None:
+    video = id_of(served, "many")
+    open_film(desk, video)
+    desk.keys("ArrowDown", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
+    assert desk.page.locator(".film-tile.in-range").count() == 3
+    assert "3 shots, 2.5 s, frames 20–79" in desk.page.locator(".film-range").inner_text()
+    assert desk.serious_violations() == []
+    desk.keys("Escape")
+    assert desk.page.locator(".film-range").is_hidden() and desk.page.locator("#film").is_visible()
+    desk.keys("Shift+ArrowLeft", "x")
+    assert desk.page.locator("#film").get_by_role("status").inner_text() == "2 shots are in the tray as one clip."
+    tile(desk, 200).locator(".open").focus()
+    tile(desk, 260).locator(".open").click(modifiers=["Shift"])
+    assert desk.page.locator(".film-tile.in-range").count() == 4
+    desk.page.get_by_role("button", name="Into the tray as one clip").click()
+    desk.page.get_by_role("button", name="Choose several shots").click()  # as by touch
+    for frame in (320, 300):
+        tile(desk, frame).locator(".open").click()
+    desk.page.get_by_role("button", name="Into the tray as one clip").click()
+    kept = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks")
+    assert [(one["in_frame"], one["out_frame"]) for one in kept] == [(40, 80), (200, 280), (300, 340)]
+
+
+def test_neighbours_of_a_hit_are_one_key_away(desk: Desk, served: Served) -> None:
+    desk.search(show="A Series", fold="0")
+    desk.keys("ArrowDown")
+    at = int(desk.shot_ids()[0].split(":")[1])
+    starts = [0, 60, 110]
+    way, expected = ("]", starts[starts.index(at) + 1]) if at < 110 else ("[", 60)
+    desk.keys(way)
+    desk.page.wait_for_selector(f'dialog.player[data-shot$=":{expected}"]')
+    desk.keys("Escape")
+    desk.page.wait_for_selector("dialog.player", state="hidden")
+    desk.cards().first.locator(".open").focus()
+    desk.keys("w")
+    desk.page.wait_for_selector(f"#film {TILES}")
+    assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot").endswith(f":{at}")
 
 
 def test_a_label_that_is_concerned_is_named(desk: Desk, clean: Served) -> None:

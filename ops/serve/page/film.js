@@ -1,11 +1,19 @@
-// A whole film: every shot in order as a storyboard, and its cuts corrected by hand: two shots merged, one split.
+// A whole film: a timeline, the picture with its dialogue, and every shot in order as a storyboard, which all stand at the
+// same frame. Its cuts are corrected by hand: two shots merged, one split.
 // The next ingest applies the corrections; until then the storyboard shows the current shots and the coming changes.
-import { correct, film as readFilm, filmCorrections, Problem } from "./api.js";
-import { byId, counted, el, icon, isTyping, lengthOf, ownTitle } from "./dom.js";
+import { correct, film as readFilm, filmCorrections, Problem, transcript } from "./api.js";
+import { byId, counted, el, icon, isTyping, lengthOf, loadStyle, ownTitle, pageLink } from "./dom.js";
+import { currentOf, effectOf, marksOf } from "./filmcorrections.js";
+import { FilmFinds } from "./filmfinds.js";
+import { FilmRange } from "./filmrange.js";
+import { FilmStage } from "./filmstage.js";
 import { filmTile } from "./filmtile.js";
+import { FilmTimeline } from "./filmtimeline.js";
 import { findFollowing } from "./likeness.js";
+import { showAddress } from "./posters.js";
 import { Splitter } from "./splitter.js";
 import { Storyboard } from "./storyboard.js";
+import { Transcript } from "./transcript.js";
 import { allows, whyNot } from "./account.js";
 import { setWho, who, whoField } from "./who.js";
 
@@ -13,7 +21,7 @@ import { setWho, who, whoField } from "./who.js";
  * @import {Page} from "./app.js"
  * @import {Query} from "./address.js"
  * @import {Mark} from "./filmtile.js"
- * @import {CorrectedAnswer, Correction, CorrectionBody, FilmAnswer} from "./service.d.ts"
+ * @import {CorrectionBody, FilmAnswer} from "./service.d.ts"
  * @import {PageShot} from "./types.d.ts"
  */
 
@@ -40,13 +48,40 @@ export class FilmView {
     undo: (mark) => this.say(mark.undo.action, mark.undo.frame) }));
   splitter = new Splitter({ split: (_hit, frame, note) => this.say("cut", frame, note),
     undo: (mark) => this.say(mark.undo.action, mark.undo.frame) });
+  timeline = new FilmTimeline({ seek: (frame) => this.stand(frame), indexAt: (frame) => this.indexAt(frame), extend: (index) => this.extend(index), isChoosing: () => this.range.isChoosing });
+  stage = new FilmStage((frame) => this.follow(frame));
+  transcript = new Transcript((frame) => this.stand(frame));
+  finds = new FilmFinds({ indexOf: (shotId) => this.hits.findIndex((hit) => hit.shot_id === shotId), current: () => this.stage.index,
+    go: (index) => this.board.focus(index), changed: () => this.showMarks() });
+  range = new FilmRange({ shots: () => this.hits, take: () => this.takeRange(), changed: () => this.showMarks() });
+  /** what stays on the screen */
+  top = el("div", { class: "film-top" }, this.finds.place, this.timeline.place, this.range.place);
   whole = this.build();
 
   /** @param {Page} page */
   constructor(page) {
     this.page = page;
     byId("state", HTMLElement).before(this.whole);
-    document.head.append(el("link", { rel: "stylesheet", href: "/page/film.css" }));
+    loadStyle("film.css");
+    page.on("shot", () => this.stage.shuttle.pause()); // the player has its own picture and sound
+    this.board.dress = (tile, index) => this.dress(tile, index);
+    page.selection.addEventListener("change", () => this.board.redress());
+    this.board.place.addEventListener("pointerdown", (event) => { if (event.shiftKey && !this.range.range) this.range.anchor = this.board.active; }, true);
+    this.board.place.addEventListener("click", (event) => {
+      const isPicture = event.target instanceof Element && event.target.matches(".open");
+      if (!event.shiftKey && !(this.range.isChoosing && isPicture)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const index = this.board.indexOf(event.target);
+      this.extend(index, event.shiftKey ? this.range.anchor : index);
+    }, true);
+    this.board.covered = () => this.top.offsetHeight;
+    this.timeline.place.append(this.range.button);
+    new ResizeObserver(() => this.whole.style.setProperty("--film-top", `${this.top.offsetHeight}px`)).observe(this.top);
+    this.board.place.addEventListener("focusin", (event) => {
+      const index = this.board.indexOf(event.target);
+      if (index >= 0 && index !== this.stage.index) this.standAt(this.hits[index].start_frame);
+    });
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("visibilitychange", () => { if (!document.hidden && this.id) this.look(); });
   }
@@ -60,7 +95,8 @@ export class FilmView {
         el("button", { type: "button", title: "Esc", onclick: () => this.page.closeFilm() }, icon("stepback"), "Back"),
         el("div", { class: "grow" }, this.title, this.facts),
         el("div", { class: "film-tools" }, jump, el("label", { class: "narrow", for: "film-author", "data-needs": "label" }, "correcting as", this.who))),
-      this.waiting, this.news, this.wrong, this.board.place);
+      this.waiting, this.news, this.wrong, this.top,
+      el("div", { class: "film-body" }, el("div", { class: "film-side" }, this.stage.place, this.transcript.place), this.board.place));
   }
 
   /** Show the film of the address, or nothing. @param {Query} query */
@@ -70,12 +106,15 @@ export class FilmView {
     clearTimeout(this.timer);
     if (!query.film) {
       this.id = "";
+      this.stage.unload();
       return;
     }
     this.page.list = this;
     this.who.value = who() === "page" ? "" : who();
-    if (this.id === query.film && this.film) this.watch();
-    else this.load(query.film, query.frame);
+    if (this.id === query.film && this.film) {
+      this.finds.load(this.film, query);
+      this.watch();
+    } else this.load(query.film, query.frame);
   }
 
   /** @param {string} id @param {number|null} frame whose shot gets the focus; null keeps the place */
@@ -89,6 +128,10 @@ export class FilmView {
       for (const part of [this.facts, this.news]) part.textContent = "";
       this.waiting.hidden = true;
       this.board.show(0);
+      this.stage.show([], false);
+      this.timeline.mark({ lines: [] });
+      this.finds.clear();
+      this.transcript.show([], []);
     }
     try {
       const film = await readFilm(id);
@@ -97,6 +140,10 @@ export class FilmView {
       const active = isNew ? frame : this.hits[this.board.active]?.start_frame;
       this.take(film);
       this.board.show(this.hits.length, this.indexAt(active ?? 0));
+      this.standAt(active ?? 0);
+      this.range.clear();
+      this.finds.load(film, this.page.query);
+      if (isNew) this.loadLines(id);
       if (isNew && frame !== null) this.board.focus(this.indexAt(frame));
       else if (isNew) scrollTo({ top: 0 });
       else if (place !== undefined && place !== null) this.board.reveal(this.indexAt(place), true);
@@ -112,10 +159,100 @@ export class FilmView {
     this.film = film;
     const { show, title, path, fps, video_id } = film;
     this.hits = film.film_shots.map((shot) => ({ ...shot, show, title, path, fps, video_id, film_frames: film.frames, lines: [] }));
-    this.title.textContent = [show, ownTitle(film)].filter(Boolean).join(" · ");
+    const own = ownTitle(film);
+    this.title.replaceChildren(pageLink(showAddress(this.page, [show]), (address) => this.page.open(address), { title: "Its videos" }, show), own && ` · ${own}`);
     this.title.title = path;
     this.goto.max = String(film.frames - 1);
+    this.stage.show(this.hits, film.has_audio !== false);
+    this.timeline.show(this.hits, film.frames);
     this.showCorrections();
+  }
+
+  /** @param {string} id */
+  async loadLines(id) {
+    try {
+      const { lines } = await transcript(id);
+      if (this.id !== id) return;
+      this.timeline.mark({ lines });
+      this.transcript.show(lines, this.page.query.text.match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? []);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Show a frame in all parts, and its shot in the storyboard. @param {number} frame */
+  stand(frame) {
+    this.standAt(frame);
+    const index = this.indexAt(frame);
+    this.board.setActive(index);
+    this.board.reveal(index, true);
+  }
+
+  /** Show a frame in the picture, the timeline and the dialogue. @param {number} frame */
+  standAt(frame) {
+    this.stage.stand(this.indexAt(frame), frame);
+    this.mark(frame);
+  }
+
+  /** The picture shows another frame. @param {number} frame */
+  follow(frame) {
+    const before = this.board.active;
+    const index = this.indexAt(frame);
+    this.mark(frame);
+    if (index === before) return;
+    this.board.setActive(index);
+    if (!this.board.place.contains(document.activeElement)) this.board.reveal(index);
+  }
+
+  /** @param {number} frame */
+  mark(frame) {
+    this.timeline.stand(frame);
+    this.transcript.stand(frame);
+    this.board.redress();
+  }
+
+  /** The hits or the range have changed. */
+  showMarks() {
+    this.timeline.mark({ hits: this.finds.hits, range: this.range.range });
+    this.board.redress();
+  }
+
+  /** @param {HTMLElement} tile @param {number} index */
+  dress(tile, index) {
+    const hit = this.finds.byIndex.get(index);
+    const states = { current: index === this.stage.index, "in-range": this.range.has(index), found: Boolean(hit), weak: Boolean(hit?.weak),
+      selected: this.page.selection.has(this.hits[index]?.shot_id) };
+    for (const [name, isOn] of Object.entries(states)) tile.classList.toggle(name, isOn);
+    if (hit) tile.dataset.relevance = `${Math.round(hit.relevance * 100)} %`;
+    else delete tile.dataset.relevance;
+  }
+
+  /** Let the range reach to a shot. @param {number} index @param {number} [from] where a new one begins */
+  extend(index, from = this.stage.index) {
+    if (index >= 0 && this.hits.length) this.range.extend(index, Math.max(from, 0));
+  }
+
+  /** Put the range into the tray as one clip: its first shot with marks that reach over the others. */
+  takeRange() {
+    const { range } = this.range;
+    if (!range) return;
+    const shots = this.hits.slice(range.first, range.last + 1);
+    const origin = shots.map((shot) => this.finds.origins.get(shot.shot_id)).find(Boolean) ?? null;
+    this.page.selection.put(shots[0], origin, shots[0].start_frame, shots[shots.length - 1].end_frame);
+    this.news.textContent = `${counted(shots.length, "shot")} ${shots.length === 1 ? "is" : "are"} in the tray as one clip.`;
+    this.range.clear();
+  }
+
+  /** Put the range into the tray, or a shot, or take the shot out. @param {PageShot} hit */
+  select(hit) {
+    if (this.range.range) this.takeRange();
+    else this.page.selection.toggle(hit, this.finds.origins.get(hit.shot_id) ?? null);
+  }
+
+  /** The range first, then the film. */
+  leave() {
+    if (this.range.range) this.range.clear();
+    else this.page.closeFilm();
   }
 
   /** Show the corrections of the answer. */
@@ -227,74 +364,39 @@ export class FilmView {
     if (!this.id || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (isTyping(target) || document.querySelector("dialog[open]")) return;
     const index = this.board.indexOf(target);
-    const act = index >= 0 ? this.actionOf(key, index) : this.idleAction(key, target);
+    if (key === " " && target instanceof Element && target.matches("button:not(.open)")) return;
+    const act = index >= 0 ? this.actionOf(key, index, event.shiftKey) : this.idleAction(key, target);
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();
     act();
   }
 
-  /** @param {string} key @param {number} index of the shot */
-  actionOf(key, index) {
+  /** @param {string} key @param {number} index of the shot @param {boolean} extends_ the range, as the Shift key does */
+  actionOf(key, index, extends_) {
     const hit = this.hits[index];
     const mark = this.marks.get(index)?.[0];
-    if (/^(Arrow|Home|End|Page)/.test(key)) return () => this.board.move(key);
+    if (/^(Arrow|Home|End|Page)/.test(key)) {
+      return () => {
+        this.board.move(key);
+        if (extends_) this.extend(this.board.active, index);
+      };
+    }
     /** @type {Record<string, (() => unknown)|undefined>} */
-    const actions = { m: () => this.merge(hit), s: () => this.split(hit), u: mark && (() => this.say(mark.undo.action, mark.undo.frame)),
-      e: () => findFollowing(this.page, hit.shot_id), Escape: () => this.page.closeFilm() };
+    const actions = { " ": () => this.stage.toggle(), m: () => this.merge(hit), s: () => this.split(hit),
+      u: mark && (() => this.say(mark.undo.action, mark.undo.frame)), e: () => findFollowing(this.page, hit.shot_id),
+      x: () => this.select(hit), ",": () => this.finds.step(-1), ".": () => this.finds.step(1), Escape: () => this.leave() };
     return actions[key];
   }
 
   /** The action of a key outside the storyboard. @param {string} key @param {EventTarget|null} target */
   idleAction(key, target) {
     const elsewhere = target instanceof Element && target.closest("#tray, #top"); // which close themselves
-    if (key === "Escape" && !elsewhere && !document.querySelector(".menu:not([hidden])")) return () => this.page.closeFilm();
+    if (key === "Escape" && !elsewhere && !document.querySelector(".menu:not([hidden])")) return () => this.leave();
+    if (!elsewhere && (key === "," || key === ".")) return () => this.finds.step(key === "." ? 1 : -1);
+    if (!elsewhere && key === "x" && this.range.range) return () => this.takeRange();
     const idle = target === document.body || target === this.page.results;
+    if (key === " " && (idle || target === this.timeline.bar)) return () => this.stage.toggle();
     return idle && /^Arrow(Down|Right)$/.test(key) ? () => this.board.focus(this.board.firstShown()) : null;
   }
-}
-
-/** The correction in force of each frame. @param {FilmAnswer} film @returns {Map<number, Correction>} */
-function currentOf(film) {
-  /** @type {Map<number, Correction>} */
-  const current = new Map();
-  for (const one of film.corrections) {
-    if (one.action === "withdrawn") current.delete(one.frame);
-    else current.set(one.frame, one);
-  }
-  return current;
-}
-
-/** The corrections, by the index of their shot. @param {FilmAnswer} film @param {(frame: number) => number} indexAt */
-function marksOf(film, indexAt) {
-  /** @type {Map<number, Mark[]>} */
-  const marks = new Map();
-  const current = currentOf(film);
-  const add = (/** @type {number} */ frame, /** @type {Mark} */ mark) => {
-    const index = indexAt(frame);
-    marks.set(index, [...marks.get(index) ?? [], mark]);
-  };
-  const by = (/** @type {Correction|undefined} */ one) => (one ? `${one.author}${one.note ? `: ${one.note}` : ""}` : "");
-  for (const frame of film.to_merge) {
-    const said = current.get(frame);
-    add(frame, { text: "will be merged", title: `with the shot before${by(said) && ` · ${by(said)}`}`, waits: true, undo: { action: said ? "withdrawn" : "cut", frame } });
-  }
-  for (const frame of film.to_cut) {
-    const said = current.get(frame);
-    add(frame, { text: `will split at ${frame}`, title: by(said), waits: true, undo: { action: said ? "withdrawn" : "no_cut", frame } });
-  }
-  const waiting = new Set([...film.to_merge, ...film.to_cut]);
-  for (const [frame, said] of [...current].toSorted(([one], [other]) => one - other)) {
-    if (waiting.has(frame) || said.state === "past_end") continue;
-    const text = said.action === "cut" ? `cut at ${frame}, ${said.author}` : `no cut at ${frame}, ${said.author}`;
-    add(frame, { text, title: by(said), waits: said.state === "waiting", undo: { action: "withdrawn", frame } });
-  }
-  return marks;
-}
-
-/** The effect of a correction, in a sentence. @param {CorrectedAnswer} answer @param {string} action @param {number} frame */
-function effectOf(answer, action, frame) {
-  if (answer.to_merge.includes(frame)) return `No shot will begin at frame ${frame} after the next ingest.`;
-  if (answer.to_cut.includes(frame)) return `A shot will begin at frame ${frame} after the next ingest.`;
-  return action === "withdrawn" ? `The correction of frame ${frame} is withdrawn.` : `Noted: ${action === "cut" ? "a cut" : "no cut"} at frame ${frame}.`;
 }

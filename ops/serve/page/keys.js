@@ -1,4 +1,5 @@
 // The keyboard: one table of keys for the page, and the overlay that lists them.
+import { Problem, shot } from "./api.js";
 import { byId, el, iconButton, inside, isTyping } from "./dom.js";
 import { findFollowing } from "./likeness.js";
 /** @import {Page} from "./app.js" */
@@ -9,12 +10,14 @@ import { findFollowing } from "./likeness.js";
 const LISTED = [
   ["Anywhere", [["/", "search"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["l", "labels"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
   ["In the results", [["← → ↑ ↓", "move"], ["Enter", "open"], ["Space", "play the preview"], ["x", "select for the tray"],
-    ["m", "more like this"], ["n", "less like this"], ["e", "what could follow"], ["s", "only this show"], ["f", "unfold similar shots"], ["Home End", "first, last"]]],
+    ["m", "more like this"], ["n", "less like this"], ["e", "what could follow"], ["s", "only this show"], ["f", "unfold similar shots"], ["[ ]", "the shot before, after it in its film"], ["w", "its whole film"], ["Home End", "first, last"]]],
   ["In the player", [["Space", "play, pause"], ["j k l", "backwards, stop, forwards; again for faster"], ["← →", "one frame; with Shift ten"],
     ["Home End", "first, last frame"], ["i o", "mark in, out"], ["Shift i o", "go to in, out"], ["c", "whole shot"],
     ["m n", "more, less like this"], ["e", "what could follow"], ["v", "sound on, off"], ["- +", "quieter, louder"], ["f", "full screen"],
     ["w", "the whole film"], ["x", "into the tray with its marks"], ["[ ]", "previous, next shot of the film"], ["↑ ↓", "previous, next result"]]],
   ["In a film", [["← → ↑ ↓", "move"], ["Enter", "open"], ["m", "merge with the shot before"], ["s", "split"], ["u", "undo its correction"], ["e", "what could follow"],
+    ["Space", "play, pause the film"], [". ,", "next hit of the query, the one before"],
+    ["Shift ← →", "choose several shots"], ["x", "into the tray, several as one clip"], ["+ -", "on the timeline: zoom"],
     ["Home End", "first, last"], ["Esc", "back"]]],
   ["While labelling", [["y n", "yes, no"], ["s", "skip, among the feeds"], ["u", "undo"], ["b", "next shots"]]],
   ["In the tray", [["↑ ↓", "on the handle: move the shot"], ["Delete", "on the handle: take it out"]]],
@@ -66,8 +69,21 @@ function gridAction(event, page) {
   const act = {
     x: () => actions.toggle(hit), m: () => actions.more(hit), n: () => actions.less(hit), e: () => findFollowing(page, hit.shot_id),
     s: () => page.change({ shows: [hit.show] }), f: () => hit.folded?.length && actions.unfold(active, hit),
+    w: () => page.openFilm(hit.video_id, hit.start_frame), "[": () => openNeighbour(page, hit, "previous"), "]": () => openNeighbour(page, hit, "next"),
   };
   return act[key];
+}
+
+/** Open the shot before or after a hit in its film. @param {Page} page @param {PageShot} hit @param {"previous"|"next"} which */
+async function openNeighbour(page, hit, which) {
+  try {
+    const shotId = (await shot(hit.shot_id))[which];
+    if (shotId) page.openShot(shotId);
+    else page.tell(`No shot comes ${which === "next" ? "after" : "before"} this one.`);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    page.tell(error.message, true);
+  }
 }
 
 /** @param {HTMLElement} item @param {PageShot} hit */

@@ -16,6 +16,10 @@ export class Storyboard {
   tiles = new Map();
   place = el("ul", { class: "storyboard" });
   waiting = false;
+  /** adds the state of a shot to its tile @type {(tile: HTMLElement, index: number) => void} */
+  dress = () => {};
+  /** pixels under the top of the page that something else covers */
+  covered = () => 0;
 
   /** @param {(index: number) => HTMLElement} draw a tile: an `li` with buttons, the first of class "open" */
   constructor(draw) {
@@ -91,6 +95,7 @@ export class Storyboard {
     made.dataset.index = String(index);
     made.setAttribute("aria-posinset", String(index + 1));
     made.setAttribute("aria-setsize", String(this.count));
+    this.dress(made, index);
     setTabStops(made, index === this.active);
     const next = Math.min(...[...this.tiles.keys()].filter((other) => other > index)); // tiles keep their order in the page, for screen readers
     this.place.insertBefore(made, this.tiles.get(next) ?? null);
@@ -114,10 +119,20 @@ export class Storyboard {
     if (tile) setTabStops(tile, true);
   }
 
+  /** Show the state of every shot again. */
+  redress() {
+    for (const [index, tile] of this.tiles) this.dress(tile, index);
+  }
+
+  /** Pixels at the top of the window that are covered. */
+  coveredTop() {
+    return byId("top", HTMLElement).offsetHeight + this.covered();
+  }
+
   /** The first tile that is on screen, wholly or nearly. */
   firstShown() {
     const { columns, row } = this.layout();
-    const under = byId("top", HTMLElement).offsetHeight - this.place.getBoundingClientRect().top;
+    const under = this.coveredTop() - this.place.getBoundingClientRect().top;
     return Math.min(Math.max(Math.ceil((under - row / 3) / row), 0) * columns, Math.max(this.count - 1, 0));
   }
 
@@ -125,7 +140,7 @@ export class Storyboard {
   reveal(index, calmly = calm()) {
     const { columns, row } = this.layout();
     const top = this.place.getBoundingClientRect().top + Math.floor(index / columns) * row;
-    const under = byId("top", HTMLElement).offsetHeight + GAP;
+    const under = this.coveredTop() + GAP;
     const behavior = calmly ? "auto" : "smooth";
     if (top < under) scrollBy({ top: top - under, behavior });
     else if (top + row > innerHeight) scrollBy({ top: Math.min(top + row - innerHeight, top - under), behavior });
