@@ -39,13 +39,14 @@ def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefini
         automation_condition=WHOLE_CATALOGUE,
     )
     def probe(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-        from ops.notebooks import few_shot_page
+        from ops.notebooks.report_files import build_latest_url
         from ops.probes.build import build_probe
 
         report = needle.contain(
             lambda: build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress)
         )
-        return needle.record(context, report, page=few_shot_page(needle.settings, definition.label))
+        page = build_latest_url(needle.settings, "few_shot_report", definition.label)
+        return needle.record(context, report, page=page)
 
     return probe
 

@@ -164,10 +164,12 @@ def cuts_report(
 
 
 def record_pages(report: Any) -> dg.MaterializeResult:
-    """Return a materialisation with the figures of a notebook's run, and links to its pages."""
+    """Return a materialisation with the figures of a notebook's run, and links to its pages for a browser."""
     return dg.MaterializeResult(
         metadata={
             **report.details,
+            "page": dg.MetadataValue.url(report.page_url),
+            "latest_page": dg.MetadataValue.url(report.latest_url),
             "notebook": dg.MetadataValue.notebook(report.notebook),
             "html": dg.MetadataValue.path(report.html),
         }

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 import dagster as dg
@@ -76,27 +75,36 @@ class Needle:
         """Return the result of ``step``; move damaged files of the lake away, see ``ops/videos/damaged_tables.py``."""
         return retry_past_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
 
-    def record(
-        self, context: dg.AssetExecutionContext, report: StepReport, *, page: Path | None = None
-    ) -> dg.MaterializeResult:
-        """Return a materialisation with the report's figures, its checks, and its page; log the figures.
+    def record(self, context: dg.AssetExecutionContext, report: StepReport, *, page: str = "") -> dg.MaterializeResult:
+        """Return a materialisation with the report's figures, pictures and checks, and a link to ``page``.
 
         Dagster attaches the metadata of a result to every partition of its run. So a partition has its own figures,
-        and those of the whole run under ``run``.
+        and those of the whole run under ``run``. The figures are logged, too.
         """
         figures = {**report.details, "partitions_rewritten": report.changed}
         context.log.info("%s: %s", context.asset_key.to_user_string(), format_figures(figures))
-        report.report_partitions(lambda partition, own: context.add_asset_metadata(own, partition_key=partition))
+        report.report_partitions(
+            lambda partition, own: context.add_asset_metadata(
+                {**own, **show_pictures(report, partition)}, partition_key=partition
+            )
+        )
         of_run = {"run": dg.MetadataValue.json(figures)}
         of_run |= {f"run_{name}": figures[name] for name in PLOTTED & figures.keys()}
         return dg.MaterializeResult(
             metadata={
                 **(of_run if context.assets_def.partitions_def is not None else figures),
-                **({"report": dg.MetadataValue.path(page)} if page else {}),
+                **({"report": dg.MetadataValue.url(page)} if page else {}),
+                **show_pictures(report),
             },
             data_version=dg.DataVersion(report.data_version),
             check_results=list(map(convert_check, report.checks)),
         )
+
+
+def show_pictures(report: StepReport, partition: str = "") -> dict[str, dg.MarkdownMetadataValue]:
+    """Return the posters of a partition, or of the whole run, as metadata that Dagster's page shows as pictures."""
+    markdown = report.pictures.get(partition)
+    return {"posters": dg.MetadataValue.md(markdown)} if markdown else {}
 
 
 def format_figures(figures: Mapping[str, object]) -> str:

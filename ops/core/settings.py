@@ -21,6 +21,7 @@ from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+DEFAULT_SERVICE_URL = "http://127.0.0.1:8080"
 _PUBLIC_URL = r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,4}|:[1-5]\d{4})?/?)?$"
 
 
@@ -80,7 +81,11 @@ class Settings(BaseSettings):
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
     public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_normalise_address)] = Field(
-        default="", description="address under which people reach the service through a proxy: https://needle.example"
+        default="",
+        description=(
+            "address under which people reach the service, for a proxy and for links from Dagster and reports: "
+            f"https://needle.example (links without it: {DEFAULT_SERVICE_URL})"
+        ),
     )
     failure_webhook: SecretStr = Field(
         default=SecretStr(""), description="address that gets a POST for each failed run of Dagster: https://..."
@@ -122,6 +127,11 @@ class Settings(BaseSettings):
     def storage_uri(self) -> str:
         """The object store's root: ``storage``, or ``media`` under the home."""
         return self.storage or str(self.home / "media")
+
+    @property
+    def service_url(self) -> str:
+        """The service's address for links: ``public_url``, or the default of ``needle serve``."""
+        return self.public_url or DEFAULT_SERVICE_URL
 
     @property
     def store(self) -> ObjectStore:

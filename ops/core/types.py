@@ -103,7 +103,7 @@ class StepReport:
 
     ``changed`` counts rewritten partitions; ``data_version`` digests the content of all partitions that the step read;
     ``details`` are figures for people; ``by_partition`` holds figures of each partition; ``checks`` are the checked
-    rules.
+    rules; ``pictures`` is Markdown with posters, by partition, or for the whole run under ``""``.
     """
 
     changed: int
@@ -111,6 +111,7 @@ class StepReport:
     details: dict[str, Any]
     by_partition: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: list[CheckOutcome] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def report_partitions(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
         """Call the callback with each partition and its figures."""

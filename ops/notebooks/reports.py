@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ops.core.errors import NeedleError
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
+from ops.notebooks.report_files import (
+    FEW_SHOT,
+    ReportRecord,
+    build_latest_url,
+    build_page_url,
+    find_kind,
+    get_folder,
+    write_record,
+)
 from ops.notebooks.run import FOLDER, NotebookRun, open_kept_run, run_notebook
 from ops.probes.documents import probe_document
 from ops.probes.scores import scores_table
 from ops.probes.simulation import NEEDED, require_replayable
 from ops.probes.state import read_state
 
-FEW_SHOT = "few_shot"
+LONGEST_CELL_S = 1800
 LONGEST_MEASUREMENT_S = 24 * 3600
 """A detector reads about a minute of footage a second of time, and annotated sets have up to a hundred hours."""
 
@@ -25,7 +37,7 @@ def build_report(settings: Settings, name: str, run_id: str, **parameters: Any) 
 
     Raises ``NeedleError`` with the cell that failed.
     """
-    return _run(settings, name, settings.home / "reports" / run_id, parameters)
+    return _run(settings, name, run_id, parameters)
 
 
 def build_catalogue_report(settings: Settings, encoder_id: str, run_id: str) -> NotebookRun:
@@ -38,8 +50,7 @@ def build_benchmark(settings: Settings, data: str, run_id: str) -> NotebookRun:
 
     Raises ``NeedleError`` with the cell that failed.
     """
-    folder = settings.home / "reports" / run_id
-    return run_notebook("video_annotator_benchmark", {"data": data}, folder, cache=settings.home / "cache")
+    return _run_anywhere(settings, "video_annotator_benchmark", get_folder(settings) / run_id, {"data": data})
 
 
 def build_cuts_report(settings: Settings, footage: str, run_id: str) -> NotebookRun:
@@ -47,11 +58,8 @@ def build_cuts_report(settings: Settings, footage: str, run_id: str) -> Notebook
 
     Raises ``NeedleError`` with the cell that failed.
     """
-    folder = settings.home / "reports" / run_id
     parameters = {"footage": footage, "detector": settings.detector}
-    return run_notebook(
-        "cuts_report", parameters, folder, cache=settings.home / "cache", timeout_s=LONGEST_MEASUREMENT_S
-    )
+    return _run_anywhere(settings, "cuts_report", get_folder(settings) / run_id, parameters, LONGEST_MEASUREMENT_S)
 
 
 def build_active_learning(
@@ -79,8 +87,9 @@ def build_few_shot_report(settings: Settings, label: str) -> NotebookRun:
     """
     page = few_shot_page(settings, label)
     if has_current_few_shot(settings, label):
-        return open_kept_run(page.with_suffix(".ipynb"))
-    return _run(settings, FEW_SHOT, page.parent, {"label": label, "made_of": _digest_few_shot(settings, label)})
+        return _add_links(settings, FEW_SHOT, label, open_kept_run(page.with_suffix(".ipynb")))
+    parameters = {"label": label, "made_of": _digest_few_shot(settings, label)}
+    return _run(settings, FEW_SHOT, page.parent.relative_to(get_folder(settings)), parameters)
 
 
 def has_current_few_shot(settings: Settings, label: str) -> bool:
@@ -107,6 +116,40 @@ def _digest_few_shot(settings: Settings, label: str) -> str:
     return compute_digest(pairs)
 
 
-def _run(settings: Settings, name: str, folder: Path, parameters: dict[str, Any]) -> NotebookRun:
+def _run(settings: Settings, name: str, folder: str | Path, parameters: Mapping[str, Any]) -> NotebookRun:
     values = {"home": str(settings.home), "storage": settings.storage_uri, **parameters}
-    return run_notebook(name, values, folder, cache=settings.home / "cache")
+    return _run_anywhere(settings, name, get_folder(settings) / folder, values)
+
+
+def _run_anywhere(
+    settings: Settings, name: str, folder: Path, parameters: Mapping[str, Any], timeout_s: int = LONGEST_CELL_S
+) -> NotebookRun:
+    """Run a notebook, and write the record of its page, whether it ran to its end or failed."""
+    made_at, page = datetime.now(UTC), folder / f"{name}.html"
+    try:
+        run = run_notebook(name, parameters, folder, cache=settings.home / "cache", timeout_s=timeout_s)
+    except NeedleError as error:
+        if page.is_file():
+            subject = _name_subject(name, parameters, {})
+            write_record(page, ReportRecord(subject=subject, made_at=made_at, failure=str(error)))
+        raise
+    subject = _name_subject(name, parameters, run.results)
+    write_record(page, ReportRecord(subject=subject, made_at=made_at))
+    return _add_links(settings, name, subject, run)
+
+
+def _name_subject(name: str, parameters: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """Return what a report is about, in a word: its label or probe, also one that it chose, or its folder."""
+    kind = find_kind(name)
+    if kind is None or not kind.subject:
+        return ""
+    value = parameters.get(kind.subject) or results.get(kind.subject) or ""
+    if kind.subject in ("footage", "data"):
+        return Path(str(value)).name
+    return value if isinstance(value, str) else ""
+
+
+def _add_links(settings: Settings, name: str, subject: str, run: NotebookRun) -> NotebookRun:
+    kind = find_kind(name)
+    latest = build_latest_url(settings, kind.name if kind else name, subject)
+    return replace(run, page_url=build_page_url(settings, run.html), latest_url=latest)

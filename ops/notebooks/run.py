@@ -31,11 +31,16 @@ RESULTS_TAG = "results"
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookRun:
-    """An executed notebook, its page, and the figures from its cell tagged ``results``."""
+    """An executed notebook, its page, and the figures from its cell tagged ``results``.
+
+    ``page_url`` is the address of this page, ``latest_url`` that of the newest report of its kind and subject.
+    """
 
     notebook: Path
     html: Path
     results: dict[str, Any] = field(default_factory=dict)
+    page_url: str = ""
+    latest_url: str = ""
 
     @property
     def details(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ops.probes.definitions import ProbeDefinition, find_definition
 from ops.probes.fit import LEAST, LabelCoverage, LabelledShot, fit_version, name_version
 from ops.probes.folds import group_shots
 from ops.probes.labels import digest_labels, list_labels, resolve_labels
+from ops.probes.pictures import picture_held_out
 from ops.probes.promotion import compare_on_same_labels, find_reason_against, score_unseen
 from ops.probes.scores import has_current_scores
 from ops.probes.state import ProbeState, Verdict, change_state, read_promoted_version, read_state
@@ -108,6 +109,7 @@ def build_probe(
         progress.finish(f"probe {label}")
     scoring = read_version(settings, label, state.promoted)
     report = _build_report(version, scoring, state, notes, changes=int(is_new))
+    report = replace(report, pictures=picture_held_out(settings, scoring))
     # A refusal stops later steps only if it is new, and only if the version that stays has scored everything.
     stops = state.latest != previous.latest and has_current_scores(settings, label)
     return replace(report, checks=[replace(check, blocking=stops) for check in report.checks])

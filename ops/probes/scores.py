@@ -6,6 +6,7 @@ probe's weights, so reading memory limits the speed, not arithmetic.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import convert_to_matrix
 from ops.embeddings.build import name_table as vectors_table
+from ops.probes.pictures import MOST, picture_best_scores
 from ops.probes.state import read_promoted_version
 from ops.probes.versions import ProbeVersion
 
@@ -137,15 +139,17 @@ def _compute(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
 def _build_report(settings: Settings, version: ProbeVersion | None, table: str, changes: int) -> StepReport:
     if version is None:
         return StepReport(changed=0, data_version="none", details={"scored": 0, "why": "the probe was not fitted yet"})
-    count, yes, pairs = 0, 0, []
+    count, yes, pairs, best = 0, 0, [], list[tuple[float, str]]()
     for partition in settings.lake.list_partitions(table):
         rows = settings.lake.read(table, [partition], ["shot_id", "score", "probe_version"])
         count += len(rows)
         yes += int(pc.sum(pc.greater_equal(rows["score"], version.threshold)).as_py() or 0)
-        scores = zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True)
+        scores = list(zip(rows["shot_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
+        best = heapq.nlargest(MOST, [*best, *((score, shot) for shot, score in scores)])
         pairs.append((partition, compute_digest((shot, f"{score:.6f}") for shot, score in scores)))
     return StepReport(
         changed=changes,
         data_version=compute_digest([*pairs, ("version", version.version)]),
         details={"scored": count, "said_yes": yes, "version": version.version, "threshold": version.threshold},
+        pictures=picture_best_scores(settings, best),
     )

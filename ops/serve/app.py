@@ -21,6 +21,7 @@ from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import build_page_routes
 from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
+from ops.serve.report_routes import build_report_routes
 from ops.serve.roles import AccessRules
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs
@@ -61,6 +62,7 @@ def create_app(
         build_collection_routes(service),
         build_label_routes(service),
         build_probe_routes(service),
+        build_report_routes(service),
         build_page_routes(app, service, tokens),
     )
     app.add_middleware(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from PIL import Image, UnidentifiedImageError
 
+from ops.core.addresses import THUMB_PX
 from ops.core.storage import ObjectStore
 from ops.search.shot_details import ShotDetail
-from ops.serve.fields import SHOT_ID
+from ops.serve.fields import SHOT_ID, VIDEO_ID
 from ops.serve.media import serve_media
 from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.service import Service
 from ops.shots.segment import make_poster_key, make_proxy_key
+from ops.shots.sheet import make_sheet_key
+
+FOR_SAME_SITE = {"cross-origin-resource-policy": "same-site"}
+"""Pages of other ports of this host may show the picture, such as Dagster's."""
 
 ShotPath = Annotated[str, Path(pattern=SHOT_ID)]
 Version = Annotated[
@@ -25,9 +32,11 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     """Return the routes below ``/media``. ``is_private()``: only the browser may cache answers, not a proxy."""
     router = APIRouter(tags=["media"])
 
-    def add(path: str, answer: Callable[..., Any], media_type: str, summary: str) -> None:
+    def add(
+        path: str, answer: Callable[..., Any], media_type: str, summary: str, methods: Sequence[str] = ("GET", "HEAD")
+    ) -> None:
         name = answer.__name__
-        for method in ("GET", "HEAD"):
+        for method in methods:
             router.add_api_route(
                 path,
                 answer,
@@ -53,6 +62,21 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     async def poster(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
         return await serve_shot(request, shot_id, v, make_poster_key, "image/jpeg")
 
+    async def thumb(shot_id: ShotPath) -> Response:
+        shot, _ = await service.queues.lookup.run(_find_shot, service, shot_id)
+        key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
+        data = await service.queues.pictures.run(_shrink_poster, service.settings.store, key)
+        headers = {**FOR_SAME_SITE, "cache-control": f"{'private' if is_private() else 'public'}, max-age=3600"}
+        return Response(data, headers=headers, media_type="image/jpeg")
+
+    async def contact_sheet(request: Request, video_id: Annotated[str, Path(pattern=VIDEO_ID)]) -> Response:
+        key = make_sheet_key(video_id)
+        answer = await serve_media(
+            request, service.settings.store, key, "image/jpeg", version_is_right=False, is_private=is_private()
+        )
+        answer.headers.update(FOR_SAME_SITE)
+        return answer
+
     async def picture(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]) -> Response:
         path = await service.queues.lookup.run(service.uploads.find_path, name)
         store = ObjectStore(str(path.parent))
@@ -62,8 +86,22 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
 
     add("/media/shots/{shot_id}/proxy.mp4", proxy, "video/mp4", "A shot as a small mp4")
     add("/media/shots/{shot_id}/poster.jpg", poster, "image/jpeg", "A still of a shot")
+    add("/media/shots/{shot_id}/thumb.jpg", thumb, "image/jpeg", "A small still of a shot, for other pages", ["GET"])
+    add("/media/videos/{video_id}/sheet.jpg", contact_sheet, "image/jpeg", "The contact sheet of a video", ["GET"])
     add("/media/images/{name}.jpg", picture, "image/jpeg", "A picture that was uploaded")
     return router
+
+
+def _shrink_poster(store: ObjectStore, key: str) -> bytes:
+    """Return the poster as a small JPEG. Raises ``ProblemError`` 404 if it is missing or is not a picture."""
+    buffer = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(store.read_bytes(key))) as poster:
+            poster.thumbnail((THUMB_PX, THUMB_PX))
+            poster.convert("RGB").save(buffer, "JPEG", quality=82)
+    except (FileNotFoundError, UnidentifiedImageError):
+        raise ProblemError(404, "the poster of this shot is gone from storage: run `needle ingest` again") from None
+    return buffer.getvalue()
 
 
 def _find_shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:

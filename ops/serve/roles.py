@@ -60,6 +60,8 @@ ACCESS: Mapping[str, Role | None] = {
     "HEAD /media/shots/{shot_id}/proxy.mp4": Role.LOOK,
     "GET /media/shots/{shot_id}/poster.jpg": Role.LOOK,
     "HEAD /media/shots/{shot_id}/poster.jpg": Role.LOOK,
+    "GET /media/shots/{shot_id}/thumb.jpg": Role.LOOK,
+    "GET /media/videos/{video_id}/sheet.jpg": Role.LOOK,
     "GET /media/images/{name}.jpg": Role.LOOK,
     "HEAD /media/images/{name}.jpg": Role.LOOK,
     "POST /api/images": Role.LOOK,
@@ -78,6 +80,10 @@ ACCESS: Mapping[str, Role | None] = {
     "GET /api/probes/{label}": Role.LOOK,
     "GET /api/probes/{label}/feeds": Role.LOOK,
     "POST /api/probes/{label}/fit": Role.ADMINISTER,
+    "GET /reports": Role.LOOK,
+    "GET /reports/latest/{name}": Role.LOOK,
+    "GET /reports/latest/{name}/{subject}": Role.LOOK,
+    "GET /reports/{path:path}": Role.LOOK,
 }
 """The role that each route needs; ``None``: nobody needs to sign in for it."""
 

@@ -8,10 +8,12 @@ are cut again.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from ops.core.addresses import render_sheet
 from ops.core.errors import DamagedTableError, MediaError
 from ops.core.media import MediaInfo
 from ops.core.rows import LakeShot, LakeVideo
@@ -25,11 +27,13 @@ from ops.shots.not_applied import FAILED, NOTE, list_correction_notes
 from ops.shots.planning import Recut, plan_cuts
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.segment import compute_detector_version, make_poster_key, make_proxy_key
-from ops.shots.sheet import write_sheet
+from ops.shots.sheet import make_sheet_key, write_sheet
 from ops.videos import catalogue
 from ops.videos.describe import has_current_facts
 
 TABLE = "shots"
+MOST_SHEETS = 8
+"""Contact sheets that a partition shows at most; one of several videos has more."""
 
 
 def read_shots(settings: Settings, video_id: str) -> list[LakeShot]:
@@ -231,9 +235,7 @@ def _report(
     for video_id in cut:
         video_rows = [row for row in rows if row["video_id"] == video_id]
         if video_rows:
-            by_partition[settings.resolve_partition(video_id)]["contact_sheet"] = write_sheet(
-                settings.store, video_rows
-            )
+            write_sheet(settings.store, video_rows)
     footage_cut = sum(row["end_s"] - row["start_s"] for row in rows if row["video_id"] in set(cut))
     spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
     return StepReport(
@@ -249,4 +251,21 @@ def _report(
         },
         by_partition=by_partition,
         checks=check_shots(rows, videos),
+        pictures=_show_sheets(settings, videos),
     )
+
+
+def _show_sheets(settings: Settings, videos: Sequence[LakeVideo]) -> dict[str, str]:
+    """Return the contact sheets of each partition's videos as Markdown, a few of them if it has more."""
+    ids_by_partition = defaultdict[str, list[str]](list)
+    titles = {row["video_id"]: row["title"] or row["path"] for row in videos}
+    for video_id in sorted(titles):
+        ids_by_partition[settings.resolve_partition(video_id)].append(video_id)
+    return {
+        partition: "\n\n".join(
+            render_sheet(settings, video_id, titles[video_id])
+            for video_id in video_ids[:MOST_SHEETS]
+            if settings.store.exists(make_sheet_key(video_id))
+        )
+        for partition, video_ids in ids_by_partition.items()
+    }

@@ -21,6 +21,7 @@ from ops.core.settings import CHECKOUT, Settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.features import publish_scores, write_online
 from ops.notebooks import NotebookRun, build_few_shot_report, build_report, few_shot_page, run_notebook
+from ops.notebooks.report_files import find_latest
 from ops.notebooks.reports import has_current_few_shot
 from ops.probes.documents import find_examples
 from ops.probes.state import read_promoted_version
@@ -147,6 +148,10 @@ def test_reports_are_assets_with_links(
     for name, metadata in told.items():
         assert Path(metadata["html"]) == module_settings.home / "reports" / result.run_id / f"{name}.html"
         assert Path(metadata["html"]).exists() and Path(metadata["notebook"]).exists()
+        assert metadata["page"] == f"http://127.0.0.1:8080/reports/{result.run_id}/{name}.html"
+    assert told["downstream"]["latest_page"] == "http://127.0.0.1:8080/reports/latest/downstream/wide"
+    newest = find_latest(module_settings, "downstream", "wide")
+    assert newest and newest.path == f"{result.run_id}/downstream.html"
     assert told["video_annotator_benchmark"]["measured"] == 2
     assert told["video_annotator_benchmark"]["median_gain_points"] > 0
     page = Path(told["video_annotator_benchmark"]["html"]).read_text()

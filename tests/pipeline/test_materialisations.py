@@ -26,6 +26,7 @@ def report_on(partitions: list[str]) -> StepReport:
             "times_realtime": 9.5,
         },
         by_partition={each: {"shots": 10, "seconds": LENGTHS[each]} for each in partitions},
+        pictures={each: f"![{each}](http://127.0.0.1:8080/{each}.jpg)" for each in partitions},
     )
 
 
@@ -55,6 +56,7 @@ def test_a_partition_has_its_own_figures_and_those_of_the_run_under_run() -> Non
         assert (found[film]["shots"], found[film]["seconds"]) == (10, seconds)
         run = {"shots": 20, "footage_seconds": 837.9, "times_realtime": 9.5, "partitions_rewritten": 2}
         assert found[film]["run"] == run and found[film]["run_times_realtime"] == 9.5
+        assert found[film]["posters"] == f"![{film}](http://127.0.0.1:8080/{film}.jpg)"
         assert 837.9 not in [value for name, value in found[film].items() if name != "run"]
 
 
@@ -63,6 +65,7 @@ def test_an_asset_without_partitions_has_the_figures_of_its_run_as_numbers() -> 
         assert dg.materialize([search_index], instance=instance).success
         made = metadata_of(instance.get_latest_materialization_event(search_index.key))
     assert (made["shots"], made["footage_seconds"], made["partitions_rewritten"]) == (10, 634.0, 1)
+    assert "posters" not in made  # they are of a partition
 
 
 def test_runs_whose_step_or_check_failed_are_not_retried() -> None:

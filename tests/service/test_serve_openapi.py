@@ -56,6 +56,8 @@ OPERATIONS = [
     ("HEAD", "/media/shots/{shot_id}/proxy.mp4"),
     ("GET", "/media/shots/{shot_id}/poster.jpg"),
     ("HEAD", "/media/shots/{shot_id}/poster.jpg"),
+    ("GET", "/media/shots/{shot_id}/thumb.jpg"),
+    ("GET", "/media/videos/{video_id}/sheet.jpg"),
     ("GET", "/media/images/{name}.jpg"),
     ("HEAD", "/media/images/{name}.jpg"),
     ("POST", "/api/images"),
