@@ -31,6 +31,7 @@ COMMANDS = {
     "benchmark": "ops.cli.benchmark",
     "upgrade": "ops.cli.upgrade",
     "forget": "ops.cli.forget",
+    "report": "ops.cli.report",
     "serve": "ops.cli.serve",
     "token": "ops.cli.token",
     "dagster": "ops.cli.dagster",

@@ -13,12 +13,12 @@ import logging
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
@@ -164,8 +164,17 @@ def run_pipeline(
     return run_id
 
 
-def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by: str) -> None:
-    """Materialise the named assets, which have no partitions, in one run. Raises ``NeedleError`` as ``execute``."""
+def run_assets(
+    settings: Settings,
+    names: Sequence[str],
+    bars: Bars,
+    started_by: str,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Materialise the named assets, which have no partitions, in one run. Raises ``NeedleError`` as ``execute``.
+
+    ``config`` has the configuration of assets that take one.
+    """
     os.environ["DAGSTER_HOME"] = str(find_dagster_home(settings))
     quieten()
     from assets.definitions import build_definitions
@@ -173,7 +182,7 @@ def run_assets(settings: Settings, names: Sequence[str], bars: Bars, started_by:
 
     definitions = build_definitions(settings, Needle(bars))
     with open_instance(settings) as instance, hold_marker(settings, ()) as note:
-        execute(definitions, instance, names, {"needle/started_by": started_by}, note)
+        execute(definitions, instance, names, {"needle/started_by": started_by}, note, config=config)
 
 
 def quieten() -> None:
@@ -195,6 +204,7 @@ def execute(
     tags: dict[str, str],
     note: Callable[[str], None],
     run_id: str = "",
+    config: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """Run the named assets and their checks once; return the run's id, which is noted before the start.
 
@@ -210,7 +220,10 @@ def execute(
         instance=instance,
         asset_selection=[dg.AssetKey(name.split("/")) for name in names],
         tags={"needle/started_by": "needle ingest", **tags},
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "ops": {name: {"config": dict(values)} for name, values in (config or {}).items()},
+        },
         run_id=run_id,
         raise_on_error=False,
     )

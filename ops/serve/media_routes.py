@@ -19,9 +19,6 @@ from ops.serve.service import Service
 from ops.shots.segment import make_poster_key, make_proxy_key
 from ops.shots.sheet import make_sheet_key
 
-FOR_SAME_SITE = {"cross-origin-resource-policy": "same-site"}
-"""Pages of other ports of this host may show the picture, such as Dagster's."""
-
 ShotPath = Annotated[str, Path(pattern=SHOT_ID)]
 Version = Annotated[
     str | None, Query(max_length=40, description="as in the address that a hit has; then cached permanently")
@@ -62,11 +59,11 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     async def poster(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
         return await serve_shot(request, shot_id, v, make_poster_key, "image/jpeg")
 
-    async def thumb(shot_id: ShotPath) -> Response:
+    async def thumb(request: Request, shot_id: ShotPath) -> Response:
         shot, _ = await service.queues.lookup.run(_find_shot, service, shot_id)
         key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
         data = await service.queues.pictures.run(_shrink_poster, service.settings.store, key)
-        headers = {**FOR_SAME_SITE, "cache-control": f"{'private' if is_private() else 'public'}, max-age=3600"}
+        headers = {**share_with_same_site(request), "cache-control": "private, max-age=3600"}
         return Response(data, headers=headers, media_type="image/jpeg")
 
     async def contact_sheet(request: Request, video_id: Annotated[str, Path(pattern=VIDEO_ID)]) -> Response:
@@ -74,7 +71,7 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
         answer = await serve_media(
             request, service.settings.store, key, "image/jpeg", version_is_right=False, is_private=is_private()
         )
-        answer.headers.update(FOR_SAME_SITE)
+        answer.headers.update(share_with_same_site(request))
         return answer
 
     async def picture(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]) -> Response:
@@ -90,6 +87,17 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     add("/media/videos/{video_id}/sheet.jpg", contact_sheet, "image/jpeg", "The contact sheet of a video", ["GET"])
     add("/media/images/{name}.jpg", picture, "image/jpeg", "A picture that was uploaded")
     return router
+
+
+def share_with_same_site(request: Request) -> dict[str, str]:
+    """Return headers with which pages of the same site may show a picture, such as Dagster's on another port.
+
+    ``same-site`` would be the policy for it, but Chromium 150 refuses that between ports of one IP address. So the
+    policy is open unless the browser reports that another site asks.
+    """
+    is_foreign = request.headers.get("sec-fetch-site") == "cross-site"
+    policy = "same-origin" if is_foreign else "cross-origin"
+    return {"cross-origin-resource-policy": policy, "vary": "sec-fetch-site"}
 
 
 def _shrink_poster(store: ObjectStore, key: str) -> bytes:

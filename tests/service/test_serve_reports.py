@@ -134,7 +134,11 @@ def test_pictures_for_pages_of_the_same_site(client: TestClient) -> None:
     for path in (f"/media/shots/{shot(0, 0)}/thumb.jpg", f"/media/videos/{video_id(0)}/sheet.jpg"):
         answer = client.get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
-        assert answer.headers["cross-origin-resource-policy"] == "same-site"
+        policies = {
+            site: client.get(path, headers={"sec-fetch-site": site}).headers["cross-origin-resource-policy"]
+            for site in ("none", "same-origin", "same-site", "cross-site")
+        }
+        assert policies.pop("cross-site") == "same-origin" and set(policies.values()) == {"cross-origin"}
     poster = client.get(f"/media/shots/{shot(0, 0)}/poster.jpg")
     assert poster.headers["cross-origin-resource-policy"] == "same-origin"
     assert client.get(f"/media/shots/{shot(1, 0)}/thumb.jpg").status_code == 404
