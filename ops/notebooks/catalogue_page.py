@@ -12,7 +12,8 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.embeddings.build import convert_to_matrix, name_table
 from ops.embeddings.encoder import resolve_encoder
-from ops.notebooks.page import explain_empty, put_text
+from ops.notebooks import verdicts
+from ops.notebooks.page import explain_empty, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, MARKERS, OTHERS, create_plot, shorten, show
 from ops.notebooks.posters import Posters
 from ops.videos import catalogue
@@ -52,6 +53,9 @@ class CataloguePage:
         }
         lines = [" | ".join(figures), "|".join("---" for _ in figures), " | ".join(map(str, figures.values()))]
         put_text("\n".join(lines))
+        embedded = self._settings.lake.read(name_table(self._encoder_id), columns=["shot_id"])["shot_id"]
+        missing = len(set(shots["shot_id"]) - set(embedded.to_pylist()))
+        put_verdict(verdicts.judge_catalogue(len(shots), int(shots["is_blank"].sum()), missing))
 
     def put_shows(self) -> None:
         """Plot the number of shots of each show."""
@@ -96,6 +100,7 @@ class CataloguePage:
         axes.set(xlabel="length of a shot in seconds (logarithmic)", ylabel="shots")
         axes.set_title(f"Half of all shots last less than {middle:.1f} s; the longest, {lengths.max():,.1f} s")
         show(figure, axes)
+        put_verdict(verdicts.judge_lengths(lengths))
 
     def put_map(self, map_points: int) -> None:
         """Plot at most ``map_points`` vectors on their two principal axes."""

@@ -11,7 +11,7 @@ from ops.core.errors import NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.evaluation.classification import Interval
-from ops.notebooks import downstream
+from ops.notebooks import downstream, verdicts
 from ops.notebooks.downstream_features import (
     BLOCKS,
     FACTS,
@@ -20,7 +20,7 @@ from ops.notebooks.downstream_features import (
     load_online_matrix,
     load_training_set,
 )
-from ops.notebooks.page import escape_text, explain_empty, put_table, put_text
+from ops.notebooks.page import escape_text, explain_empty, put_table, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, OTHERS, create_plot, show
 from ops.notebooks.posters import Posters
 
@@ -84,6 +84,8 @@ class DownstreamPage:
         apart = APART[data.held_out_by]
         put_text(f"Held out together: {apart}. What each block, and each single feature, adds to the vector alone:")
         put_table([_describe_gain(gain) for gain in self._gains])
+        measured = list(self._worth.values())
+        put_verdict(verdicts.judge_blocks(measured[0], measured[-1]))
 
     def put_best(self, posters: int) -> None:
         """Compare offline and online scores, and put the best ``posters`` shots without a label."""

@@ -12,9 +12,9 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.notebooks import landscape
+from ops.notebooks import landscape, verdicts
 from ops.notebooks.landscape import sample_shots
-from ops.notebooks.page import escape_text, explain_empty, put_text
+from ops.notebooks.page import escape_text, explain_empty, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, MARKERS, OTHERS, create_plot, shorten, show
 from ops.notebooks.posters import Posters
 from ops.probes.scores import scores_table
@@ -117,7 +117,7 @@ class MapPage:
             return
         figure, axes = create_plot(8, 6)
         x, y = self._places.T
-        axes.scatter(x, y, c="#D9D9D9", s=10, linewidths=0)
+        axes.scatter(x, y, c=self._clusters, cmap="tab20", s=14, linewidths=0)
         reach = np.ptp(self._places, axis=0).max() * np.array([0.125, 0.075])
         rows_shown: list[int] = []
         for row in [*self._centres, *range(len(self._ids))]:
@@ -129,7 +129,7 @@ class MapPage:
                 image = OffsetImage(np.asarray(picture), zoom=46 / max(picture.size))
                 axes.add_artist(AnnotationBbox(image, (place[0], place[1]), frameon=False, pad=0))
         axes.set_aspect("equal", "datalim")
-        axes.set(xticks=[], yticks=[], xlabel="grey points are shots without a poster here")
+        axes.set(xticks=[], yticks=[], xlabel="points are shots without a poster here; their colours are clusters")
         axes.set_title(f"{len(rows_shown)} posters where their shots lie")
         show(figure, axes)
         self._on_map = len(rows_shown)
@@ -144,6 +144,8 @@ class MapPage:
     def put_outliers(self) -> None:
         """Put the shots that are farthest from their nearest neighbours."""
         self._put_posters((self._ids[row], f"distance {self._isolation[row]:.2f}") for row in self._farthest)
+        if self._enough:
+            put_verdict(verdicts.judge_outliers(self._isolation))
 
     def put_near_duplicates(self) -> None:
         """Put groups of shots that show the same pictures, the largest first."""
@@ -155,6 +157,7 @@ class MapPage:
         for number, rows in enumerate(groups[:GROUPS]):
             put_text(f"Group {number + 1}: {len(rows)} shots")
             self._put_posters((self._ids[row], f"cluster {self._clusters[row] + 1}") for row in rows[:SHOWN_OF_GROUP])
+        put_verdict(verdicts.judge_same_pictures(len(self._ids), len(groups), sum(map(len, groups))))
 
     def _put_posters(self, shots: Iterable[tuple[str, str]]) -> None:
         if self._enough:

@@ -26,6 +26,12 @@ def put_text(text: str) -> None:
     _put(Markdown(text))  # type: ignore[no-untyped-call]
 
 
+def put_verdict(text: str) -> None:
+    """Put the sentence that says what to do next, from :mod:`ops.notebooks.verdicts`; nothing if it is empty."""
+    if text:
+        put_text(f"**Next:** {text}")
+
+
 def put_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Put rows with the same columns as a table; numbers are right-aligned."""
     head = "".join(f'<th style="text-align:left;{_PADDED}">{html.escape(str(name))}</th>' for name in rows[0])

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from PIL import Image
 
+from ops.core.addresses import build_page_address
 from ops.core.settings import Settings
 from ops.core.time import frame_at, make_timecode
 from ops.core.types import parse_shot_id
@@ -22,11 +23,15 @@ WIDE_PX = 320
 _CELL = "margin:0;font:11px/1.35 sans-serif;color:#333;overflow-wrap:anywhere"
 _MISSING = "aspect-ratio:16/9;display:grid;place-items:center;background:#eee;color:#666"
 _FRAME = "outline:3px solid #009E73;outline-offset:-3px"
+_ID = "font-family:monospace;font-size:10px"
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;margin:8px 0 16px"
 
 
 class Posters:
-    """Sheets of posters; counts shown posters and those missing in the store."""
+    """Sheets of posters with show, timecode and id, which is a link to the shot on the page.
+
+    Counts shown posters and those missing in the store.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -83,7 +88,8 @@ class Posters:
     def _render_cell(self, shot_id: str, words: str, frame: str) -> str:
         poster = self.picture(shot_id)
         text = f"{self.name(shot_id)} · {words}" if words else self.name(shot_id)
-        caption = html.escape(text)
+        link = html.escape(build_page_address(self._settings, shot=shot_id))
+        caption = f'{html.escape(text)}<br><a href="{link}" style="{_ID}">{html.escape(shot_id)}</a>'
         if poster is None:
             self.missing += 1
             return f'<figure style="{_CELL}"><div style="{_MISSING};{frame}">no poster</div>{caption}</figure>'

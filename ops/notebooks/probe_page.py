@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.core.addresses import build_page_address
 from ops.core.settings import Settings
 from ops.evaluation.classification import Interval, bin_reliability
-from ops.notebooks.page import escape_text, explain_empty, put_table, put_text
+from ops.notebooks import verdicts
+from ops.notebooks.page import escape_text, explain_empty, put_table, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, OTHERS, create_plot, plot_reliability, show
 from ops.notebooks.posters import Posters
 from ops.probes.definitions import load_definitions
 from ops.probes.documents import ProbeExample, find_examples, probe_document
+from ops.probes.scores import scores_table
 from ops.probes.state import read_promoted_version, read_state
 
 NAMES = {
@@ -95,6 +98,11 @@ class ProbePage:
         fate = [f"the last fit, {refused_fit.version}, was refused: {refused_fit.reason}"] if refused_fit else []
         for note in (*self._today["notes"], *fate):
             put_text(f"- {escape_text(note)}")
+        put_verdict(verdicts.judge_share(self._label, self._read_scores(), version.threshold, version.yes, version.no))
+
+    def _read_scores(self) -> NDArray[np.float64]:
+        table = self._settings.lake.read(scores_table(self._label), columns=["score"])
+        return np.asarray(table["score"].to_numpy(), np.float64)
 
     def put_metrics(self) -> None:
         """Put every figure with its interval."""
@@ -106,6 +114,8 @@ class ProbePage:
         put_table([{"figure": name, "value": _format_interval(figure)} for name, figure in figures.items()])
         count = f"{len(self._truths)} of {version.yes + version.no} labels could be held out"
         put_text(f"Held out together: {APART[version.splits]}. {count}.")
+        words = version.metrics.get("text_average_precision")
+        put_verdict(verdicts.judge_ranking(self._label, version.metrics["average_precision"], words))
 
     def put_curve(self) -> None:
         """Plot precision against recall, if there are figures."""
@@ -137,6 +147,7 @@ class ProbePage:
         plot_reliability(bins, "score: how likely a yes is", "yes", title)
         count = len(self._truths)
         put_text(f"Each point stands for {count // 5} to {-(-count // 5)} labelled shots.")
+        put_verdict(verdicts.judge_calibration(self._version.metrics["calibration_error"]))
 
     def put_scores(self) -> None:
         """Plot how the labelled shots are scored, if there are figures."""
@@ -153,6 +164,8 @@ class ProbePage:
         has_scores = self._hits is not None and self._hits.scored
         hits = self._hits.borderline if self._hits else ()
         self._put_posters(hits, "Every scored shot is labelled." if has_scores else "Nothing is scored yet.")
+        address = build_page_address(self._settings, label=self._label)
+        put_verdict(verdicts.judge_borderline(self._label, len(hits), address))
 
     def put_false_yes(self) -> None:
         """Put the shots labelled no that are scored as a yes."""
@@ -163,6 +176,8 @@ class ProbePage:
         """Put the shots labelled yes that are scored as a no."""
         hits = self._hits.missed if self._hits else ()
         self._put_posters(hits, "No labelled yes is missed." if self._is_measured else self.words_only)
+        if self._hits and self._is_measured:
+            put_verdict(verdicts.judge_errors(self._label, len(self._hits.false_yes), len(self._hits.missed)))
 
     def _put_posters(self, hits: Sequence[ProbeExample], otherwise: str) -> None:
         if hits:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ops.core.errors import NeedleError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
-from ops.notebooks.page import escape_text, explain_empty, put_table, put_text
+from ops.notebooks import verdicts
+from ops.notebooks.page import escape_text, explain_empty, put_table, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, OTHERS, create_plot, show
 from ops.probes.definitions import load_definitions
 from ops.probes.fit import LEAST
@@ -104,7 +105,8 @@ class ReplayPage:
                 for n, (count, gain, error) in enumerate(zip(counts, gains, errors, strict=True))
             ]
         )
-        put_text("A gain is told from chance where both ends of its interval have the same sign.")
+        put_text("A gain is distinct from chance if both ends of its interval have the same sign.")
+        put_verdict(verdicts.judge_feeds(counts[-1], float(gains[-1]), float(errors[-1])))
 
     def put_labels(self) -> None:
         """Plot each label's curves."""

@@ -60,11 +60,7 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
         return await serve_shot(request, shot_id, v, make_poster_key, "image/jpeg")
 
     async def thumb(request: Request, shot_id: ShotPath) -> Response:
-        shot, _ = await service.queues.lookup.run(_find_shot, service, shot_id)
-        key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
-        data = await service.queues.pictures.run(_shrink_poster, service.settings.store, key)
-        headers = {**share_with_same_site(request), "cache-control": "private, max-age=3600"}
-        return Response(data, headers=headers, media_type="image/jpeg")
+        return await _serve_thumb(request, service, shot_id)
 
     async def contact_sheet(request: Request, video_id: Annotated[str, Path(pattern=VIDEO_ID)]) -> Response:
         key = make_sheet_key(video_id)
@@ -87,6 +83,14 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     add("/media/videos/{video_id}/sheet.jpg", contact_sheet, "image/jpeg", "The contact sheet of a video", ["GET"])
     add("/media/images/{name}.jpg", picture, "image/jpeg", "A picture that was uploaded")
     return router
+
+
+async def _serve_thumb(request: Request, service: Service, shot_id: str) -> Response:
+    shot, _ = await service.queues.lookup.run(_find_shot, service, shot_id)
+    key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
+    data = await service.queues.pictures.run(_shrink_poster, service.settings.store, key)
+    headers = {**share_with_same_site(request), "cache-control": "private, max-age=3600"}
+    return Response(data, headers=headers, media_type="image/jpeg")
 
 
 def share_with_same_site(request: Request) -> dict[str, str]:
