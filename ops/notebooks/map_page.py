@@ -14,7 +14,8 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.notebooks import landscape, verdicts
 from ops.notebooks.landscape import sample_shots
-from ops.notebooks.page import escape_text, explain_empty, put_text, put_verdict
+from ops.notebooks.map_plot import MapPoints, render_map
+from ops.notebooks.page import escape_text, explain_empty, put_html, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, MARKERS, OTHERS, create_plot, shorten, show
 from ops.notebooks.posters import Posters
 from ops.probes.scores import scores_table
@@ -37,6 +38,7 @@ class MapPage:
         self._probe = probe
         self._sample = sample_shots(settings, self._encoder_id, map_points)
         self._ids = self._sample.shot_ids
+        self._settings = settings
         self._sheet = Posters(settings)
         rows = settings.lake.read(scores_table(probe), columns=["shot_id", "score"]).to_pylist() if probe else []
         scores_by_shot = {row["shot_id"]: row["score"] for row in rows}
@@ -109,6 +111,19 @@ class MapPage:
         x, y = self._places[~unknown].T
         points = axes.scatter(x, y, c=self._scores[~unknown], cmap="cividis", vmin=0, vmax=1, **look)
         figure.colorbar(points, ax=axes, label=f"score of {self._probe}, 0 to 1")
+
+    def put_interactive_map(self) -> None:
+        """Put a map in which shots can be selected; points have the colour of their cluster."""
+        if not self._enough:
+            explain_empty(TOO_FEW)
+            return
+        points = MapPoints(
+            places=self._places,
+            shot_ids=self._ids,
+            names=[self._sheet.name(shot_id) for shot_id in self._ids],
+            clusters=self._clusters.tolist(),
+        )
+        put_html(render_map(self._settings, points))
 
     def put_pictures(self) -> None:
         """Plot posters where their shots are, as many as fit without hiding each other."""

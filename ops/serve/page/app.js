@@ -7,7 +7,7 @@ import { firstAnswer } from "./first.js";
 import { Grid } from "./grid.js";
 import { originOf, Selection } from "./selection.js";
 
-const LATER = ["querybar", "chips", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "likeness", "timecode", "facets", "account"];
+const LATER = ["querybar", "chips", "filters", "popup", "states", "keys", "traypanel", "exporting", "refine", "likeness", "timecode", "facets", "account", "fromlink"];
 
 /** A change of these makes another query, for which another relevance may be enough. */
 const MEANING = /** @type {const} */ (["text", "like", "by", "unlike", "literal"]);

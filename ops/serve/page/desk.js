@@ -5,6 +5,7 @@ import { byId, counted, el, holdKeys, icon, present } from "./dom.js";
 import { TextParts } from "./chips.js";
 import { Facets } from "./facets.js";
 import { Filters } from "./filters.js";
+import { takeFromLink } from "./fromlink.js";
 import { listenToKeys } from "./keys.js";
 import { Likeness } from "./likeness.js";
 import { QueryBar } from "./querybar.js";
@@ -37,6 +38,7 @@ export function furnish(page) {
   if (!page.busy) desk.showAnswer();
   if (page.query.shot) desk.showShot(null);
   listenToKeys(page, desk);
+  void takeFromLink(page);
   document.body.classList.add("ready");
 }
 
