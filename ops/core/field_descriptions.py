@@ -56,8 +56,17 @@ _SHOT_DIALOGUE = {
     "language": "languages of the lines, separated by commas, such as en,de",
     "source": "sources of the lines, separated by commas: subtitle file, subtitle track or speech",
 }
+_SHOT_MOTION = {
+    "video_id": _VIDEO_ID,
+    "show": _SHOW,
+    "pan": "motion of the camera to the right, picture widths per second; negative to the left; null if unknown",
+    "tilt": "motion of the camera upwards, picture widths per second; negative downwards; null if unknown",
+    "zoom": "growth of the picture per second, 0.1 for 10 %; negative if it shrinks; null if unknown",
+    "roll": "turn of the picture clockwise, radians per second; null if unknown",
+    "activity": "motion that the camera does not explain, picture widths per second, at least 0; null if unknown",
+}
 
 FIELD_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"videos": _VIDEOS, "shots": _SHOTS, "shot_dialogue": _SHOT_DIALOGUE}
+    {"videos": _VIDEOS, "shots": _SHOTS, "shot_dialogue": _SHOT_DIALOGUE, "shot_motion": _SHOT_MOTION}
 )
 """Description of each served column, by the name of the table."""

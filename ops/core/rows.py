@@ -157,6 +157,20 @@ class LakeShotEnds(LakeRow):
     input_hash: str
 
 
+class LakeShotMotion(LakeRow):
+    """A row of ``shot_motion``; all measures are null, or none."""
+
+    shot_id: str
+    video_id: str
+    show: str
+    pan: float | None
+    tilt: float | None
+    zoom: float | None
+    roll: float | None
+    activity: float | None
+    input_hash: str
+
+
 class LakeSkippedShot(LakeRow):
     """A row of ``shots_set_aside/<encoder_id>``."""
 

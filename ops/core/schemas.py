@@ -99,6 +99,18 @@ SHOT_ENDS = _build_schema(
     ("reason", pa.string()),
     ("input_hash", pa.string()),
 )
+# Motion of a shot's picture, see `ops/embeddings/motion.py`; null if the shot is too short or could not be read.
+SHOT_MOTION = _build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("pan", pa.float32()),
+    ("tilt", pa.float32()),
+    ("zoom", pa.float32()),
+    ("roll", pa.float32()),
+    ("activity", pa.float32()),
+    ("input_hash", pa.string()),
+)
 # One row per shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names the inputs and proxy of the
 # failed attempt.
 SHOTS_SET_ASIDE = _build_schema(
@@ -313,6 +325,19 @@ _DECLARED = (
         key="shot_id",
         schema=SHOT_ENDS,
         per_encoder=True,
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "input_hash"),
+        key_names_video=True,
+    ),
+    Table(
+        name="shot_motion",
+        key="shot_id",
+        schema=SHOT_MOTION,
+        feature_view=View(
+            name="shot_motion",
+            description="how the picture of a shot moves: pan, tilt, zoom and roll of the camera, and activity",
+            left_out=("input_hash",),
+        ),
         if_damaged="compute_again",
         never_null=("video_id", "show", "input_hash"),
         key_names_video=True,

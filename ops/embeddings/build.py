@@ -1,4 +1,4 @@
-"""Bring the tables ``shot_embeddings`` and ``shot_ends`` of an encoder and some partitions up to date.
+"""Bring the tables ``shot_embeddings``, ``shot_ends`` and ``shot_motion`` of some partitions up to date.
 
 Stands alone because it makes a re-run a no-op: ``hash_inputs`` covers all inputs of a vector (the shot's frames, the
 proxy's version, the number of frames per shot), so only vectors with changed inputs are computed again.
@@ -19,14 +19,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ops.core.errors import DamagedTableError
-from ops.core.rows import LakeShot, LakeShotEnds, LakeSkippedShot, LakeVector
+from ops.core.rows import LakeShot, LakeShotEnds, LakeShotMotion, LakeSkippedShot, LakeVector
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings import checks
 from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
-from ops.embeddings.ends import build_ends_row, name_ends_table, read_ends, select_current_ends
+from ops.embeddings.ends import build_ends_row, name_ends_table, read_ends
+from ops.embeddings.motion import TABLE as MOTION
+from ops.embeddings.motion import build_motion_row, read_motion
 from ops.embeddings.scaled import embed_on_cluster
 from ops.embeddings.set_aside import make_row, put_set_aside, read_valid_rows, set_aside_shots
 from ops.shots.build import read_shots
@@ -76,7 +78,7 @@ def _build(
     todo: list[VideoVectors] = []
     for video in catalogue.read_videos(settings.lake, partitions):
         vectors = load_vectors(settings, encoder_id, video["video_id"])
-        if vectors.to_embed or vectors.without_ends:
+        if vectors.to_embed or vectors.incomplete:
             todo.append(vectors)
         else:
             changes += _write(settings, encoder_id, vectors, NewRows(), now)
@@ -86,9 +88,9 @@ def _build(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoVectors:
-    """The state of one video: its shots in order; current vectors, ends and ``set_aside`` rows, by shot id.
+    """The state of one video: its shots in order; current vectors, ends, motion and ``set_aside`` rows, by shot id.
 
-    ``stored`` counts all vectors that the table has of the video, ``stored_ends`` its rows of first and last frames.
+    ``stored`` counts all rows that the tables of vectors, ends and motion have of the video.
     """
 
     video_id: str
@@ -96,8 +98,8 @@ class VideoVectors:
     vectors: dict[str, LakeVector]
     set_aside: dict[str, LakeSkippedShot]
     ends: dict[str, LakeShotEnds]
+    motion: dict[str, LakeShotMotion]
     stored: int
-    stored_ends: int
 
     @property
     def to_embed(self) -> list[LakeShot]:
@@ -107,30 +109,33 @@ class VideoVectors:
         ]
 
     @property
-    def without_ends(self) -> list[LakeShot]:
-        """Shots that have a vector, and neither those of their first and last frame nor a reason."""
-        return [shot for shot in self.shots if shot["shot_id"] in self.vectors and shot["shot_id"] not in self.ends]
+    def incomplete(self) -> list[LakeShot]:
+        """Shots that have a vector, and no row for their first and last frame or for their motion."""
+        complete_ids = self.ends.keys() & self.motion.keys()
+        return [shot for shot in self.shots if shot["shot_id"] in self.vectors and shot["shot_id"] not in complete_ids]
 
     @property
     def is_current(self) -> bool:
         """Whether there is nothing to embed, and no stored vector is out of date or without its shot."""
-        is_complete = not self.to_embed and not self.without_ends
-        return is_complete and self.stored == len(self.vectors) and self.stored_ends == len(self.ends)
+        is_complete = not self.to_embed and not self.incomplete
+        return is_complete and self.stored == len(self.vectors) + len(self.ends) + len(self.motion)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NewRows:
-    """The rows of one video that a run computed: vectors, skipped shots, and first and last frames."""
+    """The rows of one video that a run computed."""
 
     vectors: list[LakeVector] = field(default_factory=list)
     skipped: list[LakeSkippedShot] = field(default_factory=list)
     ends: list[LakeShotEnds] = field(default_factory=list)
+    motion: list[LakeShotMotion] = field(default_factory=list)
 
 
 def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVectors:
     """The vectors of one video, compared with its shots."""
-    rows, ends = read_embeddings(settings, encoder_id, video_id), read_ends(settings, encoder_id, video_id)
-    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), rows, ends)
+    rows, shots = read_embeddings(settings, encoder_id, video_id), read_shots(settings, video_id)
+    ends, motion = read_ends(settings, encoder_id, video_id), read_motion(settings, video_id)
+    return compare_vectors(settings, encoder_id, video_id, shots, rows, ends, motion)
 
 
 def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> bool:
@@ -138,8 +143,9 @@ def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> b
     columns = ("shot_id", "video_id", "input_hash")
     rows = settings.lake.read(name_table(encoder_id), [settings.resolve_partition(video_id)], columns).to_pylist()
     video_rows = [row for row in rows if row["video_id"] == video_id]
-    ends = read_ends(settings, encoder_id, video_id, columns)
-    return compare_vectors(settings, encoder_id, video_id, read_shots(settings, video_id), video_rows, ends).is_current
+    ends, motion = read_ends(settings, encoder_id, video_id, columns), read_motion(settings, video_id, columns)
+    shots = read_shots(settings, video_id)
+    return compare_vectors(settings, encoder_id, video_id, shots, video_rows, ends, motion).is_current
 
 
 def compare_vectors(
@@ -149,21 +155,23 @@ def compare_vectors(
     shots: list[LakeShot],
     rows: Sequence[LakeVector],
     ends_rows: Sequence[LakeShotEnds],
+    motion_rows: Sequence[LakeShotMotion],
 ) -> VideoVectors:
     """As :func:`load_vectors`, from rows that are already read; ``shots`` in order."""
     inputs = {shot["shot_id"]: hash_inputs(shot, settings.frames_per_shot) for shot in shots}
     vectors = {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
     missing = [shot for shot in shots if shot["shot_id"] not in vectors]
     set_aside = read_valid_rows(settings, encoder_id, video_id, inputs, missing)
-    current_ends = select_current_ends(ends_rows, {shot_id: inputs[shot_id] for shot_id in vectors})
+    embedded = {shot_id: inputs[shot_id] for shot_id in vectors}
     return VideoVectors(
         video_id=video_id,
         shots=shots,
         vectors=vectors,
         set_aside=set_aside,
-        ends=current_ends,
-        stored=len(rows),
-        stored_ends=len(ends_rows),
+        ends={row["shot_id"]: row for row in ends_rows if embedded.get(row["shot_id"]) == row["input_hash"]},
+        # Of all shots: those that this encoder cannot embed have motion, too.
+        motion={row["shot_id"]: row for row in motion_rows if inputs.get(row["shot_id"]) == row["input_hash"]},
+        stored=len(rows) + len(ends_rows) + len(motion_rows),
     )
 
 
@@ -184,13 +192,20 @@ def _write(settings: Settings, encoder_id: str, video: VideoVectors, new: NewRow
         if shot["shot_id"] in ends
     ]
     changes += settings.lake.update(name_ends_table(encoder_id), partition, video.video_id, ordered_ends)
+    motion = video.motion | {row["shot_id"]: row for row in new.motion}
+    ordered_motion = [
+        motion[shot["shot_id"]] | {"show": shot["show"], "created_timestamp": now}
+        for shot in video.shots
+        if shot["shot_id"] in motion
+    ]
+    changes += settings.lake.update(MOTION, partition, video.video_id, ordered_motion)
     earlier = [row for row in video.set_aside.values() if row["shot_id"] not in vectors]
     return changes + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *new.skipped])
 
 
 def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
     """Embed the missing vectors in order and write complete videos; return the number of changed tables."""
-    shots = [(video, shot) for video in videos for shot in (*video.to_embed, *video.without_ends)]
+    shots = [(video, shot) for video in videos for shot in (*video.to_embed, *video.incomplete)]
     progress.start("embeddings", len(shots), "shots")
     changes = 0
     if shots:
@@ -225,17 +240,21 @@ def _add_rows(
     now: datetime,
     progress: Progress,
 ) -> None:
-    """Add the rows of one shot to ``new``; a shot that has its vector already gets only those of its ends."""
+    """Add the rows of one shot to ``new``; one that has its vector already gets only the others."""
     inputs, has_vector = hash_inputs(shot, settings.frames_per_shot), shot["shot_id"] in video.vectors
     if isinstance(result, UnusableShot):
-        lost = "its first and last frames are not comparable: " if has_vector else ""
+        lost = "its first and last frames and its motion are unknown: " if has_vector else ""
         progress.set_aside("embeddings", f"shot {shot['shot_id']}", f"{lost}{result.reason}")
         if not has_vector:
             new.skipped.append(make_row(settings, shot, result, inputs, now))
             return
     elif not has_vector:
         new.vectors.append(_build_row(settings, shot, result, now))
-    new.ends.append(build_ends_row(shot, result, inputs, now))
+    if shot["shot_id"] not in video.ends:
+        new.ends.append(build_ends_row(shot, result, inputs, now))
+    if shot["shot_id"] not in video.motion:
+        motion = result.motion if isinstance(result, ShotVector) else None
+        new.motion.append(build_motion_row(shot, motion, inputs, now))
 
 
 def _embed_here(

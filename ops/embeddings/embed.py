@@ -23,6 +23,7 @@ from ops.core.errors import EncoderError, ProxyError, take_first_sentence
 from ops.core.storage import ObjectStore
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import read_frames, sample_positions
+from ops.embeddings.motion import EVERY, LAG, measure_motion
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -43,7 +44,7 @@ _BATCHES_AHEAD = 2  # one in the model and one ready, so that the model never wa
 class ShotToEmbed:
     """A shot by id, the key of its proxy in the object store, and the proxy's length in frames.
 
-    ``only_ends``: only its first and its last sampled frame are read, for a shot that has its vector already.
+    ``only_ends``: only its first and its last sampled frame are encoded, for a shot that has its vector already.
     """
 
     shot_id: str
@@ -56,13 +57,15 @@ class ShotToEmbed:
 class ShotVector:
     """A shot's vector: ``embedding`` (D,) float32 of unit length, computed from ``frames_used`` frames.
 
-    ``first`` and ``last`` (D,) are the vectors of the first and the last of these frames, before pooling.
+    ``first`` and ``last`` (D,) are the vectors of the first and the last of these frames, before pooling. ``motion``
+    (5,) is that of ``measure_motion``.
     """
 
     shot_id: str
     embedding: NDArray[np.float32]
     first: NDArray[np.float32]
     last: NDArray[np.float32]
+    motion: NDArray[np.float32]
     vector_hash: str
     frames_used: int
 
@@ -80,6 +83,7 @@ class UnusableShot:
 class _Prepared:
     shot: ShotToEmbed
     frames_N: NDArray[Any]
+    motion: NDArray[np.float32]
 
 
 def hash_vector(embedding_D: NDArray[np.float32]) -> str:
@@ -158,17 +162,22 @@ def _group_batches(
 
 def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per_shot: int) -> _Prepared | UnusableShot:
     positions = sample_positions(shot.frames, frames_per_shot)
+    paired = [at for at in positions[::EVERY] if at + LAG < shot.frames]
     if shot.only_ends:
         positions = [*positions[:1], *positions[1:][-1:]]
     if not positions:
         return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason="it has no frames")
     try:
-        frames_NHWC = read_frames(store, shot.proxy_key, positions, shot.frames)
+        wanted = sorted({*positions, *paired, *(at + LAG for at in paired)})
+        wanted_NHWC = read_frames(store, shot.proxy_key, wanted, shot.frames)
     except ProxyError as error:
         reason = f"its proxy ({store.uri(shot.proxy_key)}) {error}"
         return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason=reason)
+    row = {position: number for number, position in enumerate(wanted)}
+    motion = measure_motion(wanted_NHWC[[row[at] for at in paired]], wanted_NHWC[[row[at + LAG] for at in paired]])
     try:
-        return _Prepared(shot=shot, frames_N=encoder.prepare(frames_NHWC))
+        prepared = encoder.prepare(wanted_NHWC[[row[at] for at in positions]])
+        return _Prepared(shot=shot, frames_N=prepared, motion=motion)
     except _PICTURE_ERRORS as error:
         return _refuse(shot.shot_id, encoder, take_first_sentence(error))
 
@@ -196,10 +205,11 @@ def _encode_batch(prepared_shots: list[_Prepared], encoder: Encoder) -> list[Sho
     frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in prepared_shots]))
     ends = np.cumsum([len(entry.frames_N) for entry in prepared_shots])
     parts = np.split(frame_vectors_ND, ends[:-1])
-    return [_pool(entry.shot.shot_id, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]
+    return [_pool(entry, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]
 
 
-def _pool(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
+def _pool(entry: _Prepared, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
+    shot_id = entry.shot.shot_id
     embedding = encoder.pool(frame_vectors_ND)
     if not np.isfinite(embedding).all():
         return _refuse(shot_id, encoder, "its vector is NaN, or of zero length")
@@ -208,6 +218,7 @@ def _pool(shot_id: str, frame_vectors_ND: NDArray[np.float32], encoder: Encoder)
         embedding=embedding,
         first=np.array(frame_vectors_ND[0], np.float32),  # copies: a view would keep the whole batch in memory
         last=np.array(frame_vectors_ND[-1], np.float32),
+        motion=entry.motion,
         vector_hash=hash_vector(embedding),
         frames_used=len(frame_vectors_ND),
     )

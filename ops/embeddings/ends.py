@@ -8,12 +8,14 @@ only these two frames are read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ops.core.rows import LakeShot, LakeShotEnds
 from ops.core.settings import Settings
 from ops.embeddings.embed import ShotVector, UnusableShot
+from ops.embeddings.motion import TABLE as MOTION
+from ops.embeddings.motion import read_motion
 
 FAMILY = "shot_ends"
 
@@ -30,11 +32,6 @@ def read_ends(
     table = name_ends_table(encoder_id)
     rows: list[LakeShotEnds] = settings.lake.read(table, [settings.resolve_partition(video_id)], columns).to_pylist()
     return [row for row in rows if row["video_id"] == video_id]
-
-
-def select_current_ends(rows: Sequence[LakeShotEnds], inputs: Mapping[str, str]) -> dict[str, LakeShotEnds]:
-    """The rows that were computed from these inputs, by shot id; ``inputs`` are input hashes by shot id."""
-    return {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
 
 
 def build_ends_row(shot: LakeShot, result: ShotVector | UnusableShot, inputs: str, now: datetime) -> LakeShotEnds:
@@ -54,10 +51,12 @@ def build_ends_row(shot: LakeShot, result: ShotVector | UnusableShot, inputs: st
 
 
 def drop_unusable_ends(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> None:
-    """Delete the rows with a reason of these videos, so that the next run reads the frames again."""
-    table = name_ends_table(encoder_id)
+    """Delete the rows with a reason of these videos, and the motion of these shots: the next run reads them again."""
     for video_id in video_ids:
-        rows = read_ends(settings, encoder_id, video_id)
-        usable = [row for row in rows if row["reason"] is None]
-        if len(usable) < len(rows):
-            settings.lake.update(table, settings.resolve_partition(video_id), video_id, usable)
+        rows, partition = read_ends(settings, encoder_id, video_id), settings.resolve_partition(video_id)
+        unusable = {row["shot_id"] for row in rows if row["reason"] is not None}
+        if unusable:
+            usable = [row for row in rows if row["shot_id"] not in unusable]
+            settings.lake.update(name_ends_table(encoder_id), partition, video_id, usable)
+            motion = [row for row in read_motion(settings, video_id) if row["shot_id"] not in unusable]
+            settings.lake.update(MOTION, partition, video_id, motion)

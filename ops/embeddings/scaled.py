@@ -21,6 +21,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import Cause, ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
+from ops.embeddings.motion import NAMES
 from ops.embeddings.registry import EncoderRegistry
 
 _BATCH_SHOTS = 64
@@ -71,9 +72,9 @@ class ShotEmbedder:
     def __call__(self, batch_N: Columns) -> Columns:
         """Embed a batch; return its columns.
 
-        The columns are ``shot_id``, ``embedding``, ``first`` and ``last`` (N, D), ``frames_used``, ``vector_hash``;
-        ``cause`` and ``reason`` of a skipped shot; ``kind`` and ``error`` if one of our errors ended the batch. They
-        replace an exception, because Ray would wrap it in its own words.
+        The columns are ``shot_id``, ``embedding``, ``first`` and ``last`` (N, D), ``motion`` (N, 5), ``frames_used``,
+        ``vector_hash``; ``cause`` and ``reason`` of a skipped shot; ``kind`` and ``error`` if one of our errors ended
+        the batch. They replace an exception, because Ray would wrap it in its own words.
         """
         columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"], batch_N["only_ends"])
         shots = [
@@ -116,6 +117,7 @@ def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
             "embedding": result.embedding,
             "first": result.first,
             "last": result.last,
+            "motion": result.motion,
             "vector_hash": np.array(result.vector_hash),
             "frames_used": np.array(result.frames_used),
             "cause": np.array(""),
@@ -124,6 +126,7 @@ def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
     return {
         "shot_id": np.array(result.shot_id),
         **{name: np.zeros(dim, np.float32) for name in _VECTORS},
+        "motion": np.zeros(len(NAMES), np.float32),
         "vector_hash": np.array(""),
         "frames_used": np.array(0),
         "cause": np.array(result.cause),
@@ -134,18 +137,19 @@ def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
 def _parse_results(batch: Columns) -> Iterator[ShotVector | UnusableShot]:
     if batch["error"][0]:
         raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
-    names = ("shot_id", *_VECTORS, "vector_hash", "frames_used", "cause", "reason")
+    names = ("shot_id", *_VECTORS, "motion", "vector_hash", "frames_used", "cause", "reason")
     for shot_id, *vectors_D, digest, used, cause, reason in zip(*(batch[name] for name in names), strict=True):
         if reason:
             valid_cause: Cause = "proxy" if cause == "proxy" else "encoder"
             yield UnusableShot(shot_id=str(shot_id), cause=valid_cause, reason=str(reason))
             continue
-        embedding_D, first_D, last_D = (np.ascontiguousarray(vector, dtype=np.float32) for vector in vectors_D)
+        embedding_D, first_D, last_D, motion = (np.ascontiguousarray(vector, dtype=np.float32) for vector in vectors_D)
         yield ShotVector(
             shot_id=str(shot_id),
             embedding=embedding_D,
             first=first_D,
             last=last_D,
+            motion=motion,
             vector_hash=str(digest),
             frames_used=int(used),
         )

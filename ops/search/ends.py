@@ -1,4 +1,4 @@
-"""Compare the first and last frames of shots: what could follow a shot in a cut, and what could precede it.
+"""Compare the first and last frames of shots, or their motion: what could follow or precede a shot in a cut.
 
 All shots are compared: for 100,000 shots that takes 75 ms. The vectors are read from the lake at the first such search,
 because most searches do not need them.
@@ -7,6 +7,8 @@ A frame alone is a noisy description of a camera set-up, the mean of a shot hide
 either (28 November 2026, ``make bench BENCH=match_cuts``): of 188 shots cut in two, the second half is the best match
 of the first for 0.92 (frames alone 0.91, means 0.81); for cuts back to the same set-up, the average precision is 0.83
 (0.70, 0.81).
+
+Motion is compared by logarithms of its measures, so that slow motion counts, too; the score is ``exp(-distance)``.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from ops.core.settings import Settings
 from ops.core.types import make_shot_id, parse_shot_id
 from ops.embeddings.build import convert_to_matrix, name_table
 from ops.embeddings.ends import name_ends_table, read_ends
+from ops.embeddings.motion import NAMES, describe_motion
+from ops.embeddings.motion import TABLE as MOTION
 from ops.index.fetching import Fetched
 from ops.search.calibration import Calibration
 from ops.search.query_encoding import SHORTEST
@@ -42,7 +46,7 @@ log = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
 Matrix = NDArray[np.float32]
-Side = Literal["first", "last"]
+Side = Literal["first", "last", "motion"]
 
 # Vectors may arrive without a new version of the index, if shots were embedded before this table existed.
 REREAD_AFTER_S = 10.0
@@ -51,18 +55,24 @@ QUESTIONS, SAMPLE = 100, 2000
 # Share of the shot's mean in the vector of its end; from 0.25 to 0.5 all figures are better than at 0 and 1.
 MEAN_SHARE = 0.5
 _COLUMNS = ("shot_id", "video_id", "show")
-_SIDES: dict[str, tuple[Side, Side]] = {"ending": ("last", "first"), "beginning": ("first", "last")}
-"""The end of the example, and the end of other shots that is compared with it."""
+_SIDES: dict[str, tuple[Side, Side]] = {
+    "ending": ("last", "first"),
+    "beginning": ("first", "last"),
+    "motion": ("motion", "motion"),
+}
+"""What is compared of the example, and of the other shots."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EndVectors:
-    """First or last frames of N shots, each with the mean of its shot: unit ``vectors``, float32 (N, D).
+    """One side of N shots: ``vectors``, float32 (N, D).
 
-    They were read at ``read_at`` for a ``version`` of the index. ``shows``, ``video_ids`` and ``is_blank`` (N,) are the
+    First or last frames are unit vectors, each with the mean of its shot. They were read at ``read_at`` for a
+    ``version`` of the index. ``shows``, ``video_ids`` and ``is_blank`` (N,) are the
     filters of a search.
     """
 
+    side: Side
     read_at: float
     version: str
     shot_ids: Sequence[str]
@@ -77,9 +87,15 @@ class EndVectors:
         shown = np.flatnonzero(~self.is_blank)
         generator = np.random.default_rng(0)
         asked, sample = generator.permutation(shown)[:QUESTIONS], generator.permutation(shown)[:SAMPLE]
-        scores = self.vectors[asked] @ self.vectors[sample].T
+        scores = np.stack([self.compare(self.vectors[row], sample) for row in asked] or [np.zeros(0, np.float32)])
         scores[asked[:, None] == sample[None, :]] = np.nan
         return Calibration.fit(scores, len(self.shot_ids))
+
+    def compare(self, vector: Vector, rows: NDArray[np.int64] | slice = slice(None)) -> Vector:
+        """Return the scores of rows with a vector (D,): cosines, for motion ``exp(-distance)``."""
+        if self.side == "motion":
+            return np.asarray(np.exp(-np.linalg.norm(self.vectors[rows] - vector, axis=1)), np.float32)
+        return np.asarray(self.vectors[rows] @ vector, np.float32)
 
     def select(self, scope: Scope, *, include_blank: bool) -> NDArray[np.bool_]:
         """Return the shots of a scope: bool (N,)."""
@@ -92,7 +108,7 @@ class EndVectors:
 
 
 class EndsRanking:
-    """Shots by the cosine of one of their ends with a vector, float32 (D,), best first; all are compared."""
+    """Shots by the score of one of their sides with a vector, float32 (D,), best first; all are compared."""
 
     falls = True
 
@@ -112,7 +128,7 @@ class EndsRanking:
 
     @cached_property
     def _scores(self) -> Vector:
-        return np.asarray(self._ends.vectors @ self._vector, np.float32)
+        return self._ends.compare(self._vector)
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -148,21 +164,22 @@ class ShotEndsIndex:
         snapshot: IndexSnapshot,
         starts_of: Callable[[str], list[int]],
     ) -> VisualPart:
-        """Return the shots that could follow (``by="ending"``) or precede (``"beginning"``) the example of a query.
+        """Return the shots that could follow or precede the example of a query, or move as it does.
 
-        The shots next to it in its video are left out: they do already. ``starts_of`` returns the start frames of a
-        video's shots. Raises ``UsageError`` if the example is an image, ``NotFoundError`` if its frames are unknown.
+        For cuts, the shots next to it in its video are left out: they follow or precede it already. ``starts_of``
+        returns the start frames of a video's shots. Raises ``UsageError`` if the example is an image,
+        ``NotFoundError`` if its frames or its motion are unknown.
         """
         (shot_id,) = query.like
         parsed = parse_shot_id(shot_id)
         if parsed is None:
-            raise UsageError(f"by '{query.by}' compares frames of shots: {shot_id!r} is not a shot id")
+            raise UsageError(f"by '{query.by}' compares shots: {shot_id!r} is not a shot id")
         own, other = _SIDES[query.by]
         vector = self._read_vector(encoder_id, snapshot, shot_id, own)
         if vector is None:
-            raise _report_missing(shot_id, is_shot=parsed[1] in starts_of(parsed[0]))
+            raise _report_missing(shot_id, own, is_shot=parsed[1] in starts_of(parsed[0]))
         ends = self.get(encoder_id, snapshot, other)
-        neighbours = list_neighbours(shot_id, starts_of)
+        neighbours = [] if own == "motion" else list_neighbours(shot_id, starts_of)
         return VisualPart(
             ranking=EndsRanking(ends, vector, ends.select(scope, include_blank=query.include_blank)),
             filters=(exclude({shot_id, *neighbours}),),
@@ -172,7 +189,11 @@ class ShotEndsIndex:
         )
 
     def _read_vector(self, encoder_id: str, snapshot: IndexSnapshot, shot_id: str, side: Side) -> Vector | None:
-        """Return the vector of one end of a shot, ``None`` if it is not stored."""
+        """Return the vector of one side of a shot, ``None`` if it is not stored."""
+        if side == "motion":
+            table = self._settings.lake.read(MOTION, [self._settings.resolve_partition(shot_id.partition(":")[0])])
+            motion = table.filter(pc.equal(table["shot_id"], shot_id)).drop_null()
+            return _describe_motion(motion)[0] if len(motion) else None
         columns = ("shot_id", "video_id", side)
         rows = read_ends(self._settings, encoder_id, shot_id.partition(":")[0], columns)
         frame = next((row[side] for row in rows if row["shot_id"] == shot_id), None)
@@ -186,9 +207,10 @@ class ShotEndsIndex:
         lake, videos = self._settings.lake, pa.array(sorted(snapshot.shots_by_video), pa.string())
         parts: list[pa.Table] = []
         matrices: list[Matrix] = [np.zeros((0, 1), np.float32)]
-        for name in lake.list_partitions(name_ends_table(encoder_id)):
+        table, columns = (MOTION, NAMES) if side == "motion" else (name_ends_table(encoder_id), (side,))
+        for name in lake.list_partitions(table):
             try:
-                rows = lake.read(name_ends_table(encoder_id), [name], (*_COLUMNS, side)).drop_null()
+                rows = lake.read(table, [name], (*_COLUMNS, *columns)).drop_null()
                 means = lake.read(name_table(encoder_id), [name], ("shot_id", "embedding"))
                 shots = lake.read("shots", [name], ("shot_id", "is_blank"))
             except DamagedTableError as error:
@@ -197,9 +219,17 @@ class ShotEndsIndex:
             rows = rows.filter(pc.is_in(rows["video_id"], videos))
             rows = _join(_join(rows, means), shots)
             if len(rows):
-                matrices.append(_add_mean(convert_to_matrix(rows[side]), convert_to_matrix(rows["embedding"])))
-                parts.append(rows.drop_columns([side, "embedding"]))
-        return _build_vectors(parts, matrices, snapshot.version)
+                matrices.append(_describe_motion(rows) if side == "motion" else _describe_frames(rows, side))
+                parts.append(rows.drop_columns([*columns, "embedding"]))
+        return _build_vectors(side, parts, matrices, snapshot.version)
+
+
+def _describe_frames(rows: pa.Table, side: Side) -> Matrix:
+    return _add_mean(convert_to_matrix(rows[side]), convert_to_matrix(rows["embedding"]))
+
+
+def _describe_motion(rows: pa.Table) -> Matrix:
+    return describe_motion(np.stack([rows[name].to_numpy() for name in NAMES], axis=1).reshape(-1, len(NAMES)))
 
 
 def _join(rows: pa.Table, others: pa.Table) -> pa.Table:
@@ -215,7 +245,7 @@ def _join(rows: pa.Table, others: pa.Table) -> pa.Table:
     return rows
 
 
-def _build_vectors(parts: Sequence[pa.Table], matrices: Sequence[Matrix], version: str) -> EndVectors:
+def _build_vectors(side: Side, parts: Sequence[pa.Table], matrices: Sequence[Matrix], version: str) -> EndVectors:
     """Join the rows of all partitions, in the order of their shot ids."""
     columns: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "is_blank")}
     for part in parts:
@@ -224,6 +254,7 @@ def _build_vectors(parts: Sequence[pa.Table], matrices: Sequence[Matrix], versio
     order = sorted(range(len(columns["shot_id"])), key=columns["shot_id"].__getitem__)
     vectors = np.concatenate(matrices[1:] or matrices)
     return EndVectors(
+        side=side,
         read_at=time.monotonic(),
         version=version,
         shot_ids=[columns["shot_id"][row] for row in order],
@@ -257,15 +288,23 @@ def list_neighbours(shot_id: str, starts_of: Callable[[str], list[int]]) -> list
 
 
 def _describe(query: Query, ends: EndVectors, snapshot: IndexSnapshot, neighbours: Sequence[str]) -> tuple[str, ...]:
-    which = "begin as this shot ends" if query.by == "ending" else "end as this shot begins"
+    which = {"ending": "begin as this shot ends", "beginning": "end as this shot begins", "motion": "move as this shot"}
     apart = "; the shots next to it in its film are left out" if neighbours else ""
-    notes = [f"shots that {which}{apart}"]
+    notes = [f"shots that {which[query.by]}{apart}"]
     if missing := snapshot.index.count() - len(ends.shot_ids):
-        notes.append(f"{plural(missing, 'shot')} not compared: `needle ingest` reads their first and last frames")
+        measured = "measures their motion, unless they are too short" if query.by == "motion" else _READS
+        notes.append(f"{plural(missing, 'shot')} not compared: `needle ingest` {measured}")
     return tuple(notes)
 
 
-def _report_missing(shot_id: str, *, is_shot: bool) -> NotFoundError:
+_READS = "reads their first and last frames"
+
+
+def _report_missing(shot_id: str, side: Side, *, is_shot: bool) -> NotFoundError:
+    if is_shot and side == "motion":
+        return NotFoundError(
+            f"the motion of shot {shot_id} is unknown: it is too short, or `needle ingest` on its film measures it"
+        )
     if is_shot:
         return NotFoundError(
             f"the first and last frames of shot {shot_id} are not embedded: run `needle ingest` on its film"

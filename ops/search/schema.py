@@ -38,8 +38,10 @@ SHOWN_INPUT = 60
 """Characters of a rejected value that a message repeats."""
 
 DialogueUse = Literal["auto", "off", "only"]
-LikenessBy = Literal["look", "ending", "beginning"]
-BY_HELP = "`look` as the example does; begin as it ends (`ending`): could follow it; end as it begins (`beginning`)."
+LikenessBy = Literal["look", "ending", "beginning", "motion"]
+BY_HELP = (
+    "`look`: like the example; `ending`: begin as it ends; `beginning`: end as it begins; `motion`: move as it does."
+)
 Kind = Literal["visual", "dialogue"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
@@ -174,13 +176,11 @@ class Query(SearchFields):
     """A search; one of ``text``, ``like``, ``all`` and ``any`` is needed.
 
     ``like`` and ``unlike`` hold shot ids and images, ``unlike`` also words; :mod:`ops.search.ends` explains ``by``. The
-    text may have filters, which ``literal`` switches off (:mod:`ops.search.understanding`). ``shows`` limits the search
-    to shows by name, ``where`` to shots that probes score so (``closeup>=0.5``). ``limit`` (1 to 10,000) hits after the
-    first ``offset``. ``exact`` compares with every shot. ``dialogue``: ``auto`` looks into the lines if the text calls
-    for it, ``off`` never, ``only`` nowhere else. ``fold`` puts near-duplicates under the best of them. Blank shots and
-    title cards are left out of a search by words unless ``include_blank`` and ``include_titles``. ``min_relevance`` (0
-    to 1) drops hits below it. ``then`` asks for a sequence; ``all`` and ``any`` for frames that fulfil all, or any, of
-    the conditions.
+    text may have filters, which ``literal`` switches off (:mod:`ops.search.understanding`). ``where`` limits the search
+    to shots that probes score so (``closeup>=0.5``). ``exact`` compares with every shot. ``dialogue``: ``auto`` looks
+    into the lines if the text calls for it, ``off`` never, ``only`` nowhere else. Blank shots and title cards are left
+    out of a search by words unless ``include_blank`` and ``include_titles``. ``then`` asks for a sequence; ``all`` and
+    ``any`` for frames that fulfil all, or any, of the conditions.
 
     Raises ``UsageError`` on values that make no sense, whatever is wrong with them.
     """
@@ -239,7 +239,7 @@ class Query(SearchFields):
             if self.then:
                 raise UsageError("'then' follows pictures: it cannot be combined with dialogue 'only'")
         if self.by != "look" and (len(self.like) != 1 or self.unlike or has_text or self.then):
-            raise UsageError(f"by '{self.by}' compares frames with those of one shot: give it as the only example")
+            raise UsageError(f"by '{self.by}' compares with one shot: give it as the only example")
         if self.unlike and not self.is_described:
             raise UsageError("'unlike' alone does not describe anything: add a text or an example")
         if self.then and not self.is_described:

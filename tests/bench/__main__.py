@@ -29,6 +29,7 @@ def main() -> int:
         "thresholds": ["tests.bench.bench_thresholds", str(Path(film).parent)],
         "reedits": ["tests.bench.bench_reedits", str(Path(film).parent)],
         "match_cuts": ["tests.bench.bench_match_cuts", str(Path(film).parent)],
+        "motion": ["tests.bench.bench_motion", str(Path(film).parent)],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
     for name in wanted:

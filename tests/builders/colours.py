@@ -79,6 +79,19 @@ def write_ends(settings: Settings, number: int, ends: list[tuple[NDArray[np.floa
     settings.lake.write(f"shot_ends/{ENCODER}", partition, rows)
 
 
+def write_motion(settings: Settings, number: int, motion: list[tuple[float | None, ...]]) -> None:
+    """Pan, tilt, zoom, roll and activity of a film's shots, which :func:`write_video` has written."""
+    partition = settings.resolve_partition(video_id(number))
+    shots = settings.lake.read("shots", [partition]).to_pylist()
+    rows = [
+        {name: row[name] for name in ("shot_id", "video_id", "show", "event_timestamp", "created_timestamp")}
+        | dict(zip(("pan", "tilt", "zoom", "roll", "activity"), values, strict=True))
+        | {"input_hash": "0" * 16}
+        for row, values in zip(shots, motion, strict=True)
+    ]
+    settings.lake.write("shot_motion", partition, rows)
+
+
 def fill_with_colours(settings: Settings) -> None:
     """The toy catalogue: three films with red, green, black (blank) and blue shots, a grey one with thirty, an index.
 

@@ -69,7 +69,7 @@ export function readAddress(search) {
   query.text = given.get("q") ?? "";
   query.like = given.getAll("like");
   const by = given.get("by");
-  if (by === "ending" || by === "beginning") query.by = by;
+  if (by === "ending" || by === "beginning" || by === "motion") query.by = by;
   query.unlike = given.getAll("unlike");
   query.literal = given.getAll("literal");
   query.shows = given.getAll("show");
@@ -145,7 +145,7 @@ export function isWords(example) {
 export function describe(query) {
   const parts = [query.text.trim()];
   const by = likenessOf(query);
-  if (by !== "look") parts.push(by === "ending" ? "could follow a shot" : "could precede a shot");
+  if (by !== "look") parts.push({ ending: "could follow a shot", beginning: "could precede a shot", motion: "moves like a shot" }[by]);
   else if (query.like.length) parts.push(`like ${query.like.length === 1 ? "a picture" : `${query.like.length} pictures`}`);
   if (query.unlike.length) parts.push(`unlike ${query.unlike.length}`);
   for (const one of [...query.all, ...query.any]) parts.push(one.kind === "say" ? `“${one.value}”` : one.value);

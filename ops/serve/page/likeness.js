@@ -1,4 +1,4 @@
-// How shots are like the one shot of a search: in their look, by beginning as it ends, or by ending as it begins.
+// How shots are like the one shot of a search: in their look, by beginning as it ends, by ending as it begins, or in motion.
 import { isOneShot, likenessOf } from "./address.js";
 import { byId, el } from "./dom.js";
 /**
@@ -11,6 +11,7 @@ const CHOICES = [
   ["look", "look like it", "The whole shots are compared"],
   ["ending", "could follow it", "Their first frames look like its last ones: a match cut"],
   ["beginning", "could precede it", "Their last frames look like its first ones: a match cut"],
+  ["motion", "move like it", "Their cameras move in the same way: pan, tilt, zoom, or not at all"],
 ];
 
 /** The choice under the search box, while a search is one shot. */

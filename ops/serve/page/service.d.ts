@@ -569,8 +569,8 @@ export type Query = {
   text?: string;
   /** More like this shot or image. */
   like?: string[];
-  /** `look` as the example does; begin as it ends (`ending`): could follow it; end as it begins (`beginning`). */
-  by?: "look" | "ending" | "beginning";
+  /** `look`: like the example; `ending`: begin as it ends; `beginning`: end as it begins; `motion`: move as it does. */
+  by?: "look" | "ending" | "beginning" | "motion";
   /** Less like this shot or image, or not what these words describe. */
   unlike?: string[];
   /** Read this part of the text as words, not as a filter or an exclusion; `*`: all of it. */
@@ -672,8 +672,8 @@ export type SearchBody = {
   text?: string;
   /** More like this shot or image. */
   like?: string[];
-  /** `look` as the example does; begin as it ends (`ending`): could follow it; end as it begins (`beginning`). */
-  by?: "look" | "ending" | "beginning";
+  /** `look`: like the example; `ending`: begin as it ends; `beginning`: end as it begins; `motion`: move as it does. */
+  by?: "look" | "ending" | "beginning" | "motion";
   /** Less like this shot or image, or not what these words describe. */
   unlike?: string[];
   /** Read this part of the text as words, not as a filter or an exclusion; `*`: all of it. */

@@ -21,6 +21,7 @@ ROWS = {
     "subtitles": rows.LakeSubtitle,
     "shot_embeddings": rows.LakeVector,
     "shot_ends": rows.LakeShotEnds,
+    "shot_motion": rows.LakeShotMotion,
     "shots_set_aside": rows.LakeSkippedShot,
 }
 PYTHON = {

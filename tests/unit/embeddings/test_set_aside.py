@@ -110,7 +110,7 @@ def test_a_set_aside_shot_is_a_row_that_holds_until_its_proxy_changes(
         proxy.rmdir()
     proxy.write_bytes(whole)  # put back: tried again without being asked, and only this shot
     assert [shot["start_frame"] for shot in load_vectors(settings, encoder_id, video_id).to_embed] == [20]
-    assert build(3).changed == 3  # vectors, their ends, and skipped shots
+    assert build(3).changed == 4  # vectors, their ends, motion, and skipped shots
     assert set_aside_shots(settings, encoder_id) == [] and build(4).changed == 0
     assert [row["shot_id"].partition(":")[2] for row in read_embeddings(settings, encoder_id, video_id)] == [
         "0",

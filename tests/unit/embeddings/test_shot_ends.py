@@ -1,4 +1,4 @@
-"""Vectors of the first and the last sampled frame of each shot, stored beside the mean."""
+"""Vectors of the first and the last sampled frame of each shot, and its motion, stored beside the mean."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.ends import drop_unusable_ends, name_ends_table, read_ends
 from ops.embeddings.frames import read_frames, sample_positions
+from ops.embeddings.motion import TABLE, build_motion_row, read_motion
+from tests.builders.films import run_ffmpeg
 from tests.unit.embeddings.conftest import NOW
 
 
@@ -53,36 +55,41 @@ def test_an_older_catalogue_gets_them_and_keeps_its_vectors(catalogue: tuple[Set
     settings, video_id = catalogue
     encoder_id = resolve_encoder(settings).encoder_id
     table = name_ends_table(encoder_id)
-    assert build(catalogue).changed == 3  # two tables, and the first of them once as an empty partition
+    assert build(catalogue).changed == 4  # three tables, and the first of them once as an empty partition
     vectors = Path(settings.store.path(f"lake/{name_table(encoder_id)}/{video_id}.parquet")).read_bytes()
     ends = settings.lake.read(table)
     settings.lake.delete(table, video_id)
     assert not has_current_vectors(settings, encoder_id, video_id)
     state = load_vectors(settings, encoder_id, video_id)
-    assert state.to_embed == [] and len(state.without_ends) == 3
+    assert state.to_embed == [] and len(state.incomplete) == 3
     assert build(catalogue).changed == 1 and settings.lake.read(table).equals(ends)
     assert Path(settings.store.path(f"lake/{name_table(encoder_id)}/{video_id}.parquet")).read_bytes() == vectors
     assert has_current_vectors(settings, encoder_id, video_id) and build(catalogue, 5).changed == 0
 
 
-def test_a_proxy_that_is_gone_costs_only_them_and_is_asked_for_once(catalogue: tuple[Settings, str]) -> None:
+@pytest.mark.parametrize("is_older", [False, True])
+def test_a_proxy_that_is_gone_costs_only_them_and_is_asked_for_once(
+    catalogue: tuple[Settings, str], is_older: bool
+) -> None:
     settings, video_id = catalogue
     encoder_id = resolve_encoder(settings).encoder_id
     build(catalogue)
-    settings.lake.delete(name_ends_table(encoder_id), video_id)
+    for table in (name_ends_table(encoder_id), *([TABLE] if is_older else [])):
+        settings.lake.delete(table, video_id)
     proxy = Path(settings.store.path(f"proxies/{video_id}/20-40.mp4"))
     whole = proxy.read_bytes()
     proxy.unlink()
     report = build(catalogue, 1)
-    assert report.changed == 1 and report.by_partition[video_id] == {"embedded": 3, "set_aside": 0}
+    assert report.changed == 1 + is_older and report.by_partition[video_id] == {"embedded": 3, "set_aside": 0}
     reasons = {row["shot_id"]: row["reason"] for row in read_ends(settings, encoder_id, video_id)}
     assert reasons[f"{video_id}:0"] is None and "is missing" in str(reasons[f"{video_id}:20"])
     assert has_current_vectors(settings, encoder_id, video_id) and build(catalogue, 2).changed == 0
     proxy.write_bytes(whole)
     drop_unusable_ends(settings, encoder_id, [video_id])
     assert not has_current_vectors(settings, encoder_id, video_id)
-    assert build(catalogue, 3).changed == 1
+    assert build(catalogue, 3).changed == 2
     assert [row["reason"] for row in read_ends(settings, encoder_id, video_id)] == [None] * 3
+    assert all(row["pan"] is not None for row in read_motion(settings, video_id))
 
 
 @pytest.mark.parametrize(
@@ -99,3 +106,36 @@ def test_a_damaged_file_of_them_is_found(catalogue: tuple[Settings, str], change
     settings.lake.write("shot_ends/e", video_id, rows)
     with pytest.raises(DamagedTableError, match=fault):
         settings.lake.read("shot_ends/e", [video_id])
+
+
+def test_motion_is_measured_with_them_and_stored_for_every_encoder(catalogue: tuple[Settings, str]) -> None:
+    settings, video_id = catalogue
+    encoder_id = resolve_encoder(settings).encoder_id
+    build(catalogue)
+    rows = read_motion(settings, video_id)
+    assert [row["shot_id"] for row in rows] == [f"{video_id}:{start}" for start in (0, 20, 40)]
+    assert all(row["pan"] is not None and 0 <= (row["activity"] or 0) < 1 for row in rows)
+    settings.lake.delete(TABLE, video_id)
+    assert not has_current_vectors(settings, encoder_id, video_id)
+    assert build(catalogue).changed == 1 and read_motion(settings, video_id) == rows
+    assert build(catalogue, 5).changed == 0
+
+
+def test_a_film_that_pans_is_measured_in_widths_per_second(tmp_path: Path, starter: StarterEncoder) -> None:
+    generator = np.random.default_rng(2)
+    scene = np.kron(generator.integers(0, 256, (15, 60, 3), np.uint8), np.ones((12, 12, 1), np.uint8))
+    pictures = (np.ascontiguousarray(scene[:, 4 * at : 4 * at + 320]) for at in range(50))
+    film = tmp_path / "pan.mp4"
+    size = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "320x180", "-r", "25", "-i", "-"]
+    run_ffmpeg([*size, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "12", str(film)], pictures)
+    store = ObjectStore(str(tmp_path / "store"))
+    store.write_bytes("proxies/pan.mp4", film.read_bytes())
+    (result,) = embed(
+        [ShotToEmbed(shot_id="0123456789abcdef:0", proxy_key="proxies/pan.mp4", frames=50)], store, starter
+    )
+    shot: Any = {"shot_id": "0123456789abcdef:0", "video_id": "0123456789abcdef", "show": "a", "event_timestamp": NOW}
+    row = build_motion_row(
+        shot | {"start_frame": 0, "end_frame": 50, "start_s": 0.0, "end_s": 2.0}, result.motion, "0", NOW
+    )
+    assert row["pan"] == pytest.approx(4 / 320 * 25, rel=0.15)
+    assert abs(row["tilt"] or 0) < 0.02 and abs(row["zoom"] or 0) < 0.03

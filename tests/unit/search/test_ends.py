@@ -1,4 +1,4 @@
-"""First and last frames of shots over a small true lake: what could follow a shot, and what could precede it."""
+"""First and last frames of shots, and their motion, over a small true lake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from ops.core.settings import Settings
 from ops.search import ends as ends_module
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
-from tests.builders.colours import ColourEncoder, fill_with_colours, index_lake, lean, shot, write_ends, write_video
+from tests.builders.colours import (
+    ColourEncoder,
+    fill_with_colours,
+    index_lake,
+    lean,
+    shot,
+    write_ends,
+    write_motion,
+    write_video,
+)
 from tests.builders.lakes import ENCODER, video_id
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
@@ -196,3 +205,33 @@ def test_neighbours_of_the_first_the_last_and_an_unknown_shot() -> None:
     assert ends_module.list_neighbours(shot(0, 2), list_starts) == [shot(0, 1)]
     assert ends_module.list_neighbours(shot(0, 1), list_starts) == [shot(0, 0), shot(0, 2)]
     assert ends_module.list_neighbours(shot(0, 7), list_starts) == []
+
+
+STILL, RIGHT, LEFT, IN = (0.0,) * 5, (0.2, 0, 0, 0, 0.01), (-0.2, 0, 0, 0, 0.01), (0, 0, 0.1, 0, 0.01)
+
+
+def write_all_motion(settings: Settings) -> None:
+    write_motion(settings, 0, [RIGHT, STILL, STILL, LEFT])
+    write_motion(settings, 1, [(0.15, 0.01, 0, 0, 0), LEFT, RIGHT, IN])
+    write_motion(settings, 2, [IN, (0.02, 0, 0, 0, 0), STILL, (None,) * 5])
+
+
+def test_shots_that_move_alike_are_found(searcher: Searcher, settings: Settings) -> None:
+    write_all_motion(settings)
+    answer = search(searcher, shot(0, 0), "motion")
+    found = ids(answer)
+    assert found[:2] == [shot(1, 0), shot(2, 1)] and set(found[-2:]) == {shot(0, 3), shot(1, 1)}
+    assert shot(0, 1) in found, "a neighbour may move alike, too"
+    assert shot(2, 3) not in found and shot(1, 2) not in found  # unknown, and blank
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert scores == sorted(scores, reverse=True) and 0 < scores[-1] < scores[0] < 1
+    assert any(note.startswith("31 shots not compared") for note in answer["reading"]["notes"])
+    assert ids(search(searcher, shot(0, 1), "motion"))[0] == shot(2, 1), "still shots are alike"
+    assert search(searcher, shot(1, 3), "motion")["hits"][0]["score"] == pytest.approx(1)
+
+
+def test_unknown_motion_is_reported(searcher: Searcher, settings: Settings) -> None:
+    write_all_motion(settings)
+    for example in (shot(2, 3), shot(3, 0)):
+        with pytest.raises(NotFoundError, match=r"the motion of shot .* is unknown"):
+            search(searcher, example, "motion")
