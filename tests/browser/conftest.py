@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ import numpy as np
 import pytest
 
 from tests.builders.films import Film, Picture, make_film
-from tests.builders.homes import CHECKOUT, Home
+from tests.builders.forked import ForkedCommand
+from tests.builders.homes import Home
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '<img src=x onerror="window.hacked=1">'
@@ -149,14 +149,8 @@ class Served:
 def serving(home: Home, *, films: dict[str, Film] | None = None, **extra: str) -> Iterator[Served]:
     """``needle serve`` on a free port until the block ends."""
     log = home.path.parent / f"serve-{os.getpid()}-{time.monotonic_ns()}.log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ops.cli", "serve", "--port", "0"],
-            cwd=CHECKOUT,
-            env=home.environment(**extra),
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
+    with log.open("wb") as errors, open(os.devnull, "wb") as nothing:
+        process = ForkedCommand(["serve", "--port", "0"], home.environment(**extra), nothing, errors)
     try:
         yield Served(home, _address(process, log), films or {})
     finally:
@@ -165,10 +159,10 @@ def serving(home: Home, *, films: dict[str, Film] | None = None, **extra: str) -
             process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(timeout=15)
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+def _address(process: ForkedCommand, log: Path) -> str:
     end = time.monotonic() + 90
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
@@ -209,7 +203,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("browser")
     films = make_footage(folder / "footage")
     home = Home(folder / "home", frames=None)
-    home.start("ingest", str(folder / "footage"))
+    home.fork("ingest", str(folder / "footage"))
     with serving(home, films=films) as service:
         yield service
 

@@ -292,13 +292,13 @@ def test_an_ingest_shows_by_itself(open_desk: OpenDesk, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("corrected")
     film = make_film(folder / "film.mp4", cuts=(30, 60), frames=90, width=160, height=90)
     home = Home(folder / "home", frames=None)
-    home.start("ingest", str(film.path), "--detector", "adaptive")
+    home.fork("ingest", str(film.path), "--detector", "adaptive")
     with serving(home, films={"film": film}, NEEDLE_DETECTOR="adaptive") as service:
         desk = open_desk(service.url)
         open_film(desk, id_of(service, "film"))
         tile(desk, 30).locator(".merge").click()
         desk.page.wait_for_selector(".cut-mark.waits")
-        home.start("ingest", str(film.path), "--detector", "adaptive")
+        home.fork("ingest", str(film.path), "--detector", "adaptive")
         tile(desk, 30).wait_for(state="detached", timeout=20_000)
         assert desk.page.locator(TILES).count() == 2
         assert "no cut at 30, page" in tile(desk, 0).inner_text()

@@ -24,7 +24,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, footage: Path) -> Iterator
         shutil.copy(footage / name, folder / name)
     shutil.copy(footage / "TOS-en.srt", folder / FILM.replace(".mp4", ".srt"))
     home = Home(folder.parent / f"{folder.name}-home", frames=None)
-    home.start("ingest", str(folder))
+    home.fork("ingest", str(folder))
     with serving(home) as service:
         yield service
 

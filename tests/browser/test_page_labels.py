@@ -27,7 +27,7 @@ def service(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A copy of the footage's home of our own, with one probe that scores by its words."""
     home = Home(tmp_path_factory.mktemp("labels") / "home")
     shutil.copytree(served.home.path, home.path, symlinks=True)
-    home.start("probe", "fit", "pattern", "--query", QUERY, "--description", HOSTILE)
+    home.fork("probe", "fit", "pattern", "--query", QUERY, "--description", HOSTILE)
     with serving(home, films=served.films) as service:
         yield service
 
@@ -131,7 +131,7 @@ def test_a_fit_from_elsewhere_is_noticed_without_a_reload(open_desk: OpenDesk, s
     for value in (True, False):
         shots = [shot for shot, is_big in kinds.items() if is_big is value][:4]
         ask(service, "/api/labels", {"label": "pattern", "shots": shots, "value": value, "annotator": "cy"})
-    service.home.start("probe", "fit", "pattern")
+    service.home.fork("probe", "fit", "pattern")
     desk.page.wait_for_selector("text=fitted on 4 yes and 4 no", timeout=60_000)
     assert desk.page.inner_text(".facts-head code") != version
     fitted = desk.page.get_by_role("button", name="All 8 labels are fitted")

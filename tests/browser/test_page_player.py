@@ -289,7 +289,7 @@ def varying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "footage").mkdir()
     film = make_film(folder / "footage" / "Varying.mp4", cuts=(31,), frames=80, vfr=True, seed=4)
     home = Home(folder / "home", frames=None)
-    home.start("ingest", str(folder / "footage"))
+    home.fork("ingest", str(folder / "footage"))
     with serving(home, films={"varying": film}) as service:
         yield service
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from unittest.mock import patch
 
 from ops.cli.main import main
 from tests.builders.films import Film, make_film
+from tests.builders.forked import ForkedCommand
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Done = subprocess.CompletedProcess[str]
@@ -49,8 +51,10 @@ class Home:
         With another engine, or with ``extra`` environment of others, it is a process of its own: this one would keep
         their clients.
         """
-        if "NEEDLE_ENGINE" in extra or not all(name.startswith("NEEDLE_") for name in extra):
+        if "NEEDLE_ENGINE" in extra:
             return self.start(*arguments, expect=expect, **extra)
+        if not all(name.startswith("NEEDLE_") for name in extra):
+            return self.fork(*arguments, expect=expect, **extra)
         return _checked(self._run_here(arguments, self.environment(**extra)), expect)
 
     def start(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
@@ -61,6 +65,18 @@ class Home:
             command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
         return _checked(done, expect)
+
+    def fork(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
+        """Run a command as a process of its own that has imported what it needs."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            process = ForkedCommand(arguments, self.environment(**extra), out, err)
+            try:
+                status = process.wait(600)
+            finally:
+                process.kill()
+            out.seek(0)
+            err.seek(0)
+            return _checked(Done(arguments, status, out.read(), err.read()), expect)
 
     def _run_here(self, arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
         out, err = io.StringIO(), io.StringIO()

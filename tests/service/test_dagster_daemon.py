@@ -23,6 +23,7 @@ from tests.builders.homes import CHECKOUT, Home, wait_until
 pytestmark = pytest.mark.slow
 
 PATIENCE = 240
+PAUSE_S = 2.0  # each question costs the CPU time that the daemon needs
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def ask(port: int, query: str) -> Any:
 def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path) -> None:
     home, library, port = watched
     make_film(library / "Show" / "first.mp4", cuts=(30,), frames=60)
-    wait_until(lambda: states(home).get("first.mp4") == "ready", PATIENCE, "the first film to be searchable")
+    wait_until(lambda: states(home).get("first.mp4") == "ready", PATIENCE, "the first film to be searchable", PAUSE_S)
 
     # An ingest by hand while the daemon runs is safe.
     other = make_film(tmp_path / "second.mp4", cuts=(20,), frames=50, seed=3)
@@ -80,7 +81,9 @@ def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path
     assert len(home.json("search", "anything")["hits"]) == 4
 
     home.run("shots", str(other.path), "--merge", "20")
-    wait_until(lambda: len(home.json("shots", str(other.path))) == 1, PATIENCE, "the corrected film to be cut again")
+    wait_until(
+        lambda: len(home.json("shots", str(other.path))) == 1, PATIENCE, "the corrected film to be cut again", PAUSE_S
+    )
 
     (library / "Show" / "third.mp4").symlink_to(make_film(tmp_path / "3.mp4", cuts=(), frames=40, seed=4).path)
     (library / "Show" / "first.mp4").rename(tmp_path / "gone.mp4")
@@ -88,15 +91,16 @@ def test_the_library_is_followed(watched: tuple[Home, Path, int], tmp_path: Path
         lambda: states(home).get("third.mp4") == "ready" and states(home)["first.mp4"] == "removed",
         PATIENCE,
         "the third film to be searchable and the first to be out",
+        PAUSE_S,
     )
     wait_until(
         lambda: len(home.json("search", "anything")["hits"]) == 2, PATIENCE, "the first film to leave the index", 3.0
     )
 
     # Quiet only once all that looks for work has looked twice since the last run and found none; and so it stays.
-    wait_until(lambda: at_rest(port, looks=2), PATIENCE, "the runs to end and nothing more to be asked for")
+    wait_until(lambda: at_rest(port, looks=2), PATIENCE, "the runs to end and nothing more to be asked for", PAUSE_S)
     count, then = len(runs(port)), time.time()
-    wait_until(lambda: looked(port, since=then, times=2), PATIENCE, "each sensor to look again")
+    wait_until(lambda: looked(port, since=then, times=2), PATIENCE, "each sensor to look again", PAUSE_S)
     assert len(runs(port)) == count, "runs are started for nothing"
 
 
