@@ -47,7 +47,7 @@ class Clip:
     answers: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
 
     def detector_frames(self) -> Iterable[DetectorFrame]:
-        return (_glimpse(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
+        return (_pair_pictures(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
 
     def network(self, window: list[TinyPicture]) -> tuple[Scores, Scores]:
         key = hash(b"".join(picture.tobytes() for picture in window))
@@ -89,7 +89,7 @@ class Clip:
         return any(first - NEAR <= frame <= last + NEAR for first, last in ranges)
 
 
-def _glimpse(small: TinyPicture, tiny: TinyPicture) -> DetectorFrame:
+def _pair_pictures(small: TinyPicture, tiny: TinyPicture) -> DetectorFrame:
     return DetectorFrame(small, lambda: tiny)
 
 

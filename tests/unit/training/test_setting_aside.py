@@ -1,4 +1,4 @@
-"""PairReader that cannot be read, or not any more: a fit goes on without them, and never forgets to tell."""
+"""Pairs that cannot be read, or no longer: a fit goes on without them and reports each one."""
 
 from __future__ import annotations
 

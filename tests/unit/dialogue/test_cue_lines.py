@@ -1,4 +1,4 @@
-"""Cues become lines: times mended and told, sources joined, ids that stay; and lines are tied to shots."""
+"""Cues become lines: times mended with a note, sources joined, ids kept; lines are tied to shots."""
 
 from __future__ import annotations
 

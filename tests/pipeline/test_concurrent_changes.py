@@ -1,4 +1,4 @@
-"""What changes while an asset is being made from it is not lost: it is made once more, and then rests."""
+"""Changes during the build of an asset are not lost: it is built once more, and then no run starts."""
 
 from __future__ import annotations
 

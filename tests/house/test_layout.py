@@ -1,4 +1,4 @@
-"""Tests of the house itself: what its rules say and no other tool checks."""
+"""The layout of the project: rules that no other tool checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_no_function_in_assets_holds_a_loop_or_a_try() -> None:
     forbidden = (ast.For, ast.While, ast.Try, ast.AsyncFor)
     for path in modules("assets"):
         for node in ast.walk(ast.parse(path.read_text())):
-            assert not isinstance(node, forbidden), f"{path}:{node.lineno}: move it to its room in ops/"
+            assert not isinstance(node, forbidden), f"{path}:{node.lineno}: move it to its package in ops/"
 
 
 @pytest.mark.parametrize(
