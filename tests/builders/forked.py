@@ -38,13 +38,19 @@ class ForkedCommand:
     """A running command, with the part of ``subprocess.Popen`` that tests use."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stdout: IO[Any], stderr: IO[Any]
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        stdout: IO[Any],
+        stderr: IO[Any],
+        *,
+        new_session: bool = False,
     ) -> None:
         self.returncode: int | None = None
         reading, writing = os.pipe()
         try:
             descriptors = array.array("i", [stdout.fileno(), stderr.fileno(), writing])
-            request = json.dumps([list(arguments), dict(environment)]).encode()
+            request = json.dumps([list(arguments), dict(environment), new_session]).encode()
             _connect().sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
         finally:
             os.close(writing)
@@ -117,8 +123,8 @@ def _wait_for_command(requests: socket.socket) -> list[str]:
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             requests.close()
-            arguments, environment = json.loads(request)
-            _watch_a_fork(descriptors)
+            arguments, environment, new_session = json.loads(request)
+            _watch_a_fork(descriptors, new_session)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.environ.clear()
             os.environ.update(environment)
@@ -127,11 +133,16 @@ def _wait_for_command(requests: socket.socket) -> list[str]:
             os.close(descriptor)
 
 
-def _watch_a_fork(descriptors: Sequence[int]) -> None:
+def _watch_a_fork(descriptors: Sequence[int], new_session: bool) -> None:
     """Fork once more: the fork returns with its output redirected, this process reports its id and its end."""
     stdout, stderr, answers = descriptors
+    waiting, ready = os.pipe()
     pid = os.fork()
     if pid == 0:
+        if new_session:
+            os.setsid()
+        os.close(waiting)
+        os.close(ready)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         for descriptor in descriptors:
@@ -139,6 +150,8 @@ def _watch_a_fork(descriptors: Sequence[int]) -> None:
         return
     os.close(stdout)
     os.close(stderr)
+    os.close(ready)
+    os.read(waiting, 1)  # until the fork has its session
     os.write(answers, b"%12d" % pid)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.write(answers, b"%12d" % status)

@@ -104,19 +104,13 @@ class Home:
 
     def killed(self, *arguments: str, after: float) -> int:
         """Start a command and ``kill -9`` it and all its children after some seconds; its exit status."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ops.cli", *arguments],
-            cwd=CHECKOUT,
-            env=self.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with open(os.devnull, "wb") as nothing:
+            process = ForkedCommand(arguments, self.environment(), nothing, nothing, new_session=True)
         try:
             return process.wait(timeout=after)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            return process.wait()
+            return process.wait(timeout=30)
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Every file of the home with its size and time of change, as a record of what was written."""

@@ -13,6 +13,7 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -41,8 +42,13 @@ class Fault:
         return f"{self.path}:{self.line}: {self.phrase!r}; write {self.instead!r}"
 
 
-def read_prose(source: str) -> Iterator[tuple[int, str]]:
-    """Yield the line number and the text of every docstring, attribute docstring and comment of a module."""
+@cache  # tokenize takes most of the time of a check, and each module is asked for three times
+def read_prose(source: str) -> tuple[tuple[int, str], ...]:
+    """Return the line number and the text of every docstring, attribute docstring and comment of a module."""
+    return tuple(_iterate_prose(source))
+
+
+def _iterate_prose(source: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string

@@ -21,16 +21,17 @@ LATE = re.compile(r'\{([^{}]+)\} = await import\("\./([\w.]+)"\)')
 EXPORT = re.compile(r"^export (?:async )?(?:function\*?|const|let|class) (\w+)", re.MULTILINE)
 
 
-def run_checks(folder: Path) -> tuple[str, str]:
-    """What the type check and the linter report on the page in a copy of the checkout's folders; empty if nothing."""
+def run_check(folder: Path, *command: str) -> str:
+    """What a program of the checkout reports on the page in a copy of the checkout's folders; empty if nothing."""
     env = {"DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1", "HOME": str(folder), "DENO_DIR": str(folder / "deno")}
-    reports = []
-    for command in ([PROGRAMS / "deno", *DENO], [PROGRAMS / "oxlint"]):
-        done = subprocess.run(
-            [*command, "ops/serve/page"], cwd=folder, env=env, capture_output=True, text=True, timeout=120
-        )
-        reports.append(done.stdout + done.stderr if done.returncode else "")
-    return reports[0], reports[1]
+    program = [PROGRAMS / command[0], *command[1:], "ops/serve/page"]
+    done = subprocess.run(program, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def run_checks(folder: Path) -> tuple[str, str]:
+    """What the type check and the linter report."""
+    return run_check(folder, "deno", *DENO), run_check(folder, "oxlint")
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_modules_that_import_each_other_are_refused(copy: Path) -> None:
     page = copy / "ops" / "serve" / "page"
     (page / "one.js").write_text('import { other } from "./other.js";\nexport const one = () => other();\n')
     (page / "other.js").write_text('import { one } from "./one.js";\nexport const other = () => one();\n')
-    assert "no-cycle" in run_checks(copy)[1]
+    assert "no-cycle" in run_check(copy, "oxlint")
 
 
 def test_types_of_the_page_are_not_switched_off() -> None:

@@ -6,44 +6,37 @@ import itertools
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder, resolve_spec
 from ops.embeddings.registry import EncoderRegistry
+from tests.builders.forked import ForkedCommand
 from tests.builders.upgrades import SHOTS, add_film, captioned_home, make_head, place
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 PAUSE_S = 0.1
 
 
-def command(settings: Settings, *arguments: str) -> subprocess.Popen[str]:
+def command(settings: Settings, *arguments: str, out: IO[Any], err: IO[Any]) -> ForkedCommand:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEEDLE_", "DAGSTER_"))}
-    return subprocess.Popen(
-        [sys.executable, "-m", "ops.cli", *arguments],
-        cwd=CHECKOUT,
-        env={**clean, "NEEDLE_HOME": str(settings.home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return ForkedCommand(arguments, {**clean, "NEEDLE_HOME": str(settings.home)}, out, err)
 
 
 def done(settings: Settings, *arguments: str) -> Any:
-    process = command(settings, *arguments, "--json")
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return json.loads(output)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        status = command(settings, *arguments, "--json", out=out, err=err).wait(300)
+        out.seek(0)
+        err.seek(0)
+        assert status == 0, err.read()
+        return json.load(out)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -55,32 +48,30 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 def killed_when(settings: Settings, condition: Callable[[], bool], *arguments: str) -> None:
     """Start a command and ``kill -9`` it as soon as the condition holds."""
-    process = command(settings, *arguments)
+    with open(os.devnull, "wb") as nothing:
+        process = command(settings, *arguments, out=nothing, err=nothing)
     try:
         wait_for(lambda: condition() or process.poll() is not None, 120, "the moment to kill")
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.kill()
+        process.wait(30)
 
 
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """Address of a `needle serve` of its own process."""
-    process = command(settings, "serve", "--port", "0")
-    assert process.stderr
-    lines = iter(process.stderr.readline, "")
-    drain = threading.Thread(target=lambda: list(lines), daemon=True)
-    try:
-        found = next(match[0] for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
-        drain.start()
-        yield found
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        drain.join(30)
-        for stream in (process.stdout, process.stderr):
-            assert stream
-            stream.close()
+    with tempfile.NamedTemporaryFile("w+") as log:
+        process = command(settings, "serve", "--port", "0", out=log, err=log)
+        try:
+            wait_for(lambda: bool(find_addresses(log.name)), 60, "the service to start")
+            yield find_addresses(log.name)[0]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def find_addresses(log: str) -> list[str]:
+    return re.findall(r"http://127\.0\.0\.1:\d+", Path(log).read_text())
 
 
 class Searches:
