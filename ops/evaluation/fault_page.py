@@ -9,6 +9,7 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
+from ops.core.plural import plural
 from ops.evaluation.clip_cuts import INTERVALS, METRICS, TOLERANCE, ClipCuts, ClipFault, CutEvaluation
 from ops.evaluation.cuts import BoundaryScore, CutScore
 from ops.evaluation.strips import COLUMNS, Evidence, Strip, Strips
@@ -160,7 +161,7 @@ def _render_filters(evaluation: CutEvaluation) -> str:
         mark = f'<input type="checkbox" id="{kind}-{transition}" checked>'
         boxes.append(f"<label>{mark} {title}s ({count:,})</label>")
     return (
-        f"<fieldset><legend>{len(faults):,} faults: show</legend>{''.join(boxes)}</fieldset>"
+        f"<fieldset><legend>{plural(len(faults), 'fault')}: show</legend>{''.join(boxes)}</fieldset>"
         "<p>The coloured line in a strip is the boundary: blue where a shot begins that was not detected, orange where "
         "one was detected that is none. Frames of a missed gradual transition have a blue background under them. "
         "<i>Change</i> is the largest mean difference of two consecutive frames there, of 255, on pictures of 32 × 18, "

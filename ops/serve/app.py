@@ -23,6 +23,7 @@ from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
 from ops.serve.report_routes import build_report_routes
 from ops.serve.roles import AccessRules
+from ops.serve.samples import build_sample_routes
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs
 from ops.serve.service import Service, WorkQueues
@@ -56,6 +57,7 @@ def create_app(
     routers = (
         build_search_routes(service),
         build_catalogue_routes(service),
+        build_sample_routes(service),
         build_film_routes(service),
         build_media_routes(service, is_private=lambda: tokens.are_needed),
         build_export_routes(service),

@@ -43,6 +43,10 @@ def _add_page(router: APIRouter, app: FastAPI) -> None:
     def page(request: Request) -> Response:
         return _send_file(request, "index.html")
 
+    @router.get("/how", include_in_schema=False)
+    def how(request: Request) -> Response:
+        return _send_file(request, "how.html")
+
     @router.get("/page/{name}", include_in_schema=False)
     def page_file(request: Request, name: str) -> Response:
         return _send_file(request, name)

@@ -36,6 +36,7 @@ RIGHTS: Mapping[Role, str] = {
 
 ACCESS: Mapping[str, Role | None] = {
     "GET /": None,
+    "GET /how": None,
     "GET /page/{name}": None,
     "POST /api/session": None,
     "GET /api/session": None,
@@ -47,6 +48,7 @@ ACCESS: Mapping[str, Role | None] = {
     "HEAD /openapi.json": Role.LOOK,
     "GET /metrics": Role.LOOK,
     "POST /api/search": Role.LOOK,
+    "GET /api/samples": Role.LOOK,
     "GET /api/shows": Role.LOOK,
     "GET /api/shows/posters": Role.LOOK,
     "GET /api/videos": Role.LOOK,

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.browser.conftest import HOSTILE, NARROW, QUERY, WIDE, Desk, OpenDesk, Served, serving
+from tests.browser.conftest import HOSTILE, LINE, NARROW, QUERY, WIDE, Desk, OpenDesk, Served, serving
 from tests.builders.homes import Home
 
 TOKEN = "a-token-for-the-page-0123456789"
@@ -263,6 +263,22 @@ def test_a_refusal_that_comes_after_the_token_is_not_asked_about_again(open_desk
         with desk.page.expect_response(lambda answer: "/api/shows" in answer.url and answer.ok):
             held[0].fulfill(response=refused)
         assert dialog.count() == 0
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+def test_how_search_works_has_searches_that_find_something(
+    open_desk: OpenDesk, served: Served, size: tuple[int, int]
+) -> None:
+    desk = open_desk(served.url, size=size)
+    desk.page.goto(f"{served.url}/how")
+    desk.page.wait_for_selector("body.ready")
+    assert not desk.serious_violations()
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    line = desk.page.get_by_role("link", name="Merry Christmas")
+    assert line.locator(".words").inner_text() == f'"{LINE}"'
+    line.click()
+    desk.page.wait_for_selector("#cards .card", state="attached")
+    assert desk.page.locator("#q").input_value() == f'"{LINE}"'
 
 
 def test_all_of_it_by_keyboard(desk: Desk) -> None:

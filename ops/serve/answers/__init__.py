@@ -7,6 +7,7 @@ from ops.serve.answers.feeds import FeedsAnswer
 from ops.serve.answers.films import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
 from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
+from ops.serve.answers.samples import SampleQuery, SamplesAnswer
 from ops.serve.answers.search import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
 from ops.serve.answers.videos import ShowPostersAnswer, TranscriptAnswer, VideosAnswer
@@ -27,6 +28,8 @@ __all__ = [
     "LabelsAnswer",
     "ProbeAnswer",
     "ProbesAnswer",
+    "SampleQuery",
+    "SamplesAnswer",
     "SearchAnswer",
     "SessionAnswer",
     "ShotAnswer",

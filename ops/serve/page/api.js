@@ -4,7 +4,7 @@
  * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, NewCollectionBody} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
- *   ProbeAnswer, ProbesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer, TranscriptAnswer,
+ *   ProbeAnswer, ProbesAnswer, SamplesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer, TranscriptAnswer,
  *   VideosAnswer} from "./service.d.ts"
  */
 import { isAbort } from "./dom.js";
@@ -36,6 +36,9 @@ export const showPosters = (names, count) =>
  * @param {{show?: string, order?: "name"|"newest", offset?: number, limit?: number, posters?: number}} asked @returns {Promise<VideosAnswer>}
  */
 export const videos = (asked) => json(`/api/videos?${new URLSearchParams(Object.entries(asked).map(([name, value]) => [name, String(value)]))}`);
+
+/** @returns {Promise<SamplesAnswer>} searches that this catalogue answers */
+export const samples = () => json("/api/samples");
 
 /** One shot and where it came from. @param {string} id @param {AbortSignal} [signal] @returns {Promise<ShotAnswer>} */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });

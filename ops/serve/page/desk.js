@@ -227,7 +227,8 @@ export class Desk {
     if (totals.set_aside) parts.push(`${totals.set_aside} set aside`);
     byId("foot", HTMLElement).replaceChildren(...present([el("span", {}, parts.join(" · ")),
       catalogue.encoder_id && el("span", { title: "encoder" }, catalogue.encoder_id),
-      catalogue.index_version && el("span", { title: "index version" }, `index ${catalogue.index_version}`)]));
+      catalogue.index_version && el("span", { title: "index version" }, `index ${catalogue.index_version}`),
+      el("a", { href: "/how" }, "How search works")]));
     if (!this.page.busy) this.showAnswer();
   }
 

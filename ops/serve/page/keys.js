@@ -94,7 +94,7 @@ async function togglePreview(item, hit) {
 
 function overlayOf() {
   const dialog = el("dialog", { class: "keys", "aria-labelledby": "keys-title" },
-    el("header", {}, el("h2", { id: "keys-title", class: "grow" }, "Keys"),
+    el("header", {}, el("h2", { id: "keys-title", class: "grow" }, "Keys"), el("a", { href: "/how" }, "How search works"),
       iconButton("close", "Close", { key: "Esc", onclick: () => { dialog.close(); } })),
     el("div", { class: "keys-groups" }, ...LISTED.map(([title, rows]) => el("section", {}, el("h3", {}, title),
       el("dl", {}, ...rows.flatMap(([keys, meaning]) => [

@@ -652,6 +652,21 @@ export type Run = {
   at: string;
 };
 
+export type SampleQuery = {
+  kind: "seen" | "said" | "show" | "without" | "similar" | "label";
+  /** as `text` of `POST /api/search` */
+  text: string;
+  /** as `like` of `POST /api/search` */
+  like: string[];
+  /** the first shots of the answer, at most three */
+  shots: Shot[];
+};
+
+export type SamplesAnswer = {
+  /** in the order of their kinds; those that find nothing are left out */
+  samples: SampleQuery[];
+};
+
 export type SearchAnswer = {
   query: Query;
   encoder_id: string;
