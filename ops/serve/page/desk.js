@@ -189,7 +189,7 @@ export class Desk {
     if (!isSearch(page.query) && page.query.label) return [];
     if (!isSearch(page.query) && narrows(page.query)) return [unsaid(() => this.bar.focus(), this.acts.change)];
     if (!isSearch(page.query)) {
-      this.showAround();
+      if (!page.query.film) this.showAround();
       return [this.around];
     }
     if (!page.answer) return [];

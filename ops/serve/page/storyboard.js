@@ -167,7 +167,7 @@ export class Storyboard {
     const step = steps[key];
     if (step === undefined) return false;
     const wanted = this.active + step;
-    if (Math.abs(step) === columns && (wanted < 0 || wanted >= this.count)) return true;
+    if (/^Arrow(Up|Down)$/.test(key) && (wanted < 0 || wanted >= this.count)) return true; // a short film may have as many shots as a row
     this.focus(wanted);
     return true;
   }
