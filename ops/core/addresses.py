@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode
 
@@ -30,10 +31,12 @@ def render_thumbs(settings: Settings, shots: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def render_sheet(settings: Settings, video_id: str, title: str) -> str:
-    """Return the contact sheet of a video in Markdown, a link to the video."""
-    address = f"{settings.service_url}/media/videos/{video_id}/sheet.jpg"
-    return f'[![{video_id}]({address} "{_escape_title(title)}")]({build_page_address(settings, film=video_id)})'
+def render_sheet(settings: Settings, video_id: str, title: str, shots: Iterable[tuple[str, str]]) -> str:
+    """Return small pictures of a video's shots in Markdown, under links to the video and to its contact sheet."""
+    film = build_page_address(settings, film=video_id)
+    sheet = f"{settings.service_url}/media/videos/{video_id}/sheet.jpg"
+    name = re.sub(r"([\\\[\]`*_<>])", r"\\\1", " ".join(title.split()))
+    return f"[{name}]({film}) · [contact sheet]({sheet})\n\n{render_thumbs(settings, shots)}"
 
 
 def _escape_title(text: str) -> str:

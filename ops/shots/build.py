@@ -27,13 +27,13 @@ from ops.shots.not_applied import FAILED, NOTE, list_correction_notes
 from ops.shots.planning import Recut, plan_cuts
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from ops.shots.segment import compute_detector_version, make_poster_key, make_proxy_key
-from ops.shots.sheet import make_sheet_key, write_sheet
+from ops.shots.sheet import spread_evenly, write_sheet
 from ops.videos import catalogue
 from ops.videos.describe import has_current_facts
 
 TABLE = "shots"
 MOST_SHEETS = 8
-"""Contact sheets that a partition shows at most; one of several videos has more."""
+"""Videos whose posters a partition shows at most; one of several videos may have more."""
 
 
 def read_shots(settings: Settings, video_id: str) -> list[LakeShot]:
@@ -251,21 +251,20 @@ def _report(
         },
         by_partition=by_partition,
         checks=check_shots(rows, videos),
-        pictures=_show_sheets(settings, videos),
+        pictures=_show_posters(settings, videos, rows),
     )
 
 
-def _show_sheets(settings: Settings, videos: Sequence[LakeVideo]) -> dict[str, str]:
-    """Return the contact sheets of each partition's videos as Markdown, a few of them if it has more."""
-    ids_by_partition = defaultdict[str, list[str]](list)
-    titles = {row["video_id"]: row["title"] or row["path"] for row in videos}
-    for video_id in sorted(titles):
-        ids_by_partition[settings.resolve_partition(video_id)].append(video_id)
-    return {
-        partition: "\n\n".join(
-            render_sheet(settings, video_id, titles[video_id])
-            for video_id in video_ids[:MOST_SHEETS]
-            if settings.store.exists(make_sheet_key(video_id))
-        )
-        for partition, video_ids in ids_by_partition.items()
-    }
+def _show_posters(settings: Settings, videos: Sequence[LakeVideo], rows: Sequence[LakeShot]) -> dict[str, str]:
+    """Return posters of each partition's videos as Markdown, those of a few videos if it has more."""
+    shots_by_video = defaultdict[str, list[LakeShot]](list)
+    for row in rows:
+        shots_by_video[row["video_id"]].append(row)
+    parts_by_partition = defaultdict[str, list[str]](list)
+    for video in sorted(videos, key=lambda video: video["video_id"]):
+        video_id, parts = video["video_id"], parts_by_partition[settings.resolve_partition(video["video_id"])]
+        shots = sorted(shots_by_video[video_id], key=lambda shot: shot["index"])
+        if shots and len(parts) < MOST_SHEETS:
+            times = ((shot["shot_id"], f"{shot['start_s']:.1f} s") for shot in spread_evenly(shots))
+            parts.append(render_sheet(settings, video_id, video["title"] or video["path"], times))
+    return {partition: "\n\n".join(parts) for partition, parts in parts_by_partition.items()}

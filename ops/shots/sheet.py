@@ -25,12 +25,17 @@ def make_sheet_key(video_id: str) -> str:
     return f"sheets/{video_id}.jpg"
 
 
+def spread_evenly(shots: Sequence[LakeShot]) -> list[LakeShot]:
+    """Return at most 24 of a video's shots, spread evenly."""
+    return [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
+
+
 def write_sheet(store: ObjectStore, shots: Sequence[LakeShot]) -> str:
     """Write the sheet of one video's ``shots`` (rows of the table), at most 24 spread evenly; return its URI.
 
     A missing or damaged poster leaves its tile empty and is logged; the next ingest writes a missing one.
     """
-    columns = [shots[at] for at in np.unique(np.linspace(0, len(shots) - 1, COLUMNS * ROWS).round().astype(int))]
+    columns = spread_evenly(shots)
     rows = -(-len(columns) // COLUMNS)
     sheet_HWC = np.full((rows * TILE[1], COLUMNS * TILE[0], 3), 32, np.uint8)
     for at, shot in enumerate(columns):

@@ -23,7 +23,16 @@ def test_pictures_are_links_and_their_titles_cannot_end_early(tmp_path: Path) ->
     assert render_thumbs(settings, [(SHOT, "0.98")]) == (
         f'[![{SHOT}]({base}/media/shots/{SHOT}/thumb.jpg "0.98")]({base}/?shot={SHOT})'
     )
-    sheet = render_sheet(settings, "91028f9d6c72cc81", 'a "b" \\\n\n) ![x](http://elsewhere')
-    assert sheet.startswith(f"[![91028f9d6c72cc81]({base}/media/videos/91028f9d6c72cc81/sheet.jpg ")
-    assert '"a \\"b\\" \\\\ ) ![x](http://elsewhere")](' in sheet
-    assert "\n" not in sheet
+
+
+def test_names_of_videos_cannot_be_markdown(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    hostile = "a](http://elsewhere) \n\n<img> ![x](http://elsewhere)"
+    sheet = render_sheet(settings, "91028f9d6c72cc81", hostile, [(SHOT, "10.1 s"), (SHOT, 'a "b" \\')])
+    name, _, thumbs = sheet.partition("\n\n")
+    base = "http://127.0.0.1:8080"
+    assert name == (
+        "[a\\](http://elsewhere) \\<img\\> !\\[x\\](http://elsewhere)]"
+        f"({base}/?film=91028f9d6c72cc81) · [contact sheet]({base}/media/videos/91028f9d6c72cc81/sheet.jpg)"
+    )
+    assert thumbs.count("thumb.jpg") == 2 and '"a \\"b\\" \\\\")' in thumbs and "\n" not in thumbs
