@@ -8,7 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets.library import report_library
 from assets.partitions import request_corrections, request_due_partitions
+from assets.resources import Needle
 from ops.core.alerts import describe_webhook, report_failed_run
 from ops.core.settings import Settings
 from ops.probes.labels import digest_labels, list_labels
@@ -88,8 +90,11 @@ def automation_sensor() -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str]) -> dg.SensorDefinition:
-    """Watch the library: new, moved, returned and removed footage starts a run of ``videos``."""
+def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str], needle: Needle) -> dg.SensorDefinition:
+    """Watch the library: new, moved, returned and removed footage starts a run of ``videos``.
+
+    It also reports the asset ``library``, with its figures.
+    """
 
     @dg.sensor(
         name="library",
@@ -98,10 +103,11 @@ def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str])
         minimum_interval_seconds=15,
         description=f"Watches {settings.library or 'nothing: set NEEDLE_LIBRARY to a folder or an s3:// prefix'}",
     )
-    def library(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return request_due_partitions(
-            context.instance, partitions, watch_library(settings, datetime.now(UTC), context.cursor)
-        )
+    def library(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = datetime.now(UTC)
+        watch = watch_library(settings, now, context.cursor)
+        events = report_library(context.instance, needle, watch, now)
+        return request_due_partitions(context.instance, partitions, watch, events)
 
     return library
 

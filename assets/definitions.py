@@ -10,6 +10,7 @@ import dagster as dg
 from assets.automation import automation_sensor, corrections_sensor, failure_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_index, same_lines_as_lake
 from assets.index import same_rows_as_lake, search_index_asset
+from assets.library import describe_library, searchable_in_time
 from assets.partitions import choose_partitions
 from assets.probes import labels, probe_assets
 from assets.reports import (
@@ -22,7 +23,7 @@ from assets.reports import (
     retrieval_report,
     video_annotator_benchmark,
 )
-from assets.resources import LoggedProgress, Needle
+from assets.resources import RETRIES, LoggedProgress, Needle
 from assets.steps import step_assets
 from assets.training import caption_pairs_asset, encoder_asset
 from assets.upgrade import (
@@ -50,33 +51,35 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     made_by = [
         dg.AssetKey(["encoder", name]) for name in encoders if candidate and candidate.spec == f"finetuned:{name}"
     ]
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        describe_library(settings),
+        *step_assets(settings, encoder_id, partitions),
+        search_index_asset(encoder_id),
+        dialogue_index,
+        catalogue_report,
+        caption_pairs_asset(partitions),
+        retrieval_report,
+        *(encoder_asset(definition, fits) for definition in encoders.values()),
+        candidate_embeddings_asset(partitions, candidate.encoder_id if candidate else "", made_by),
+        candidate_index,
+        candidate_probes,
+        encoder_comparison,
+        live_encoder,
+        labels,
+        *(asset for probe in probes.values() for asset in probe_assets(probe, encoder_id)),
+        *(few_shot_report_asset(probe) for probe in probes.values()),
+        active_learning,
+        embedding_map,
+        video_annotator_benchmark,
+        cuts_report,
+        downstream_asset(list(probes)),
+    ]
     return dg.Definitions(
-        assets=[
-            *step_assets(settings, encoder_id, partitions),
-            search_index_asset(encoder_id),
-            dialogue_index,
-            catalogue_report,
-            caption_pairs_asset(partitions),
-            retrieval_report,
-            *(encoder_asset(definition, fits) for definition in encoders.values()),
-            candidate_embeddings_asset(partitions, candidate.encoder_id if candidate else "", made_by),
-            candidate_index,
-            candidate_probes,
-            encoder_comparison,
-            live_encoder,
-            labels,
-            *(asset for probe in probes.values() for asset in probe_assets(probe, encoder_id)),
-            *(few_shot_report_asset(probe) for probe in probes.values()),
-            active_learning,
-            embedding_map,
-            video_annotator_benchmark,
-            cuts_report,
-            downstream_asset(list(probes)),
-        ],
-        asset_checks=[same_rows_as_lake, same_lines_as_lake],
+        assets=list(dg.map_asset_specs(add_owner, assets)),
+        asset_checks=[searchable_in_time, same_rows_as_lake, same_lines_as_lake],
         sensors=[
             automation_sensor(),
-            library_sensor(settings, partitions),
+            library_sensor(settings, partitions, needle),
             labels_sensor(settings),
             corrections_sensor(settings, partitions),
             failure_sensor(settings),
@@ -86,7 +89,12 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     )
 
 
+def add_owner(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Return the asset owned by the team of its group, so that Dagster can filter and alert by it."""
+    return spec.replace_attributes(owners=[f"team:{spec.group_name}"])
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions for ``workspace.yaml``."""
-    return build_definitions(load_settings(), Needle(LoggedProgress()))
+    return build_definitions(load_settings(), Needle(LoggedProgress(), retries=RETRIES))

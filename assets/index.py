@@ -19,7 +19,8 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
         from ops.index.build import build_index
 
         return needle.record(
-            context, needle.contain(lambda: build_index(needle.settings, needle.encoder_id, needle.progress))
+            context,
+            needle.contain(lambda: build_index(needle.settings, needle.encoder_id, needle.progress, needle.now)),
         )
 
     return search_index

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from assets.library import Event
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.tables import find_key_ranges, list_bucket_keys
@@ -53,15 +54,21 @@ def range_tags(first: str, last: str) -> dict[str, str]:
 
 
 def request_due_partitions(
-    instance: dg.DagsterInstance, partitions: dg.PartitionsDefinition[str], watch: Watch
-) -> dg.SensorResult | dg.SkipReason:
-    """Return the library sensor's requests: one run of ``videos`` for each range of partitions that is due."""
+    instance: dg.DagsterInstance,
+    partitions: dg.PartitionsDefinition[str],
+    watch: Watch,
+    events: Sequence[Event] = (),
+) -> dg.SensorResult:
+    """Return the library sensor's requests: one run of ``videos`` for each range of partitions that is due.
+
+    ``events`` are what the sensor reports beside that.
+    """
     if not watch.due:
-        return dg.SkipReason(watch.message)
+        return dg.SensorResult(skip_reason=watch.message, asset_events=events)
     if instance.get_runs_count(dg.RunsFilter(tags=STARTED_BY, statuses=UNFINISHED)):
-        return dg.SkipReason(
-            f"{plural(len(watch.due), 'partition is', 'partitions are')} due; a run that was requested before is first"
-        )
+        due = plural(len(watch.due), "partition is", "partitions are")
+        message = f"{due} due; a run that was requested before is first"
+        return dg.SensorResult(skip_reason=message, asset_events=events)
     ordered = ensure_partitions(instance, partitions, watch.due)
     requests = [
         dg.RunRequest(
@@ -71,7 +78,7 @@ def request_due_partitions(
         )
         for first, last in find_key_ranges(watch.due, ordered)
     ]
-    return dg.SensorResult(run_requests=requests, cursor=watch.cursor)
+    return dg.SensorResult(run_requests=requests, cursor=watch.cursor, asset_events=events)
 
 
 def request_corrections(

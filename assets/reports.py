@@ -132,7 +132,10 @@ def downstream_asset(probes: Sequence[str]) -> dg.AssetsDefinition:
 
 @dg.asset(deps=["caption_pairs", "shot_embeddings"], group_name="reports", code_version="1", kinds={"jupyter"})
 def retrieval_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
-    """How well a candidate, or the newest fine-tuned encoder, finds captioned shots, against the current one."""
+    """How well a candidate, or the newest fine-tuned encoder, finds captioned shots, against the current one.
+
+    Needs captions: `<film>.captions.jsonl` next to an ingested film. Without them the page explains how to add them.
+    """
     from ops.notebooks import build_report
     from ops.training.evaluate_catalogue import choose_encoders
 

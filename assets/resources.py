@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import dagster as dg
 
+from ops.core.errors import UnavailableError
 from ops.core.plural import count_units
 from ops.core.settings import Settings, load_settings
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
@@ -17,6 +18,9 @@ from ops.videos.damaged_tables import retry_past_damage
 
 T = TypeVar("T")
 log = logging.getLogger("ops.progress")
+
+RETRIES = 3
+RETRY_AFTER_S = 30
 
 PLOTTED = {"seconds_taken", "times_realtime"}
 """Figures of a run that partitions show as numbers of their own, because Dagster plots these over time."""
@@ -49,14 +53,33 @@ class LoggedProgress:
         log.info("%s: %s in %.1f s", stage, done, seconds)
 
 
+class Retry:
+    """A block that Dagster begins again after ``RETRY_AFTER_S`` if a store or server did not answer.
+
+    Not a ``RetryPolicy``: that retries every error, but wrong input and a refused fit would only fail again.
+    """
+
+    def __init__(self, retries: int) -> None:
+        self._retries = retries
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if self._retries and isinstance(error, UnavailableError):
+            raise dg.RetryRequested(max_retries=self._retries, seconds_to_wait=RETRY_AFTER_S) from error
+
+
 class Needle:
     """The resource ``needle`` of every asset. The command line passes its progress bars in.
 
-    A plain object, not a ``ConfigurableResource``: Dagster copies those, and the bars would be lost.
+    ``retries`` is the number of further tries of a step whose store or server did not answer: a daemon can wait for it,
+    a person at the command line cannot. A plain object, not a ``ConfigurableResource``: Dagster copies those, and the
+    bars would be lost.
     """
 
-    def __init__(self, progress: Progress | None = None) -> None:
+    def __init__(self, progress: Progress | None = None, retries: int = 0) -> None:
         self.progress: Progress = progress or SilentProgress()
+        self._retries = retries
 
     @property
     def settings(self) -> Settings:
@@ -72,8 +95,12 @@ class Needle:
         return datetime.now(UTC)
 
     def contain(self, step: Callable[[], T]) -> T:
-        """Return the result of ``step``; move damaged files of the lake away, see ``ops/videos/damaged_tables.py``."""
-        return retry_past_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
+        """Return the result of ``step``; move damaged files of the lake away, see ``ops/videos/damaged_tables.py``.
+
+        If a store or server does not answer, the step is tried again later.
+        """
+        with Retry(self._retries):
+            return retry_past_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
 
     def record(self, context: dg.AssetExecutionContext, report: StepReport, *, page: str = "") -> dg.MaterializeResult:
         """Return a materialisation with the report's figures, pictures and checks, and a link to ``page``.
@@ -89,6 +116,8 @@ class Needle:
             )
         )
         of_run = {"run": dg.MetadataValue.json(figures)}
+        if report.rows is not None:
+            figures["dagster/row_count"] = report.rows
         of_run |= {f"run_{name}": figures[name] for name in PLOTTED & figures.keys()}
         return dg.MaterializeResult(
             metadata={

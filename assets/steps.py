@@ -25,8 +25,8 @@ def first_version(settings: Settings, encoder_id: str) -> str:
 class StepAsset:
     """The asset of the step called ``step``: what Dagster needs to know beyond the step itself.
 
-    Its upstreams are the steps that the step reads. ``code_version`` changes when all partitions must be computed
-    again. ``checks`` are those of the step's report.
+    Its upstreams are the steps that the step reads, and the assets ``upstreams``. ``code_version`` changes when all
+    partitions must be computed again. ``checks`` are those of the step's report.
     """
 
     step: str
@@ -36,6 +36,7 @@ class StepAsset:
     code_version: Callable[[Settings, str], str] = first_version
     checks: tuple[dg.AssetCheckSpec, ...] = ()
     automation: dg.AutomationCondition[dg.AssetKey] | None = PER_VIDEO
+    upstreams: tuple[str, ...] = ()
 
 
 def step_assets(
@@ -70,14 +71,13 @@ def _build_asset(
         name=step.name,
         description=declared.description,
         partitions_def=partitions,
-        deps=list(step.reads),
+        deps=[*declared.upstreams, *step.reads],
         group_name=declared.group,
         code_version=declared.code_version(settings, encoder_id),
         kinds=set(declared.kinds),
         check_specs=declared.checks,
         backfill_policy=dg.BackfillPolicy.single_run(),
         automation_condition=declared.automation,
-        owners=[f"team:{declared.group}"],
         metadata=describe_columns(step.tables),
     )
     def step_asset(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:

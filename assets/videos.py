@@ -8,4 +8,5 @@ ASSET = StepAsset(
     description="Source footage: exact frame rate, size, audio, start timecode; unusable files with their reason.",
     group="footage",
     automation=NEW_VERSION,
+    upstreams=("library",),
 )

@@ -7,7 +7,8 @@
     ├── ConflictError       somebody else changed the thing since the caller read it
     ├── MediaError          unusable footage; it is skipped with this reason
     ├── StorageError        the object store refused or lost something
-    │   └── ProxyError      the proxy of one shot is missing or damaged; the shot is skipped with this reason
+    │   ├── ProxyError      the proxy of one shot is missing or damaged; the shot is skipped with this reason
+    │   └── StoreUnavailableError   it does not answer now (an UnavailableError too)
     ├── LakeError           a table that breaks its own rules (schema, duplicate keys, NaN)
     │   └── DamagedTableError   one file of a table; the video or label of its rows is skipped with this reason
     ├── EncoderError        weights that cannot be downloaded, read or trusted
@@ -15,6 +16,8 @@
     ├── ClusterError        Ray cannot be started, reached or used, or has too few resources
     ├── FeatureStoreError   Feast refused
     ├── VectorIndexError    the vector index is missing, broken or unreachable
+    │   └── IndexUnavailableError   its server does not answer now (an UnavailableError too)
+    ├── UnavailableError    a store or server does not answer now: the same request may succeed later
     ├── ChecksFailedError   a run whose steps succeeded, but whose checks failed
     └── JobCancelledError   cancelled work: its result is no longer needed
 
@@ -56,6 +59,14 @@ class MediaError(NeedleError):
 
 class StorageError(NeedleError):
     """The object store could not read, write, list or delete."""
+
+
+class UnavailableError(NeedleError):
+    """A store or server does not answer now, or is overloaded: the same request may succeed later."""
+
+
+class StoreUnavailableError(StorageError, UnavailableError):
+    """The object store does not answer now."""
 
 
 class ProxyError(StorageError):
@@ -103,6 +114,10 @@ class FeatureStoreError(NeedleError):
 
 class VectorIndexError(NeedleError):
     """The vector index is missing, broken or unreachable."""
+
+
+class IndexUnavailableError(VectorIndexError, UnavailableError):
+    """The server of the index does not answer now."""
 
 
 class ChecksFailedError(NeedleError):

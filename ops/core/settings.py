@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     failure_webhook: SecretStr = Field(
         default=SecretStr(""), description="address that gets a POST for each failed run of Dagster: https://..."
     )
+    searchable_within: int = Field(
+        default=86_400,
+        ge=60,
+        le=31_536_000,
+        description="seconds after which footage that is not searchable is late",
+    )
     tokens: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="API tokens that administer, separated by commas; `needle token` makes named ones"
     )

@@ -5,6 +5,7 @@ Every write is atomic: a reader gets the old object or the new one, never a part
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
-from ops.core.errors import StorageError
+from ops.core.errors import StorageError, StoreUnavailableError
 from ops.core.locks import is_alive
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _UNFINISHED = ".tmp-"
 """Prefix of the names of unfinished files; the process id follows."""
+
+
+_TRANSIENT = {errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE, errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +229,8 @@ class ObjectStore:
             raise
         except _store_errors(self.is_local) as error:
             text = getattr(error, "strerror", None) or error
-            raise StorageError(f"object store {self.root}: {key!r}: {text}") from error
+            kind = StoreUnavailableError if _is_transient(error) else StorageError
+            raise kind(f"object store {self.root}: {key!r}: {text}") from error
 
 
 def _read_local_stat(path: str) -> ObjectStat:
@@ -245,6 +250,18 @@ def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     return OSError, BotoCoreError, ClientError
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Return whether the same request may succeed later: no connection, a timeout, or too many requests.
+
+    s3fs raises ``OSError`` with these numbers for the answers ServiceUnavailable, SlowDown and RequestTimeout.
+    """
+    if isinstance(error, OSError):
+        return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in _TRANSIENT
+    from botocore.exceptions import HTTPClientError  # only a remote store raises other errors than OSError
+
+    return isinstance(error, HTTPClientError)
 
 
 @contextmanager

@@ -103,7 +103,8 @@ class StepReport:
 
     ``changed`` counts rewritten partitions; ``data_version`` digests the content of all partitions that the step read;
     ``details`` are figures for people; ``by_partition`` holds figures of each partition; ``checks`` are the checked
-    rules; ``pictures`` is Markdown with posters, by partition, or for the whole run under ``""``.
+    rules; ``pictures`` is Markdown with posters, by partition, or for the whole run under ``""``. ``rows`` is the
+    number of rows of an asset without partitions, if it has any.
     """
 
     changed: int
@@ -112,6 +113,7 @@ class StepReport:
     by_partition: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: list[CheckOutcome] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)
+    rows: int | None = None
 
     def report_partitions(self, tell: Callable[[str, dict[str, Any]], None]) -> None:
         """Call the callback with each partition and its figures."""

@@ -6,7 +6,8 @@ whatever else the lake contains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
@@ -14,6 +15,7 @@ from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.build import convert_to_matrix, name_table, require_dimension
 from ops.index.index import IndexCheck, IndexRow, compute_version, open_index, publish, read_current_version
+from ops.index.lag import measure_lag
 from ops.videos import catalogue
 
 EMBEDDING_COLUMNS = ("shot_id", "video_id", "embedding", "vector_hash")
@@ -58,8 +60,13 @@ def index_is_current(settings: Settings, encoder_id: str) -> bool:
     return current is not None and current == compute_version(encoder_id, read_wanted_rows(settings, encoder_id))
 
 
-def build_index(settings: Settings, encoder_id: str, progress: Progress) -> StepReport:
-    """Publish the lake's rows as the current version of the index; a no-op if they already are."""
+def build_index(
+    settings: Settings, encoder_id: str, progress: Progress, clock: Callable[[], datetime] | None = None
+) -> StepReport:
+    """Publish the lake's rows as the current version of the index; a no-op if they already are.
+
+    With a ``clock`` the report has the lag of the videos that are new in the index.
+    """
     progress.start("index", 0, "vectors")
     before = read_current_version(settings, encoder_id)
     version = publish(
@@ -69,10 +76,13 @@ def build_index(settings: Settings, encoder_id: str, progress: Progress) -> Step
         on_progress=lambda rows: progress.advance("index", rows),
     )
     progress.finish("index")
+    digest = compute_wanted_digest(settings, encoder_id)
+    lag = measure_lag(settings, encoder_id, before, version, clock()) if clock and version != before else {}
     return StepReport(
         changed=int(version != before),
         data_version=version,
-        details={"index_version": version, "digest": compute_wanted_digest(settings, encoder_id)},
+        details={"index_version": version, "digest": digest, **lag},
+        rows=int(digest.partition("-")[0]),  # a digest begins with the number of its rows
     )
 
 

@@ -71,6 +71,7 @@ def build_lines(settings: Settings, progress: Progress) -> StepReport:
         changed=int(version != before),
         data_version=version or "none",
         details={"dialogue_version": version or "", "lines": len(rows), "digest": compute_line_digest(rows)},
+        rows=len(rows),
     )
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "compute_version",
     "drop_index",
     "drop_old_versions",
+    "list_videos",
     "open_index",
     "publish",
     "read_current_version",
@@ -305,6 +306,15 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
 def read_current_version(settings: Settings, encoder_id: str) -> str | None:
     """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
     return _choose_engine(settings, encoder_id).current()
+
+
+def list_videos(settings: Settings, encoder_id: str, version: str) -> set[str]:
+    """Return the ids of the videos in a stored version.
+
+    Raises ``VectorIndexError`` if it is broken, was deleted, or cannot be reached.
+    """
+    with VectorIndex(_choose_engine(settings, encoder_id), version) as index:
+        return set(index.counts("video_id"))
 
 
 def compute_version(encoder_id: str, rows: Iterable[IndexRow]) -> str:

@@ -70,6 +70,7 @@ def build_labels(settings: Settings) -> StepReport:
             "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in resolved_labels if e.in_conflict],
             "of_shots_that_are_gone": sum(each.gone for each in counts.values()),
         },
+        rows=sum(map(len, labels.values())),
     )
 
 

@@ -152,4 +152,5 @@ def _build_report(settings: Settings, version: ProbeVersion | None, table: str, 
         data_version=compute_digest([*pairs, ("version", version.version)]),
         details={"scored": count, "said_yes": yes, "version": version.version, "threshold": version.threshold},
         pictures=picture_best_scores(settings, best),
+        rows=count,
     )

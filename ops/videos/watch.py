@@ -6,7 +6,7 @@ because it is not mounted, half-copied files, touched but unchanged files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ops.core.errors import StorageError
@@ -32,13 +32,14 @@ class Watch:
     """Outcome of one check: partitions that are ``due``, a ``message`` for users, the next ``cursor``.
 
     ``fingerprint`` is the same for the same due work within an hour: a second check starts no second run, and a run
-    that failed is tried again.
+    that failed is tried again. ``figures`` count files of the library, by name; empty if it could not be read.
     """
 
     due: list[str]
     message: str
     cursor: str
     fingerprint: str = ""
+    figures: dict[str, int] = field(default_factory=dict)
 
 
 def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watch:
@@ -87,7 +88,16 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     if scan_result.set_aside:
         path, reason = scan_result.set_aside[0]
         message += f"; {len(scan_result.set_aside)} set aside, such as {path}: {reason}"
+    figures = {
+        "videos": len(changes.seen),
+        "bytes": sum(source.bytes for source in scan_result.files),
+        "waiting": sum(row["state"] == "pending" for row in video_rows),
+        "being_copied": len(scan_result.unsettled),
+        "left_out": len(scan_result.left_out),
+        "set_aside": len(scan_result.set_aside),
+    }
     return Watch(
+        figures=figures,
         due=sorted({settings.resolve_partition(row["video_id"]) for row in rows}),
         message=message,
         cursor=max([since, *(row["created_timestamp"].isoformat() for row in removals)]),

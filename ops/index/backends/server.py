@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 
-from ops.core.errors import VectorIndexError
+from ops.core.errors import IndexUnavailableError, VectorIndexError
 from ops.index import tuning
 from ops.index.points import (
     BLANK,
@@ -330,6 +330,17 @@ def _map_errors(trouble: str) -> Iterator[None]:
     try:
         yield
     except (ApiException, QdrantException, ValueError, OSError) as error:
-        raise VectorIndexError(
+        kind = IndexUnavailableError if _is_transient(error) else VectorIndexError
+        raise kind(
             f"{trouble}: {error}; check NEEDLE_QDRANT_URL and NEEDLE_QDRANT_API_KEY with `needle doctor`"
         ) from error
+
+
+def _is_transient(error: Exception) -> bool:
+    """Return whether the same request may succeed later: no connection, a fault of the server, too many requests."""
+    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+    if isinstance(error, UnexpectedResponse):
+        return error.status_code is not None and (error.status_code >= 500 or error.status_code == 429)
+    return isinstance(error, (ResponseHandlingException, ResourceExhaustedResponse, OSError))
