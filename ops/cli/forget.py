@@ -1,9 +1,10 @@
-"""``needle forget``: remove a video from the whole catalogue, permanently."""
+"""``needle forget``: remove videos from the whole catalogue, permanently."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,27 +37,29 @@ from ops.videos.forgotten import write_tombstone
 
 
 @click.command(name="forget")
-@click.argument("video", metavar="VIDEO")
-@click.option("--yes", is_flag=True, help="Remove it; without this, only list what would be removed.")
+@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Remove them; without this, only list what would be removed.")
 @add_setting_options("encoder")
-def command(video: str, yes: bool, **options: Any) -> int:
-    """Remove VIDEO (path, file name or id) from storage, lake, features and index; never the source file.
+def command(videos: tuple[str, ...], yes: bool, **options: Any) -> int:
+    """Remove each VIDEO (path, file name or id) from storage, lake, features and index; never the source file.
 
-    No later run brings it back.
+    No later run brings it back. Several videos at once cost little more than one: indexes and feature store are
+    rewritten once.
 
     \b
     Example: needle forget film.mp4 --yes
     """
     settings = load_command_settings(options)
     catalogue.require_layout(settings)
-    row = catalogue.find_video(settings.lake, video)
-    shots = _list_shots(settings, row["video_id"])
-    lost_shots = plural(len(shots), "shot and all made of it", "shots and all made of them")
-    click.echo(f"{make_printable(row['path'])} ({row['video_id']}): {lost_shots}")
+    rows = {row["video_id"]: row for row in (catalogue.find_video(settings.lake, video) for video in videos)}
+    shots = {video_id: _list_shots(settings, video_id) for video_id in rows}
+    for video_id, row in rows.items():
+        lost_shots = plural(len(shots[video_id]), "shot and all made of it", "shots and all made of them")
+        click.echo(f"{make_printable(row['path'])} ({video_id}): {lost_shots}")
     if not yes:
-        click.echo("nothing was removed: add --yes to remove it for good", err=True)
+        click.echo("nothing was removed: add --yes to remove for good", err=True)
         return EXIT_FAILED
-    lost_entries = _forget(settings, row["video_id"], shots)
+    lost_entries = _forget(settings, shots)
     removed = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
     click.echo(f"forgotten{removed}")
     return 0
@@ -73,18 +76,20 @@ def _list_shots(settings: Settings, video_id: str) -> list[str]:
         return []
 
 
-def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> int:
-    """Write the tombstone first and delete from the register last, so that a kill leaves something to run again.
+def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
+    """Forget videos, given with their shots.
 
+    Tombstones are written first and the register last, so that a kill leaves something to run again.
     Return the number of shots that were removed from collections.
     """
-    # The rows of the video cannot be removed from unreadable files. This comes before the lock, because each of these
+    # The rows of a video cannot be removed from unreadable files. This comes before the lock, because each of these
     # calls holds it.
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
     with lock_exclusively(settings.work_lock):
-        write_tombstone(settings, video_id, datetime.now(UTC))
-        lost_entries = forget_video_entries(settings, video_id, datetime.now(UTC))
+        for video_id in shots:
+            write_tombstone(settings, video_id, datetime.now(UTC))
+        lost_entries = sum(forget_video_entries(settings, video_id, datetime.now(UTC)) for video_id in shots)
         encoders = {
             table.split("/")[1] for table in settings.lake.list_tables() if table.startswith("shot_embeddings/")
         }
@@ -93,34 +98,43 @@ def _forget(settings: Settings, video_id: str, shot_ids: list[str]) -> int:
             family = find_family(table)
             # Labels, which are not per video, stay: they are people's work, and only name the shot.
             if table != catalogue.TABLE and (family is None or family.per_video):
-                catalogue.drop_rows(settings, table, video_id)
+                for video_id in shots:
+                    catalogue.drop_rows(settings, table, video_id)
         for encoder_id in encoders:
             if read_current_version(settings, encoder_id):
                 build_index(settings, encoder_id, SilentProgress())
                 drop_old_versions(settings, encoder_id)
         build_lines(settings, SilentProgress())
         drop_old_lines(settings)
-        forget_features(settings, video_id, shot_ids)
-        settings.store.delete(make_sheet_key(video_id))
-        for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
-            if key.endswith(f"/{settings.resolve_partition(video_id)}.parquet"):
-                settings.store.delete(key)
-        for folder in (folder for step in list_steps() for folder in step.folders):
-            settings.store.delete_tree(f"{folder}/{video_id}")
+        forget_features(settings, list(shots), [shot_id for shot_ids in shots.values() for shot_id in shot_ids])
+        for video_id in shots:
+            _delete_objects(settings, video_id)
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run creates new ones
         shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames
         if settings.partitions == "video":
-            _forget_partition(settings, video_id)
-        catalogue.drop_rows(settings, catalogue.TABLE, video_id)
+            _forget_partitions(settings, shots)
+        for video_id in shots:
+            catalogue.drop_rows(settings, catalogue.TABLE, video_id)
     return lost_entries
 
 
-def _forget_partition(settings: Settings, video_id: str) -> None:
+def _delete_objects(settings: Settings, video_id: str) -> None:
+    """Delete the objects of a video: its contact sheet, damaged files of the lake, proxies and posters."""
+    settings.store.delete(make_sheet_key(video_id))
+    for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
+        if key.endswith(f"/{settings.resolve_partition(video_id)}.parquet"):
+            settings.store.delete(key)
+    for folder in (folder for step in list_steps() for folder in step.folders):
+        settings.store.delete_tree(f"{folder}/{video_id}")
+
+
+def _forget_partitions(settings: Settings, video_ids: Iterable[str]) -> None:
     os.environ["DAGSTER_HOME"] = str(find_dagster_home(settings))
     import dagster as dg
 
     from assets.partitions import PARTITIONS_NAME
 
     with dg.DagsterInstance.get() as instance:
-        if instance.has_dynamic_partition(PARTITIONS_NAME, video_id):
-            instance.delete_dynamic_partition(PARTITIONS_NAME, video_id)
+        for video_id in video_ids:
+            if instance.has_dynamic_partition(PARTITIONS_NAME, video_id):
+                instance.delete_dynamic_partition(PARTITIONS_NAME, video_id)

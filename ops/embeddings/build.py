@@ -35,6 +35,9 @@ from ops.shots.build import read_shots
 from ops.shots.segment import make_proxy_key
 from ops.videos import catalogue
 
+STATE = ("shot_id", "video_id", "show", "input_hash")
+"""Columns of a vector's row that decide whether it is current."""
+
 TOLD = 20
 """Maximum number of skipped shots in the report of a step; all are in the table."""
 
@@ -77,6 +80,8 @@ def _build(
     changes = sum(settings.lake.ensure(table, partition) for partition in partitions)
     todo: list[VideoVectors] = []
     for video in catalogue.read_videos(settings.lake, partitions):
+        if _is_unchanged(settings, encoder_id, video["video_id"]):
+            continue
         vectors = load_vectors(settings, encoder_id, video["video_id"])
         if vectors.to_embed or vectors.incomplete:
             todo.append(vectors)
@@ -140,12 +145,34 @@ def load_vectors(settings: Settings, encoder_id: str, video_id: str) -> VideoVec
 
 def has_current_vectors(settings: Settings, encoder_id: str, video_id: str) -> bool:
     """Whether every shot of a video has its vector or the reason for its absence. Does not read the vectors."""
-    columns = ("shot_id", "video_id", "input_hash")
-    rows = settings.lake.read(name_table(encoder_id), [settings.resolve_partition(video_id)], columns).to_pylist()
+    return _load_states(settings, encoder_id, video_id).is_current
+
+
+def _load_states(settings: Settings, encoder_id: str, video_id: str) -> VideoVectors:
+    """As :func:`load_vectors`, with rows that have only the columns ``STATE``.
+
+    Vectors as Python floats are most of the cost of a run without work.
+    """
+    partition = settings.resolve_partition(video_id)
+    rows: list[LakeVector] = settings.lake.read(name_table(encoder_id), [partition], STATE).to_pylist()
     video_rows = [row for row in rows if row["video_id"] == video_id]
-    ends, motion = read_ends(settings, encoder_id, video_id, columns), read_motion(settings, video_id, columns)
+    ends, motion = read_ends(settings, encoder_id, video_id, STATE), read_motion(settings, video_id, STATE)
     shots = read_shots(settings, video_id)
-    return compare_vectors(settings, encoder_id, video_id, shots, video_rows, ends, motion).is_current
+    return compare_vectors(settings, encoder_id, video_id, shots, video_rows, ends, motion)
+
+
+def _is_unchanged(settings: Settings, encoder_id: str, video_id: str) -> bool:
+    """Whether a run would write nothing for a video with shots: all is current and of the right show."""
+    video = _load_states(settings, encoder_id, video_id)
+    shows = {shot["shot_id"]: shot["show"] for shot in video.shots}
+    rows = [*video.vectors.values(), *video.ends.values(), *video.motion.values()]
+    is_named_right = all(row["show"] == shows[row["shot_id"]] for row in rows)
+    return (
+        bool(video.shots)
+        and video.is_current
+        and is_named_right
+        and len(set_aside_shots(settings, encoder_id, [video_id])) == len(video.set_aside)
+    )
 
 
 def compare_vectors(

@@ -20,7 +20,7 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings.build import name_table as vectors_table
-from ops.features.online import count_online, forget_features, is_online, list_online_shots, write_online
+from ops.features.online import count_online, is_online, list_online_shots, remove_online, write_online
 from ops.features.store import apply_features, is_about_rows
 from ops.videos import catalogue
 
@@ -57,7 +57,7 @@ def _build(
     videos, shots = tables["video_metadata"], tables["shot_metadata"]
     stale = _find_stale_shots(settings, videos, shots)
     if stale:
-        forget_features(settings, None, stale)
+        remove_online(settings, (), stale)
     progress.finish("features")
     return StepReport(
         changed=int(bool(rows_written or stale or refusals)),
@@ -110,7 +110,7 @@ def _write_each_video(
 
 
 def _set_aside(settings: Settings, video_id: str, reason: str, now: datetime, progress: Progress) -> None:
-    forget_features(settings, video_id)
+    remove_online(settings, [video_id])
     for row in catalogue.read_videos(settings.lake, [settings.resolve_partition(video_id)]):
         if row["video_id"] == video_id and row["state"] != "removed":
             catalogue.set_aside(settings, row, reason, now)

@@ -40,6 +40,9 @@ from ops.features.store import (
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView, RepoConfig
 
+_HOLDS_TRACES = 1
+"""SQLite's ``user_version`` of a database with removed rows whose earlier versions may still be in its pages."""
+
 _KEYS_A_QUERY = 500  # SQLite's oldest limit on variables is 999
 
 
@@ -97,27 +100,46 @@ def online_features(
     return [{name: values[row] for name, values in columns.items()} for row in range(len(ids))]
 
 
-def forget_features(settings: Settings, video_id: str | None, shot_ids: Sequence[str] = ()) -> int:
-    """Remove a video, all its shots and further ``shot_ids`` from the online store; return the number of values.
+def forget_features(settings: Settings, video_ids: Sequence[str], shot_ids: Sequence[str] = ()) -> int:
+    """Remove videos, all their shots and further ``shot_ids`` from the online store; return the number of values.
 
-    Leaves no trace in the database file: freed space is overwritten and the file rewritten. So neither deleted rows nor
-    earlier versions of them can be read from its pages. Offline rows go with the lake's files. If nothing is stored,
-    nothing is written.
+    Leaves no trace in the database file: freed space is overwritten and the file rewritten, once for all of them. So
+    neither deleted rows nor earlier versions of them can be read from its pages. Offline rows go with the lake's files.
+    If nothing is stored, nothing is written.
     """
-    with map_errors(f"forget {video_id or plural(len(shot_ids), 'shot')}"):
+    removals = remove_online(settings, video_ids, shot_ids)
+    if locate_database(settings).exists():
+        with map_errors("rewrite the online features"), lock_exclusively(lock_path(settings)):
+            _rewrite_if_marked(settings)
+    return removals
+
+
+def remove_online(settings: Settings, video_ids: Sequence[str], shot_ids: Sequence[str] = ()) -> int:
+    """As :func:`forget_features`, for rows that are only out of date: the file is rewritten by the next forgetting.
+
+    A rewrite takes time in proportion to the whole store: each film that was cut again cost one.
+    """
+    with map_errors(f"remove {', '.join(video_ids) or plural(len(shot_ids), 'shot')}"):
         if not locate_database(settings).exists():
             return 0
         with lock_exclusively(lock_path(settings)), open_database(settings) as database:
             database.execute("PRAGMA secure_delete = ON")
             with database:
                 removals = sum(
-                    _delete_rows(database, table, column, video_id, shot_ids)
+                    _delete_rows(database, table, column, video_ids, shot_ids)
                     for table, column in _list_row_tables(database)
                 )
-            if removals:
-                # Old versions of a row remain in the free space of pages; a rewrite drops them.
-                database.execute("VACUUM")
+                if removals:
+                    database.execute(f"PRAGMA user_version = {_HOLDS_TRACES}")
         return removals
+
+
+def _rewrite_if_marked(settings: Settings) -> None:
+    with open_database(settings) as database:
+        if database.execute("PRAGMA user_version").fetchone() == (_HOLDS_TRACES,):
+            # Old versions of a row remain in the free space of pages; a rewrite drops them.
+            database.execute("VACUUM")
+            database.execute("PRAGMA user_version = 0")
 
 
 def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
@@ -270,17 +292,15 @@ def _list_row_tables(database: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _delete_rows(
-    database: sqlite3.Connection, table: str, column: str, video_id: str | None, shot_ids: Sequence[str]
+    database: sqlite3.Connection, table: str, column: str, video_ids: Sequence[str], shot_ids: Sequence[str]
 ) -> int:
-    """Delete the rows of a video, of all its shots, and of further shots.
+    """Delete the rows of videos, of all their shots, and of further shots.
 
     Feast's entity key is the key's name, then the id, in one blob. The search for the video's id inside it is exact,
     because that id has a fixed length and only its own shots' ids begin with it.
     """
-    removals = 0
-    if video_id:
-        inside = f'DELETE FROM "{table}" WHERE instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
-        removals += database.execute(inside, [video_id]).rowcount
+    inside = f'DELETE FROM "{table}" WHERE instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
+    removals = sum(database.execute(inside, [video_id]).rowcount for video_id in video_ids)
     keys = [_encode_entity("shot_id", shot_id) for shot_id in shot_ids] if column == "entity_key" else list(shot_ids)
     exactly = f'DELETE FROM "{table}" WHERE "{column}" = ?'
     return removals + sum(database.execute(exactly, [key]).rowcount for key in keys)

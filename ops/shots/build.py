@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,8 +38,19 @@ MOST_SHEETS = 8
 
 def read_shots(settings: Settings, video_id: str) -> list[LakeShot]:
     """Rows of one video's shots, in order."""
-    rows: list[LakeShot] = settings.lake.read(TABLE, [settings.resolve_partition(video_id)]).to_pylist()
-    return sorted((row for row in rows if row["video_id"] == video_id), key=lambda row: row["index"])
+    return read_shots_by_video(settings, settings.resolve_partition(video_id)).get(video_id, [])
+
+
+def read_shots_by_video(settings: Settings, partition: str) -> dict[str, list[LakeShot]]:
+    """Rows of each video's shots in a partition, in order."""
+    return _group_by_video(settings.lake.read(TABLE, [partition]).to_pylist())
+
+
+def _group_by_video(rows: Iterable[LakeShot]) -> dict[str, list[LakeShot]]:
+    rows_by_video: dict[str, list[LakeShot]] = {}
+    for row in sorted(rows, key=lambda row: row["index"]):
+        rows_by_video.setdefault(row["video_id"], []).append(row)
+    return rows_by_video
 
 
 def build_shots(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
@@ -57,21 +68,19 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
         row["video_id"]: row for row in catalogue.read_videos(settings.lake, partitions) if row["state"] == "ready"
     }
     jobs, changes = [], 0
+    stored_shots: dict[str, list[LakeShot]] = {}
     for partition in partitions:
         changes += settings.lake.ensure(TABLE, partition)
+        stored_shots |= read_shots_by_video(settings, partition)
     corrections, version = CurrentCorrections(settings), compute_detector_version(settings.detector)
     for video_id, row in videos.items():
-        old_rows = read_shots(settings, video_id)
+        old_rows = stored_shots.get(video_id, [])
         _require_intact(settings, video_id, old_rows)
         video_corrections = corrections.select_video(video_id)
         if has_current_shots(settings, video_id, old_rows, version, video_corrections):
             changes += catalogue.set_frames(settings, row, old_rows[-1]["end_frame"])
-            changes += settings.lake.update(
-                TABLE,
-                settings.resolve_partition(video_id),
-                video_id,
-                [_rename_shot(shot, row, now) for shot in old_rows],
-            )
+            if any(shot["show"] != row["show"] for shot in old_rows):
+                changes += _put_shots(settings, row, [_rename_shot(shot, row, now) for shot in old_rows])
         else:
             recut = plan_recut(settings, video_id, old_rows, version, video_corrections)
             jobs.append(_build_job(settings, row, video_corrections, recut))
@@ -232,11 +241,11 @@ def _report(
         figures["blank"] += row["is_blank"]
         figures["corrected"] += "+" in row["detector"]
         figures["seconds"] = round(figures["seconds"] + row["end_s"] - row["start_s"], 3)
+    rows_by_video, footage_cut = _group_by_video(rows), 0.0
     for video_id in cut:
-        video_rows = [row for row in rows if row["video_id"] == video_id]
-        if video_rows:
+        if video_rows := rows_by_video.get(video_id):
             write_sheet(settings.store, video_rows)
-    footage_cut = sum(row["end_s"] - row["start_s"] for row in rows if row["video_id"] in set(cut))
+            footage_cut += sum(row["end_s"] - row["start_s"] for row in video_rows)
     spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
     return StepReport(
         changed=changes,

@@ -240,7 +240,7 @@ def test_the_store_is_opened_once(catalogue: Settings) -> None:
     first = open_store(catalogue)
     features.online_features(catalogue, [shot], "shot_facets_v1")
     assert open_store(catalogue) is first
-    features.forget_features(catalogue, None, [shot])
+    features.forget_features(catalogue, (), [shot])
     assert open_store(catalogue) is first
     assert features.online_features(catalogue, [shot], ["shot_metadata:index"])[0]["index"] is None
     features.write_online(catalogue, "shot_metadata", pa.Table.from_pylist(shot_rows(0), find_schema("shots")))

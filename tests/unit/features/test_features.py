@@ -28,6 +28,8 @@ from ops.core.schemas import find_schema
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.features import online
+from ops.features.online import remove_online
+from ops.features.store import locate_database
 from tests.builders.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -166,7 +168,7 @@ def test_before_anything_is_applied_the_message_says_what_to_do(tmp_path: Path) 
     ):
         with pytest.raises(FeatureStoreError, match="needle ingest"):
             act()
-    assert features.forget_features(settings, video_id(0)) == 0
+    assert features.forget_features(settings, [video_id(0)]) == 0
     assert not (tmp_path / "nothing").exists()
 
 
@@ -419,7 +421,7 @@ def test_forgetting_leaves_no_trace_in_any_file(home: Settings) -> None:
         now = {"show": f"secret {number} after", "created_timestamp": COMPUTED + HOUR}
         features.write_online(home, "shot_metadata", table(shot_rows(number, 200, **now)))
         features.write_online(home, "video_metadata", table([video_row(number, title=f"secret {number}")], "videos"))
-    assert features.forget_features(home, video_id(1)) > 0
+    assert features.forget_features(home, [video_id(1)]) > 0
     data = b"".join(path.read_bytes() for path in (home.home / "feast").iterdir())
     assert video_id(1).encode() not in data
     assert b"secret 1" not in data
@@ -429,14 +431,44 @@ def test_forgetting_leaves_no_trace_in_any_file(home: Settings) -> None:
     gone = features.online_features(home, [row["shot_id"] for row in shot_rows(1, 200)], "shot_facets_v1")
     assert all(row["show"] is None for row in gone)
     with nothing_written(home):
-        assert features.forget_features(home, video_id(1)) == 0
+        assert features.forget_features(home, [video_id(1)]) == 0
+
+
+def test_the_store_is_rewritten_once_for_all_that_was_removed_before(home: Settings) -> None:
+    for number in range(5):
+        before = shot_rows(number, 200, show=f"secret {number} before")
+        features.write_online(home, "shot_metadata", table(before))
+        now = {"show": f"secret {number} after", "created_timestamp": COMPUTED + HOUR}
+        features.write_online(home, "shot_metadata", table(shot_rows(number, 200, **now)))
+    size = locate_database(home).stat().st_size
+    assert remove_online(home, [video_id(1)]) > 0
+    assert remove_online(home, (), [row["shot_id"] for row in shot_rows(2, 100)]) > 0
+    assert locate_database(home).stat().st_size >= size  # out of date, not forgotten: no rewrite
+    gone = features.online_features(home, [shot_rows(1)[0]["shot_id"]], ["shot_metadata:show"])
+    assert gone[0]["show"] is None
+    assert features.forget_features(home, [video_id(3), video_id(4)]) > 0
+    assert locate_database(home).stat().st_size < size / 2
+    data = b"".join(path.read_bytes() for path in (home.home / "feast").iterdir())
+    for number in (1, 3, 4):
+        assert video_id(number).encode() not in data and f"secret {number}".encode() not in data
+    assert b"secret 0 after" in data
+
+
+def test_rows_that_were_removed_before_leave_no_trace_when_nothing_is_left_to_forget(home: Settings) -> None:
+    features.write_online(home, "shot_metadata", table(shot_rows(1, 200, show="secret 1")))
+    remove_online(home, [video_id(1)])
+    assert features.forget_features(home, [video_id(1)]) == 0
+    data = b"".join(path.read_bytes() for path in (home.home / "feast").iterdir())
+    assert b"secret 1" not in data and video_id(1).encode() not in data
+    with nothing_written(home):
+        features.forget_features(home, [video_id(1)])
 
 
 def test_single_shots_can_be_forgotten_and_come_back(home: Settings) -> None:
     rows = shot_rows(0, 11)
     features.write_online(home, "shot_metadata", table(rows))
     gone = [rows[1]["shot_id"], rows[5]["shot_id"]]
-    assert features.forget_features(home, None, gone) > 0
+    assert features.forget_features(home, (), gone) > 0
     found = features.online_features(home, [row["shot_id"] for row in rows], ["shot_metadata:show"])
     assert [row["shot_id"] for row in found if row["show"] is None] == gone
     assert features.write_online(home, "shot_metadata", table(rows)) == 2

@@ -123,6 +123,6 @@ def test_a_forgotten_film_leaves_no_score_online(tmp_path: Path) -> None:
     fill(settings)
     put_scores(settings, "closeup", [0.9, 0.1, 0.5, 0.25])
     features.publish_scores(settings, ENCODER, "closeup")
-    assert features.forget_features(settings, video_id(0)) > 0
+    assert features.forget_features(settings, [video_id(0)]) > 0
     row = features.online_features(settings, SHOTS[:1], ["probe_score__closeup:score"])[0]
     assert row["score"] is None
