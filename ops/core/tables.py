@@ -269,6 +269,11 @@ def compute_digest(pairs: Iterable[tuple[str, str]]) -> str:
     return f"{count}-{total % (1 << 128):032x}"
 
 
+def count_digested(digest: str) -> int:
+    """The number of rows of a digest."""
+    return int(digest.partition("-")[0])
+
+
 def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
     """``new`` with the stored ``created_timestamp`` of each row whose other columns did not change.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
-from ops.core.tables import compute_digest
+from ops.core.tables import compute_digest, count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.build import convert_to_matrix, name_table, require_dimension
 from ops.index.index import IndexCheck, IndexRow, compute_version, open_index, publish, read_current_version
@@ -82,7 +82,7 @@ def build_index(
         changed=int(version != before),
         data_version=version,
         details={"index_version": version, "digest": digest, **lag},
-        rows=int(digest.partition("-")[0]),  # a digest begins with the number of its rows
+        rows=count_digested(digest),
     )
 
 

@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 from ops.core.settings import Settings
+from ops.core.tables import count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.embeddings.encoder import Encoder, load_encoder
 from ops.probes.annotations import AnnotationCounts
@@ -62,15 +63,16 @@ def build_labels(settings: Settings) -> StepReport:
         label: AnnotationCounts.count(each for each in resolved_labels if each.latest.label == label)
         for label in labels
     }
+    digest = digest_labels(settings)
     return StepReport(
         changed=0,
-        data_version=digest_labels(settings),
+        data_version=digest,
         details={
             "labels": {label: f"{each.yes} yes, {each.no} no" for label, each in counts.items()},
             "in_conflict": [f"{e.latest.label} {e.latest.shot_id}" for e in resolved_labels if e.in_conflict],
             "of_shots_that_are_gone": sum(each.gone for each in counts.values()),
         },
-        rows=sum(map(len, labels.values())),
+        rows=count_digested(digest),
     )
 
 
