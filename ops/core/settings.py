@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
+    catalogue: Annotated[str, Field(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$", max_length=40)] = Field(
+        default="", description="name of the catalogue on a Qdrant server (default: a random one, kept in the store)"
+    )
     public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_normalise_address)] = Field(
         default="",
         description=(

@@ -27,6 +27,7 @@ from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.backends.edge import EdgeVersions
 from ops.index.backends.server import ServerVersions, reuse_client
+from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.plan import RowsChangedError, build_planned_points, hash_text, make_plan
 from ops.index.points import HASH_KEY, MARKS_KEY, IndexHit, IndexRow, Payload, PointStore, Versions, Wanted
@@ -246,7 +247,7 @@ def publish(
     ``on_progress`` is called with the number of rows just written.
     Raises ``VectorIndexError`` on rows that do not fit together and on an engine that refuses.
     """
-    versions = _choose_engine(settings, encoder_id)
+    versions = _choose_engine(settings, encoder_id, publishes=True)
     with lock_exclusively(_locate_lock(settings, encoder_id)):
         return publish_to(versions, encoder_id, rows, now=now, on_progress=on_progress)
 
@@ -357,10 +358,12 @@ def _make_replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
     return lambda: row_list
 
 
-def _choose_engine(settings: Settings, encoder_id: str) -> Versions:
+def _choose_engine(settings: Settings, encoder_id: str, *, publishes: bool = False) -> Versions:
     if settings.qdrant_url:
         client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
-        return ServerVersions(client, encoder_id, settings.qdrant_url)
+        catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
+        holder = name_holder(settings)
+        return ServerVersions(client, encoder_id, settings.qdrant_url, catalogue=catalogue, holder=holder)
     if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
         raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")
     return EdgeVersions(settings.home / "index" / encoder_id)

@@ -25,6 +25,7 @@ from ops.index.affixes import find_nouns
 from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server import reuse_client
 from ops.index.backends.server_lines import ServerLineVersions
+from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
     LineHit,
@@ -213,7 +214,7 @@ def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime 
     if not rows and versions.current() is None:
         return None
     with lock_exclusively(_locate_lock(settings)):
-        return publish_lines_to(versions, rows, now=now)
+        return publish_lines_to(choose_line_engine(settings, publishes=True), rows, now=now)
 
 
 def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: datetime | None = None) -> str:
@@ -261,11 +262,13 @@ def read_current_line_version(settings: Settings) -> str | None:
     return choose_line_engine(settings).current()
 
 
-def choose_line_engine(settings: Settings) -> LineVersions:
+def choose_line_engine(settings: Settings, *, publishes: bool = False) -> LineVersions:
     """Return the versions of the lines in the engine that the settings name."""
     if settings.qdrant_url:
         client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
-        return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url)
+        catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
+        holder = name_holder(settings)
+        return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url, catalogue=catalogue, holder=holder)
     return EdgeLineVersions(settings.home / "index" / NAME)
 
 

@@ -1,17 +1,22 @@
 """A Qdrant server or cluster: one collection per version, and aliases that switch atomically.
 
-For the index called ``E``, such as an encoder's id, the server has the collections ``needle-E-<version>``. The aliases
-are ``needle-E`` (the current version), ``needle-E--previous-1`` and so on. A collection without one of these aliases is
-not a version: it is being built, or its publisher was killed. The next publisher deletes it.
+For the index called ``E``, such as an encoder's id, of the catalogue ``C`` the server has the collections
+``needle-C--E-<version>``. The aliases are ``needle-C--E`` (the current version), ``needle-C--E--previous-1`` and so on.
+A catalogue's name has no double hyphen, so no two of them have a name in common.
+
+A collection without one of these aliases is not a version: it is being built, or its publisher was killed. A publisher
+holds a lease on it, in the collection's metadata, and renews it. The next publisher deletes collections whose lease has
+run out or is its own. The lease is longer than any pause of a publisher, and than the difference of two clocks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
 
 TIMEOUT_S = 60
+LEASE = "lease"
+LEASE_S = 900
+RENEW_S = 60
 
 
 def connect(url: str, api_key: str) -> QdrantClient:
@@ -61,12 +69,28 @@ Store = TypeVar("Store")
 
 
 class CollectionVersions(ABC, Generic[Item, Store]):
-    """Versions of the index called ``name`` on a server; subclasses define the points and the queries."""
+    """Versions of the index called ``name`` on a server; subclasses define the points and the queries.
 
-    def __init__(self, client: QdrantClient, name: str, address: str = "the Qdrant server") -> None:
+    ``holder`` names the publisher in leases: it must be another one for each that can publish at the same time.
+    ``clock`` returns Unix time.
+    """
+
+    def __init__(
+        self,
+        client: QdrantClient,
+        name: str,
+        address: str = "the Qdrant server",
+        *,
+        catalogue: str = "default",
+        holder: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.client = client
         self.address = address
-        self.alias = f"needle-{_build_name(name)}"
+        self.alias = f"needle-{catalogue}--{_build_name(name)}"
+        self._holder = holder
+        self._clock = clock
+        self._renew_at = 0.0
 
     def current(self) -> str | None:
         return self._read_aliases().get(self.alias)
@@ -77,14 +101,18 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def build(self, manifest: Manifest, points: Iterable[Item]) -> None:
         self._drop_unaliased()
         name = self._name_collection(manifest["version"])
+        self._require_free(name)
         with self.map_errors():
-            self.client.create_collection(name, **self._build_config(manifest), metadata=dict(manifest))
+            metadata = {**manifest, LEASE: self._extend_lease()}
+            self.client.create_collection(name, **self._build_config(manifest), metadata=metadata)
             for field, schema in self._build_payload_indexes(manifest):
                 self.client.create_payload_index(name, field, schema, wait=True)
         for batch in split_into_batches(points, tuning.BATCH):
             structs = [self._build_struct(point) for point in batch]
             with self.map_errors():
                 self.client.upsert(name, structs, wait=True)
+                if self._clock() >= self._renew_at:
+                    self.client.update_collection(name, metadata={LEASE: self._extend_lease()})
         with self.map_errors():
             count = self.client.count(name, exact=True).count
         require_rows(manifest, count)
@@ -92,6 +120,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def switch(self, version: str) -> None:
         if self.current() != version:
             self._replace_aliases([version, *(name for name in self._list_versions() if name != version)])
+            with self.map_errors():  # once it is replaced, anybody may delete it
+                self.client.update_collection(self._name_collection(version), metadata={LEASE: {"until": 0}})
         self._drop_unaliased()
 
     def drop_old(self) -> None:
@@ -110,7 +140,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
                 message = f"version {version} of the index on {self.address} is gone: open the current one"
                 raise VectorIndexError(message)
             manifest = self.client.get_collection(self._name_collection(version)).config.metadata
-        return self._store(self._name_collection(version), cast(Manifest, dict(manifest or {})))
+        fields = {key: value for key, value in dict(manifest or {}).items() if key != LEASE}
+        return self._store(self._name_collection(version), cast(Manifest, fields))
 
     @abstractmethod
     def _build_config(self, manifest: Manifest) -> dict[str, Any]:
@@ -166,8 +197,32 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
         with self.map_errors():
             for item in self.client.get_collections().collections:
-                if pattern.fullmatch(item.name) and item.name not in alias_targets:
+                is_version = item.name in alias_targets or not pattern.fullmatch(item.name)
+                if not is_version and not self._find_other_holder(item.name):
                     self.client.delete_collection(item.name)
+
+    def _extend_lease(self) -> dict[str, str | float]:
+        now = self._clock()
+        self._renew_at = now + RENEW_S
+        return {"holder": self._holder, "until": now + LEASE_S}
+
+    def _find_other_holder(self, name: str) -> str | None:
+        """Return who else holds a lease on a collection; ``None`` if it is free, ours, or was deleted meanwhile."""
+        if not self.client.collection_exists(name):
+            return None
+        lease = (self.client.get_collection(name).config.metadata or {}).get(LEASE) or {}
+        is_free = lease.get("holder") == self._holder or float(lease.get("until", 0)) <= self._clock()
+        return None if is_free else str(lease.get("holder"))
+
+    def _require_free(self, name: str) -> None:
+        """Raise ``IndexUnavailableError`` if another publisher is building the same version."""
+        with self.map_errors():
+            holder = self._find_other_holder(name)
+        if holder is not None:
+            raise IndexUnavailableError(
+                f"{holder} is building the same version of the index on {self.address}: run the same again when it has "
+                f"ended, or {LEASE_S // 60} minutes after it was killed"
+            )
 
     @contextmanager
     def map_errors(self) -> Iterator[None]:
