@@ -6,17 +6,19 @@ because it is not mounted, half-copied files, touched but unchanged files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ops.core.errors import StorageError
 from ops.core.plural import plural
+from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import SilentProgress
 from ops.videos import catalogue
 from ops.videos.damaged_tables import retry_past_damage
-from ops.videos.library import HashCache, scan
+from ops.videos.library import HashCache, Scan, scan
 from ops.videos.register import register
 from ops.videos.subtitles import find_changed_sidecars
 
@@ -88,16 +90,8 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
     if scan_result.set_aside:
         path, reason = scan_result.set_aside[0]
         message += f"; {len(scan_result.set_aside)} set aside, such as {path}: {reason}"
-    figures = {
-        "videos": len(changes.seen),
-        "bytes": sum(source.bytes for source in scan_result.files),
-        "waiting": sum(row["state"] == "pending" for row in video_rows),
-        "being_copied": len(scan_result.unsettled),
-        "left_out": len(scan_result.left_out),
-        "set_aside": len(scan_result.set_aside),
-    }
     return Watch(
-        figures=figures,
+        figures=_count_files(scan_result, len(changes.seen), video_rows),
         due=sorted({settings.resolve_partition(row["video_id"]) for row in rows}),
         message=message,
         cursor=max([since, *(row["created_timestamp"].isoformat() for row in removals)]),
@@ -107,3 +101,15 @@ def watch_library(settings: Settings, now: datetime, cursor: str | None) -> Watc
             for row in rows
         ),
     )
+
+
+def _count_files(scan_result: Scan, videos: int, rows: Sequence[LakeVideo]) -> dict[str, int]:
+    """Count files of the library by what becomes of them."""
+    return {
+        "videos": videos,
+        "bytes": sum(source.bytes for source in scan_result.files),
+        "waiting": sum(row["state"] == "pending" for row in rows),
+        "being_copied": len(scan_result.unsettled),
+        "left_out": len(scan_result.left_out),
+        "set_aside": len(scan_result.set_aside),
+    }
