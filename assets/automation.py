@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from assets.library import report_library
-from assets.partitions import request_corrections, request_due_partitions
-from assets.resources import Needle
+from assets.partitions import SEARCH_FIRST, request_corrections, request_due_partitions
+from assets.resources import Needle, name_run_tag
 from ops.core.alerts import describe_webhook, report_failed_run
 from ops.core.settings import Settings
 from ops.probes.labels import digest_labels, list_labels
@@ -19,6 +19,9 @@ from ops.shots.waiting import find_waiting
 from ops.videos.watch import watch_library
 
 # Typed as Any: Dagster's own conditions disagree on whether they apply to assets or also to checks.
+
+SEARCHED = ("footage", "features", "search", "training")
+"""Groups of the assets from footage to search. Pairs of captions are made in the run that makes their shots."""
 
 # A new encoder or detector; eager() alone does not react to a new code version.
 NEW_CODE: Any = dg.AutomationCondition.code_version_changed()
@@ -50,19 +53,43 @@ RESTING: Any = ~dg.AutomationCondition.any_deps_in_progress() & ~dg.AutomationCo
 
 NEW_VERSION = (until_handled(NEW_CODE) & RESTING).with_label("a new version of the code")
 
-CHANGED: Any = dg.AutomationCondition.any_deps_updated() | NEW_CODE
+
+def changed(asset: dg.AssetKey) -> Any:
+    """True if another run changed an upstream of ``asset``, or will change it, or its code has a new version.
+
+    As ``any_deps_updated()``, which also ignores upstreams that were made in one run with the asset. But Dagster 1.13
+    recognises only the last partition of a run of many: 49 of 50 small films were requested again, in runs without work
+    before the index. So runs have a tag for each of their assets. May go when Dagster compares every partition.
+    """
+    by_own_run: Any = dg.AutomationCondition.all_new_updates_have_run_tags(tag_keys={name_run_tag(asset)})
+    with_root: Any = dg.AutomationCondition.executed_with_root_target()
+    updated: Any = dg.AutomationCondition.newly_updated() & ~with_root & ~by_own_run
+    changed_deps: Any = dg.AutomationCondition.any_deps_match(updated | dg.AutomationCondition.will_be_requested())
+    return changed_deps.with_label("another run changed an upstream") | NEW_CODE
+
 
 # Most videos have no corrections, so their partitions of that asset may be missing.
 MISSING: Any = dg.AutomationCondition.any_deps_missing().ignore(dg.AssetSelection.assets("shot_corrections"))
 
-PER_VIDEO = (until_handled(dg.AutomationCondition.newly_missing() | CHANGED) & ~MISSING & RESTING).with_label(
-    "new footage, changed footage, or a new version of the code"
-)
 
-# No "deps missing" here: an index of the present rows must not wait for the last video of a large ingest.
-WHOLE_CATALOGUE = (until_seen(CHANGED) & RESTING).with_label(
-    "anything upstream changed, and nothing upstream is running"
-)
+def on_new_version(asset: dg.AssetKey) -> Any:
+    """The condition of an asset that a sensor or a person requests, unless its code has a new version."""
+    return NEW_VERSION
+
+
+def per_video(asset: dg.AssetKey) -> Any:
+    """The condition of an asset with a partition for each video."""
+    due: Any = until_handled(dg.AutomationCondition.newly_missing() | changed(asset))
+    return (due & ~MISSING & RESTING).with_label("new footage, changed footage, or a new version of the code")
+
+
+def whole_catalogue(asset: dg.AssetKey) -> Any:
+    """The condition of an asset of the whole catalogue.
+
+    No "deps missing" here: an index of the present rows must not wait for the last video of a large ingest.
+    """
+    due: Any = until_seen(changed(asset)) & RESTING
+    return due.with_label("anything upstream changed, and nothing upstream is running")
 
 
 def when_refitted(probe: dg.AssetKey) -> Any:
@@ -80,13 +107,27 @@ def when_refitted(probe: dg.AssetKey) -> Any:
     return (due & ~MISSING & RESTING).with_label("the probe was fitted again")
 
 
-def automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Evaluates the conditions above; on from the first start."""
+def automation_sensors() -> list[dg.AutomationConditionSensorDefinition]:
+    """Evaluate the conditions above; on from the first start.
+
+    Two sensors, because a sensor has one priority for all its runs: search comes before reports, fits and scores.
+    """
+    searched = dg.AssetSelection.groups(*SEARCHED)
+    return [
+        _automation_sensor("automation", searched, SEARCH_FIRST),
+        _automation_sensor("automation_of_reports", dg.AssetSelection.all() - searched, {}),
+    ]
+
+
+def _automation_sensor(
+    name: str, target: dg.AssetSelection, run_tags: dict[str, str]
+) -> dg.AutomationConditionSensorDefinition:
     return dg.AutomationConditionSensorDefinition(
-        "automation",
-        target=dg.AssetSelection.all(),
+        name,
+        target=target,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=10,
+        run_tags=run_tags,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.automation import automation_sensor, corrections_sensor, failure_sensor, labels_sensor, library_sensor
+from assets.automation import automation_sensors, corrections_sensor, failure_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_index, same_lines_as_lake
 from assets.index import same_rows_as_lake, search_index_asset
 from assets.library import describe_library, searchable_in_time
@@ -78,7 +78,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
         assets=list(dg.map_asset_specs(add_owner, assets)),
         asset_checks=[searchable_in_time, same_rows_as_lake, same_lines_as_lake],
         sensors=[
-            automation_sensor(),
+            *automation_sensors(),
             library_sensor(settings, partitions, needle),
             labels_sensor(settings),
             corrections_sensor(settings, partitions),

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.automation import WHOLE_CATALOGUE
+from assets.automation import whole_catalogue
 from assets.resources import Needle, convert_check
 from assets.steps import StepAsset
 from ops.dialogue.recipe import build_dialogue_recipe
@@ -26,7 +26,7 @@ ASSET = StepAsset(
     group_name="search",
     code_version="1",
     kinds={"qdrant"},
-    automation_condition=WHOLE_CATALOGUE,
+    automation_condition=whole_catalogue(dg.AssetKey("dialogue_index")),
 )
 def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
     """One immutable version of the index of lines (BM25 and phrases), published atomically."""

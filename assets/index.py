@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.automation import WHOLE_CATALOGUE
+from assets.automation import whole_catalogue
 from assets.resources import Needle, convert_check
 
 
@@ -12,7 +12,7 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
         group_name="search",
         code_version=f"1-{encoder_id}",
         kinds={"qdrant"},
-        automation_condition=WHOLE_CATALOGUE,
+        automation_condition=whole_catalogue(dg.AssetKey("search_index")),
     )
     def search_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         """One immutable version of the vector index, published atomically."""

@@ -21,6 +21,9 @@ from ops.videos.watch import Watch
 
 PARTITIONS_NAME = "videos"
 STARTED_BY = {"needle/started_by": "library"}
+SEARCH_FIRST = {"dagster/priority": "10"}
+"""Run tags of what makes footage searchable: in the queue it comes before reports, fits and scores."""
+
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -73,7 +76,7 @@ def request_due_partitions(
     requests = [
         dg.RunRequest(
             run_key=f"{watch.fingerprint}-{first}",
-            tags={**range_tags(first, last), **STARTED_BY},
+            tags={**range_tags(first, last), **STARTED_BY, **SEARCH_FIRST},
             asset_selection=[dg.AssetKey("videos")],
         )
         for first, last in find_key_ranges(watch.due, ordered)
@@ -91,7 +94,7 @@ def request_corrections(
     requests = [
         dg.RunRequest(
             run_key=f"corrections-{waiting.digest}-{first}",
-            tags=range_tags(first, last),
+            tags={**range_tags(first, last), **SEARCH_FIRST},
             asset_selection=[dg.AssetKey("shot_corrections")],
         )
         for first, last in find_key_ranges(waiting.partitions, ordered)

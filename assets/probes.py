@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.automation import WHOLE_CATALOGUE
+from assets.automation import whole_catalogue
 from assets.resources import Needle
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fit import RECIPE
@@ -36,7 +36,7 @@ def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefini
                 "not_worse", asset=key, blocking=True, description="the last fit is not worse than its predecessor"
             )
         ],
-        automation_condition=WHOLE_CATALOGUE,
+        automation_condition=whole_catalogue(key),
     )
     def probe(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         from ops.notebooks.report_files import build_latest_url
@@ -52,14 +52,16 @@ def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefini
 
 
 def probe_scores_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefinition:
+    key = dg.AssetKey(["probe_scores", definition.label])
+
     @dg.asset(
-        key=dg.AssetKey(["probe_scores", definition.label]),
+        key=key,
         deps=[dg.AssetKey(["probe", definition.label]), "shot_embeddings"],
         group_name="probes",
         code_version=f"1-{encoder_id}",
         kinds={"parquet", "feast"},
         description=f"How likely each shot is {definition.label}, 0 to 1, in the lake and as a feature.",
-        automation_condition=WHOLE_CATALOGUE,
+        automation_condition=whole_catalogue(key),
     )
     def probe_scores(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         from ops.features import publish_scores

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.automation import WHOLE_CATALOGUE, when_refitted
+from assets.automation import when_refitted, whole_catalogue
 from assets.resources import Needle
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fit import LEAST
@@ -18,7 +18,7 @@ from ops.probes.simulation import NEEDED
     group_name="reports",
     code_version="1",
     kinds={"jupyter"},
-    automation_condition=WHOLE_CATALOGUE,
+    automation_condition=whole_catalogue(dg.AssetKey("catalogue_report")),
 )
 def catalogue_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
     """Shots by show, shot lengths, a map of the embeddings, a sheet of posters: executed notebook and HTML."""

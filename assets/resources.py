@@ -53,6 +53,11 @@ class LoggedProgress:
         log.info("%s: %s in %.1f s", stage, done, seconds)
 
 
+def name_run_tag(asset: dg.AssetKey) -> str:
+    """Return the tag that a run has for each of its assets, see ``changed`` in ``automation.py``."""
+    return f"needle/makes/{asset.to_user_string()}"
+
+
 class Retry:
     """A block that Dagster begins again after ``RETRY_AFTER_S`` if a store or server did not answer.
 
@@ -108,6 +113,8 @@ class Needle:
         Dagster attaches the metadata of a result to every partition of its run. So a partition has its own figures,
         and those of the whole run under ``run``. The figures are logged, too.
         """
+        run_tags = {name_run_tag(key): "" for key in context.run.asset_selection or ()}
+        context.instance.add_run_tags(context.run.run_id, run_tags)
         figures = {**report.details, "partitions_rewritten": report.changed}
         context.log.info("%s: %s", context.asset_key.to_user_string(), format_figures(figures))
         report.report_partitions(

@@ -4,11 +4,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
 import assets
-from assets.automation import PER_VIDEO
+from assets.automation import per_video
 from assets.resources import Needle
 from ops.core.schemas import TABLES
 from ops.core.settings import Settings
@@ -35,7 +36,7 @@ class StepAsset:
     kinds: frozenset[str] = frozenset({"parquet"})
     code_version: Callable[[Settings, str], str] = first_version
     checks: tuple[dg.AssetCheckSpec, ...] = ()
-    automation: dg.AutomationCondition[dg.AssetKey] | None = PER_VIDEO
+    automation: Callable[[dg.AssetKey], Any] | None = per_video
     upstreams: tuple[str, ...] = ()
 
 
@@ -77,7 +78,7 @@ def _build_asset(
         kinds=set(declared.kinds),
         check_specs=declared.checks,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=declared.automation,
+        automation_condition=declared.automation(dg.AssetKey(step.name)) if declared.automation else None,
         metadata=describe_columns(step.tables),
     )
     def step_asset(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.automation import PER_VIDEO
+from assets.automation import per_video
 from assets.resources import Needle
 from ops.training.definitions import EncoderDefinition
 
@@ -18,7 +18,7 @@ def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
             dg.AssetCheckSpec("shots_exist", asset="caption_pairs", description="the shot of each pair exists")
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=PER_VIDEO,
+        automation_condition=per_video(dg.AssetKey("caption_pairs")),
     )
     def caption_pairs(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
         """Captioned shots, from the captions file beside each video."""

@@ -1,7 +1,5 @@
 """Changes during the build of an asset are not lost: it is built once more, and then no run starts."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from assets.automation import PER_VIDEO, WHOLE_CATALOGUE
+from assets.automation import per_video, whole_catalogue
+from assets.resources import Needle
+from ops.core.types import StepReport
 
 PATIENCE_S = 60
 QUIET = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
@@ -54,7 +54,7 @@ def asks(definitions: dg.Definitions, instance: dg.DagsterInstance, asset: str) 
 def test_a_change_during_a_run_is_followed_by_another_run() -> None:
     making = Making()
 
-    @dg.asset(deps=["features"], automation_condition=WHOLE_CATALOGUE)
+    @dg.asset(deps=["features"], automation_condition=whole_catalogue(dg.AssetKey("index")))
     def index() -> None:
         making.wait()
 
@@ -87,7 +87,12 @@ def test_films_that_somebody_ingests_by_hand_are_not_made_twice() -> None:
     @dg.asset(partitions_def=films, backfill_policy=policy)
     def videos() -> None: ...
 
-    @dg.asset(partitions_def=films, backfill_policy=policy, deps=[videos], automation_condition=PER_VIDEO)
+    @dg.asset(
+        partitions_def=films,
+        backfill_policy=policy,
+        deps=[videos],
+        automation_condition=per_video(dg.AssetKey("shots")),
+    )
     def shots() -> None:
         making.wait()
 
@@ -103,3 +108,54 @@ def test_films_that_somebody_ingests_by_hand_are_not_made_twice() -> None:
         with making.under_way(lambda: job.execute_in_process(instance=instance, asset_selection=keys, tags=tags)):
             assert [look(), look()] == [0, 0]
         assert [look(), look()] == [0, 0]
+
+
+def test_many_films_in_one_run_are_not_made_again_by_runs_without_work() -> None:
+    """Upstream and asset end between two looks: of a run of many partitions Dagster recognises only the last one."""
+    films = dg.DynamicPartitionsDefinition(name="films")
+    policy = dg.BackfillPolicy.single_run()
+    names = ["a", "b", "c", "d", "e"]
+
+    def record(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return Needle().record(context, StepReport(changed=1, data_version=context.run.run_id, details={}))
+
+    @dg.asset(partitions_def=films, backfill_policy=policy)
+    def shots(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return record(context)
+
+    @dg.asset(
+        partitions_def=films,
+        backfill_policy=policy,
+        deps=[shots],
+        automation_condition=per_video(dg.AssetKey("pairs")),
+    )
+    def pairs(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return record(context)
+
+    @dg.asset(deps=[shots], automation_condition=whole_catalogue(dg.AssetKey("index")))
+    def index() -> None: ...
+
+    definitions = dg.Definitions(assets=[shots, pairs, index])
+    tags = {"dagster/asset_partition_range_start": names[0], "dagster/asset_partition_range_end": names[-1]}
+    with dg.instance_for_test(overrides=QUIET) as instance:
+        instance.add_dynamic_partitions("films", names)
+        look, look_at_index = asks(definitions, instance, "pairs"), asks(definitions, instance, "index")
+        job = definitions.resolve_implicit_global_asset_job_def()
+
+        def make(*assets: dg.AssetsDefinition, range_tags: dict[str, str] = tags) -> None:
+            keys = [each.key for each in assets]
+            assert job.execute_in_process(instance=instance, asset_selection=keys, tags=range_tags).success
+
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset_key="library"))
+        look(), look_at_index()
+        make(shots, pairs)
+        assert [look(), look()] == [0, 0]
+        assert look_at_index() == 1  # the run did not make it
+        make(index, range_tags={})
+        make(shots)  # without pairs
+        assert look() == len(names)
+        make(pairs)
+        assert look() == 0
+        make(shots)
+        make(shots, pairs)  # both between two looks: the older one had no pairs
+        assert [look(), look()] in ([len(names), 0], [0, 0])
