@@ -120,7 +120,7 @@ def sensor_ticks(port: int) -> dict[str, list[dict[str, Any]]]:
     )
     (repository,) = answer["repositoriesOrError"]["nodes"]
     found = {sensor["name"]: sensor["sensorState"]["ticks"] for sensor in repository["sensors"]}
-    assert set(found) == {"automation", "corrections", "failures", "labels", "library"}
+    assert set(found) == {"automation", "automation_of_reports", "corrections", "failures", "labels", "library"}
     return found
 
 
