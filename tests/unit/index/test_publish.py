@@ -224,7 +224,7 @@ def test_collections_of_odd_encoder_ids_are_told_apart() -> None:
     client = connect("http://127.0.0.1:9", "")
     names = [ServerVersions(client, encoder_id).alias for encoder_id in ("a/b", "a:b", "a-b")]
     client.close()
-    assert len(set(names)) == 3 and names[2] == "needle-a-b"
+    assert len(set(names)) == 3 and names[2] == "needle-default--a-b"
     assert all(character not in name for name in names for character in '/:<>"|?*\\')
 
 
