@@ -42,6 +42,10 @@ def fill_current(settings: Settings, videos: int) -> list[str]:
             for row in vectors
         ]
         settings.lake.update(f"shot_ends/{ENCODER}", partition, video_id(number), ends)
+        still = dict.fromkeys(("pan", "tilt", "zoom", "roll", "activity"), 0.0)
+        names = ("shot_id", "video_id", "show", "input_hash", "event_timestamp", "created_timestamp")
+        motion = [{name: row[name] for name in names} | still for row in vectors]
+        settings.lake.update("shot_motion", partition, video_id(number), motion)
         for shot in shots:
             for make_key in (make_proxy_key, make_poster_key):
                 settings.store.write_bytes(make_key(shot["video_id"], shot["start_frame"], shot["end_frame"]), b"x")
@@ -83,7 +87,9 @@ def test_vectors_that_are_current_are_read_once_for_their_check(settings: Settin
     renamed = [video_row(1, show="renamed")]
     settings.lake.write("videos", video_id(1), renamed)
     build.build_shots(settings, partitions, LATER, SilentProgress())
-    assert build_embeddings(settings, ENCODER, partitions, LATER, SilentProgress()).changed == 2  # vectors and ends
+    assert (
+        build_embeddings(settings, ENCODER, partitions, LATER, SilentProgress()).changed == 3
+    )  # vectors, ends and motion
     shows = settings.lake.read(f"shot_embeddings/{ENCODER}", [video_id(1)], ["show"])["show"].to_pylist()
     assert set(shows) == {"renamed"}
 
