@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -366,7 +366,12 @@ def _choose_engine(settings: Settings, encoder_id: str, *, publishes: bool = Fal
         return ServerVersions(client, encoder_id, settings.qdrant_url, catalogue=catalogue, holder=holder)
     if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
         raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")
-    return EdgeVersions(settings.home / "index" / encoder_id)
+    return _find_folder(settings.home, encoder_id)
+
+
+@lru_cache(maxsize=16)
+def _find_folder(home: Path, encoder_id: str) -> EdgeVersions:
+    return EdgeVersions(home / "index" / encoder_id)
 
 
 def _select_public(payload: Payload) -> Payload:

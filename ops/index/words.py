@@ -77,7 +77,13 @@ Words = tuple[str, ...]
 
 def split_words(text: str) -> list[str]:
     """Return the words of a text in order, without case, accents and punctuation: "You’re" is "you", "re"."""
-    return list(_split(_find_groups(fold_letters(_segment(normalise(text))))))
+    return list(_split_text(text))
+
+
+@lru_cache(maxsize=512)
+def _split_text(text: str) -> Words:
+    """Return :func:`split_words`, cached: every step of a search splits the same text."""
+    return _split(_find_groups(fold_letters(_segment(normalise(text)))))
 
 
 def split_exact_words(text: str) -> list[str]:

@@ -6,7 +6,8 @@ Part of the search contract (``schema.py``).
 from __future__ import annotations
 
 import re
-from typing import Literal
+from functools import cache
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,25 @@ class Answered(BaseModel):
     """A part of an answer; a later version may add fields."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"additionalProperties": True})
+
+    @classmethod
+    def assemble(cls, values: dict[str, object]) -> Self:
+        """Return the model with a value for each field, in their order; nothing is validated.
+
+        A page has hundreds of hits, and validating them took a fifth of a query's time (28 November 2026).
+        ``model_construct`` takes ten times as long.
+        """
+        model = cls.__new__(cls)
+        object.__setattr__(model, "__dict__", values)
+        object.__setattr__(model, "__pydantic_fields_set__", _list_fields(cls))
+        object.__setattr__(model, "__pydantic_extra__", None)
+        object.__setattr__(model, "__pydantic_private__", None)
+        return model
+
+
+@cache
+def _list_fields(model: type[BaseModel]) -> set[str]:
+    return set(model.model_fields)
 
 
 class QueryChange(Answered):

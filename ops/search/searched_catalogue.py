@@ -128,7 +128,11 @@ class SearchedCatalogue:
 
     def find_file_name(self, video_id: str) -> str:
         """Return the name of a video's file."""
-        return next((each.file_name for each in self.videos if each.video_id == video_id), video_id)
+        return self._file_names.get(video_id, video_id)
+
+    @cached_property
+    def _file_names(self) -> Mapping[str, str]:
+        return {each.video_id: each.file_name for each in self.videos}
 
     def find_dated(self, first: date | None, end_day: date | None) -> frozenset[str]:
         """Return the videos with a date from ``first`` until before ``end_day``; ``None`` for no bound."""

@@ -58,7 +58,7 @@ class ShotDetail(Shot):
     @cached_property
     def frames(self) -> Span:
         """Return all of its frames."""
-        return Span(start_frame=self.start_frame, end_frame=self.end_frame)
+        return Span.assemble({"start_frame": self.start_frame, "end_frame": self.end_frame})
 
     @cached_property
     def public(self) -> dict[str, Any]:
@@ -137,12 +137,15 @@ class ShotDetails:
         self._lock = Lock()
         self._partitions: dict[str, _Partition] = {}
         self._valid_ids: set[str] = set()
+        # Details by shot id. Replaced whenever a partition changes, so that who began before writes into the old one.
+        self._details: dict[str, ShotDetail] = {}
         self._forgotten_count = 0
 
     def forget(self) -> None:
         """Check the files again from now on; unchanged files are not read again."""
         with self._lock:
             self._valid_ids = set()
+            self._details = {}
             self._forgotten_count += 1
 
     def warm(self) -> int:
@@ -154,7 +157,13 @@ class ShotDetails:
 
         Shots that the lake does not have (any more) are left out.
         """
-        return {shot_id: self._build_detail(part, row) for shot_id, part, row in self._locate(shot_ids)}
+        known_details = self._details
+        details = {shot_id: known_details[shot_id] for shot_id in shot_ids if shot_id in known_details}
+        if missing := [shot_id for shot_id in shot_ids if shot_id not in details]:
+            fresh = {shot_id: self._build_detail(part, row) for shot_id, part, row in self._locate(missing)}
+            known_details.update(fresh)
+            details |= fresh
+        return details
 
     def compute_media_versions(self, shot_ids: Sequence[str]) -> dict[str, str]:
         """Return a short text for each shot that changes when its proxy or its poster does."""
@@ -193,27 +202,32 @@ class ShotDetails:
 
     def _build_detail(self, part: _Partition, row: int) -> ShotDetail:
         if row not in part.details:
-            shot = {name: values[row] for name, values in part.columns.items()}
-            video = part.videos[shot["video_id"]]
-            poster, proxy = (self._lake.store.locate(shot[name]) for name in ("poster_uri", "proxy_uri"))
+            columns = part.columns
+            shot_id, video_id = columns["shot_id"][row], columns["video_id"][row]
+            start_frame, start_s = columns["start_frame"][row], columns["start_s"][row]
+            video = part.videos[video_id]
             if self._addresses:
-                poster, proxy = self._addresses(shot["shot_id"], _compute_media_version(part, row))
-            part.details[row] = ShotDetail(
-                shot_id=shot["shot_id"],
-                video_id=shot["video_id"],
-                show=shot["show"],
-                title=video.title,
-                path=video.path,
-                start_frame=shot["start_frame"],
-                end_frame=shot["end_frame"],
-                fps=f"{video.fps_num}/{video.fps_den}",
-                start_s=shot["start_s"],
-                end_s=shot["end_s"],
-                start_timecode=video.timecode_at(shot["start_frame"], shot["start_s"]),
-                poster=poster,
-                proxy=proxy,
-                index=shot["index"],
-                is_blank=shot["is_blank"],
+                poster, proxy = self._addresses(shot_id, _compute_media_version(part, row))
+            else:
+                poster, proxy = (self._lake.store.locate(columns[name][row]) for name in ("poster_uri", "proxy_uri"))
+            part.details[row] = ShotDetail.assemble(
+                {
+                    "shot_id": shot_id,
+                    "video_id": video_id,
+                    "show": columns["show"][row],
+                    "title": video.title,
+                    "path": video.path,
+                    "start_frame": start_frame,
+                    "end_frame": columns["end_frame"][row],
+                    "fps": f"{video.fps_num}/{video.fps_den}",
+                    "start_s": start_s,
+                    "end_s": columns["end_s"][row],
+                    "start_timecode": video.timecode_at(start_frame, start_s),
+                    "poster": poster,
+                    "proxy": proxy,
+                    "index": columns["index"][row],
+                    "is_blank": columns["is_blank"][row],
+                }
             )
         return part.details[row]
 
@@ -263,6 +277,8 @@ class ShotDetails:
                 if self._partitions[name].stamps == tuple(map(stamps.get, self._list_keys(name)))
             }
             self._valid_ids = same_ids
+            if not self._partitions.keys() <= same_ids:
+                self._details = {}
         return list(self._read(sorted(names)).values())
 
     def _list_keys(self, name: str) -> list[str]:
@@ -281,6 +297,8 @@ class ShotDetails:
             fresh = {name: self._read_partition(name) for name in missing}
         with self._lock:
             for name, part in fresh.items():
+                if self._partitions.get(name, part) is not part:
+                    self._details = {}
                 if part.rows or part.videos:  # absent ones are not cached: a client can invent any number of ids
                     self._partitions[name] = part
                     if count_before == self._forgotten_count:  # else it may have changed since it was read
@@ -338,9 +356,14 @@ def start_timecode(
     start_frame: int, start_s: float, fps_num: int | None, fps_den: int | None, start: str | None
 ) -> str:
     """Return the timecode of a frame that is shown at ``start_s``, in a video that begins at ``start``."""
-    fps = Fraction(fps_num or 0, fps_den or 1)
+    fps = _make_rate(fps_num or 0, fps_den or 1)
     frame = frame_at(start_frame, start_s, fps)
     return _format_timecode(frame, fps.numerator, fps.denominator, start or "")
+
+
+@lru_cache(maxsize=256)
+def _make_rate(fps_num: int, fps_den: int) -> Fraction:
+    return Fraction(fps_num, fps_den)
 
 
 @lru_cache(maxsize=TIMECODES)

@@ -59,6 +59,20 @@ def test_a_partition_is_read_once_until_it_changes(settings: Settings, read: lis
     assert details.read(wanted)[shot(2, 0)] == first[shot(2, 0)] and read[3:] == [video_id(1)]
 
 
+def test_details_in_memory_follow_a_partition_that_changed(settings: Settings) -> None:
+    details = ShotDetails(settings)
+    details.read([shot(0, 0), shot(1, 0)])
+    settings.lake.write("shots", video_id(1), shot_rows(1, 4, end_frame=99))
+    details.warm()  # as a running service does every few seconds
+    assert details.read([shot(1, 0)])[shot(1, 0)].end_frame == 99
+    settings.lake.write("shots", video_id(1), shot_rows(1, 5, end_frame=77))
+    assert shot(1, 4) in details.read([shot(1, 4)])  # which is new, so the partition is read again
+    assert details.read([shot(1, 0)])[shot(1, 0)].end_frame == 77
+    settings.lake.write("shots", video_id(1), shot_rows(1, 1))
+    details.forget()
+    assert list(details.read([shot(1, 0), shot(1, 1), shot(0, 0)])) == [shot(1, 0), shot(0, 0)]
+
+
 def test_what_was_computed_meanwhile_is_found_without_being_told(settings: Settings) -> None:
     details = ShotDetails(settings)
     assert details.warm() == 12 and details.read([shot(7, 0), shot(0, 9)]) == {}

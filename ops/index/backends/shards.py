@@ -42,10 +42,11 @@ class ShardVersions(ABC, Generic[Item, Store]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._link = str(folder / "current")  # a search reads it several times, and joining a path takes longer
 
     def current(self) -> str | None:
         try:
-            return os.path.basename(os.readlink(self.folder / "current"))
+            return os.path.basename(os.readlink(self._link))
         except FileNotFoundError:
             return None
 
