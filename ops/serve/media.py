@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -25,30 +24,42 @@ _RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$")
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """An object in its current state: ``size`` bytes, and an ``etag`` that changes with them."""
+    """An object in its current state: ``size`` bytes, and an ``etag`` that changes with them.
 
+    ``content`` is all of it if it is small and was requested.
+    """
+
+    store: ObjectStore
     key: str
     size: int
     etag: str
+    content: bytes | None = None
 
 
-def look_up(store: ObjectStore, key: str) -> Stored:
-    """Return the object's size and tag. Raises ``ProblemError`` 404 if it is missing."""
+def look_up(request: Request, store: ObjectStore, key: str) -> Stored:
+    """Return the object as far as ``request`` needs it at once. Raises ``ProblemError`` 404 if it is missing.
+
+    A poster is read here, in the thread that looks for its shot: a page shows thirty at once, and each further change
+    of threads costs as much as reading it.
+    """
     status = store.stat(key)
     if status is None:
         raise ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
     etag = f'"{hashlib.blake2b(status.stamp.encode(), digest_size=12).hexdigest()}"'
-    return Stored(key=key, size=status.size, etag=etag)
+    is_read = request.method == "GET" and status.size <= PIECE and "if-none-match" not in request.headers
+    content = store.read_bytes(key) if is_read else None
+    if content is not None and len(content) != status.size:
+        content = None  # replaced in the meantime: sent as it is when it is opened, and no more than was announced
+    return Stored(store=store, key=key, size=status.size, etag=etag, content=content)
 
 
-async def serve_media(
-    request: Request, store: ObjectStore, key: str, media_type: str, *, version_is_right: bool, is_private: bool
+def send_media(
+    request: Request, entry: Stored, media_type: str, *, version_is_right: bool, is_private: bool
 ) -> Response:
     """Return the object, or the part that ``Range`` requests (RFC 9110, one range; several get the whole).
 
     ``version_is_right``: the address names exactly this content, so that clients never need to revalidate it.
     """
-    entry = await run_in_threadpool(look_up, store, key)
     scope = "private" if is_private else "public"
     headers = {
         "etag": entry.etag,
@@ -67,7 +78,9 @@ async def serve_media(
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    return StreamingResponse(_read_pieces(store, key, start, end), status, headers, media_type)
+    if entry.content is not None:
+        return Response(entry.content[start:end], status, headers, media_type)
+    return StreamingResponse(_read_pieces(entry.store, entry.key, start, end), status, headers, media_type)
 
 
 def _parse_range(request: Request, entry: Stored) -> tuple[int, int] | None:

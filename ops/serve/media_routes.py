@@ -13,7 +13,7 @@ from ops.core.addresses import THUMB_PX
 from ops.core.storage import ObjectStore
 from ops.search.shot_details import ShotDetail
 from ops.serve.fields import SHOT_ID, VIDEO_ID
-from ops.serve.media import serve_media
+from ops.serve.media import Stored, look_up, send_media
 from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.service import Service
 from ops.shots.segment import make_poster_key, make_proxy_key
@@ -23,6 +23,7 @@ ShotPath = Annotated[str, Path(pattern=SHOT_ID)]
 Version = Annotated[
     str | None, Query(max_length=40, description="as in the address that a hit has; then cached permanently")
 ]
+KeyOf = Callable[[str, int, int], str]
 
 
 def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> APIRouter:
@@ -46,12 +47,9 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
                 operation_id=f"{method.lower()}_{name}",
             )
 
-    async def serve_shot(request: Request, shot_id: str, v: str | None, key_of: Any, media_type: str) -> Response:
-        shot, version = await service.queues.lookup.run(_find_shot, service, shot_id)
-        key = key_of(shot.video_id, shot.start_frame, shot.end_frame)
-        return await serve_media(
-            request, service.settings.store, key, media_type, version_is_right=v == version, is_private=is_private()
-        )
+    async def serve_shot(request: Request, shot_id: str, v: str | None, key_of: KeyOf, media_type: str) -> Response:
+        entry, version = await service.queues.lookup.run(_look_up_shot, service, request, shot_id, key_of)
+        return send_media(request, entry, media_type, version_is_right=v == version, is_private=is_private())
 
     async def proxy(request: Request, shot_id: ShotPath, v: Version = None) -> Response:
         return await serve_shot(request, shot_id, v, make_proxy_key, "video/mp4")
@@ -63,19 +61,15 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
         return await _serve_thumb(request, service, shot_id)
 
     async def contact_sheet(request: Request, video_id: Annotated[str, Path(pattern=VIDEO_ID)]) -> Response:
-        key = make_sheet_key(video_id)
-        answer = await serve_media(
-            request, service.settings.store, key, "image/jpeg", version_is_right=False, is_private=is_private()
-        )
+        store, key = service.settings.store, make_sheet_key(video_id)
+        entry = await service.queues.lookup.run(look_up, request, store, key)
+        answer = send_media(request, entry, "image/jpeg", version_is_right=False, is_private=is_private())
         answer.headers.update(share_with_same_site(request))
         return answer
 
     async def picture(request: Request, name: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]) -> Response:
-        path = await service.queues.lookup.run(service.uploads.find_path, name)
-        store = ObjectStore(str(path.parent))
-        return await serve_media(
-            request, store, path.name, "image/jpeg", version_is_right=True, is_private=is_private()
-        )
+        entry = await service.queues.lookup.run(_look_up_image, service, request, name)
+        return send_media(request, entry, "image/jpeg", version_is_right=True, is_private=is_private())
 
     add("/media/shots/{shot_id}/proxy.mp4", proxy, "video/mp4", "A shot as a small mp4")
     add("/media/shots/{shot_id}/poster.jpg", poster, "image/jpeg", "A still of a shot")
@@ -86,7 +80,7 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
 
 
 async def _serve_thumb(request: Request, service: Service, shot_id: str) -> Response:
-    shot, _ = await service.queues.lookup.run(_find_shot, service, shot_id)
+    shot = await service.queues.lookup.run(_find_shot, service, shot_id)
     key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
     data = await service.queues.pictures.run(_shrink_poster, service.settings.store, key)
     headers = {**share_with_same_site(request), "cache-control": "private, max-age=3600"}
@@ -116,11 +110,23 @@ def _shrink_poster(store: ObjectStore, key: str) -> bytes:
     return buffer.getvalue()
 
 
-def _find_shot(service: Service, shot_id: str) -> tuple[ShotDetail, str]:
+def _find_shot(service: Service, shot_id: str) -> ShotDetail:
     shots = service.details.read([shot_id])
     if not shots:
         raise ProblemError(404, f"no shot {shot_id!r} in the catalogue")
-    return shots[shot_id], service.details.compute_media_versions([shot_id])[shot_id]
+    return shots[shot_id]
+
+
+def _look_up_shot(service: Service, request: Request, shot_id: str, key_of: KeyOf) -> tuple[Stored, str]:
+    """Return the file of a shot, and the version of its files."""
+    shot = _find_shot(service, shot_id)
+    entry = look_up(request, service.settings.store, key_of(shot.video_id, shot.start_frame, shot.end_frame))
+    return entry, service.details.compute_media_versions([shot_id])[shot_id]
+
+
+def _look_up_image(service: Service, request: Request, name: str) -> Stored:
+    path = service.uploads.find_path(name)
+    return look_up(request, ObjectStore(str(path.parent)), path.name)
 
 
 def _describe_responses(media_type: str | None) -> Responses:

@@ -15,12 +15,12 @@ FILM = CHECKOUT.parent / "shared" / "footage" / "bbb_full_360p.mp4"
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or ["index", "probes", "serve", "ingest"]
+    wanted = sys.argv[1:] or ["index", "probes", "service", "ingest"]
     film = os.environ.get("NEEDLE_BENCH_FILM", str(FILM))
     commands = {
         "index": ["tests.bench.bench_index"],
         "probes": ["tests.bench.bench_probes", "--film", film],
-        "serve": ["tests.bench.bench_serve"],
+        "service": ["tests.bench.bench_serve"],
         "ingest": ["tests.bench.bench_ingest", film],
         "long": ["tests.bench.bench_ingest", film, "--long"],
         "training": ["tests.bench.bench_training"],

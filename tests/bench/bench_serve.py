@@ -1,9 +1,10 @@
-"""The service against its unavoidable parts, in one run over a catalogue of generated shots.
+"""The service against its unavoidable parts, and the page from Enter to pictures, over a catalogue of generated shots.
 
-``python -m tests.bench.bench_serve [--shots 100000] [--queries 300] [--clients 16]`` fills a home (lake and index),
-starts ``needle serve`` on it and asks it over HTTP. Targets: p50 of a text query end to end at most 1.5 times
-encoding its text plus asking the index in this process, rounds of both alternating; with 16 clients at once p99 at
-most 4 times p50.
+``python -m tests.bench.bench_serve [--shots 100000] [--queries 300] [--clients 16] [--page-queries 60]`` fills a home
+(lake, index, posters), starts ``needle serve`` on it and asks it over HTTP. Targets: p50 of a text query end to end at
+most 1.2 times encoding its text plus asking the index in this process, rounds of both alternating; with 16 clients at
+once p99 at most 4 times p50; in Chromium, beside one busy core, p50 from Enter until the first cards are painted with
+their pictures at most 150 ms, where the machine does nothing else (``load_before`` says how busy it was).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ops.embeddings.build import name_table
 from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
 from ops.index.build import build_index
 from ops.index.index import VectorIndex, open_index
+from tests.bench.page_speed import CHROMIUM, WARM_UP_PAGES, keep_core_busy, measure_page, write_posters
 from tests.builders.lakes import COMPUTED, FILMED, shot_rows, video_id, video_row
 from tests.builders.vectors import clustered
 
@@ -43,8 +45,9 @@ SHOTS_A_FILM = 150
 LIMIT = 50
 ROUNDS = 10
 WARM_UP = 40
-TARGET_RATIO = 1.5
+TARGET_RATIO = 1.2
 TARGET_SPREAD = 4.0
+TARGET_PAGE_MS = 150.0
 WHO = ("a dog", "two people", "an old man", "a red car", "a child", "the crowd", "a woman in a coat", "a boat")
 WHAT = ("running through snow", "at night", "seen from above", "in a burning house", "close up", "under water, smiling")
 WHERE = ("", "by the sea", "in a narrow street of an old town", "in front of a window", "far away", "in the desert")
@@ -170,14 +173,38 @@ async def crowd(port: int, texts: Sequence[str], clients: int) -> tuple[list[flo
     return times, time.perf_counter() - started
 
 
-def measure(shots: int, count: int, clients: int) -> dict[str, Any]:
-    """All figures; times are wall milliseconds of this machine, of which only the ratios mean anything."""
+def measure(shots: int, count: int, clients: int, page_count: int) -> dict[str, Any]:
+    """All figures; times are wall milliseconds of this machine."""
     with tempfile.TemporaryDirectory() as home:
         settings = load_settings(home=home, encoder="starter")
         encoder_id = resolve_encoder(settings).encoder_id
         encoder = load_encoder(encoder_id, settings.home, part="text")
         fill_home(settings, encoder_id, encoder.dim, shots)
-        return {"shots": shots, "queries": count, "clients": clients, **_compare(settings, encoder, count, clients)}
+        write_posters(settings, shots, SHOTS_A_FILM)
+        figures = {"shots": shots, "queries": count, "clients": clients, "load_before": round(os.getloadavg()[0], 1)}
+        figures |= _compare(settings, encoder, count, clients)
+        return figures | {"page": _measure_page(settings, page_count)}
+
+
+def _measure_page(settings: Settings, count: int) -> dict[str, Any]:
+    """The page's times beside one busy core; why there are none if this machine has no Chromium."""
+    if not count:
+        return {"skipped": "--page-queries 0"}
+    if CHROMIUM is None:
+        return {"skipped": "no Chromium: apt-get install chromium"}
+    load = os.getloadavg()[0]
+    with served(settings) as port, keep_core_busy():
+        pages = measure_page(port, queries(count + WARM_UP_PAGES))
+    p50, p95 = np.percentile(pages.milliseconds, [50, 95])
+    return {
+        "queries": len(pages.milliseconds),
+        "pictures_in_the_window": pages.pictures,
+        "load_before": round(load, 1),
+        "enter_to_pictures_p50_ms": round(float(p50)),
+        "enter_to_pictures_p95_ms": round(float(p95)),
+        "target_p50_ms": TARGET_PAGE_MS,
+        "met": bool(p50 <= TARGET_PAGE_MS),
+    }
 
 
 def _compare(settings: Settings, encoder: Encoder, count: int, clients: int) -> dict[str, Any]:
@@ -216,8 +243,9 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--page-queries", type=int, default=60, help="0: without the page")
     given = parser.parse_args()
-    print(json.dumps(measure(given.shots, given.queries, given.clients), indent=1))
+    print(json.dumps(measure(given.shots, given.queries, given.clients, given.page_queries), indent=1))
 
 
 if __name__ == "__main__":

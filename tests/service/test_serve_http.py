@@ -28,7 +28,7 @@ from ops.serve.export_files import ExportFolder
 from ops.serve.server import listen, require_safe_address
 from ops.serve.tokens import COOKIE, SESSION_S, Tokens, load_session_secret
 from tests.builders.colours import index_lake, lean, shot, write_video
-from tests.builders.served import FILM, desk_home, fill_desk, served
+from tests.builders.served import FILM, desk_home, fill_desk, jpeg, served
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROXY = f"/media/shots/{shot(0, 0)}/proxy.mp4"
@@ -44,6 +44,20 @@ def client(module_settings: Settings) -> Iterator[httpx.Client]:
 
 
 SIZE = len(FILM)
+
+
+def test_a_poster_answers_like_a_proxy_although_it_is_read_at_once(client: httpx.Client) -> None:
+    address, content = PROXY.replace("proxy.mp4", "poster.jpg"), jpeg("red")
+    whole = client.get(address)
+    assert whole.content == content and whole.headers["content-length"] == str(len(content))
+    part = client.get(address, headers={"range": "bytes=2-9"})
+    assert (part.status_code, part.content) == (206, content[2:10])
+    assert part.headers["content-range"] == f"bytes 2-9/{len(content)}"
+    assert client.get(address, headers={"range": f"bytes={len(content)}-"}).status_code == 416
+    head = client.head(address)
+    assert head.content == b"" and head.headers["content-length"] == str(len(content))
+    assert client.get(address, headers={"if-none-match": whole.headers["etag"]}).status_code == 304
+    assert client.get(address, headers={"if-none-match": '"other"'}).content == content
 
 
 @pytest.mark.parametrize(

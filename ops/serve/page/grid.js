@@ -9,6 +9,7 @@ import { stopPreview } from "./preview.js";
 
 const AHEAD = "1400px"; // about two screens, so that the next hits are there in time
 const UNFOLD_LIMIT = 24;
+const LATEST_MS = 1000; // so long the next hits wait for the pictures of the first
 
 /** @typedef {"left"|"right"|"up"|"down"|"first"|"last"} Way */
 
@@ -22,6 +23,8 @@ export class Grid {
   /** by show; "" if the list is not grouped @type {Map<string, {list: HTMLElement, count: HTMLElement, whole: HTMLElement, divider: HTMLElement}>} */
   sections = new Map();
   view = { limit: 0, group: false, words: /** @type {string[]} */ ([]) };
+  /** whether the pictures of the first hits are there */
+  isSettled = false;
   /** adds more to each card than a search needs @type {((item: HTMLElement, hit: PageShot) => void)|null} */
   dress = null;
 
@@ -36,7 +39,7 @@ export class Grid {
     this.fetchMore = fetchMore;
     this.end = el("div", { class: "end", "aria-hidden": "true" });
     this.watcher = new IntersectionObserver((seen) => {
-      if (seen.some((one) => one.isIntersecting)) this.fetchMore();
+      if (seen.some((one) => one.isIntersecting)) this.fetchNext();
     }, { rootMargin: `0px 0px ${AHEAD} 0px` });
     place.addEventListener("focusin", (event) => this.focused(cardOf(event.target)));
     this.clear();
@@ -55,6 +58,7 @@ export class Grid {
   /** Begin a new list. @param {{limit: number, group: boolean, words: string[]}} view */
   begin(view) {
     this.clear();
+    this.isSettled = false;
     this.view = view;
     this.place.append(this.end);
     this.watcher.observe(this.end);
@@ -77,6 +81,18 @@ export class Grid {
     }
     for (const [list, items] of fresh) list.append(...items);
     this.afterChange();
+  }
+
+  /** Fetch more; after the first hits, once their pictures in the window are there. */
+  async fetchNext() {
+    const { hits } = this;
+    if (!this.isSettled) {
+      const pictures = allInside(this.place, ".poster img").filter((picture) => picture.getBoundingClientRect().top < innerHeight);
+      await Promise.race([Promise.all(pictures.map(whenLoaded)), new Promise((done) => { setTimeout(done, LATEST_MS); })]);
+      if (this.hits !== hits) return; // another list has begun
+      this.isSettled = true;
+    }
+    this.fetchMore();
   }
 
   /** Check again if the end is near: after hits were added or cards were shown or hidden. */
@@ -238,6 +254,15 @@ export class Grid {
     const unread = found.length - similar.length;
     if (unread) this.actions.tell(`${counted(unread, "similar shot")} could not be read.`);
   }
+}
+
+/** @param {HTMLElement} picture @returns {Promise<unknown>} when it is loaded, or has failed */
+function whenLoaded(picture) {
+  if (picture instanceof HTMLImageElement && picture.complete) return Promise.resolve();
+  return new Promise((done) => {
+    picture.addEventListener("load", done, { once: true });
+    picture.addEventListener("error", done, { once: true });
+  });
 }
 
 /** The nearest card in the row above or below. @param {HTMLElement[]} items @param {number} at @param {boolean} below */
