@@ -24,6 +24,7 @@ from assets.reports import (
     video_annotator_benchmark,
 )
 from assets.resources import RETRIES, LoggedProgress, Needle
+from assets.saved_searches import saved_searches
 from assets.steps import step_assets
 from assets.training import caption_pairs_asset, encoder_asset
 from assets.upgrade import (
@@ -56,6 +57,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
         *step_assets(settings, encoder_id, partitions),
         search_index_asset(encoder_id),
         dialogue_index,
+        saved_searches,
         catalogue_report,
         caption_pairs_asset(partitions),
         retrieval_report,

@@ -29,6 +29,7 @@ from ops.index.dialogue import build_lines
 from ops.index.index import drop_old_versions, read_current_version
 from ops.index.lines import drop_old_lines
 from ops.pipeline import list_steps
+from ops.search.saved_searches import forget_video_matches
 from ops.shots.build import read_shots
 from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
@@ -89,6 +90,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
     with lock_exclusively(settings.work_lock):
         for video_id in shots:
             write_tombstone(settings, video_id, datetime.now(UTC))
+            forget_video_matches(settings, video_id)
         lost_entries = sum(forget_video_entries(settings, video_id, datetime.now(UTC)) for video_id in shots)
         encoders = {
             table.split("/")[1] for table in settings.lake.list_tables() if table.startswith("shot_embeddings/")

@@ -25,6 +25,7 @@ from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
+from ops.search.saved_matches import has_current_matches
 from ops.shots.not_applied import FAILED
 from ops.videos import catalogue
 from ops.videos.damaged_tables import retry_past_damage
@@ -136,7 +137,8 @@ def _bring_up_to_date(
             _retry(settings, registration.seen, encoder.encoder_id)
         due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
         is_indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
-        return due, is_indexed and all(is_scored(settings, label) for label in probes)
+        is_searched = has_current_matches(settings, encoder.encoder_id)
+        return due, is_indexed and is_searched and all(is_scored(settings, label) for label in probes)
 
     due, is_current = retry_past_damage(settings, encoder.encoder_id, bars, look)
     due |= {partition for ingest in interrupted_ingests for partition in ingest.partitions}
@@ -149,7 +151,11 @@ def _bring_up_to_date(
         sorted(due),
         interrupted_ingests,
         bars,
-        last=(*(f"probe_scores/{label}" for label in probes), *(("catalogue_report",) if report else ())),
+        last=(
+            *(f"probe_scores/{label}" for label in probes),
+            "saved_searches",
+            *(("catalogue_report",) if report else ()),
+        ),
     )
     return due, settings.home / "reports" / run_id / "catalogue_report.html" if report else None
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "status": "ops.cli.status",
     "shots": "ops.cli.shots",
     "search": "ops.cli.search",
+    "searches": "ops.cli.searches",
     "similar": "ops.cli.similar",
     "export": "ops.cli.export",
     "collections": "ops.cli.collections",

@@ -23,6 +23,7 @@ TITLES = {
     "questions": "Reading queries",
     "evaluation": "Embedding shots",
     "dialogue_index": "Dialogue index",
+    "saved searches": "Saved searches",
     "comparison": "Comparison",
     "export": "Exporting",
     "clips": "Watching clips",

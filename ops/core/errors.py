@@ -89,8 +89,8 @@ class DamagedTableError(LakeError):
 
 
 def _suggest_repair(table: str) -> str:
-    if table == "collections":
-        return ": people's collections cannot be computed again; restore the file from a backup"
+    if table in ("collections", "saved_searches"):
+        return f": people's {table.replace('_', ' ')} cannot be computed again; restore the file from a backup"
     if table == "labels":
         return ": people's labels cannot be computed again; restore the file from a backup, or import an export of them"
     return ": `needle ingest PATH` names its video, and with `--retry` computes it again"

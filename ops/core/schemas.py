@@ -186,6 +186,16 @@ COLLECTIONS = _build_schema(
     ("note", pa.string()),
     ("entries", pa.string()),
 )
+# One file per saved search, one row per change: `action` is saved or deleted, `query` JSON of the search.
+SAVED_SEARCHES = _build_schema(
+    ("change_id", pa.string()),
+    ("search_id", pa.string()),
+    ("action", pa.string()),
+    ("name", pa.string()),
+    ("query", pa.string()),
+    ("author", pa.string()),
+    ("created_at", TIMESTAMP),
+)
 PROBE_SCORES = _build_schema(
     ("shot_id", pa.string()),
     ("video_id", pa.string()),
@@ -389,6 +399,14 @@ _DECLARED = (
         per_video=False,
         if_damaged="refuse",
         never_null=("collection_id", "action", "name", "author", "created_at"),
+    ),
+    Table(
+        name="saved_searches",
+        key="change_id",
+        schema=SAVED_SEARCHES,
+        per_video=False,
+        if_damaged="refuse",
+        never_null=("search_id", "action", "name", "query", "author", "created_at"),
     ),
     Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name=KEPT_SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),

@@ -24,6 +24,7 @@ from ops.serve.problems import install_problems
 from ops.serve.report_routes import build_report_routes
 from ops.serve.roles import AccessRules
 from ops.serve.samples import build_sample_routes
+from ops.serve.saved_search_routes import build_saved_search_routes
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs
 from ops.serve.service import Service, WorkQueues
@@ -62,6 +63,7 @@ def create_app(
         build_media_routes(service, is_private=lambda: tokens.are_needed),
         build_export_routes(service),
         build_collection_routes(service),
+        build_saved_search_routes(service),
         build_label_routes(service),
         build_probe_routes(service),
         build_report_routes(service),

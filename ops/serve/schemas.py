@@ -157,6 +157,18 @@ class CollectionChangeBody(Body):
     author: Author = "page"
 
 
+class SavedSearchBody(Body):
+    """A name, and the search."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "Rabbits", "search": {"text": "a rabbit in a meadow"}}}
+    )
+
+    name: CollectionName
+    search: SearchBody = Field(description="its limit and cursor do not count; a picture cannot be its example")
+    author: Author = "page"
+
+
 class CorrectionBody(Body):
     """One person's correction of a frame: a shot begins there (`cut`), none does (`no_cut`), or `withdrawn`."""
 

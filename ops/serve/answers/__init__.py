@@ -8,6 +8,7 @@ from ops.serve.answers.films import CorrectedAnswer, CorrectionsAnswer, FilmAnsw
 from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
 from ops.serve.answers.samples import SampleQuery, SamplesAnswer
+from ops.serve.answers.saved_searches import SavedSearchesAnswer
 from ops.serve.answers.search import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
 from ops.serve.answers.videos import ShowPostersAnswer, TranscriptAnswer, VideosAnswer
@@ -30,6 +31,7 @@ __all__ = [
     "ProbesAnswer",
     "SampleQuery",
     "SamplesAnswer",
+    "SavedSearchesAnswer",
     "SearchAnswer",
     "SessionAnswer",
     "ShotAnswer",

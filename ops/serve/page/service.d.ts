@@ -268,6 +268,12 @@ export type FitState = {
   told: string;
 };
 
+export type FoundMatch = {
+  shot_id: string;
+  relevance: number;
+  shot: Shot;
+};
+
 export type Health = {
   /** ok, empty (nothing was ingested yet), warming, or failed */
   status: string;
@@ -667,6 +673,34 @@ export type SamplesAnswer = {
   samples: SampleQuery[];
 };
 
+export type SavedSearchBody = {
+  /** unique, whatever the case of its letters */
+  name: string;
+  /** its limit and cursor do not count; a picture cannot be its example */
+  search: SearchBody;
+  /** not used with a named token: its name is stored */
+  author?: string;
+};
+
+export type SavedSearchEntry = {
+  search_id: string;
+  name: string;
+  search: SearchFields;
+  author: string;
+  created_at: string;
+  new_matches: number;
+  /** the best of the new ones, at most 24 */
+  matches: FoundMatch[];
+  /** why it cannot be answered now; otherwise empty */
+  problem: string;
+};
+
+export type SavedSearchesAnswer = {
+  searches: SavedSearchEntry[];
+  /** of all searches together */
+  new_matches: number;
+};
+
 export type SearchAnswer = {
   query: Query;
   encoder_id: string;
@@ -718,6 +752,43 @@ export type SearchBody = {
   /** Only frames that fulfil one of these conditions. */
   any?: (TextCondition | DialogueCondition | ProbeCondition)[];
   cursor?: string | null;
+};
+
+export type SearchFields = {
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: label: filter. */
+  text?: string;
+  /** More like this shot or image. */
+  like?: string[];
+  /** `look`: like the example; `ending`: begin as it ends; `beginning`: end as it begins; `motion`: move as it does. */
+  by?: "look" | "ending" | "beginning" | "motion";
+  /** Less like this shot or image, or not what these words describe. */
+  unlike?: string[];
+  /** Read this part of the text as words, not as a filter or an exclusion; `*`: all of it. */
+  literal?: string[];
+  /** Only this show. */
+  shows?: string[];
+  /** Only shots that a probe scores so. */
+  where?: string[];
+  /** Hits at the most. */
+  limit?: number;
+  /** Compare with every shot instead of using the index's graph. */
+  exact?: boolean;
+  /** Look for the text in the spoken lines too, never, or only there. */
+  dialogue?: "auto" | "off" | "only";
+  /** Put near-duplicates under the best of them. */
+  fold?: boolean;
+  /** Black and empty shots too. */
+  include_blank?: boolean;
+  /** Title cards and credits among the others, not after them. */
+  include_titles?: boolean;
+  /** Leave out less relevant hits (0-1). */
+  min_relevance?: number | null;
+  /** This must follow soon in the same video. */
+  then?: Then | null;
+  /** Only frames that fulfil every such condition. */
+  all?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  /** Only frames that fulfil one of these conditions. */
+  any?: (TextCondition | DialogueCondition | ProbeCondition)[];
 };
 
 export type SessionAnswer = {

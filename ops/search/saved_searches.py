@@ -1,0 +1,265 @@
+"""The ``saved_searches`` table: who saved and deleted which search, and when; and what each has found since.
+
+One file per search, one row per change. Its matches are computed (``saved_matches.py``) and are a JSON document in the
+store, ``saved_matches/<search_id>.json``. "Seen" is common to all people: it moves the line between old and new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypedDict, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from ops.core.errors import ConflictError, NotFoundError, UsageError, VectorIndexError
+from ops.core.settings import Settings
+from ops.core.types import parse_shot_id
+from ops.index.index import open_index, read_current_version
+from ops.index.lines import read_current_line_version
+from ops.search.schema import Query
+
+TABLE = "saved_searches"
+FOLDER = "saved_matches"
+MAX_NAME = 120
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+Action = Literal["saved", "deleted"]
+
+
+class SearchRow(TypedDict):
+    """A row of the table. ``query`` is JSON of :class:`ops.search.schema.Query`."""
+
+    change_id: str
+    search_id: str
+    action: str
+    name: str
+    query: str
+    author: str
+    created_at: datetime
+    event_timestamp: datetime
+    created_timestamp: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedSearch:
+    """A search that somebody saved."""
+
+    search_id: str
+    name: str
+    query: Query
+    author: str
+    created_at: datetime
+
+
+class NewMatch(BaseModel):
+    """A shot above the divider, of a video that was not searchable when people last looked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shot_id: str
+    video_id: str
+    relevance: float
+
+
+class SearchState(BaseModel):
+    """What a saved search has found. ``versions`` names the indexes that were searched.
+
+    ``known_videos`` were searchable when people last looked, ``searched_videos`` when matches were last computed.
+    ``problem`` is why the search cannot be answered now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    versions: str = ""
+    known_videos: frozenset[str] = frozenset()
+    searched_videos: frozenset[str] = frozenset()
+    matches: tuple[NewMatch, ...] = ()
+    problem: str = ""
+
+
+def list_searches(settings: Settings) -> list[SavedSearch]:
+    """Every saved search, by name. Lists one folder if there is none."""
+    partitions = settings.lake.list_partitions(TABLE)
+    rows_by_id = {name: _read_rows(settings, name) for name in partitions}
+    searches = [_parse(rows[-1]) for rows in rows_by_id.values() if rows and rows[-1]["action"] != "deleted"]
+    return sorted(searches, key=lambda each: (each.name.casefold(), each.search_id))
+
+
+def find_search(settings: Settings, name: str) -> SavedSearch:
+    """The search with this id or name. Raises ``NotFoundError``, naming the others, if there is none."""
+    searches = list_searches(settings)
+    for each in searches:
+        if name == each.search_id or _fold(name) == _fold(each.name):
+            return each
+    choices = ", ".join(each.name for each in searches[:10])
+    hint = f"there are {choices}" if choices else "there are none yet; `needle searches --save NAME TEXT` saves one"
+    raise NotFoundError(f"no saved search {name!r}: {hint}")
+
+
+def save_search(
+    settings: Settings, encoder_id: str, name: str, query: Query, *, author: str, now: datetime
+) -> SavedSearch:
+    """Save a search. All footage that is searchable now counts as known.
+
+    Raises ``UsageError`` for an invalid name or a picture as example, which may be gone at the next ingest,
+    ``ConflictError`` if the name is in use.
+    """
+    name = _require_name(name)
+    _require_lasting(query)
+    with settings.lake.hold_lock(TABLE):
+        for each in list_searches(settings):
+            if _fold(each.name) == _fold(name):
+                raise ConflictError(
+                    f"there is already a saved search {each.name!r} (by {each.author}): choose another name"
+                )
+        search_id = _hash_words(name, author, now.isoformat())[:16]
+        query = query.model_copy(update={"limit": Query.model_fields["limit"].default, "offset": 0})
+        saved = SavedSearch(search_id=search_id, name=name, query=query, author=author, created_at=now)
+        versions = name_index_versions(settings, encoder_id)
+        videos = list_searchable_videos(settings, encoder_id)
+        state = SearchState(versions=versions, known_videos=videos, searched_videos=videos)
+        _write_state(settings, search_id, state)
+        settings.lake.write(TABLE, search_id, [_build_row(saved, "saved", author, now)])
+    return saved
+
+
+def delete_search(settings: Settings, search_id: str, *, author: str, now: datetime) -> None:
+    """Delete a saved search and its matches. Raises ``NotFoundError`` if there is none."""
+    with settings.lake.hold_lock(TABLE):
+        search = find_search(settings, search_id)
+        rows = _read_rows(settings, search.search_id)
+        settings.lake.write(TABLE, search.search_id, [*rows, _build_row(search, "deleted", author, now)])
+        settings.store.delete(_name_state(search.search_id))
+
+
+def mark_seen(settings: Settings, search_id: str) -> int:
+    """Count the new matches of a search as seen; return their number. Raises ``NotFoundError`` if there is none.
+
+    Footage that was indexed after the matches were computed stays new.
+    """
+    find_search(settings, search_id)
+
+    def see(state: SearchState) -> SearchState:
+        return state.model_copy(
+            update={"known_videos": state.known_videos | state.searched_videos, "matches": tuple[NewMatch, ...]()}
+        )
+
+    return len(change_search_state(settings, search_id, see).matches)
+
+
+def read_search_state(settings: Settings, search_id: str) -> SearchState:
+    """What a saved search has found; empty if nothing was computed yet."""
+    try:
+        return SearchState.model_validate_json(settings.store.read_bytes(_name_state(search_id)))
+    except FileNotFoundError:
+        return SearchState()
+
+
+def change_search_state(
+    settings: Settings, search_id: str, change: Callable[[SearchState], SearchState]
+) -> SearchState:
+    """Replace the state by its ``change``, under a lock; return the state before."""
+    with settings.lake.hold_lock(FOLDER):
+        before = read_search_state(settings, search_id)
+        after = change(before)
+        if after != before:
+            _write_state(settings, search_id, after)
+    return before
+
+
+def forget_video_matches(settings: Settings, video_id: str) -> None:
+    """Remove a forgotten video from the matches, and from the videos that searches know."""
+    for search in list_searches(settings):
+        change_search_state(settings, search.search_id, lambda state: _remove_video(state, video_id))
+
+
+def list_searchable_videos(settings: Settings, encoder_id: str) -> frozenset[str]:
+    """Ids of the videos in the published index; empty before the first one. Loads no encoder."""
+    try:
+        with open_index(settings, encoder_id) as index:
+            return frozenset(index.counts("video_id"))
+    except VectorIndexError:
+        return frozenset()
+
+
+def name_index_versions(settings: Settings, encoder_id: str) -> str:
+    """Names of the published indexes, of pictures and of lines."""
+    return f"{encoder_id} {read_current_version(settings, encoder_id)} {read_current_line_version(settings)}"
+
+
+def _remove_video(state: SearchState, video_id: str) -> SearchState:
+    return state.model_copy(
+        update={
+            "known_videos": state.known_videos - {video_id},
+            "searched_videos": state.searched_videos - {video_id},
+            "matches": tuple(match for match in state.matches if match.video_id != video_id),
+        }
+    )
+
+
+def _require_lasting(query: Query) -> None:
+    then = query.then
+    liked = (*query.like, *(then.like if then else ()))
+    unliked = (*query.unlike, *(then.unlike if then else ()))
+    for example in (*liked, *unliked):
+        is_picture = example.startswith(("image:", "data:")) or Path(example).suffix.lower() in _PICTURES
+        if is_picture or (example in liked and not parse_shot_id(example)):
+            raise UsageError("a search with a picture cannot be saved: the picture is not kept; use shots as examples")
+
+
+def _require_name(name: str) -> str:
+    """The name without spaces around it. Raises ``UsageError`` if it is empty, too long, or not one line."""
+    text = unicodedata.normalize("NFC", name).strip()
+    if not text or len(text) > MAX_NAME or _CONTROL.search(text):
+        raise UsageError(f"{text[:80]!r} cannot be the name of a search: use one line of 1 to {MAX_NAME} characters")
+    return text
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def _name_state(search_id: str) -> str:
+    return f"{FOLDER}/{search_id}.json"
+
+
+def _write_state(settings: Settings, search_id: str, state: SearchState) -> None:
+    settings.store.write_bytes(_name_state(search_id), state.model_dump_json().encode())
+
+
+def _build_row(search: SavedSearch, action: Action, author: str, now: datetime) -> SearchRow:
+    return {
+        "change_id": _hash_words(search.search_id, action, author, now.isoformat()),
+        "search_id": search.search_id,
+        "action": action,
+        "name": search.name,
+        "query": search.query.model_dump_json(exclude_defaults=True),
+        "author": author,
+        "created_at": now,
+        "event_timestamp": now,
+        "created_timestamp": now,
+    }
+
+
+def _read_rows(settings: Settings, search_id: str) -> list[SearchRow]:
+    return cast(list[SearchRow], settings.lake.read(TABLE, [search_id]).to_pylist())
+
+
+def _parse(row: SearchRow) -> SavedSearch:
+    return SavedSearch(
+        search_id=row["search_id"],
+        name=row["name"],
+        query=Query.model_validate_json(row["query"]),
+        author=row["author"],
+        created_at=row["created_at"],
+    )
+
+
+def _hash_words(*words: str) -> str:
+    return hashlib.blake2b("\x00".join(words).encode(), digest_size=16).hexdigest()
