@@ -236,8 +236,8 @@ def _require_version(collection: Collection, version: str) -> None:
     if version != collection.version:
         latest = collection.latest
         raise ConflictError(
-            f"{latest.author} changed the collection {collection.name!r} on {_format_time(latest.created_at)}, after "
-            "you opened it: nothing was written. Open it again, or save yours under another name"
+            f"the collection {collection.name!r} was changed by {latest.author} on {_format_time(latest.created_at)}, "
+            "after you opened it: nothing was written. Open it again, or save yours under another name"
         )
 
 

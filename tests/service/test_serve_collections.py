@@ -48,7 +48,7 @@ def test_a_collection_from_its_first_shot_to_its_end(client: TestClient) -> None
     saved = send(client, "PATCH", path, version=made["version"], entries=kept, author="bob")
     assert saved["changed_by"] == "bob" and saved["entries"][0]["added_by"] == "ann"
     refused = send(client, "PATCH", path, 409, version=made["version"], entries=[], author="eve")
-    assert "bob changed the collection 'Greens'" in refused["detail"]
+    assert "'Greens' was changed by bob" in refused["detail"]
     assert send(client, "DELETE", path, 409, version=made["version"])["status"] == 409
     assert send(client, "GET", path)["entries"] == saved["entries"]
     assert "already a collection" in send(client, "POST", "", 409, name="greens")["detail"]

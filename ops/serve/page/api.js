@@ -2,6 +2,7 @@
 // written from the service's OpenAPI document (service.d.ts).
 /**
  * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, NewCollectionBody} from "./service.d.ts"
+ * @import {SavedSearchBody, SavedSearchesAnswer} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
  *   ProbeAnswer, ProbesAnswer, SamplesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer, TranscriptAnswer,
@@ -101,6 +102,18 @@ export const changeCollection = (id, body) => json(`/api/collections/${encodeURI
 
 /** @param {string} id @param {{version: string, author: string}} given @returns {Promise<CollectionsAnswer>} the others */
 export const deleteCollection = (id, given) => json(`/api/collections/${encodeURIComponent(id)}?${new URLSearchParams(given)}`, { method: "DELETE" });
+
+/** @returns {Promise<SavedSearchesAnswer>} every saved search, with its new matches */
+export const savedSearches = () => json("/api/searches");
+
+/** @param {SavedSearchBody} body @returns {Promise<SavedSearchesAnswer>} */
+export const saveSearch = (body) => postJson("/api/searches", body);
+
+/** Count the new matches as seen. @param {string} id @returns {Promise<SavedSearchesAnswer>} */
+export const markSeen = (id) => postJson(`/api/searches/${encodeURIComponent(id)}/seen`, {});
+
+/** @param {string} id @param {string} author @returns {Promise<SavedSearchesAnswer>} the others */
+export const deleteSearch = (id, author) => json(`/api/searches/${encodeURIComponent(id)}?${new URLSearchParams({ author })}`, { method: "DELETE" });
 
 /** @param {Blob} picture @returns {Promise<string>} "image:<hash>" */
 export async function keepImage(picture) {

@@ -10,6 +10,7 @@ import { listenToKeys } from "./keys.js";
 import { Likeness } from "./likeness.js";
 import { QueryBar } from "./querybar.js";
 import { Refine } from "./refine.js";
+import { SavedSearches } from "./savedsearches.js";
 import { allHidden, failed, loading, noFootage, nothing, unsaid } from "./states.js";
 import { TrayPanel } from "./traypanel.js";
 
@@ -77,6 +78,7 @@ export class Desk {
     this.likeness = new Likeness(acts);
     this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
+    this.saved = new SavedSearches(page);
     this.theme();
     showAccount();
     const top = byId("top", HTMLElement);

@@ -81,7 +81,7 @@ def test_order_frames_notes_and_authors_are_kept(settings: Settings) -> None:
 def test_the_second_of_two_editors_is_told_and_nothing_is_overwritten(settings: Settings) -> None:
     opened = create(settings)
     by_bob = save(settings, opened, pick(0, 1), pick(0, 3))
-    with pytest.raises(ConflictError, match="bob changed the collection 'Rabbits'"):
+    with pytest.raises(ConflictError, match="'Rabbits' was changed by bob"):
         save(settings, opened, pick(2, 2), author="eve")
     with pytest.raises(ConflictError, match="bob"):
         delete_collection(settings, opened.collection_id, opened.version, author="eve", now=LATER)
