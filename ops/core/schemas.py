@@ -176,24 +176,13 @@ LABELS = _build_schema(
 # One file per collection, one row per change, which is never altered but for this: only the latest row has the entries,
 # as JSON of `ops.collections.entries.CollectionEntry`. `action` is created, saved, renamed, forgotten or deleted.
 COLLECTIONS = _build_schema(
-    ("change_id", pa.string()),
-    ("collection_id", pa.string()),
-    ("action", pa.string()),
-    ("name", pa.string()),
-    ("author", pa.string()),
+    *((name, pa.string()) for name in ("change_id", "collection_id", "action", "name", "author", "note", "entries")),
     ("created_at", TIMESTAMP),
     ("shots", pa.int32()),
-    ("note", pa.string()),
-    ("entries", pa.string()),
 )
 # One file per saved search, one row per change: `action` is saved or deleted, `query` JSON of the search.
 SAVED_SEARCHES = _build_schema(
-    ("change_id", pa.string()),
-    ("search_id", pa.string()),
-    ("action", pa.string()),
-    ("name", pa.string()),
-    ("query", pa.string()),
-    ("author", pa.string()),
+    *((name, pa.string()) for name in ("change_id", "search_id", "action", "name", "query", "author")),
     ("created_at", TIMESTAMP),
 )
 PROBE_SCORES = _build_schema(
@@ -400,14 +389,7 @@ _DECLARED = (
         if_damaged="refuse",
         never_null=("collection_id", "action", "name", "author", "created_at"),
     ),
-    Table(
-        name="saved_searches",
-        key="change_id",
-        schema=SAVED_SEARCHES,
-        per_video=False,
-        if_damaged="refuse",
-        never_null=("search_id", "action", "name", "query", "author", "created_at"),
-    ),
+    Table(name="saved_searches", key="change_id", schema=SAVED_SEARCHES, per_video=False, if_damaged="refuse"),
     Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name=KEPT_SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name="caption_pairs", key="pair_id", schema=CAPTION_PAIRS, if_damaged="compute_again"),
