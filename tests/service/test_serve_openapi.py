@@ -45,6 +45,7 @@ OPERATIONS = [
     ("POST", "/api/search"),
     ("GET", "/api/shots/{shot_id}/similar"),
     ("GET", "/api/shots/{shot_id}"),
+    ("GET", "/api/samples"),
     ("GET", "/api/shows"),
     ("GET", "/api/shows/posters"),
     ("GET", "/api/videos"),
