@@ -60,16 +60,27 @@ _APART = 37
 class Scale:
     """How the relevance of one encoder's scores rises, in sigmas of the background, for queries by words alone.
 
-    Relevance is ``1 / (1 + exp(slope * (half - z)))``. The divider lies ``below_best`` sigmas below the best hit.
+    Relevance is ``1 / (1 + exp(slope * (half - z)))``, ``half`` for a search among ``SCALE_SHOTS`` shots. Among ten
+    times as many, a right shot is rarer, and the same z means ``rise`` sigmas less. The divider lies ``below_best``
+    sigmas below the best hit.
     """
 
     slope: float
     half: float
+    rise: float
     below_best: float
 
+    def find_half(self, shots: int) -> float:
+        """Return the z of relevance 0.5 in a search among ``shots``; counts that were not measured are cut off."""
+        return self.half + self.rise * math.log10(min(max(shots, 1), MOST_SCALE_SHOTS) / SCALE_SHOTS)
+
+
+SCALE_SHOTS = 100
+MOST_SCALE_SHOTS = 1_000
+"""Fitted on films of 14 to 138 shots, and on 202; checked on 100 to 1,000 photographs, and not beyond."""
 
 # By the first part of an encoder's id. Fitted by ``make bench BENCH=relevance`` on five annotated films.
-SCALES = {"starter": Scale(slope=0.796, half=5.34, below_best=1.65)}
+SCALES = {"starter": Scale(slope=0.727, half=5.44, rise=2.33, below_best=1.65)}
 
 
 def find_scale(encoder_id: str) -> Scale | None:
@@ -100,13 +111,14 @@ class Calibration:
     ) -> Calibration:
         """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``.
 
-        ``searched`` of them are in the scope of the search (default: all); :attr:`clear` is the best of these.
+        ``searched`` of them are in the scope of the search (default: all); :attr:`clear` is the best of these, and the
+        ``scale`` is that of as many.
         """
         searched = shots if searched is None else searched
         scores = background[np.isfinite(background)].astype(np.float64)
         if not len(scores):
             least = expect_sigmas(shots)
-            return _build_calibration(scale, centre=PRIOR_CENTRE, sigma=PRIOR_SIGMA, chance=least, clear=least)
+            return _build_calibration(scale, searched, PRIOR_CENTRE, PRIOR_SIGMA, chance=least, clear=least)
         centre = float(np.median(scores))
         deviation = MAD_TO_SIGMA * float(np.median(np.abs(scores - centre)))
         sample = background.shape[-1]
@@ -117,7 +129,7 @@ class Calibration:
         chance = min(expect_sigmas(shots), max(EARLIEST, (tail - centre) / sigma))
         bests = [_best_score(row[np.isfinite(row)], searched) for row in background if np.isfinite(row).any()]
         clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, searched)
-        return _build_calibration(scale, centre=centre, sigma=sigma, chance=chance, clear=clear)
+        return _build_calibration(scale, searched, centre, sigma, chance=chance, clear=clear)
 
     def relevance(self, score: float) -> float:
         """Return 0 to 1; it never falls while ``score`` rises."""
@@ -144,11 +156,13 @@ class Calibration:
         return 0.5 * (1 + math.tanh(self.slope * (z - self.half) / 2))  # the logistic function, without overflow
 
 
-def _build_calibration(scale: Scale | None, *, centre: float, sigma: float, chance: float, clear: float) -> Calibration:
+def _build_calibration(
+    scale: Scale | None, searched: int, centre: float, sigma: float, *, chance: float, clear: float
+) -> Calibration:
     calibration = Calibration(centre=centre, sigma=sigma, half=chance, chance=chance, clear=clear)
     if scale is None:
         return calibration
-    return replace(calibration, half=scale.half, slope=scale.slope, below_best=scale.below_best)
+    return replace(calibration, half=scale.find_half(searched), slope=scale.slope, below_best=scale.below_best)
 
 
 def _best_score(scores: NDArray[np.float32], searched: int) -> float:

@@ -69,7 +69,7 @@ def test_the_page_offers_what_the_role_allows(open_desk: OpenDesk, served: Serve
     sign_in(labelling, secrets[Role.LABEL], f"/?q={QUERY}&min=0&label=stripes")
     name = labelling.page.get_by_label("as", exact=True)
     assert name.input_value() == "label person" and name.get_attribute("readonly") is not None
-    with labelling.page.expect_response(lambda answer: answer.request.method == "POST") as stored:
+    with labelling.page.expect_response("**/api/labels") as stored:
         labelling.keys("ArrowDown", "y")
     votes = stored.value.json()["shots"][0]["votes"]
     assert [vote["annotator"] for vote in votes] == ["label person"]

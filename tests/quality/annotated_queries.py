@@ -6,13 +6,14 @@ as wrong, although some may be right. Figures are of the first 50 hits, through 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.search.calibration import Calibration, Scale, score_background
+from ops.search.calibration import SCALE_SHOTS, Calibration, Scale, score_background
 from tests.quality.logistic import fit_logistic
 
 Matrix = NDArray[np.float32]
@@ -36,10 +37,11 @@ class Film:
 
 @dataclass(frozen=True)
 class Asked:
-    """All hits of a query, best first: their scores in sigmas of the background, and whether they are right."""
+    """Hits of a query among ``shots``, best first: scores in sigmas of the background, and whether they are right."""
 
     film: str
     alone: bool
+    shots: int
     sigmas: Floats
     right: Bools
 
@@ -62,18 +64,24 @@ def ask(films: Mapping[str, Film], encode: Callable[[Sequence[str]], Matrix], te
             for scores, truth in zip(vectors @ shots.T, truths, strict=True):
                 order = np.argsort(-scores)
                 sigmas = (scores[order].astype(np.float64) - calibration.centre) / calibration.sigma
-                asked.append(Asked(name, alone, sigmas, truth[order] > 0))
+                asked.append(Asked(name, alone, len(order), sigmas, truth[order] > 0))
     return asked
 
 
 def fit_scale(asked: Sequence[Asked]) -> Scale:
     """The scale whose relevance is most likely, and the nearest divider that keeps ``KEPT`` of what is right."""
     sigmas, right = _joined(asked)
-    weights, bias = fit_logistic(sigmas[:, None], right.astype(np.float64))
+    tens = np.concatenate([np.full(len(each.sigmas), math.log10(each.shots / SCALE_SHOTS)) for each in asked])
+    weights, bias = fit_logistic(np.column_stack([sigmas, tens]), right.astype(np.float64))
     slope, below = float(weights[0]), 0.0
     while kept_and_cut(asked, below)[0] < KEPT:
         below += STEP
-    return Scale(slope=round(slope, 3), half=round(-bias / slope, 2), below_best=round(below, 2))
+    return Scale(
+        slope=round(slope, 3),
+        half=round(-bias / slope, 2),
+        rise=round(-float(weights[1]) / slope, 2),
+        below_best=round(below, 2),
+    )
 
 
 def kept_and_cut(asked: Iterable[Asked], below_best: float) -> tuple[float, float]:
@@ -88,8 +96,9 @@ def kept_and_cut(asked: Iterable[Asked], below_best: float) -> tuple[float, floa
 
 def relevances(asked: Sequence[Asked], scale: Scale) -> tuple[Floats, Bools]:
     """The relevance of each of the first hits, and whether it is right."""
-    sigmas, right = _joined([each.first() for each in asked])
-    return 1 / (1 + np.exp(scale.slope * (scale.half - sigmas))), right
+    first = [each.first() for each in asked]
+    distances = [scale.find_half(each.shots) - each.sigmas for each in first]
+    return 1 / (1 + np.exp(scale.slope * np.concatenate(distances))), _joined(first)[1]
 
 
 def calibration_error(relevance: Floats, right: Bools, bins: int = 10) -> float:

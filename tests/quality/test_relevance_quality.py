@@ -100,6 +100,7 @@ def test_the_scale_is_the_fitted_one(asked: list[Asked]) -> None:
     fitted, shipped = fit_scale(asked), SCALES["starter"]
     assert shipped.slope == pytest.approx(fitted.slope, abs=0.03)
     assert shipped.half == pytest.approx(fitted.half, abs=0.15)
+    assert shipped.rise == pytest.approx(fitted.rise, abs=0.2)
     assert shipped.below_best == pytest.approx(fitted.below_best, abs=0.1)
 
 
@@ -116,7 +117,7 @@ def test_relevance_is_honest_and_the_divider_keeps_what_is_right_on_films_that_d
         first = [each.first().right for each in own]
         right.append((kept, sum(int(each.sum()) for each in first)))
         wrong.append((cut, sum(int((~each).sum()) for each in first)))
-    assert max(errors) <= 0.10
+    assert max(errors) <= 0.08
     assert np.average([kept for kept, _ in right], weights=[count for _, count in right]) >= 0.8
     assert np.average([cut for cut, _ in wrong], weights=[count for _, count in wrong]) >= 0.25
 

@@ -1,7 +1,7 @@
 // The start page: ways to search, recent searches, what is new, and shows as strips of posters. A further section is one
 // more entry of SECTIONS; each is filled by itself and hidden while it has nothing to show.
 import { Problem, showPosters, videos } from "./api.js";
-import { counted, dayOf, el, icon, lengthOf, loadStyle, pageLink } from "./dom.js";
+import { counted, dayOf, el, focusIn, icon, lengthOf, loadStyle, pageLink } from "./dom.js";
 import { showAddress, still, videoCard, walk } from "./posters.js";
 /**
  * @import {Page} from "./app.js"
@@ -79,8 +79,10 @@ export class Home {
     try {
       const contents = await section.fill(context);
       if (shown !== this.shown) return;
+      const focused = place.contains(document.activeElement) ? document.activeElement?.getAttribute("href") : null;
       place.hidden = !contents.length;
       place.replaceChildren(el("h2", {}, section.title), ...contents.filter((one) => one instanceof Node));
+      if (focused) focusIn(place, `a[href="${CSS.escape(focused)}"]`); // the catalogue may change under the keyboard
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.page.tell(`${section.title}: ${error.message}`, true, () => this.fill(section, place, context));

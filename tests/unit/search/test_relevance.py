@@ -87,8 +87,8 @@ def test_the_divider_follows_the_best_hit() -> None:
     assert calibration.cutoff(None) == calibration.cutoff(0.0) == calibration.cutoff(0.39) == 0.5
     assert calibration.cutoff(0.6) == pytest.approx(calibration.relevance(0.6 - BELOW_BEST * 0.1))
     assert calibration.cutoff(0.6) > 0.5
-    scale = Scale(slope=0.5, half=5.0, below_best=1.5)
-    fitted = Calibration.fit(normal(100, 2000, 0.02, 0.09), 500, scale)
+    scale = Scale(slope=0.5, half=5.0, rise=2.0, below_best=1.5)
+    fitted = Calibration.fit(normal(100, 2000, 0.02, 0.09), 500, scale, 100)
     for best in (0.1, 0.3, 0.6):
         assert fitted.cutoff(best) == pytest.approx(fitted.relevance(best - 1.5 * fitted.sigma))
         assert fitted.cutoff(best) < fitted.relevance(best)
@@ -96,10 +96,18 @@ def test_the_divider_follows_the_best_hit() -> None:
     assert fitted.cutoff(None) == fitted.by_chance < 0.5
 
 
+def test_the_same_score_means_less_among_more_shots() -> None:
+    scale, background = Scale(slope=0.5, half=5.0, rise=2.0, below_best=1.5), normal(100, 2000, 0.02, 0.09)
+    halves = [Calibration.fit(background, 50_000, scale, shots).half for shots in (10, 100, 1_000, 50_000)]
+    assert halves == pytest.approx([3.0, 5.0, 7.0, 7.0])
+    assert Calibration.fit(background, 2_000, scale).half == pytest.approx(7.0)
+    assert Calibration.fit(background, 2_000, scale, 0).half == pytest.approx(1.0)
+
+
 def test_a_score_stands_out_if_it_is_above_the_best_of_half_of_the_background() -> None:
     background = normal(100, 2000, 0.02, 0.09)
     middle = float(np.median(background.max(axis=1)))
-    for scale in (None, Scale(slope=0.5, half=5.0, below_best=1.5)):
+    for scale in (None, Scale(slope=0.5, half=5.0, rise=2.0, below_best=1.5)):
         calibration = Calibration.fit(background, 2000, scale)
         assert calibration.is_strong(middle + 1e-4) and not calibration.is_strong(middle - 1e-4)
         bound = calibration.centre + calibration.chance * calibration.sigma
