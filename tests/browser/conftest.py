@@ -94,7 +94,7 @@ class Desk:
             route.fulfill()
 
         self.page.route("**/healthz?asked", seen)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 20
         while not asked:
             assert time.monotonic() < end, "Chromium does not ask"
             self.page.evaluate("fetch('/healthz?asked').then(answer => answer.text())")
@@ -102,9 +102,9 @@ class Desk:
 
     def until(self, condition: str) -> None:
         """Wait for a condition in the page. Playwright's own waiting needs `eval`, which the page's policy forbids."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 20
         while not self.page.evaluate(condition):
-            assert time.monotonic() < end, f"waited 10 s for {condition}"
+            assert time.monotonic() < end, f"waited 20 s for {condition}"
             self.page.wait_for_timeout(40)
 
     def serious_violations(self) -> list[tuple[str, str, str]]:
@@ -230,7 +230,7 @@ def open_desk(browser: Any) -> Iterator[OpenDesk]:
 
     def make(url: str, *, size: tuple[int, int] = WIDE, may_fail: bool = False, **options: Any) -> Desk:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         desk = Desk(context.new_page(), url)
         desk.page.on("pageerror", lambda error: desk.problems.append(f"error: {error}"))

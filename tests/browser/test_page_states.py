@@ -278,6 +278,7 @@ def test_how_search_works_has_searches_that_find_something(
     assert line.locator(".words").inner_text() == f'"{LINE}"'
     line.click()
     desk.page.wait_for_selector("#cards .card", state="attached")
+    desk.page.wait_for_selector("body.ready")
     assert desk.page.locator("#q").input_value() == f'"{LINE}"'
 
 
