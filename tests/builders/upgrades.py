@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.build import hash_inputs, name_table
+from ops.embeddings.embed import UnusableShot
 from ops.embeddings.encoder import load_encoder, resolve_spec
+from ops.embeddings.ends import build_ends_row, name_ends_table
+from ops.embeddings.motion import TABLE as MOTION
+from ops.embeddings.motion import build_motion_row
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.starter.head import load_head
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from ops.shots.segment import make_proxy_key
 from tests.builders.films import make_film
-from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
+from tests.builders.lakes import COMPUTED, shot_rows, vector_rows, video_id, video_row
 
 SHOTS = 14
 _WHO = ("a man", "a woman", "a child", "an old sailor", "a soldier", "a nurse", "a baker")
@@ -75,13 +79,18 @@ def place(settings: Settings, spec: str, films: range, *, noise: float) -> str:
     encoder = load_encoder(encoder_id, settings.home, part="text")
     for number in films:
         texts_ND = encoder.encode_text([caption(number, shot) for shot in range(SHOTS)])
-        rows = vector_rows(number, SHOTS)
+        rows, ends, motion = vector_rows(number, SHOTS), [], []
         for row, shot, text in zip(rows, shot_rows(number, SHOTS, is_blank=False), texts_ND, strict=True):
             vector = _beside(text, noise, seed=f"{spec} {row['shot_id']}")
             row["embedding"] = vector.tolist()
             row["vector_hash"] = hashlib.sha256(vector.tobytes()).hexdigest()[:32]
-            row["input_hash"] = hash_inputs(shot, settings.frames_per_shot)
+            row["input_hash"] = inputs = hash_inputs(shot, settings.frames_per_shot)
+            no_picture = UnusableShot(shot_id=row["shot_id"], cause="proxy", reason="it has no picture")
+            ends.append(build_ends_row(shot, no_picture, inputs, COMPUTED))
+            motion.append(build_motion_row(shot, None, inputs, COMPUTED))
         settings.lake.write(name_table(encoder_id), video_id(number), rows)
+        settings.lake.write(name_ends_table(encoder_id), video_id(number), ends)
+        settings.lake.write(MOTION, video_id(number), motion)
     return encoder_id
 
 

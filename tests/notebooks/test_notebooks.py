@@ -69,7 +69,9 @@ def test_the_page_shows_every_part_and_asks_no_other_machine(report: NotebookRun
     assert "show 0 · 01:00:01:00 · 1.0 s" in page
     assert "load_settings" not in page  # the code stays in the notebook
     assert not re.findall(r"""src=["']?(?:https?:)?//""", page)
-    assert set(re.findall(r"""href=["']?((?:https?:)?//[^/"']*)""", page)) <= {"http://127.0.0.1:8080"}, "links to shots"
+    assert set(re.findall(r"""href=["']?((?:https?:)?//[^/"']*)""", page)) <= {"http://127.0.0.1:8080"}, (
+        "links to shots"
+    )
 
 
 def test_the_executed_notebook_is_kept_and_has_no_error(report: NotebookRun) -> None:

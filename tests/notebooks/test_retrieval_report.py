@@ -94,7 +94,9 @@ def test_the_page_shows_curves_and_the_best_and_worst_queries(report: NotebookRu
     assert "no poster" in page and "outline:3px solid" in page
     assert "the end &lt;script&gt;alert(1)" in page and "the end <script>alert(1)" not in page
     assert not re.findall(r"""src=["']?(?:https?:)?//""", page)
-    assert set(re.findall(r"""href=["']?((?:https?:)?//[^/"']*)""", page)) <= {"http://127.0.0.1:8080"}, "links to shots"
+    assert set(re.findall(r"""href=["']?((?:https?:)?//[^/"']*)""", page)) <= {"http://127.0.0.1:8080"}, (
+        "links to shots"
+    )
 
 
 def test_the_page_says_what_speaks_against_an_upgrade(report: NotebookRun) -> None:
