@@ -12,12 +12,14 @@ from ops.core.errors import NotFoundError, VectorIndexError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.registry import EncoderRegistry
 from ops.evaluation.classification import bin_reliability, compute_calibration_error
 from ops.evaluation.comparison import compare_answers
 from ops.evaluation.figures import compute_recall_curve
 from ops.evaluation.questions import compute_chance_curve
 from ops.evaluation.shows import DIRECTIONS, Example, ShowAnswer, ShowTask, list_examples
-from ops.notebooks.page import escape_text, explain_empty, put_text
+from ops.notebooks import verdicts
+from ops.notebooks.page import escape_text, explain_empty, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, OTHERS, create_plot, plot_reliability, show
 from ops.notebooks.posters import Posters
 from ops.search.schema import Query
@@ -106,6 +108,9 @@ class RetrievalPage:
         words = "\n".join(f"- {escape_text(reason)}" for reason in reasons) or fine
         put_text(f"### What its captions and queries say to an upgrade\n\n{words}")
         put_text("`needle upgrade` also asks searches and probes.")
+        spec = EncoderRegistry(self._settings.home).find_spec(self.encoder_id)
+        if spec and self.encoder_id != resolve_encoder(self._settings).encoder_id:
+            put_verdict(verdicts.judge_upgrade(spec, len(verdict["worse"]), len(verdict["too_little"])))
 
     def put_refusal(self, at: str, live: str, reasons: Sequence[str]) -> None:
         """Put the reasons for which an upgrade refused the encoder, if it was compared here."""
@@ -149,6 +154,7 @@ class RetrievalPage:
         self._calibration = {"relevance calibration error": round(gap, 3)}
         title = f"Calibration error {gap:.3f}, {queries:,} queries, {len(right):,} hits"
         plot_reliability(bin_reliability(relevance, right, bins), "relevance", "right hits", title)
+        put_verdict(verdicts.judge_relevance(relevance, right, gap))
 
     def put_examples(self, examples: int) -> None:
         """Put the best and the worst queries, ``examples`` of each, with the shots that were found."""

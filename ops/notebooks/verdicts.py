@@ -118,12 +118,13 @@ def judge_catalogue(shots: int, blank: int, without_vector: int) -> str:
 def judge_lengths(lengths_s: NDArray[np.float64]) -> str:
     """Return whether shots are so short that the detector may cut too often."""
     short = int((lengths_s < SHORT_S).sum())
+    verb = "is" if short == 1 else "are"
     if short / max(len(lengths_s), 1) > MANY_SHORT:
         return (
-            f"{short:,} of {plural(len(lengths_s), 'shot')} are shorter than {SHORT_S} s: look for cuts that are "
+            f"{short:,} of {plural(len(lengths_s), 'shot')} {verb} shorter than {SHORT_S} s: look for cuts that are "
             "flashes (`needle shots VIDEO`), and merge them (`--merge`)."
         )
-    return f"{short:,} of {plural(len(lengths_s), 'shot')} are shorter than {SHORT_S} s: the cuts look sound."
+    return f"{short:,} of {plural(len(lengths_s), 'shot')} {verb} shorter than {SHORT_S} s: the cuts look sound."
 
 
 def judge_same_pictures(shots: int, groups: int, grouped: int) -> str:
@@ -143,8 +144,9 @@ def judge_outliers(isolation: NDArray[np.float64]) -> str:
     if not count:
         return "No shot stands alone: the farthest is less than twice as far away as the middle one."
     times = f", the farthest {farthest / middle:.1f} times" if middle else ""
+    stand = "is" if count == 1 else "are"
     return (
-        f"{plural(count, 'shot')} of {len(isolation):,} are more than twice as far from their neighbours as the middle "
+        f"{count:,} of {len(isolation):,} shots {stand} more than twice as far from their neighbours as the middle "
         f"one{times}: open them, and leave out what is leader, slate or damage."
     )
 
@@ -166,3 +168,24 @@ def judge_blocks(vector: Interval, chosen: Interval) -> str:
     if gain > 0:
         return f"The gain of {gain:.3f} over the vector alone is within the intervals: more labels decide it."
     return "The vector alone ranks as well as the chosen blocks: use it, which is simpler to serve."
+
+
+def judge_relevance(relevance: NDArray[np.float64], right: NDArray[np.bool_], error: float) -> str:
+    """Decide whether relevance can be read as the share of right hits; ``error`` is its calibration error."""
+    if error <= WELL_CALIBRATED:
+        return f"Relevance can be read as the share of right hits: it is {error * 100:.0f} points off on average."
+    side = "low" if relevance.mean() < right.mean() else "high"
+    return (
+        f"Relevance is too {side} here ({relevance.mean():.2f} on average, and {right.mean():.2f} of the hits are "
+        "right): read it as an order only, and set the page's slider by eye. Grades of more films "
+        "(`<film>.queries.jsonl`) show whether this is the catalogue or these queries."
+    )
+
+
+def judge_upgrade(spec: str, worse: int, too_little: int) -> str:
+    """Return what to do about another encoder, for the reasons against it and those for which nothing can be said."""
+    if worse:
+        return f"Keep the current encoder: {plural(worse, 'figure is', 'figures are')} worse with `{spec}`."
+    if too_little:
+        return "Add captions or graded queries beside ingested films and run this again: there is too little to decide."
+    return f"Nothing here speaks against it: `needle upgrade --encoder {spec}` compares searches and probes, too."

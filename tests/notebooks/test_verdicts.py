@@ -83,12 +83,25 @@ def test_other_verdicts_turn_where_their_figure_does() -> None:
     assert "look sound" in verdicts.judge_lengths(np.zeros(0))
     assert "saves 3 answers" in verdicts.judge_same_pictures(20, 2, 5)
     assert verdicts.judge_same_pictures(20, 0, 0).startswith("No two shots")
-    assert verdicts.judge_outliers(np.array([0.1, 0.1, 0.1, 0.5])).startswith("1 shot of 4 are more than twice")
+    assert verdicts.judge_outliers(np.array([0.1, 0.1, 0.1, 0.5])).startswith("1 of 4 shots is more than twice")
     assert verdicts.judge_outliers(np.full(4, 0.1)).startswith("No shot stands alone")
-    assert "1 shot of 3" in verdicts.judge_outliers(np.array([0.0, 0.0, 0.5]))
+    assert "1 of 3 shots is" in verdicts.judge_outliers(np.array([0.0, 0.0, 0.5]))
     assert verdicts.judge_feeds(60, 0.05, 0.02).startswith("Label by the feeds")
     assert verdicts.judge_feeds(60, 0.05, 0.04).startswith("At 60 labels, feeds and random")
     assert verdicts.judge_feeds(60, -0.05, 0.02).startswith("Label shots at random")
     assert verdicts.judge_blocks(make_figure(0.7, 0.6, 0.8), make_figure(0.9, 0.85, 0.95)).startswith("Use the chosen")
     assert "more labels decide" in verdicts.judge_blocks(make_figure(0.7, 0.6, 0.8), make_figure(0.75, 0.7, 0.8))
     assert verdicts.judge_blocks(make_figure(0.7, 0.6, 0.8), make_figure(0.7, 0.6, 0.8)).startswith("The vector alone")
+
+
+def test_relevance_that_is_honest_can_be_read_as_a_share() -> None:
+    relevance, right = np.full(200, 0.2), np.arange(200) % 5 == 0
+    assert "it is 3 points off" in verdicts.judge_relevance(relevance, right, 0.03)
+    assert "too low here (0.20 on average, and 1.00" in verdicts.judge_relevance(relevance, np.ones(200, bool), 0.8)
+    assert "too high" in verdicts.judge_relevance(relevance, np.zeros(200, bool), 0.2)
+
+
+def test_an_upgrade_is_advised_against_for_a_worse_figure_before_a_missing_one() -> None:
+    assert "1 figure is worse with `finetuned:mine`" in verdicts.judge_upgrade("finetuned:mine", 1, 2)
+    assert "too little to decide" in verdicts.judge_upgrade("finetuned:mine", 0, 1)
+    assert "`needle upgrade --encoder finetuned:mine`" in verdicts.judge_upgrade("finetuned:mine", 0, 0)
