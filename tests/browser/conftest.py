@@ -49,6 +49,21 @@ class Desk:
     url: str
     problems: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    loading: set[Any] = field(default_factory=set)
+    """Requests for files of the page that have no end yet."""
+
+    def follow(self) -> None:
+        """Take note of errors and requests of the page from now on."""
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        self.page.on("request", self._note)
+        for end in ("requestfinished", "requestfailed"):
+            self.page.on(end, lambda request: self.loading.discard(request))
+
+    def _note(self, request: Any) -> None:
+        self.requests.append(request.url.removeprefix(self.url))
+        if "/page/" in request.url:
+            self.loading.add(request)
 
     def open(self, address: str = "/") -> Desk:
         self.page.goto(self.url + address)
@@ -62,6 +77,14 @@ class Desk:
         self.open(f"/?q={quote(text)}{extra}")
         self.page.wait_for_selector(".card .open")
         return self
+
+    def settle(self) -> None:
+        """Wait until the page has loaded all its modules, so that its service can end without an error in it."""
+        self.page.wait_for_selector("body.ready")
+        count = -1
+        while self.loading or count != len(self.requests):
+            count = len(self.requests)
+            self.page.wait_for_timeout(300)
 
     def cards(self) -> Any:
         return self.page.locator("#cards .card:not([hidden])")
@@ -233,9 +256,7 @@ def open_desk(browser: Any) -> Iterator[OpenDesk]:
         context.set_default_timeout(30_000)
         contexts.append(context)
         desk = Desk(context.new_page(), url)
-        desk.page.on("pageerror", lambda error: desk.problems.append(f"error: {error}"))
-        desk.page.on("console", lambda said: desk.problems.append(said.text) if said.type == "error" else None)
-        desk.page.on("request", lambda request: desk.requests.append(request.url.removeprefix(url)))
+        desk.follow()
         opened.append((desk, may_fail))
         return desk
 

@@ -306,3 +306,4 @@ def test_an_ingest_shows_by_itself(open_desk: OpenDesk, tmp_path_factory: pytest
         tile(desk, 0).locator(".open").click()
         desk.page.wait_for_selector("dialog.player[open] .details")
         assert "no_cut@30" in desk.page.locator(".details").inner_text()
+        desk.settle()

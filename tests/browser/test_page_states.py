@@ -220,6 +220,7 @@ def test_an_empty_home_says_what_to_run(open_desk: OpenDesk, tmp_path: Path) -> 
         desk = open_desk(empty.url, may_fail=True).open()
         desk.page.wait_for_selector("text=No footage yet")
         assert "needle ingest" in desk.page.inner_text("#state")
+        desk.settle()
 
 
 def test_with_tokens_the_page_asks_for_one(open_desk: OpenDesk, served: Served) -> None:
@@ -235,6 +236,7 @@ def test_with_tokens_the_page_asks_for_one(open_desk: OpenDesk, served: Served) 
         desk.page.wait_for_selector("#cards .card", state="attached")
         desk.until("document.querySelector('.card img').naturalWidth > 0")
         assert desk.page.locator("dialog.sign-in").count() == 0
+        desk.settle()
 
 
 def test_a_refusal_that_comes_after_the_token_is_not_asked_about_again(open_desk: OpenDesk, served: Served) -> None:
@@ -263,6 +265,7 @@ def test_a_refusal_that_comes_after_the_token_is_not_asked_about_again(open_desk
         with desk.page.expect_response(lambda answer: "/api/shows" in answer.url and answer.ok):
             held[0].fulfill(response=refused)
         assert dialog.count() == 0
+        desk.settle()
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
