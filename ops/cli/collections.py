@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,6 @@ from ops.exports.registry import export_formats
 
 if TYPE_CHECKING:
     from ops.collections.entries import ResolvedEntry
-    from ops.collections.store import Collection
 
 author_option = click.option("--author", default="me", show_default=True, metavar="NAME", help="Who changes it.")
 
@@ -52,7 +51,7 @@ def list_all(as_json: bool, **options: Any) -> int:
     damage: list[DamagedTableError] = []
     collections = list_collections(load_command_settings(options), damage)
     if as_json:
-        print_json({"collections": [_summarise(each) for each in collections], "notes": [str(each) for each in damage]})
+        print_json({"collections": [each.summarise() for each in collections], "notes": [str(each) for each in damage]})
     for each in () if as_json else collections:
         latest = each.latest
         line = f"{each.collection_id}  {each.name}: {plural(len(each.entries), 'shot')}"
@@ -84,7 +83,7 @@ def show(collection: str, as_json: bool, **options: Any) -> int:
     if as_json:
         history = [asdict(each) | {"created_at": each.created_at.isoformat()} for each in found.history]
         documents = [_build_document(each) for each in entries]
-        print_json({**_summarise(found), "entries": documents, "history": history, "notes": list(found.notes)})
+        print_json({**found.summarise(), "entries": documents, "history": history, "notes": list(found.notes)})
         return EXIT_SET_ASIDE if missing else 0
     first, latest = found.history[0], found.latest
     click.echo(make_printable(f"{found.name} ({found.collection_id}): {plural(len(entries), 'shot')}"))
@@ -173,7 +172,7 @@ def rename(collection: str, name: str, author: str, as_json: bool, **options: An
         settings, old.collection_id, old.version, name=name, author=author, now=datetime.now(UTC)
     ).collection
     if as_json:
-        print_json(_summarise(saved))
+        print_json(saved.summarise())
     else:
         click.echo(make_printable(f"{old.name} is now {saved.name}"))
 
@@ -199,36 +198,9 @@ def delete(collection: str, yes: bool, author: str, as_json: bool, **options: An
         raise UsageError(f"nothing was deleted: add --yes to delete {summary}")
     delete_collection(settings, found.collection_id, found.version, author=author, now=datetime.now(UTC))
     if as_json:
-        print_json({**_summarise(found), "deleted": True})
+        print_json({**found.summarise(), "deleted": True})
     else:
         click.echo(make_printable(f"deleted {summary}"))
-
-
-class CollectionDocument(TypedDict):
-    """A collection in the documents of ``needle collections --json``."""
-
-    collection_id: str
-    name: str
-    version: str
-    shots: int
-    created_by: str
-    created_at: str
-    changed_by: str
-    changed_at: str
-
-
-def _summarise(collection: Collection) -> CollectionDocument:
-    first, latest = collection.history[0], collection.latest
-    return {
-        "collection_id": collection.collection_id,
-        "name": collection.name,
-        "version": collection.version,
-        "shots": len(collection.entries),
-        "created_by": first.author,
-        "created_at": first.created_at.isoformat(),
-        "changed_by": latest.author,
-        "changed_at": latest.created_at.isoformat(),
-    }
 
 
 def _build_document(each: ResolvedEntry) -> dict[str, object]:

@@ -6,9 +6,6 @@ that they opened: if somebody else has saved since, nothing is written, and the 
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,13 +21,12 @@ from ops.collections.entries import (
     encode_entries,
 )
 from ops.core.errors import ConflictError, DamagedTableError, NotFoundError, UsageError
+from ops.core.names import fold_name, hash_words, require_name
 from ops.core.plural import plural
 from ops.core.settings import Settings
 
 TABLE = "collections"
-MAX_NAME = 120
 MAX_SHOTS = 5_000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 FORGET = "needle forget"
 """Author of the changes that `needle forget` makes."""
 
@@ -63,6 +59,19 @@ class CollectionChange:
     note: str
 
 
+class CollectionFacts(TypedDict):
+    """A collection in documents: who created and changed it, with times in ISO 8601, and its number of shots."""
+
+    collection_id: str
+    name: str
+    version: str
+    shots: int
+    created_by: str
+    created_at: str
+    changed_by: str
+    changed_at: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Collection:
     """A collection as it is now; ``version`` changes with each change. The history is the oldest change first."""
@@ -76,6 +85,20 @@ class Collection:
     @property
     def latest(self) -> CollectionChange:
         return self.history[-1]
+
+    def summarise(self) -> CollectionFacts:
+        """Return the facts of the collection, for a document."""
+        first = self.history[0]
+        return {
+            "collection_id": self.collection_id,
+            "name": self.name,
+            "version": self.version,
+            "shots": len(self.entries),
+            "created_by": first.author,
+            "created_at": first.created_at.isoformat(),
+            "changed_by": self.latest.author,
+            "changed_at": self.latest.created_at.isoformat(),
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -119,7 +142,7 @@ def find_collection(settings: Settings, name: str) -> Collection:
     """The collection with this id or name. Raises ``NotFoundError``, naming the others, if there is none."""
     collections = list_collections(settings)
     for each in collections:
-        if name == each.collection_id or _fold(name) == _fold(each.name):
+        if name == each.collection_id or fold_name(name) == fold_name(each.name):
             return each
     choices = ", ".join(each.name for each in collections[:10])
     hint = f"there are {choices}" if choices else "there are none yet; the page's tray saves one"
@@ -134,11 +157,11 @@ def create_collection(
     Raises ``UsageError`` for an invalid name, ``ConflictError`` if the name is in use, ``NotFoundError`` if none of
     the shots exists.
     """
-    name = _require_name(name)
+    name = require_name(name, "collection")
     with settings.lake.hold_lock(TABLE):
         _require_free(settings, name, "")
         entries, refused = _accept_all(settings, picks, (), author, now)
-        collection_id = _hash_words(name, author, now.isoformat())[:16]
+        collection_id = hash_words(name, author, now.isoformat())[:16]
         row = _build_row(collection_id, "created", name, author, now, entries)
         return SavedCollection(collection=_append(settings, row), refused=refused)
 
@@ -157,7 +180,7 @@ def change_collection(
 
     Raises ``ConflictError`` if ``version`` is not the present one, otherwise as :func:`create_collection`.
     """
-    new_name = _require_name(name) if name is not None else None
+    new_name = require_name(name, "collection") if name is not None else None
     with settings.lake.hold_lock(TABLE):
         old = read_collection(settings, collection_id)
         _require_version(old, version)
@@ -212,21 +235,9 @@ def _accept_all(
     return entries, refused
 
 
-def _require_name(name: str) -> str:
-    """The name without spaces around it. Raises ``UsageError`` if it is empty, too long, or not one line."""
-    text = unicodedata.normalize("NFC", name).strip()
-    if not text:
-        raise UsageError("a collection needs a name")
-    if len(text) > MAX_NAME:
-        raise UsageError(f"the name of a collection has at most {MAX_NAME} characters, and this has {len(text)}")
-    if _CONTROL.search(text):
-        raise UsageError(f"{text!r} cannot be a name: use one line, without control characters")
-    return text
-
-
 def _require_free(settings: Settings, name: str, collection_id: str) -> None:
     for each in list_collections(settings):
-        if _fold(each.name) == _fold(name) and each.collection_id != collection_id:
+        if fold_name(each.name) == fold_name(name) and each.collection_id != collection_id:
             raise ConflictError(
                 f"there is already a collection {each.name!r} (by {each.history[0].author}): choose another name"
             )
@@ -241,10 +252,6 @@ def _require_version(collection: Collection, version: str) -> None:
         )
 
 
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold().strip()
-
-
 def _format_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
@@ -254,7 +261,7 @@ def _build_row(
 ) -> ChangeRow:
     text = encode_entries(entries)
     return {
-        "change_id": _hash_words(collection_id, action, name, author, now.isoformat(), text),
+        "change_id": hash_words(collection_id, action, name, author, now.isoformat(), text),
         "collection_id": collection_id,
         "action": action,
         "name": name,
@@ -298,7 +305,3 @@ def _parse(rows: Sequence[ChangeRow]) -> Collection:
             for row in rows
         ),
     )
-
-
-def _hash_words(*words: str) -> str:
-    return hashlib.blake2b("\x00".join(words).encode(), digest_size=16).hexdigest()

@@ -6,9 +6,6 @@ store, ``saved_matches/<search_id>.json``. "Seen" is common to all people: it mo
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +15,7 @@ from typing import Literal, TypedDict, cast
 from pydantic import BaseModel, ConfigDict
 
 from ops.core.errors import ConflictError, NotFoundError, UsageError, VectorIndexError
+from ops.core.names import fold_name, hash_words, require_name
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.index.index import open_index, read_current_version
@@ -26,8 +24,6 @@ from ops.search.schema import Query
 
 TABLE = "saved_searches"
 FOLDER = "saved_matches"
-MAX_NAME = 120
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 Action = Literal["saved", "deleted"]
 
@@ -95,7 +91,7 @@ def find_search(settings: Settings, name: str) -> SavedSearch:
     """The search with this id or name. Raises ``NotFoundError``, naming the others, if there is none."""
     searches = list_searches(settings)
     for each in searches:
-        if name == each.search_id or _fold(name) == _fold(each.name):
+        if name == each.search_id or fold_name(name) == fold_name(each.name):
             return each
     choices = ", ".join(each.name for each in searches[:10])
     hint = f"there are {choices}" if choices else "there are none yet; `needle searches --save NAME TEXT` saves one"
@@ -110,15 +106,15 @@ def save_search(
     Raises ``UsageError`` for an invalid name or a picture as example, which may be gone at the next ingest,
     ``ConflictError`` if the name is in use.
     """
-    name = _require_name(name)
+    name = require_name(name, "saved search")
     _require_lasting(query)
     with settings.lake.hold_lock(TABLE):
         for each in list_searches(settings):
-            if _fold(each.name) == _fold(name):
+            if fold_name(each.name) == fold_name(name):
                 raise ConflictError(
                     f"there is already a saved search {each.name!r} (by {each.author}): choose another name"
                 )
-        search_id = _hash_words(name, author, now.isoformat())[:16]
+        search_id = hash_words(name, author, now.isoformat())[:16]
         query = query.model_copy(update={"limit": Query.model_fields["limit"].default, "offset": 0})
         saved = SavedSearch(search_id=search_id, name=name, query=query, author=author, created_at=now)
         versions = name_index_versions(settings, encoder_id)
@@ -213,18 +209,6 @@ def _require_lasting(query: Query) -> None:
             raise UsageError("a search with a picture cannot be saved: the picture is not kept; use shots as examples")
 
 
-def _require_name(name: str) -> str:
-    """The name without spaces around it. Raises ``UsageError`` if it is empty, too long, or not one line."""
-    text = unicodedata.normalize("NFC", name).strip()
-    if not text or len(text) > MAX_NAME or _CONTROL.search(text):
-        raise UsageError(f"{text[:80]!r} cannot be the name of a search: use one line of 1 to {MAX_NAME} characters")
-    return text
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold().strip()
-
-
 def _name_state(search_id: str) -> str:
     return f"{FOLDER}/{search_id}.json"
 
@@ -235,7 +219,7 @@ def _write_state(settings: Settings, search_id: str, state: SearchState) -> None
 
 def _build_row(search: SavedSearch, action: Action, author: str, now: datetime) -> SearchRow:
     return {
-        "change_id": _hash_words(search.search_id, action, author, now.isoformat()),
+        "change_id": hash_words(search.search_id, action, author, now.isoformat()),
         "search_id": search.search_id,
         "action": action,
         "name": search.name,
@@ -259,7 +243,3 @@ def _parse(row: SearchRow) -> SavedSearch:
         author=row["author"],
         created_at=row["created_at"],
     )
-
-
-def _hash_words(*words: str) -> str:
-    return hashlib.blake2b("\x00".join(words).encode(), digest_size=16).hexdigest()

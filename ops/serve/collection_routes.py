@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.collections.entries import PickedShot, ResolvedEntry, resolve_entries
 from ops.collections.store import (
     Collection,
+    CollectionFacts,
     SavedCollection,
     change_collection,
     create_collection,
@@ -190,31 +191,10 @@ def _describe_entry(resolved: ResolvedEntry, shot: Shot | None) -> CollectionIte
     )
 
 
-class SummaryFields(TypedDict):
-    """The fields of :class:`CollectionSummary`."""
-
-    collection_id: str
-    name: str
-    version: str
-    shots: int
-    created_by: str
-    created_at: str
-    changed_by: str
-    changed_at: str
+class SummaryFields(CollectionFacts):
     poster: str | None
 
 
 def _summarise(collection: Collection, shots: Mapping[str, Shot]) -> SummaryFields:
-    first, latest = collection.history[0], collection.latest
     posters = [shots[each.shot_id].poster for each in collection.entries[:1] if each.shot_id in shots]
-    return {
-        "collection_id": collection.collection_id,
-        "name": collection.name,
-        "version": collection.version,
-        "shots": len(collection.entries),
-        "created_by": first.author,
-        "created_at": first.created_at.isoformat(),
-        "changed_by": latest.author,
-        "changed_at": latest.created_at.isoformat(),
-        "poster": posters[0] if posters else None,
-    }
+    return {**collection.summarise(), "poster": posters[0] if posters else None}

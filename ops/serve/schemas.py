@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from ops.collections.store import MAX_NAME
+from ops.core.names import MAX_NAME
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
 from ops.exports.registry import export_formats
