@@ -23,7 +23,7 @@ from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
 from ops.serve.report_routes import build_report_routes
 from ops.serve.roles import AccessRules
-from ops.serve.samples import build_sample_routes
+from ops.serve.sample_routes import build_sample_routes
 from ops.serve.saved_search_routes import build_saved_search_routes
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from ops.serve.samples import DESCRIPTIONS, Samples
+from ops.serve.sample_routes import DESCRIPTIONS, Samples
 from tests.builders.served import client_of, desk_home, fill_desk
 
 KINDS = ("seen", "said", "show", "without", "similar", "label")
