@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from ops.cli.dagster_home import find_dagster_home
 from ops.cli.options import add_setting_options, load_command_settings
-from ops.cli.runs import close_orphaned_runs, find_dagster_home
+from ops.cli.runs import close_orphaned_runs
 from ops.core.errors import NeedleError, UsageError
 from ops.core.settings import CHECKOUT, Settings
 

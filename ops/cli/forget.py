@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from ops.cli.dagster_home import find_dagster_home
 from ops.cli.main import EXIT_FAILED, make_printable
 from ops.cli.options import add_setting_options, load_command_settings
-from ops.cli.runs import find_dagster_home
 from ops.collections.store import forget_video_entries
 from ops.core.errors import DamagedTableError
 from ops.core.locks import lock_exclusively

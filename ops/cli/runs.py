@@ -21,15 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
-
+from ops.cli.dagster_home import find_dagster_home, open_instance
 from ops.cli.progress import Bars
 from ops.cluster.session import keep_open
 from ops.core import errors
 from ops.core.errors import ChecksFailedError, NeedleError, UsageError
 from ops.core.locks import lock_if_free
-from ops.core.settings import CHECKOUT, Settings
-from ops.core.storage import write_atomically
+from ops.core.settings import Settings
 from ops.pipeline import list_steps
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 INDEXES = ("search_index", "dialogue_index")
 
-_BY_HAND = "by_hand.yaml"
-_NOT_CAUGHT = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 _INTERRUPTED = "Execution was interrupted"
 _STOPPED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
@@ -79,39 +75,6 @@ def _read_record(marker: Path) -> dict[str, list[str]] | None:
         return None
     except ValueError:  # killed while it was written, before the run was started
         return {"partitions": [], "runs": []}
-
-
-def find_dagster_home(settings: Settings) -> Path:
-    """Return the folder of Dagster's own records below the home.
-
-    It contains the checkout's ``dagster.yaml`` and a second configuration for runs of the command line.
-    """
-    folder = settings.home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    configuration = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
-    configuration["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
-    configuration["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
-    for name, content in (("dagster.yaml", configuration), (_BY_HAND, {**configuration, "compute_logs": _NOT_CAUGHT})):
-        text = yaml.safe_dump(content)
-        config = folder / name
-        if not config.exists() or config.read_text() != text:
-            with write_atomically(config) as temporary:
-                temporary.write_text(text)
-    return folder
-
-
-@contextmanager
-def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Open Dagster's records for runs in this process. Their output goes to the terminal and is not captured.
-
-    Dagster captures output with processes of its own, and a Ctrl-C ends each of these with a traceback.
-    """
-    import dagster as dg
-
-    from assets.sqlite import keep_records_open
-
-    with keep_records_open(), dg.DagsterInstance.from_config(str(find_dagster_home(settings)), _BY_HAND) as instance:
-        yield instance
 
 
 def run_pipeline(

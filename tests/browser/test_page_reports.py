@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from assets.reports import record_pages
-from ops.cli.runs import find_dagster_home, open_instance
+from ops.cli.dagster_home import find_dagster_home, open_instance
 from ops.core.settings import Settings, load_settings
 from ops.notebooks.report_files import KINDS, ReportRecord, build_latest_url, build_page_url, get_folder, write_record
 from ops.notebooks.run import NotebookRun

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ops.cli.runs import open_instance
+from ops.cli.dagster_home import open_instance
 from ops.core.settings import load_settings
 
 

@@ -10,10 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
 
+from ops.cli.dagster_home import find_dagster_home, open_instance
+from ops.core.settings import load_settings
 from tests.builders.films import Film, make_film
 from tests.builders.homes import CHECKOUT, Home, wait_until
 
@@ -52,6 +56,24 @@ def test_ten_kills_lose_and_double_nothing(
     before = disturbed.files()
     disturbed.run("ingest", folder, expect=3)
     assert disturbed.files() == before
+
+
+def test_a_kill_while_dagster_creates_its_databases_leaves_a_home_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(home=str(tmp_path))
+
+    def create_one_table(engine: Any) -> None:
+        SqlEventLogStorageTable.create(engine)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SqlEventLogStorageMetadata, "create_all", create_one_table)
+        find_dagster_home(settings)
+    with open_instance(settings) as instance:
+        instance.add_dynamic_partitions("videos", ["one"])
+        assert instance.get_dynamic_partitions("videos") == ["one"]
+    assert not (tmp_path / "dagster" / "unfinished").exists()
 
 
 def test_a_stopped_ingest_says_how_to_go_on(tmp_path: Path) -> None:

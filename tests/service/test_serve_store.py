@@ -15,7 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
-from ops.cli.runs import find_dagster_home, find_runs
+from ops.cli.dagster_home import find_dagster_home
+from ops.cli.runs import find_runs
 from ops.core.errors import EncoderError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake

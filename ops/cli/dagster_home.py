@@ -1,0 +1,93 @@
+"""The folder of Dagster's own records below a home: configurations, and databases that are created whole.
+
+Stands alone because of Dagster 1.13, which creates its SQLite databases table by table and later asks only if the file
+exists. A process killed within that half second left a home in which no run could ever start.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
+
+from ops.core.locks import lock_exclusively
+from ops.core.settings import CHECKOUT, Settings
+from ops.core.storage import write_atomically
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_BY_HAND = "by_hand.yaml"  # the configuration for runs of the command line
+
+_NOT_CAUGHT = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+
+
+def find_dagster_home(settings: Settings) -> Path:
+    """Return the folder of Dagster's own records below the home; create what is missing of it.
+
+    It contains the checkout's ``dagster.yaml``, a second configuration for runs of the command line, and the databases.
+    """
+    folder = settings.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
+    configuration["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
+    configuration["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
+    for name, content in (("dagster.yaml", configuration), (_BY_HAND, {**configuration, "compute_logs": _NOT_CAUGHT})):
+        _write_if_changed(folder / name, content)
+    _create_databases(folder)
+    return folder
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's records for runs in this process. Their output goes to the terminal and is not captured.
+
+    Dagster captures output with processes of its own, and a Ctrl-C ends each of these with a traceback.
+    """
+    import dagster as dg
+
+    from assets.sqlite import keep_records_open
+
+    folder = str(find_dagster_home(settings))
+    with keep_records_open(), dg.DagsterInstance.from_config(folder, _BY_HAND) as instance:
+        yield instance
+
+
+def _write_if_changed(path: Path, content: dict[str, Any]) -> None:
+    text = yaml.safe_dump(content)
+    if not path.exists() or path.read_text() != text:
+        with write_atomically(path) as temporary:
+            temporary.write_text(text)
+
+
+def _create_databases(folder: Path) -> None:
+    """Let Dagster create its databases in a folder of their own, then rename that into place."""
+    storage = folder / "storage"
+    if storage.exists():
+        return
+    import dagster as dg
+
+    from assets.sqlite import keep_records_open
+
+    with lock_exclusively(folder / "storage.lock"):
+        if storage.exists():  # another process was faster
+            return
+        unfinished = folder / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        _write_if_changed(
+            unfinished / "dagster.yaml",
+            {
+                "storage": {"sqlite": {"base_dir": str(unfinished / "storage")}},
+                "compute_logs": _NOT_CAUGHT,
+                "telemetry": {"enabled": False},
+            },
+        )
+        with keep_records_open(), dg.DagsterInstance.from_config(str(unfinished)) as instance:
+            instance.get_runs(limit=1)
+        (unfinished / "storage").rename(storage)
+        shutil.rmtree(unfinished)
