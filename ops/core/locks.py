@@ -7,7 +7,9 @@ open file, so the kernel releases it with the process.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +37,21 @@ def lock_if_free(path: Path) -> Iterator[bool]:
             yield True
     except BlockingIOError:
         yield False
+
+
+@contextmanager
+def lock_name(path: Path, name: str) -> Iterator[None]:
+    """Hold the lock called ``name`` of the lock file ``path`` exclusively for the block; wait for another holder.
+
+    Each name locks one byte of the file at a place that is a hash of the name, so one file has all locks of a lake.
+    As with ``flock``, the lock belongs to the open file, not to the process: threads exclude each other, too.
+    """
+    place = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 2
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as handle:
+        # struct flock of Linux: type, whence, start, length, process (0 for locks of open files)
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0))
+        yield
 
 
 def is_alive(pid: int) -> bool:

@@ -9,8 +9,8 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,10 @@ class ObjectStore:
         except (ImportError, ValueError) as error:
             raise StorageError(f"cannot use {self.root!r} as an object store: {error}") from error
 
+    @property
+    def _is_s3(self) -> bool:
+        return not self.is_local and urlsplit(self.root).scheme in ("s3", "s3a")
+
     def path(self, key: str) -> str:
         """The store's own path of ``key``: absolute, with the scheme if the store is remote."""
         parts = key.split("/")
@@ -89,38 +93,45 @@ class ObjectStore:
     def exists(self, key: str) -> bool:
         if self.is_local:
             return os.path.exists(self.path(key))
-        with self._map_errors(key):
-            return bool(self._fs.exists(self.path(key)))
+        return self.stat(key) is not None
 
     def read_bytes(self, key: str) -> bytes:
         with self._map_errors(key):
             if self.is_local:
                 return Path(self.path(key)).read_bytes()
-            return bytes(self._fs.cat_file(self.path(key)))
+            # One connection: with more, s3fs asks for the size first, and most objects are small.
+            options = {"max_concurrency": 1} if self._is_s3 else {}
+            return bytes(self._fs.cat_file(self.path(key), **options))
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size and stamp of the object, without reading it; ``None`` if it does not exist."""
         with self._map_errors(key):
             try:
-                return (
-                    _read_local_stat(self.path(key))
-                    if self.is_local
-                    else _parse_remote_stat(self._fs.info(self.path(key)))
-                )
+                return _read_local_stat(self.path(key)) if self.is_local else _parse_remote_stat(self._read_info(key))
             except FileNotFoundError:
                 return None
 
     def stats(self, prefix: str) -> dict[str, ObjectStat]:
         """:meth:`stat` of every object below ``prefix``, by key; a remote store needs one listing for all."""
-        if self.is_local:
-            stats = {key: self.stat(key) for key in self.list(prefix)}
-            return {key: stat for key, stat in stats.items() if stat}  # a file may disappear between the two calls
         with self._map_errors(prefix):
-            if not self._fs.exists(self.path(prefix)):
+            if self.is_local:
+                entries = _walk(self.path(prefix), f"{prefix}/" if prefix else "")
+                stats = {key: _stat_entry(entry) for key, entry in entries}
+                return {key: stat for key, stat in stats.items() if stat}
+            return {key: _parse_remote_stat(info) for key, info in self._find(prefix).items()}
+
+    def stat_folders(self, prefix: str) -> dict[str, str]:
+        """A stamp of each folder directly below ``prefix`` of a local store, by name.
+
+        It changes when a file of the folder is created, deleted or replaced, not when one is changed in place.
+        """
+        with self._map_errors(prefix):
+            try:
+                with os.scandir(self.path(prefix)) as entries:
+                    stats = ((entry.name, entry.stat()) for entry in entries if entry.is_dir())
+                    return {name: f"{stat.st_mtime_ns:x}-{stat.st_ino:x}" for name, stat in stats}
+            except FileNotFoundError:
                 return {}
-            base = self._fs._strip_protocol(self.root)
-            infos = self._fs.find(self.path(prefix), detail=True).items()
-            return {os.path.relpath(path, base): _parse_remote_stat(info) for path, info in infos}
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
@@ -155,8 +166,9 @@ class ObjectStore:
         with self._map_errors(key):
             if self.is_local:
                 Path(self.path(key)).unlink(missing_ok=True)
-            elif self._fs.exists(self.path(key)):
-                self._fs.rm_file(self.path(key))
+            else:
+                with suppress(FileNotFoundError):
+                    self._fs.rm_file(self.path(key))
 
     def delete_tree(self, prefix: str) -> None:
         """Delete every object below ``prefix``; do nothing if there is none."""
@@ -166,23 +178,49 @@ class ObjectStore:
             if self.is_local:
                 if os.path.isdir(self.path(prefix)):
                     shutil.rmtree(self.path(prefix))
-            elif self._fs.exists(self.path(prefix)):
-                self._fs.rm(self.path(prefix), recursive=True)
+            else:
+                self._delete_all([self.path(key) for key in self._find(prefix)])
+
+    def _delete_all(self, paths: Sequence[str]) -> None:
+        """Delete objects of a remote store."""
+        if not self._is_s3:
+            for path in paths:
+                self._fs.rm_file(path)
+            return
+        for start in range(0, len(paths), 1000):  # the most that one request takes; rm() would take "[" as a pattern
+            names = [self._fs.split_path(path) for path in paths[start : start + 1000]]
+            wanted = {"Objects": [{"Key": name} for _, name, _ in names], "Quiet": True}
+            answer = self._fs.call_s3("delete_objects", Bucket=names[0][0], Delete=wanted)
+            for error in answer.get("Errors", ()):
+                raise StorageError(f"object store {self.root}: {error['Key']!r} cannot be deleted: {error['Message']}")
 
     def list(self, prefix: str = "") -> list[str]:
         """All keys below ``prefix``, sorted; empty if there are none. Unfinished writes are excluded."""
-        root = self.path(prefix)
         with self._map_errors(prefix):
             if self.is_local:
-                paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
-                base = self.root
-            else:
-                if not self._fs.exists(root):
-                    return []
-                paths = self._fs.find(root)
-                base = self._fs._strip_protocol(self.root)
-        keys = (os.path.relpath(path, base) for path in paths)
-        return sorted(key for key in keys if not os.path.basename(key).startswith(_UNFINISHED))
+                return sorted(key for key, _ in _walk(self.path(prefix), f"{prefix}/" if prefix else ""))
+            return sorted(self._find(prefix))
+
+    def _read_info(self, key: str) -> dict[str, Any]:
+        """Facts of an object of a remote store. Raises ``FileNotFoundError``."""
+        if not self._is_s3:
+            return dict(self._fs.info(self.path(key)))
+        # Not info(): if there is no such object, it looks for a folder of that name, by another request.
+        bucket, name, _ = self._fs.split_path(self.path(key))
+        head = self._fs.call_s3("head_object", Bucket=bucket, Key=name)
+        return {"ETag": head["ETag"], "size": head["ContentLength"]}
+
+    def _find(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """Key and facts of every object below ``prefix`` of a remote store."""
+        base = self._fs._strip_protocol(self.root).rstrip("/")
+        if self._is_s3 and prefix:
+            # Below a path without objects, s3fs would look for an object of that name, by two more requests.
+            folder, _, name = prefix.rpartition("/")
+            found = self._fs.find(self.path(folder), prefix=f"{name}/", detail=True)
+        else:
+            found = self._fs.find(self.path(prefix), detail=True)
+        keys = ((path[len(base) + 1 :], info) for path, info in found.items())
+        return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(_UNFINISHED)}
 
     def delete_unfinished(self, prefix: str) -> None:
         """Delete unfinished files below ``prefix`` of killed processes of this machine.
@@ -234,8 +272,36 @@ class ObjectStore:
 
 
 def _read_local_stat(path: str) -> ObjectStat:
-    info = os.stat(path)
+    return _convert_stat(os.stat(path))
+
+
+def _convert_stat(info: os.stat_result) -> ObjectStat:
     return ObjectStat(size=info.st_size, stamp=f"{info.st_mtime_ns:x}-{info.st_size:x}-{info.st_ino:x}")
+
+
+def _stat_entry(entry: os.DirEntry[str]) -> ObjectStat | None:
+    """The stat of a listed file; ``None`` if it was deleted meanwhile."""
+    try:
+        return _convert_stat(entry.stat())
+    except FileNotFoundError:
+        return None
+
+
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Key and entry of every finished file below a folder; ``prefix`` begins its keys. Links to folders are left out.
+
+    With one call of the system for each folder: a lake has some files for each video.
+    """
+    try:
+        with os.scandir(folder) as scan:
+            entries = list(scan)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+        elif not entry.name.startswith(_UNFINISHED) and not (entry.is_symlink() and entry.is_dir()):
+            yield f"{prefix}{entry.name}", entry
 
 
 def _parse_remote_stat(info: dict[str, Any]) -> ObjectStat:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ops.core.errors import DamagedTableError, LakeError, take_first_sentence
-from ops.core.locks import lock_exclusively
+from ops.core.locks import lock_name
 from ops.core.row_rules import find_fault, find_stored_fault
 from ops.core.schemas import CREATED, TABLES, TIMESTAMP, find_family, find_key_column, find_schema
 from ops.core.storage import ObjectStore
@@ -30,6 +30,10 @@ Rows = Sequence[Mapping[str, object]]
 
 DAMAGED = "damaged"
 """Folder of the store for damaged files of the lake, next to the lake; ``needle forget`` deletes them."""
+
+
+LOCK_FILE = "lake.lock"
+"""The one lock file of a lake's tables and partitions, in the folder of locks."""
 
 
 def resolve_partition(video_id: str, partitions: str) -> str:
@@ -209,7 +213,7 @@ class Lake:
         if self.locks is None:
             yield
             return
-        with lock_exclusively(self.locks / f"{name.replace('/', '-')}.lock"):
+        with lock_name(self.locks / LOCK_FILE, name):
             yield
 
     def delete(self, table: str, partition: str) -> None:

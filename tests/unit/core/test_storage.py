@@ -106,3 +106,19 @@ def test_it_travels_to_worker_processes(store: ObjectStore) -> None:
     store.write_bytes("a", b"1")
     copy: ObjectStore = pickle.loads(pickle.dumps(store))
     assert copy.read_bytes("a") == b"1"
+
+
+def test_stamps_of_a_store_change_with_each_write(store: ObjectStore) -> None:
+    for key in ("a/b/c.bin", "a/d.bin", "e/f.bin"):
+        store.write_bytes(key, b"one")
+    (Path(store.path("a")) / ".tmp-half").write_bytes(b"")
+    (Path(store.path("a")) / "link").symlink_to(Path(store.path("e")))
+    before = store.stats("a")
+    assert before == {key: store.stat(key) for key in store.list("a")} and set(before) == {"a/b/c.bin", "a/d.bin"}
+    folders = store.stat_folders("a")
+    assert set(folders) == {"b", "link"}
+    store.write_bytes("a/b/c.bin", b"two")
+    assert {key for key, stat in store.stats("a").items() if stat != before[key]} == {"a/b/c.bin"}
+    assert {name for name, stamp in store.stat_folders("a").items() if stamp != folders[name]} == {"b"}
+    assert store.stats("nothing here") == store.stat_folders("nothing here") == {}
+    assert store.stats("a/d.bin") == {} and store.list("a/d.bin") == []
