@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ops.cli.fault_report import check_report, write_report
 from ops.cli.main import EXIT_SET_ASIDE, make_printable
-from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
+from ops.cli.options import add_setting_options, choose_encoder, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
+from ops.core.errors import UsageError
 from ops.core.plural import plural
 
-NAMES = ("bbc", "rai", "clipshots", "autoshot")
+if TYPE_CHECKING:
+    from ops.evaluation.cut_sets.run import BenchmarkDocument
+    from ops.evaluation.retrieval import PartFigures
+    from ops.training.retrieval_benchmark import RetrievalBenchmark
+
+Document = TypeVar("Document")
+
+CUT_SETS = ("bbc", "rai", "clipshots", "autoshot")
+CAPTION_SETS = ("msrvtt", "msvd", "didemo", "vatex", "condensed-movies")
 MOST_VIDEOS = 20
 MOST_NOTES = 20
 _NAME = 34
 
 
 @click.command(name="benchmark")
-@click.argument("name", metavar="NAME", type=click.Choice(NAMES))
+@click.argument("name", metavar="NAME", type=click.Choice((*CUT_SETS, *CAPTION_SETS)))
 @click.option(
     "--data",
     required=True,
@@ -34,39 +43,87 @@ _NAME = 34
     "--report",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
     metavar="FILE.html",
-    help="Write a page with a strip of frames for each false and each missed boundary.",
+    help="Of shot boundaries: write a page with a strip of frames for each false and each missed boundary.",
 )
-@add_setting_options("detector")
+@click.option(
+    "--frames",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Of retrieval: frames of a video that the encoder sees (default: 12, as in most papers).",
+)
+@add_setting_options("detector", "encoder")
 @json_option
-def command(name: str, data: Path, report: Path | None, as_json: bool, **options: Any) -> int | None:
-    """Measure shot boundaries on the public test set NAME, at tolerances of 0 and 2 frames, beside published figures.
+def command(
+    name: str, data: Path, report: Path | None, frames: int | None, as_json: bool, **options: Any
+) -> int | None:
+    """Measure shot boundaries or retrieval on the public test set NAME, beside published figures.
 
     \b
+    Shot boundaries, at tolerances of 0 and 2 frames:
     bbc        fixed/*.txt or annotations/shots/*.txt, videos by number (bbc_01.mp4)
     rai        <number>_gt.txt, videos by number (1.mp4)
     clipshots  annotations/test.json, videos by name
     autoshot   gt_scenes_dict_baseline_v2.pickle, annotations/<video>.txt or kuaishou_v2.txt, videos by name
+
+    \b
+    Retrieval, text to video and back, videos by name:
+    msrvtt     MSRVTT_JSFUSION_test.csv or msrvtt_test_1k.json (1k-A)
+    msvd       raw-captions.pkl or AllVideoDescriptions.txt; test_list.txt or youtube_mapping.txt
+    didemo     test_data.json; test_list.txt, if it is there
+    vatex      vatex_validation_v1.0.json, vatex_public_test_english_v1.1.json or ref_captions.json; tst_names.npy or
+               test_list.txt
+    condensed-movies  metadata/split.csv, clips.csv and descriptions.csv
 
     Videos that are missing, cannot be read or do not fit their annotation are named, the others are measured (exit
     status 3). Nothing is downloaded.
 
     \b
     Example: needle benchmark bbc --data ~/BBC
+    Example: needle benchmark msrvtt --data ~/MSRVTT --encoder finetuned:mine
     """
+    given = {"--report": report, "--frames": frames, "--detector": options["detector"], "--encoder": options["encoder"]}
+    foreign = ("--frames", "--encoder") if name in CUT_SETS else ("--report", "--detector")
+    if wrong := [option for option in foreign if given[option] is not None]:
+        measured = "shot boundaries" if name in CUT_SETS else "retrieval"
+        raise UsageError(f"{name} measures {measured}: leave out {wrong[0]}")
+    with Bars() as bars:
+        if name in CUT_SETS:
+            _print(_measure_cuts(name, data, report, options, bars), format_benchmark, as_json)
+        else:
+            _print(_measure_retrieval(name, data, frames, options, bars), format_retrieval, as_json)
+    return EXIT_SET_ASIDE if bars.aside else None
+
+
+def _measure_cuts(
+    name: str, data: Path, report: Path | None, options: Mapping[str, Any], bars: Bars
+) -> BenchmarkDocument:
     from ops.evaluation.cut_sets.run import run_cut_set
 
-    settings = load_command_settings(options)
+    settings = load_command_settings(options, follows_live=False)
     check_report(report)
-    with Bars() as bars:
-        benchmark = run_cut_set(name, data, settings.detector, bars)
-        if report is not None:
-            write_report(report, benchmark.cuts, bars)
+    benchmark = run_cut_set(name, data, settings.detector, bars)
+    if report is not None:
+        write_report(report, benchmark.cuts, bars)
+    return benchmark.document
+
+
+def _measure_retrieval(
+    name: str, data: Path, frames: int | None, options: Mapping[str, Any], bars: Bars
+) -> RetrievalBenchmark:
+    from ops.embeddings.encoder import load_encoder
+    from ops.training.retrieval_benchmark import FRAMES, run_caption_set
+
+    settings, encoder_id = choose_encoder(options)
+    encoder = load_encoder(encoder_id, settings.home)
+    return run_caption_set(name, data, encoder, bars, frames=frames or FRAMES)
+
+
+def _print(document: Document, format_lines: Callable[[Document], Iterator[str]], as_json: bool) -> None:
     if as_json:
-        print_json(benchmark.document)
+        print_json(document)
     else:
-        for line in format_benchmark(benchmark.document):
+        for line in format_lines(document):
             click.echo(line)
-    return EXIT_SET_ASIDE if bars.aside else None
 
 
 def format_benchmark(document: Mapping[str, Any]) -> Iterator[str]:
@@ -98,7 +155,47 @@ def format_benchmark(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _format_videos(document["by_video"])
     yield from _wrap(document["protocol"])
     yield from _wrap(f"Intervals: {document['intervals']}.")
-    notes = document["notes"]
+    yield from _format_notes(document["notes"])
+
+
+def format_retrieval(document: RetrievalBenchmark) -> Iterator[str]:
+    """Format the document of a set of captioned videos as lines of at most 100 columns."""
+    yield document["title"]
+    yield from _wrap(f"annotation: {document['form']}")
+    captions = plural(document["captions"], "caption")
+    yield from _wrap(
+        f"{plural(document['videos'], 'video')} of {document['annotated']:,}, {captions}; {document['encoder_id']}"
+    )
+    yield ""
+    yield f"  {'':<14} {'R@1 %':>20} {'R@5 %':>20} {'R@10 %':>20}  median rank"
+    for title, figures in (
+        ("text to video", document["text_to_video"]),
+        ("video to text", document["video_to_text"]),
+    ):
+        cells = "".join(f" {_format_recall(figures, f'r@{k}'):>20}" for k in (1, 5, 10))
+        yield f"  {title:<14}{cells}  {figures['median_rank']:g}"
+    yield ""
+    if document["published"]:
+        yield "  published, text to video, R@1, R@5, R@10 in percent, median rank:"
+    else:
+        yield "  no published figure could be checked"
+    for published in document["published"]:
+        recalls = " ".join(f"{published['recall'][f'r@{k}']:5.1f}" for k in (1, 5, 10))
+        line = f"    {recalls} {published['median_rank']:3g}  {published['method']}, {published['remark']}"
+        yield from textwrap.wrap(f"{line}: {published['source']}", 100, subsequent_indent=" " * 27)
+    yield ""
+    yield from _wrap(document["protocol"])
+    yield from _wrap(f"Intervals: {document['intervals']}.")
+    yield from _format_notes(document["notes"])
+
+
+def _format_recall(figures: PartFigures, name: str) -> str:
+    interval = figures[f"{name}_interval"]
+    assert isinstance(interval, list)
+    return f"{figures[name]:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
+
+
+def _format_notes(notes: Sequence[str]) -> Iterator[str]:
     for note in notes[:MOST_NOTES]:
         yield from textwrap.wrap(f"note: {make_printable(note)}", 100, subsequent_indent="  ")
     if len(notes) > MOST_NOTES:

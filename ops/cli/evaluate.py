@@ -13,7 +13,7 @@ from ops.cli.comparison_table import format_comparison
 from ops.cli.cuts_table import format_cuts
 from ops.cli.fault_report import check_report, write_report
 from ops.cli.main import EXIT_SET_ASIDE
-from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
+from ops.cli.options import add_setting_options, choose_encoder, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
@@ -125,10 +125,7 @@ def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) ->
 def _choose_encoders(against: str, options: Mapping[str, Any]) -> tuple[Settings, str, str]:
     """Return the settings, the id of the encoder to measure, and that of the other one, "" for none."""
     other = _find_other(against, options)
-    spec = options["encoder"] if options["encoder"] not in (None, "auto") else None
-    settings = load_command_settings(options, follows_live=spec is None)
-    encoder_spec = resolve_spec(spec, settings.home) if spec else resolve_encoder(settings)
-    encoder_id = encoder_spec.encoder_id
+    settings, encoder_id = choose_encoder(options)
     if other == encoder_id:
         raise UsageError(f"--against names {encoder_id}, the very encoder that is measured: choose another --encoder")
     return settings, encoder_id, other

@@ -155,6 +155,15 @@ def load_command_settings(options: Mapping[str, Any], *, follows_live: bool = Tr
     return settings
 
 
+def choose_encoder(options: Mapping[str, Any]) -> tuple[Settings, str]:
+    """The settings, and the id of the encoder in ``--encoder``, or of the home's. Raises ``EncoderError``."""
+    from ops.embeddings.encoder import resolve_encoder, resolve_spec
+
+    spec = options["encoder"] if options["encoder"] not in (None, "auto") else None
+    settings = load_command_settings(options, follows_live=spec is None)
+    return settings, (resolve_spec(spec, settings.home) if spec else resolve_encoder(settings)).encoder_id
+
+
 def _require_live(settings: Settings, encoder: str) -> None:
     from ops.embeddings.encoder import explain_setting_against_live
     from ops.embeddings.registry import EncoderRegistry

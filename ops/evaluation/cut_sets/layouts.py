@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.core.errors import UsageError
-from ops.core.plural import plural
 from ops.evaluation.clip_cuts import SetAsideClip, name_clip
 from ops.evaluation.cut_sets.pickled_scenes import read_pickled_scenes
 from ops.evaluation.cut_sets.transition_files import (
+    MOST_BYTES,
     Annotated,
     read_clipshots,
     read_kuaishou,
     read_shots,
-    read_text,
 )
-from ops.videos.file_kinds import FOOTAGE
+from ops.evaluation.set_files import is_plain, list_videos, read_text, take_only
 
 _ByName = tuple[dict[str, Annotated], dict[str, str]]
 """Annotations by the name of their video, and the reasons why others cannot be used."""
@@ -113,13 +112,13 @@ def _read_numbered_files(forms: tuple[_TextForm, ...], expectation: str) -> Call
 def _has_form(form: _TextForm, path: Path) -> bool:
     """Whether a file that fits the pattern has that form; ``1_gt.txt`` fits that of plain numbers, and is RAI's."""
     is_other = path.stem.endswith("_gt") and form.pattern != _RAI
-    return _is_plain(path) and not _is_scene(path) and not is_other
+    return is_plain(path) and not _is_scene(path) and not is_other
 
 
 def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetData:
     data = CutSetData(form=f"{form.pattern}{f' ({form.remark})' if form.remark else ''}")
     videos: dict[int | None, list[Path]] = {}
-    for path in _list_videos(folder):
+    for path in list_videos(folder):
         videos.setdefault(_find_number(path), []).append(path)
     numbers: set[int] = set()
     for file in files:
@@ -131,8 +130,8 @@ def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetDa
             if number in numbers:
                 raise UsageError(f"another annotation has the number {number} too")
             numbers.add(number)
-            path = _take_only(videos.get(number, []))
-            annotation = read_shots(read_text(file), shift=form.shift)
+            path = take_only(videos.get(number, []))
+            annotation = read_shots(read_text(file, MOST_BYTES), shift=form.shift)
         except UsageError as error:
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
@@ -143,20 +142,12 @@ def _load_numbered(folder: Path, form: _TextForm, files: list[Path]) -> CutSetDa
     return data
 
 
-def _take_only(paths: list[Path]) -> Path:
-    if not paths:
-        raise UsageError("its video is not in the folder")
-    if len(paths) > 1:
-        raise UsageError(f"{plural(len(paths), 'video')} could be its: {', '.join(path.name for path in paths[:3])}")
-    return paths[0]
-
-
 def _load_clipshots(folder: Path) -> CutSetData:
     files = sorted(path for pattern in ("annotations/test.json", "test.json") for path in folder.rglob(pattern))
     if not files:
         raise UsageError(f"{folder} holds no annotation of this set: annotations/test.json")
     data = CutSetData(form="annotations/test.json", needs_length=True)
-    annotations, reasons = _read_whole(files[0], lambda path: read_clipshots(read_text(path)))
+    annotations, reasons = _read_whole(files[0], lambda path: read_clipshots(read_text(path, MOST_BYTES)))
     _pair_by_name(data, folder, annotations, reasons)
     return data
 
@@ -165,19 +156,19 @@ def _load_autoshot(folder: Path) -> CutSetData:
     if files := sorted(folder.rglob("gt_scenes_dict*.pickle")):
         data = CutSetData(form=f"{files[0].name} (the 200 test videos)")
         annotations, reasons = _read_whole(files[0], read_pickled_scenes)
-    elif texts := sorted(path for path in folder.rglob("annotations/*.txt") if _is_plain(path)):
+    elif texts := sorted(path for path in folder.rglob("annotations/*.txt") if is_plain(path)):
         data = CutSetData(form="annotations/<video>.txt")
         annotations, reasons = {}, {}
         for path in texts:
             try:
-                annotations[path.stem] = read_shots(read_text(path))
+                annotations[path.stem] = read_shots(read_text(path, MOST_BYTES))
             except UsageError as error:
                 reasons[path.stem] = str(error)
     elif lists := sorted(folder.rglob("kuaishou_v2.txt")):
         data = CutSetData(
             form="kuaishou_v2.txt (training and test videos: the published figures are of the test videos only)"
         )
-        annotations, reasons = _read_whole(lists[0], lambda path: (read_kuaishou(read_text(path)), {}))
+        annotations, reasons = _read_whole(lists[0], lambda path: (read_kuaishou(read_text(path, MOST_BYTES)), {}))
     else:
         raise UsageError(
             f"{folder} holds no annotation of this set: gt_scenes_dict_baseline_v2.pickle, annotations/<video>.txt or "
@@ -199,7 +190,7 @@ def _pair_by_name(
 ) -> None:
     """Pair each annotation with the video of its name; if ``is_stem``, of its name with or without an ending."""
     videos: dict[str, list[Path]] = {}
-    for path in _list_videos(folder):
+    for path in list_videos(folder):
         for key in {path.name, path.stem} if is_stem else {path.name}:
             videos.setdefault(key, []).append(path)
     used: set[Path] = set()
@@ -209,7 +200,7 @@ def _pair_by_name(
         try:
             if name in reasons:
                 raise UsageError(reasons[name])
-            path = _take_only(paths)
+            path = take_only(paths)
         except UsageError as error:
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
@@ -221,16 +212,6 @@ def _note_unused(data: CutSetData, paths: Iterable[Path]) -> None:
     if names := sorted(path.name for path in paths):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         data.notes.append(f"videos without an annotation are not measured: {', '.join(names[:3])}{more}")
-
-
-def _list_videos(folder: Path) -> list[Path]:
-    return [
-        path for path in sorted(folder.rglob("*")) if path.suffix.lower().lstrip(".") in FOOTAGE and _is_plain(path)
-    ]
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".")
 
 
 def _is_scene(path: Path) -> bool:

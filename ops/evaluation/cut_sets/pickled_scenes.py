@@ -147,7 +147,7 @@ def read_pickled_scenes(path: Path) -> tuple[dict[str, Annotated], dict[str, str
         if path.stat().st_size > MOST_BYTES:
             raise UsageError(f"it has more than {MOST_BYTES >> 20} MiB: this is not an annotation")
         data = path.read_bytes()
-        _check_references(data)
+        check_references(data)
         document = _NumbersOnly(io.BytesIO(data)).load()
     except OSError as error:
         raise UsageError(f"it cannot be read: {error.strerror or error}") from error
@@ -179,7 +179,7 @@ def read_pickled_scenes(path: Path) -> tuple[dict[str, Annotated], dict[str, str
     return annotations, reasons
 
 
-def _check_references(data: bytes) -> None:
+def check_references(data: bytes) -> None:
     """Raise ``ValueError`` if a numbered reference is beyond the length of the file: it would only cost memory."""
     for opcode, argument, _ in pickletools.genops(data):
         if "PUT" in opcode.name and isinstance(argument, int) and argument > len(data):

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ops.core.errors import UsageError
@@ -29,18 +28,6 @@ class Annotated:
     transitions: list[Transition] = field(default_factory=list)
     frames: int | None = None
     notes: list[str] = field(default_factory=list)
-
-
-def read_text(path: Path) -> str:
-    """The text of an annotation file. Raises ``UsageError`` if it cannot be read, is not UTF-8, or is too large."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"it has more than {MOST_BYTES >> 20} MiB: this is not an annotation")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"it cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"it is not text in UTF-8: {error.reason} at byte {error.start}") from error
 
 
 def read_shots(text: str, *, shift: int = 0) -> Annotated:

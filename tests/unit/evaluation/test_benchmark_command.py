@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.cli.benchmark import NAMES
+from ops.cli.benchmark import CUT_SETS
 from ops.cli.main import main
 from ops.evaluation.cut_sets.layouts import SETS
 from ops.evaluation.cut_sets.published import PUBLISHED, REMARKS
@@ -203,7 +203,7 @@ def test_autoshot_in_each_of_its_forms(tmp_path: Path, films: dict[str, Path], r
     assert refused.status == 2 and "os.system" in refused.stderr and "annotations/<video>.txt" in refused.stderr
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CUT_SETS)
 def test_folders_without_the_set_are_refused(tmp_path: Path, films: dict[str, Path], ran: Run, name: str) -> None:
     for folder, reason in ((tmp_path / "none", "no such folder"), (tmp_path, "holds no annotation of this set")):
         done = ran(name, "--data", str(folder))
@@ -224,6 +224,6 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(
 
 
 def test_every_set_has_published_figures_and_a_name_on_the_command_line(ran: Run) -> None:
-    assert set(NAMES) == set(SETS) == set(PUBLISHED) == set(REMARKS)
+    assert set(CUT_SETS) == set(SETS) == set(PUBLISHED) == set(REMARKS)
     assert all(re.search(r"\d{4}, arXiv:\d{4}\.\d{5}", own.source) for each in PUBLISHED.values() for own in each)
     assert ran("imagenet", "--data", "x").status == 2

@@ -25,7 +25,8 @@ from ops.evaluation.cut_sets.protocol import (
     match_transitions,
     score_kind,
 )
-from ops.evaluation.cut_sets.transition_files import read_clipshots, read_kuaishou, read_shots, read_text
+from ops.evaluation.cut_sets.transition_files import MOST_BYTES, read_clipshots, read_kuaishou, read_shots
+from ops.evaluation.set_files import read_text
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,12 @@ def test_damaged_shots_are_refused_by_line(text: str, reason: str) -> None:
 def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"0 10\n\xff\xfe 20\n")
     with pytest.raises(UsageError, match="not text in UTF-8"):
-        read_text(tmp_path / "latin.txt")
+        read_text(tmp_path / "latin.txt", MOST_BYTES)
     with (tmp_path / "large.txt").open("wb") as file:
         file.truncate(17 << 20)
     for name, reason in (("large.txt", "more than 16 MiB"), ("none.txt", "cannot be read")):
         with pytest.raises(UsageError, match=reason):
-            read_text(tmp_path / name)
+            read_text(tmp_path / name, MOST_BYTES)
 
 
 def test_clipshots_documents() -> None:

@@ -1,0 +1,222 @@
+"""Measure an encoder on a public set of captioned videos, by the protocol of its papers.
+
+A video is its sampled frames, pooled as those of a shot. Readers decode a few videos ahead of the model.
+Legend: N frames, V videos, D dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import MediaError, UsageError
+from ops.core.media import MediaInfo
+from ops.core.plural import plural
+from ops.core.types import Progress
+from ops.embeddings.embed import map_ahead
+from ops.embeddings.encoder import Encoder
+from ops.embeddings.frames import sample_positions
+from ops.evaluation.caption_sets.layouts import SETS, CaptionedVideo, CaptionSet, CaptionSetData, load_caption_set
+from ops.evaluation.caption_sets.published import PUBLISHED
+from ops.evaluation.clip_cuts import SetAsideClip
+from ops.evaluation.figures import compute_figures
+from ops.evaluation.retrieval import PartFigures
+from ops.evaluation.shows import ShowTask, answer
+from ops.shots.cutting import TimedFrame
+from ops.shots.reading import read_proxy_frames
+from ops.videos.film_errors import convert_film_errors
+from ops.videos.probe import probe
+
+FRAMES = 12
+"""Frames of a video, as in CLIP4Clip's scripts for MSR-VTT and MSVD (``--max_frames 12``)."""
+INTERVALS = "95 %, percentile bootstrap over videos, whose captions are drawn together"
+
+
+class PublishedFigures(TypedDict):
+    """Published text-to-video figures of a method, in percent, with their source."""
+
+    method: str
+    recall: dict[str, float]
+    median_rank: float
+    source: str
+    remark: str
+
+
+class RetrievalBenchmark(TypedDict):
+    """The document that ``needle benchmark`` prints for a set of captioned videos."""
+
+    benchmark: str
+    title: str
+    data: str
+    form: str
+    encoder_id: str
+    videos: int
+    annotated: int
+    captions: int
+    frames_per_video: int
+    protocol: str
+    intervals: str
+    text_to_video: PartFigures
+    video_to_text: PartFigures
+    published: list[PublishedFigures]
+    comparable: bool
+    notes: list[str]
+    set_aside: list[dict[str, str]]
+
+
+def run_caption_set(
+    name: str, folder: Path, encoder: Encoder, progress: Progress, *, frames: int = FRAMES
+) -> RetrievalBenchmark:
+    """Measure text → video and video → text retrieval on the set ``name`` in ``folder``.
+
+    Each direction: ``r@1``, ``r@5``, ``r@10`` in percent, ``median_rank``, ``ndcg@10`` (0-1), and intervals. A video's
+    rank is that of its best caption. A video is skipped if it is missing or cannot be read; ``comparable`` says whether
+    all videos of the published figures were searched. Raises ``UsageError`` if fewer than two videos can be used.
+    """
+    data = load_caption_set(name, folder)
+    progress.start("clips", len(data.videos) + len(data.set_aside), "videos")
+    for clip in data.set_aside:
+        progress.set_aside("clips", clip.name, clip.reason)
+        progress.advance("clips")
+    videos: list[CaptionedVideo] = []
+    vectors: list[NDArray[np.float32]] = []
+    for video, vector in _encode_videos(data.videos, encoder, frames, SETS[name].seconds):
+        if isinstance(vector, str):
+            data.set_aside.append(SetAsideClip(name=video.name, reason=vector))
+            progress.set_aside("clips", video.name, vector)
+        else:
+            videos.append(video)
+            vectors.append(vector)
+        progress.advance("clips")
+    if len(videos) < 2:
+        reasons = [f"{clip.name}: {clip.reason}" for clip in data.set_aside[:10]]
+        raise UsageError("\n".join([f"{plural(len(videos), 'video')} can be used, a search needs two:", *reasons]))
+    progress.finish("clips")
+    return _build_document(name, folder, encoder, frames, data, videos, np.stack(vectors))
+
+
+def _encode_videos(
+    videos: Sequence[CaptionedVideo], encoder: Encoder, count: int, seconds: float | None
+) -> Iterator[tuple[CaptionedVideo, NDArray[np.float32] | str]]:
+    """Yield each video with its vector (D,), or with the reason why it has none."""
+
+    def read(video: CaptionedVideo) -> NDArray[Any] | str:
+        try:
+            with convert_film_errors(video.name, "measuring it"):
+                return encoder.prepare(_read_frames(video.path, count, seconds))
+        except MediaError as error:
+            return str(error)
+
+    readers = os.cpu_count() or 1
+    with ThreadPoolExecutor(readers, thread_name_prefix="needle-read") as pool:
+        for video, prepared in zip(videos, map_ahead(pool, read, videos, readers), strict=True):
+            if isinstance(prepared, str):
+                yield video, prepared
+                continue
+            vector = encoder.pool(encoder.encode_prepared(prepared))
+            yield video, vector if np.isfinite(vector).all() else "its frames have no direction in common"
+
+
+def _read_frames(path: Path, count: int, seconds: float | None) -> NDArray[np.uint8]:
+    """RGB frames (N, H, W, 3): ``count`` at equal distances of the first ``seconds``, or all if there are fewer."""
+    info = probe(path)
+    total = info.frames if seconds is None else min(info.frames, math.ceil(seconds * info.fps))
+    found, decoded = _decode(path, info, set(sample_positions(total, count)))
+    if len(found) < min(total, count) and decoded:  # it ends before the length that its container gives
+        found, _ = _decode(path, info, set(sample_positions(decoded, count)))
+    if not found:
+        raise MediaError("it has no frames")
+    return np.stack(found)
+
+
+def _decode(path: Path, info: MediaInfo, positions: set[int]) -> tuple[list[NDArray[np.uint8]], int]:
+    """The frames at these positions, and the number of frames that were decoded: up to the last position."""
+    found: list[NDArray[np.uint8]] = []
+    decoded = 0
+    with closing(read_proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
+        for item in items:
+            if not isinstance(item, TimedFrame):
+                continue
+            decoded = item.index + 1
+            if item.index in positions:
+                found.append(np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8))
+                if len(found) == len(positions):
+                    break
+    return found, decoded
+
+
+def _build_document(
+    name: str,
+    folder: Path,
+    encoder: Encoder,
+    frames: int,
+    data: CaptionSetData,
+    videos: Sequence[CaptionedVideo],
+    vectors_VD: NDArray[np.float32],
+) -> RetrievalBenchmark:
+    task = ShowTask(
+        show=name,
+        items=tuple(video.name for video in videos),
+        captions=tuple(video.captions for video in videos),
+    )
+    figures = compute_figures([answer(task, vectors_VD, encoder.encode_text)])
+    own, texts = SETS[name], task.texts
+    return {
+        "benchmark": name,
+        "title": own.title,
+        "data": str(folder),
+        "form": data.form,
+        "encoder_id": encoder.encoder_id,
+        "videos": len(videos),
+        "annotated": data.annotated,
+        "captions": len(texts),
+        "frames_per_video": frames,
+        "protocol": _describe_protocol(own, frames),
+        "intervals": INTERVALS,
+        "text_to_video": figures["text_to_video"],
+        "video_to_text": figures["video_to_text"],
+        "published": [
+            {
+                "method": each.method,
+                "recall": {f"r@{k}": value for k, value in zip((1, 5, 10), each.recalls, strict=True)},
+                "median_rank": each.median_rank,
+                "source": each.source,
+                "remark": each.remark,
+            }
+            for each in PUBLISHED[name]
+        ],
+        "comparable": not own.videos or len(videos) == own.videos,
+        "notes": [*data.notes, *_list_notes(own, encoder, len(videos), texts)],
+        "set_aside": [{"clip": clip.name, "reason": clip.reason} for clip in data.set_aside],
+    }
+
+
+def _describe_protocol(own: CaptionSet, frames: int) -> str:
+    part = f"the first {own.seconds:g} seconds" if own.seconds else "the whole video"
+    return (
+        f"Queries: {own.queries}. All videos of the test part are searched at once. A video is the pooled vector of "
+        f"{plural(frames, 'frame')}, the centres of equal parts of {part}; sound and subtitles are not used. A tie "
+        "counts as a miss. A video is found by its best caption."
+    )
+
+
+def _list_notes(own: CaptionSet, encoder: Encoder, videos: int, texts: Sequence[str]) -> list[str]:
+    notes = []
+    if own.videos and videos != own.videos:
+        direction = "fewer videos are easier" if videos < own.videos else "more videos are harder"
+        notes.append(
+            f"{videos:,} videos were searched, the published figures are of {own.videos:,}: {direction} to search, do "
+            "not compare the figures"
+        )
+    too_long = sum(encoder.read_length(text) < len(text) for text in texts)
+    if too_long:
+        notes.append(f"{plural(too_long, 'caption')} of {len(texts):,} longer than the encoder reads: cut there")
+    return notes
