@@ -1,14 +1,21 @@
 """How several workers share the tests: a file stays on one of them, and the longest files go first.
 
-Not by the mark ``xdist_group``: pytest 9.2 and xdist 3.8 together ignore it without a word
-(pytest-dev/pytest-xdist#1386), and both workers paid for the films of every module. Once that is mended, marks and
+Not by the mark ``xdist_group``: pytest 9.2 and xdist 3.8 together ignore it silently
+(pytest-dev/pytest-xdist#1386), and both workers encoded the videos of every module. Once that is mended, marks and
 ``--dist loadgroup`` may take the place of :class:`WholeFiles`. A worker that dies ends the run (the Makefile's
-``--max-worker-restart 0``): xdist would hand out what it had finished once more, and wait for ever.
+``--max-worker-restart 0``): xdist would run its finished tests once more, and never end.
+
+``python -m tests.workers REPORT.xml`` prints the seconds of each part of a run with ``--junitxml REPORT.xml``, for the
+table below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -19,28 +26,55 @@ TOGETHER = {
         "tests/pipeline/test_ingest_on_ray.py",
         "tests/unit/cluster/test_starting.py",
     ),
-    "the annotated films are watched once": ("tests/quality/test_re",),
+    "the annotated films are watched once": (
+        "tests/quality/test_exclusion_quality.py",
+        "tests/quality/test_relevance_quality.py",
+        "tests/quality/test_retrieval_quality.py",
+    ),
     "one home is served to the browser": ("tests/browser/",),
 }
 """Beginnings of the paths of files that one worker runs, by the reason why."""
 
-LONGEST = (
-    "tests/quality/test_shots_quality.py",
-    "tests/unit/training/test_training_on_ray.py",
-    "tests/browser/",
-    "tests/service/test_dagster_daemon.py",
-    "tests/unit/upgrade/test_upgrade_command.py",
-    "tests/pipeline/test_killed_ingest.py",
-    "tests/quality/",
-    "tests/pipeline/",
-    "tests/service/test_upgrade_live.py",
-    "tests/notebooks/",
-    "tests/service/",
-    "tests/unit/upgrade/",
-)
-"""Beginnings of paths, the longest first: at the end, workers wait for the file that was begun last.
+SECONDS = {
+    "one home is served to the browser": 430,
+    "tests/service/test_dagster_daemon.py": 410,
+    "tests/quality/test_shots_quality.py": 190,
+    "a Ray beside a Ray takes too long to start": 190,
+    "the annotated films are watched once": 180,
+    "tests/pipeline/test_killed_ingest.py": 100,
+    "tests/unit/upgrade/test_upgrade_command.py": 80,
+    "tests/unit/videos/test_source_kinds.py": 75,
+    "tests/service/test_serve_http.py": 60,
+    "tests/pipeline/test_odd_footage.py": 55,
+    "tests/pipeline/test_containment.py": 50,
+    "tests/pipeline/test_corrections.py": 50,
+    "tests/contract/test_features_contract.py": 50,
+    "tests/notebooks/test_reports.py": 50,
+    "tests/pipeline/test_watch.py": 45,
+    "tests/pipeline/test_ingest.py": 45,
+    "tests/pipeline/test_damaged_tables.py": 35,
+    "tests/unit/training/test_train.py": 35,
+    "tests/service/test_serve_openapi.py": 30,
+    "tests/service/test_dialogue_s3.py": 30,
+    "tests/pipeline/test_new_asset.py": 30,
+    "tests/pipeline/test_readme.py": 30,
+    "tests/pipeline/test_dialogue.py": 25,
+    "tests/unit/videos/test_media_damage.py": 25,
+    "tests/unit/embeddings/test_embed_shots.py": 25,
+    "tests/service/test_serve_films.py": 25,
+    "tests/unit/dialogue/test_subtitle_kinds.py": 25,
+    "tests/notebooks/test_retrieval_report.py": 20,
+    "tests/service/test_upgrade_live.py": 20,
+    "tests/unit/videos/test_clips.py": 20,
+    "tests/service/test_ingest_s3.py": 20,
+    "tests/pipeline/test_probes.py": 20,
+    "tests/unit/dialogue/test_parse.py": 20,
+    "tests/unit/index/test_publish.py": 20,
+    "tests/unit/features/test_features.py": 20,
+}
+"""Seconds of the longest parts (files, and reasons of :data:`TOGETHER`), with three workers on two cores (2026-11-29).
 
-From 370 s for the first to 100 s for the sixth, with three workers on two busy cores (2026-11-28).
+At the end, workers wait for the part that was begun last. The others take less than 20 s and follow in their order.
 """
 
 
@@ -57,10 +91,19 @@ def scope_of(nodeid: str) -> str:
     return next((reason for reason, files in TOGETHER.items() if file.startswith(files)), file)
 
 
-def longest_first(items: list[pytest.Item]) -> None:
+def longest_first(items: list[pytest.Item], seconds: Mapping[str, float] = SECONDS) -> None:
     """Sort in place; the tests of a file keep their order."""
-    items.sort(key=lambda item: rank_of(item.nodeid))
+    items.sort(key=lambda item: -seconds.get(scope_of(item.nodeid), 0.0))
 
 
-def rank_of(nodeid: str, longest: Sequence[str] = LONGEST) -> int:
-    return next((rank for rank, start in enumerate(longest) if nodeid.startswith(start)), len(longest))
+def sum_seconds(report: Path) -> Counter[str]:
+    """Return the seconds of each part, from a report in the format of JUnit."""
+    seconds = Counter[str]()
+    for case in ElementTree.parse(report).iter("testcase"):
+        seconds[scope_of(f"{case.attrib['classname'].replace('.', '/')}.py")] += float(case.attrib["time"])
+    return seconds
+
+
+if __name__ == "__main__":
+    for scope, total in sum_seconds(Path(sys.argv[1])).most_common(50):
+        print(f"{total:6.0f}  {scope}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.workers import LONGEST, TOGETHER, WholeFiles, longest_first, scope_of
+from tests.workers import SECONDS, TOGETHER, WholeFiles, longest_first, scope_of, sum_seconds
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -56,23 +56,27 @@ def test_a_file_is_run_by_one_worker_in_its_order() -> None:
 
 
 def test_the_longest_files_are_begun_first() -> None:
+    files = ["tests/house/test_x.py", "tests/pipeline/test_y.py", "tests/browser/test_z.py", "tests/unit/test_a.py"]
     items: list[Any] = [
-        SimpleNamespace(nodeid=f"{file}::test_{number}")
-        for file in ("tests/house/test_x.py", "tests/pipeline/test_y.py", LONGEST[0])
-        for number in (2, 1)
-    ]
-    longest_first(items)
-    assert [item.nodeid.partition("::")[0] for item in items[::2]] == [
-        LONGEST[0],
-        "tests/pipeline/test_y.py",
-        "tests/house/test_x.py",
-    ]
-    assert [item.nodeid[-1] for item in items] == ["2", "1"] * 3
+        SimpleNamespace(nodeid=f"{file}::test_{number}") for file in files for number in (2, 1)
+    ]  # fmt: skip
+    longest_first(items, {"tests/pipeline/test_y.py": 20.0, "one home is served to the browser": 30})
+    assert [item.nodeid.partition("::")[0] for item in items[::2]] == [files[2], files[1], files[0], files[3]]
+    assert [item.nodeid[-1] for item in items] == ["2", "1"] * 4
 
 
-def test_the_table_names_files_that_exist() -> None:
+def test_the_tables_name_files_that_exist() -> None:
     files = [str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "tests").rglob("test_*.py")]
-    for start in [*LONGEST, *(start for starts in TOGETHER.values() for start in starts)]:
+    for start in (start for starts in TOGETHER.values() for start in starts):
         assert any(file.startswith(start) for file in files), start
+    assert set(SECONDS) <= {*TOGETHER, *files}
     assert scope_of("tests/browser/test_a.py::test_x[a::b]") == scope_of("tests/browser/test_b.py::test_y")
     assert scope_of("tests/unit/core/test_time.py::test_x[a::b]") == "tests/unit/core/test_time.py"
+
+
+def test_seconds_are_summed_by_what_stays_together(tmp_path: Path) -> None:
+    cases = (("tests.browser.test_a", 1.5), ("tests.browser.test_b", 2.0), ("tests.unit.core.test_time", 0.25))
+    lines = "".join(f'<testcase classname="{name}" name="test_x" time="{time}"/>' for name, time in cases)
+    report = tmp_path / "report.xml"
+    report.write_text(f"<testsuites><testsuite>{lines}</testsuite></testsuites>")
+    assert sum_seconds(report) == {"one home is served to the browser": 3.5, "tests/unit/core/test_time.py": 0.25}
