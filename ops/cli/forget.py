@@ -15,6 +15,7 @@ from ops.cli.main import EXIT_FAILED, make_printable
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.collections.store import forget_video_entries
 from ops.core.errors import DamagedTableError
+from ops.core.history import forget_versions
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.schemas import find_family
@@ -101,7 +102,8 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
             # Labels, which are not per video, stay: they are people's work, and only name the shot.
             if table != catalogue.TABLE and (family is None or family.per_video):
                 for video_id in shots:
-                    catalogue.drop_rows(settings, table, video_id)
+                    catalogue.drop_rows(settings, table, video_id, keep_versions=False)
+        forget_versions(settings.store, {video_id: settings.resolve_partition(video_id) for video_id in shots})
         for encoder_id in encoders:
             if read_current_version(settings, encoder_id):
                 build_index(settings, encoder_id, SilentProgress())
@@ -116,7 +118,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
         if settings.partitions == "video":
             _forget_partitions(settings, shots)
         for video_id in shots:
-            catalogue.drop_rows(settings, catalogue.TABLE, video_id)
+            catalogue.drop_rows(settings, catalogue.TABLE, video_id, keep_versions=False)
     return lost_entries
 
 

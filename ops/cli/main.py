@@ -32,6 +32,7 @@ COMMANDS = {
     "benchmark": "ops.cli.benchmark",
     "upgrade": "ops.cli.upgrade",
     "forget": "ops.cli.forget",
+    "compact": "ops.cli.compact",
     "report": "ops.cli.report",
     "serve": "ops.cli.serve",
     "token": "ops.cli.token",

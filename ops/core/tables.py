@@ -11,6 +11,7 @@ import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,9 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ops.core.errors import DamagedTableError, LakeError, take_first_sentence
+from ops.core.history import advance_stamps, keep_stamps, write_versions
 from ops.core.locks import lock_name
 from ops.core.row_rules import find_fault, find_stored_fault
-from ops.core.schemas import CREATED, TABLES, TIMESTAMP, find_family, find_key_column, find_schema
+from ops.core.schemas import TABLES, find_family, find_key_column, find_schema
 from ops.core.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -156,12 +158,21 @@ class Lake:
                     damage.append(error)
         return parts
 
-    def write(self, table: str, partition: str, rows: pa.Table | Rows, *, keep_created: bool = True) -> bool:
+    def write(
+        self,
+        table: str,
+        partition: str,
+        rows: pa.Table | Rows,
+        *,
+        keep_created: bool = True,
+        keep_versions: bool = True,
+    ) -> bool:
         """Replace one partition atomically; return true if it changed.
 
         If rows differ from the stored ones only in ``created_timestamp``, they keep the stored stamp, so a re-run
-        writes nothing; without ``keep_created`` they get the new one. An empty partition still writes a file with the
-        full schema.
+        writes nothing; without ``keep_created`` they get the new one. Rows that are replaced or removed stay in the
+        history of the table, if it has one (``ops/core/history.py``), unless ``keep_versions`` is false. An empty
+        partition still writes a file with the full schema.
 
         Raises ``LakeError`` for another schema, a null or repeated key, or a NaN.
         """
@@ -179,15 +190,21 @@ class Lake:
         new = new.combine_chunks()
         if old is not None and old.schema.names == schema.names:
             if keep_created:
-                new = _keep_created(old.cast(schema), new, find_key_column(table))
+                new = keep_stamps(old, new, find_key_column(table))
             if old.equals(new):
                 return False
+            if keep_versions and _has_history(table):
+                now = datetime.now(UTC)
+                new = advance_stamps(old, new, find_key_column(table), now)
+                write_versions(self.store, table, partition, old, new, now)
         sink = io.BytesIO()
         pq.write_table(new, sink, compression="zstd", write_page_checksum=True)
         self.store.write_bytes(f"{self.folder(table)}/{partition}.parquet", sink.getvalue())
         return True
 
-    def update(self, table: str, partition: str, video_id: str, rows: Rows | pa.Table) -> bool:
+    def update(
+        self, table: str, partition: str, video_id: str, rows: Rows | pa.Table, *, keep_versions: bool = True
+    ) -> bool:
         """Replace the rows of one video within a partition, which may hold other videos; return true if it changed."""
         schema = find_schema(table)
         new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
@@ -196,7 +213,8 @@ class Lake:
             old_rows = old_rows.filter(pc.not_equal(old_rows["video_id"], video_id))
             all_rows = pa.concat_tables([old_rows, new.select(schema.names).cast(schema)])
             order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
-            return self.write(table, partition, all_rows.sort_by(order) if len(old_rows) else all_rows)
+            all_rows = all_rows.sort_by(order) if len(old_rows) else all_rows
+            return self.write(table, partition, all_rows, keep_versions=keep_versions)
 
     def exists(self, table: str, partition: str) -> bool:
         """Whether the partition has a file."""
@@ -216,9 +234,23 @@ class Lake:
         with lock_name(self.locks / LOCK_FILE, name):
             yield
 
-    def delete(self, table: str, partition: str) -> None:
-        """Delete one partition; do nothing if it is missing."""
+    def delete(self, table: str, partition: str, *, keep_versions: bool = True) -> None:
+        """Delete one partition; do nothing if it is missing. Its rows stay in the history of the table, if it has one.
+
+        Without ``keep_versions`` they do not.
+        """
+        if keep_versions and _has_history(table) and (old := self._read(table, partition, None)) is not None:
+            write_versions(self.store, table, partition, old, old.schema.empty_table(), datetime.now(UTC))
         self.store.delete(f"{self.folder(table)}/{partition}.parquet")
+
+    def delete_table(self, table: str) -> None:
+        """Delete all partitions of a table, as :meth:`delete`; rows of damaged ones are lost, with a warning."""
+        for partition in self.list_partitions(table):
+            try:
+                self.delete(table, partition)
+            except DamagedTableError as error:
+                logger.warning("%s; it is deleted with its table", error)
+        self.store.delete_tree(self.folder(table))
 
     def _read(self, table: str, partition: str, columns: Sequence[str] | None) -> pa.Table | None:
         """Rows of one file with the table's schema, or ``None`` if the file does not exist."""
@@ -244,6 +276,10 @@ class Lake:
         if fault:
             raise DamagedTableError(self.store.path(key), table, partition, fault)
         return rows
+
+
+def _has_history(table: str) -> bool:
+    return TABLES[table.split("/")[0]].has_history
 
 
 def _add_columns(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
@@ -276,22 +312,6 @@ def compute_digest(pairs: Iterable[tuple[str, str]]) -> str:
 def count_digested(digest: str) -> int:
     """The number of rows of a digest."""
     return int(digest.partition("-")[0])
-
-
-def _keep_created(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
-    """``new`` with the stored ``created_timestamp`` of each row whose other columns did not change.
-
-    Vectors are compared by their hash column, not by their values.
-    """
-    columns = [field.name for field in new.schema if not pa.types.is_list(field.type) and field.name != CREATED]
-    old_rows = {row[key]: row for row in old.select([*columns, CREATED]).to_pylist()}
-    stamps = []
-    for row in new.select([*columns, CREATED]).to_pylist():
-        before = old_rows.get(row[key], {})
-        same = all(before.get(name) == row[name] for name in columns)
-        stamps.append(before[CREATED] if before and same else row[CREATED])
-    position = new.schema.get_field_index(CREATED)
-    return new.set_column(position, new.schema.field(position), pa.array(stamps, TIMESTAMP))
 
 
 def find_key_ranges(selection: Iterable[str], keys: Sequence[str]) -> list[tuple[str, str]]:

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ops.core.errors import NeedleError
-from ops.core.schemas import KEPT_SCORES, PROBE_SCORES, SCORES, TIMESTAMP
+from ops.core.history import take_later
+from ops.core.schemas import KEPT_SCORES, PROBE_SCORES, SCORES
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
@@ -131,7 +132,8 @@ def _compute(version: ProbeVersion, rows: pa.Table, now: datetime) -> pa.Table:
         "score": pa.array(np.concatenate(scores), pa.float32()),
         "probe_version": pa.array([version.version] * len(rows), pa.string()),
         "event_timestamp": rows["event_timestamp"],
-        "created_timestamp": pa.array([now] * len(rows), TIMESTAMP),
+        # not before the vectors, which can have been computed on a machine whose clock is ahead
+        "created_timestamp": take_later(rows["created_timestamp"], now),
     }
     return pa.table(columns).select(PROBE_SCORES.names).cast(PROBE_SCORES)
 

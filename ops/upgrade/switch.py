@@ -119,7 +119,7 @@ def _delete(settings: Settings, encoder_id: str) -> None:
     """Delete all data of an encoder that is neither live nor kept."""
     drop_index(settings, encoder_id)
     for table in (name_table(encoder_id), name_ends_table(encoder_id), set_aside_table(encoder_id)):
-        settings.store.delete_tree(settings.lake.folder(table))
+        settings.lake.delete_table(table)
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)
     drop_comparison(settings, encoder_id)

@@ -119,13 +119,16 @@ def put_video(settings: Settings, row: Mapping[str, object]) -> bool:
     return settings.lake.update(TABLE, settings.resolve_partition(video_id), video_id, [dict(row)])
 
 
-def drop_rows(settings: Settings, table: str, video_id: str) -> None:
-    """Take a video's rows out of a table; a partition that holds nothing else goes too."""
+def drop_rows(settings: Settings, table: str, video_id: str, *, keep_versions: bool = True) -> None:
+    """Take a video's rows out of a table; a partition that holds nothing else goes too.
+
+    Without ``keep_versions`` the rows do not stay in the history of the table.
+    """
     lake, partition = settings.lake, settings.resolve_partition(video_id)
     if settings.partitions == "video":
-        lake.delete(table, partition)
+        lake.delete(table, partition, keep_versions=keep_versions)
     elif partition in lake.list_partitions(table):
-        lake.update(table, partition, video_id, [])
+        lake.update(table, partition, video_id, [], keep_versions=keep_versions)
 
 
 def require_layout(settings: Settings) -> None:
