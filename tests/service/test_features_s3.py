@@ -21,7 +21,8 @@ def test_a_lake_on_s3_answers_as_one_on_disk(tmp_path: pytest.TempPathFactory, b
         settings.lake.write("shots", "empty", [])
         first = _training_set(settings)
         settings.lake.write("shots", settings.resolve_partition(video_id(2)), [])  # listings are not remembered
-        answers.append([first, _training_set(settings)])
+        now = pd.Timestamp.now(tz="UTC")
+        answers.append([first, _training_set(settings, now).drop(columns="event_timestamp"), _training_set(settings)])
         assert features.write_online(settings, "shot_metadata", settings.lake.read("shots")) == 8
     for ours, theirs in zip(*answers, strict=True):
         pd.testing.assert_frame_equal(
@@ -31,7 +32,8 @@ def test_a_lake_on_s3_answers_as_one_on_disk(tmp_path: pytest.TempPathFactory, b
         assert [list(vector) for vector in ours["embedding"].dropna()] == [
             list(vector) for vector in theirs["embedding"].dropna()
         ]
-    first, second = answers[1]
+    first, second, as_before = answers[1]
+    pd.testing.assert_frame_equal(first.drop(columns="embedding"), as_before.drop(columns="embedding"))  # history
     assert first["vector_hash"].dropna().tolist() == [
         row["vector_hash"] for number in range(3) for row in vector_rows(number)
     ]
@@ -39,11 +41,10 @@ def test_a_lake_on_s3_answers_as_one_on_disk(tmp_path: pytest.TempPathFactory, b
     assert second["show"].notna().tolist() == [True] * 8 + [False] * 5
 
 
-def _training_set(settings: Settings) -> pd.DataFrame:
-    """The twelve shots now, and the first of them before it was computed."""
+def _training_set(settings: Settings, moment: pd.Timestamp | None = None) -> pd.DataFrame:
+    """The twelve shots a day after their computation, or at ``moment``, and the first of them before it."""
     ids = [row["shot_id"] for number in range(3) for row in shot_rows(number)]
-    moments = [pd.Timestamp(COMPUTED) + pd.Timedelta(days=1)] * len(ids) + [
-        pd.Timestamp(COMPUTED) - pd.Timedelta(hours=1)
-    ]
+    moment = (moment or pd.Timestamp(COMPUTED) + pd.Timedelta(days=1)).as_unit("us")
+    moments = [moment] * len(ids) + [pd.Timestamp(COMPUTED) - pd.Timedelta(hours=1)]
     rows = pd.DataFrame({"shot_id": [*ids, ids[0]], "event_timestamp": moments})
     return features.historical_features(settings, rows, "shot_classifier_v1")
