@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ops.core.errors import LakeError, take_first_sentence
-from ops.core.schemas import CREATED, TIMESTAMP, find_key_column, find_schema
+from ops.core.schemas import CREATED, SCORES, TABLES, TIMESTAMP, find_key_column, find_schema
 from ops.core.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,15 @@ logger = logging.getLogger(__name__)
 HISTORY = "history"
 """Folder of the store; ``feature_repo/history.py`` has the same names."""
 REMOVED = "is_removed"
+_WITH_VIEWS = ("shot_embeddings", SCORES)
+"""Families of tables of which Feast serves each by a view of its own."""
 _TICK = timedelta(microseconds=1)
+
+
+def has_history(table: str) -> bool:
+    """Whether earlier versions of rows are kept: for all tables that Feast serves."""
+    family = TABLES[table.split("/")[0]]
+    return family.feature_view is not None or family.name in _WITH_VIEWS
 
 
 def match_rows(old: pa.Table, new: pa.Table, key: str) -> tuple[pa.Array, pa.Array]:

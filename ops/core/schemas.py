@@ -236,16 +236,12 @@ class Table:
     The rest are rules for stored rows (``ops/core/row_rules.py``). Later steps rely on the columns ``never_null``,
     besides key and timestamps. ``key_names_video``: the key begins with the video's id, and the rows meet those of all
     other files in an index or in the feature store.
-
-    Earlier versions of rows are kept (``ops/core/history.py``) if Feast serves the table, or one view for each table
-    of the family (``has_views``).
     """
 
     name: str
     key: str
     schema: pa.Schema
     feature_view: View | None = None
-    has_views: bool = False
     per_video: bool = True
     per_encoder: bool = False
     counted_as: str = ""
@@ -264,11 +260,6 @@ class Table:
     def name_for_encoder(self, encoder_id: str) -> str:
         """The name of the table, or of the family's table of this encoder."""
         return f"{self.name}/{encoder_id}" if self.per_encoder else self.name
-
-    @property
-    def has_history(self) -> bool:
-        """Whether earlier versions of rows are kept, so that features can be read as they were known at a time."""
-        return self.feature_view is not None or self.has_views
 
     @property
     def served_columns(self) -> dict[str, str]:
@@ -323,7 +314,6 @@ _DECLARED = (
         name="shot_embeddings",
         key="shot_id",
         schema=SHOT_EMBEDDINGS,
-        has_views=True,
         per_encoder=True,
         counted_as="embedded",
         never_null=("video_id", "show", "embedding", "vector_hash", "input_hash"),
@@ -400,7 +390,7 @@ _DECLARED = (
         never_null=("collection_id", "action", "name", "author", "created_at"),
     ),
     Table(name="saved_searches", key="change_id", schema=SAVED_SEARCHES, per_video=False, if_damaged="refuse"),
-    Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, has_views=True, if_damaged="compute_again"),
+    Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name=KEPT_SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
     Table(name="caption_pairs", key="pair_id", schema=CAPTION_PAIRS, if_damaged="compute_again"),
 )

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ops.core.errors import DamagedTableError, LakeError, take_first_sentence
-from ops.core.history import advance_stamps, keep_stamps, write_versions
+from ops.core.history import advance_stamps, has_history, keep_stamps, write_versions
 from ops.core.locks import lock_name
 from ops.core.row_rules import find_fault, find_stored_fault
 from ops.core.schemas import TABLES, find_family, find_key_column, find_schema
@@ -193,7 +193,7 @@ class Lake:
                 new = keep_stamps(old, new, find_key_column(table))
             if old.equals(new):
                 return False
-            if keep_versions and _has_history(table):
+            if keep_versions and has_history(table):
                 now = datetime.now(UTC)
                 new = advance_stamps(old, new, find_key_column(table), now)
                 write_versions(self.store, table, partition, old, new, now)
@@ -239,7 +239,7 @@ class Lake:
 
         Without ``keep_versions`` they do not.
         """
-        if keep_versions and _has_history(table) and (old := self._read(table, partition, None)) is not None:
+        if keep_versions and has_history(table) and (old := self._read(table, partition, None)) is not None:
             write_versions(self.store, table, partition, old, old.schema.empty_table(), datetime.now(UTC))
         self.store.delete(f"{self.folder(table)}/{partition}.parquet")
 
@@ -276,10 +276,6 @@ class Lake:
         if fault:
             raise DamagedTableError(self.store.path(key), table, partition, fault)
         return rows
-
-
-def _has_history(table: str) -> bool:
-    return TABLES[table.split("/")[0]].has_history
 
 
 def _add_columns(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:
