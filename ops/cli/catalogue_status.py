@@ -1,17 +1,18 @@
 """The contents of the catalogue and the searchable part of it: the answer of ``needle status``.
 
-Stands alone because it decides for the command line if anything is due, and must agree with the decisions of the assets
-themselves.
+Stands alone because ``needle ingest`` and ``needle doctor`` report from the same counts.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
 from ops.core.errors import DamagedTableError
+from ops.core.known_rows import LEAST_KEPT, count_rows
 from ops.core.plural import plural
 from ops.core.rows import LakeSkippedShot, LakeVideo
 from ops.core.schemas import TABLES
@@ -21,7 +22,6 @@ from ops.embeddings.set_aside import set_aside_shots
 from ops.index.build import read_wanted_rows
 from ops.index.index import IndexRow, compute_version, open_index, read_current_version
 from ops.index.lines import read_current_line_version
-from ops.pipeline import list_steps
 from ops.videos import catalogue
 
 logger = logging.getLogger(__name__)
@@ -77,31 +77,28 @@ class Status(TypedDict):
     totals: StatusTotals
 
 
-def find_due_partitions(settings: Settings, encoder_id: str, video_ids: Iterable[str]) -> set[str]:
-    """Return partitions of those of the videos for which a step of the pipeline is due."""
-    names = frozenset(video_ids)
-    return set[str]().union(*(step.is_due(settings, encoder_id, names) for step in list_steps()))
+def build_status(
+    settings: Settings, encoder_id: str, indexed: IndexedShots | None = None, *, least: int = LEAST_KEPT
+) -> Status:
+    """Return the document of ``needle status --json``: home, index version, videos with states, totals.
 
-
-def build_status(settings: Settings, encoder_id: str) -> Status:
-    """Return the document of ``needle status --json``: home, index version, videos with states, totals."""
+    What was read is kept in the cache if at least ``least`` files of a table changed.
+    """
     lake = settings.lake
-    version, indexed_counts = _count_indexed(settings, encoder_id)
+    indexed = indexed or count_indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
     counts = {
-        table.counted_as: Counter(
-            lake.read(table.name_for_encoder(encoder_id), columns=["video_id"], damage=damage)["video_id"].to_pylist()
-        )
+        table.counted_as: count_rows(lake, table.name_for_encoder(encoder_id), damage=damage, least=least)
         for table in TABLES.values()
         if table.counted_as
-    } | {"indexed": indexed_counts}
+    } | {"indexed": indexed.counts}
     others = [name for name in counts if name not in SEARCHED]
     damage_messages = {error.partition: str(error) for error in damage}
     skipped_shots: dict[str, list[LakeSkippedShot]] = {}
     for shot in set_aside_shots(settings, encoder_id):
         skipped_shots.setdefault(shot["video_id"], []).append(shot)
     videos: list[VideoStatus] = []
-    for row in sorted(catalogue.read_videos(lake), key=lambda row: (row["path"], row["video_id"])):
+    for row in sorted(catalogue.read_videos(lake, least=least), key=lambda row: (row["path"], row["video_id"])):
         figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
         video_skipped = sorted(
             skipped_shots.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0)
@@ -134,7 +131,7 @@ def build_status(settings: Settings, encoder_id: str) -> Status:
         "home": str(settings.home),
         "storage": settings.storage_uri,
         "encoder_id": encoder_id,
-        "index_version": version,
+        "index_version": indexed.version,
         "dialogue_version": read_current_line_version(settings),
         "videos": videos,
         "totals": cast(StatusTotals, totals),
@@ -163,15 +160,24 @@ def _describe_state(
     return "ready" if figures["indexed"] else "set_aside", f"{why}{first['reason']}{more}"
 
 
-def _count_indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Counter[str]]:
-    """Return the version of the index and its shots by video.
+@dataclass(frozen=True, kw_only=True)
+class IndexedShots:
+    """The current version of the index, its shots by video, and whether it was built of the lake's current rows."""
+
+    version: str | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    is_current: bool = False
+
+
+def count_indexed(settings: Settings, encoder_id: str) -> IndexedShots:
+    """Count the shots of the current version of the index by video.
 
     A version's name depends on its content. If the lake's rows give the same name, they are counted instead: opening an
     index makes the engine touch its files, and a status command should write nothing.
     """
     version = read_current_version(settings, encoder_id)
     if version is None:
-        return None, Counter()
+        return IndexedShots()
     rows = Counter[str]()
 
     def counted() -> Iterator[IndexRow]:
@@ -181,8 +187,8 @@ def _count_indexed(settings: Settings, encoder_id: str) -> tuple[str | None, Cou
 
     try:
         if compute_version(encoder_id, counted()) == version:
-            return version, rows
+            return IndexedShots(version=version, counts=rows, is_current=True)
     except DamagedTableError as error:
         logger.warning("%s", error)
     with open_index(settings, encoder_id) as index:
-        return index.version, index.counts("video_id")
+        return IndexedShots(version=index.version, counts=index.counts("video_id"))

@@ -117,6 +117,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
         shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames
         if settings.partitions == "video":
             _forget_partitions(settings, shots)
+        settings.lake_memory.forget(sorted(map(settings.resolve_partition, shots)))
         for video_id in shots:
             catalogue.drop_rows(settings, catalogue.TABLE, video_id, keep_versions=False)
     return lost_entries

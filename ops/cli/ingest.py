@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,12 +12,14 @@ from typing import Any, TypedDict
 import click
 
 from ops.cli import runs
-from ops.cli.catalogue_status import VideoStatus, build_status, find_due_partitions
+from ops.cli.catalogue_status import Status, VideoStatus, build_status, count_indexed
+from ops.cli.looks import describe_look, find_due_partitions
 from ops.cli.main import EXIT_SET_ASIDE, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
+from ops.core.known_rows import LEAST_KEPT
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
@@ -100,23 +103,81 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db")
         )
         live = resolve_encoder(settings).encoder_id
+        if not (retry or report) and (known := _recall(settings, live, library_scan, start)):
+            _print(known, as_json, library_scan, {}, set())
+            return EXIT_SET_ASIDE if known["set_aside"] else 0
         registration = retry_past_damage(
             settings, live, bars, lambda: register(settings, library_scan, datetime.now(UTC))
         )
         ran, page = _bring_up_to_date(settings, registration, retry, report, bars)
-        summary = retry_past_damage(
-            settings,
-            live,
-            bars,
-            lambda: _summarise(
-                settings, library_scan, registration, ran, time.monotonic() - start, set(bars.aside), page
-            ),
-        )
+        aside = set(bars.aside)
+
+        def summarise() -> IngestSummary:
+            indexed = count_indexed(settings, live)
+            status = build_status(settings, live, indexed, least=LEAST_KEPT if ran is None else 1)
+            summary = _summarise(
+                settings, library_scan, registration, status, ran, time.monotonic() - start, aside, page
+            )
+            if (
+                not registration.gone
+                and not registration.copies
+                and (ran is not None or len(status["videos"]) >= LEAST_KEPT)
+            ):
+                _remember(settings, live, library_scan, registration, status, indexed.is_current)
+            return summary
+
+        summary = retry_past_damage(settings, live, bars, summarise)
+    old_paths = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
+    _print(summary, as_json, library_scan, old_paths, bars.printed_notes)
+    return EXIT_SET_ASIDE if summary["set_aside"] else 0
+
+
+def _print(
+    summary: IngestSummary, as_json: bool, library_scan: Scan, old_paths: dict[str, str], printed_notes: set[str]
+) -> None:
     if as_json:
         print_json(summary)
-    old_paths = {video_id: catalogue.find_video(settings.lake, video_id)["path"] for video_id in registration.gone}
-    _tell(summary, old_paths | {source.video_id: source.path for source in library_scan.files}, bars.printed_notes)
-    return EXIT_SET_ASIDE if summary["set_aside"] else 0
+    _tell(summary, old_paths | {source.video_id: source.path for source in library_scan.files}, printed_notes)
+
+
+def _recall(settings: Settings, encoder_id: str, library_scan: Scan, start: float) -> IngestSummary | None:
+    """Return the summary of an earlier look with nothing to do, if nothing has changed since."""
+    if not settings.lake_memory.path.exists() or runs.find_interrupted_ingests(settings):
+        return None
+    state = describe_look(settings, encoder_id, library_scan)
+    text = settings.lake_memory.read_look(state) if state else ""
+    if not text:
+        return None
+    summary: IngestSummary = json.loads(text)
+    summary["recordings"] = library_scan.recordings
+    summary["seconds"] = round(time.monotonic() - start, 3)
+    return summary
+
+
+def _remember(
+    settings: Settings,
+    encoder_id: str,
+    library_scan: Scan,
+    registration: Registration,
+    status: Status,
+    index_is_current: bool,
+) -> None:
+    """Keep the summary that the next look at the same files will give, if nothing is due."""
+    # The state comes first: what changes during the check below gives the next look another one.
+    state = describe_look(settings, encoder_id, library_scan)
+    video_ids = [*registration.seen, *registration.replaced]
+    if not state or not index_is_current or find_due_partitions(settings, encoder_id, video_ids, least=1):
+        return
+    if not (has_current_lines(settings) and _has_current_results(settings, encoder_id)):
+        return
+    summary = _summarise(settings, library_scan, registration, status, None, 0.0, set(), None)
+    settings.lake_memory.put_look(state, json.dumps(summary))
+
+
+def _has_current_results(settings: Settings, encoder_id: str) -> bool:
+    """Return True if saved searches and scores of probes are those of the published indexes."""
+    is_searched = has_current_matches(settings, encoder_id)
+    return is_searched and all(is_scored(settings, label) for label in load_definitions(settings))
 
 
 def _bring_up_to_date(
@@ -135,10 +196,10 @@ def _bring_up_to_date(
         """Return the partitions to bring up to date, and True if indexes and scores are current."""
         if retry:
             _retry(settings, registration.seen, encoder.encoder_id)
+            settings.lake_memory.forget_checks()
         due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
         is_indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
-        is_searched = has_current_matches(settings, encoder.encoder_id)
-        return due, is_indexed and is_searched and all(is_scored(settings, label) for label in probes)
+        return due, is_indexed and _has_current_results(settings, encoder.encoder_id)
 
     due, is_current = retry_past_damage(settings, encoder.encoder_id, bars, look)
     due |= {partition for ingest in interrupted_ingests for partition in ingest.partitions}
@@ -170,13 +231,13 @@ def _summarise(
     settings: Settings,
     library_scan: Scan,
     registration: Registration,
+    status: Status,
     ran: set[str] | None,
     seconds: float,
     set_aside: set[tuple[str, str]],
     page: Path | None,
 ) -> IngestSummary:
     """Return the summary as JSON. ``set_aside`` is everything that the run set aside, also of videos not named."""
-    status = build_status(settings, resolve_encoder(settings).encoder_id)
     skipped_paths = {path for path, _ in set_aside}
     video_ids = {
         *registration.seen,

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pydantic_settings.sources import TomlConfigSettingsSource
 
 from ops.core.errors import SettingsError
+from ops.core.lake_memory import FILE, LakeMemory
 from ops.core.locks import lock_shared
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
@@ -148,7 +149,12 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> Lake:
-        return Lake(self.store, self.home / "locks")
+        return Lake(self.store, self.home / "locks", self.lake_memory)
+
+    @property
+    def lake_memory(self) -> LakeMemory:
+        """What the home knows of the lake's files."""
+        return LakeMemory(self.home / FILE)
 
     @property
     def scratch(self) -> Path:

@@ -6,7 +6,7 @@ and the assets in ``assets/`` follow from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +29,13 @@ IsDue = Callable[[Settings, str, Collection[str]], set[str]]
 """``(settings, encoder_id, video_ids)``: partitions of those of the videos whose rows are missing or out of date."""
 
 
+DescribeOutside = Callable[[Settings, str, Collection[str]], Mapping[str, str | None]]
+"""``(settings, encoder_id, video_ids)``: by partition, everything outside its ``decided_by`` that decides if it is due.
+
+``None`` if that cannot be named: such a partition is asked about each time.
+"""
+
+
 def never_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> set[str]:
     """For a step whose rows people write."""
     return set()
@@ -44,6 +51,10 @@ class Step:
     partitions, and writes nothing if ``is_due`` finds nothing. ``retry`` deletes the reasons for which these videos
     were set aside. ``folders`` of the object store have a folder for each video. ``child_modules`` contain the
     functions that ``build`` runs in child processes, which start with these modules imported.
+
+    ``decided_by`` names the tables whose rows of a partition decide, with the objects in ``folders``, the settings and
+    ``describe_outside``, if it is due. Then ``is_due`` is asked only about partitions where something of that changed.
+    Without it, about all of them.
     """
 
     name: str
@@ -57,6 +68,8 @@ class Step:
     retry: Callable[[Settings, str, Collection[str], datetime], None] | None = None
     folders: tuple[str, ...] = ()
     child_modules: tuple[str, ...] = ()
+    decided_by: tuple[str, ...] = ()
+    describe_outside: DescribeOutside | None = None
 
     def run(self, run: StepRun) -> StepReport:
         """Call ``build`` under the work lock, so that ``needle forget`` waits for it, and it for ``needle forget``."""

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ops.core.errors import DamagedTableError, LakeError, take_first_sentence
 from ops.core.history import advance_stamps, has_history, keep_stamps, write_versions
+from ops.core.lake_memory import LakeMemory
 from ops.core.locks import lock_name
 from ops.core.row_rules import find_fault, find_stored_fault
 from ops.core.schemas import TABLES, find_family, find_key_column, find_schema
@@ -61,12 +62,13 @@ class Lake:
     """The tables of one object store.
 
     ``locks`` is a local folder for lock files: with it, :meth:`update` is safe against other processes of this machine.
-    Writes themselves are atomic with or without it.
+    Writes themselves are atomic with or without it. ``memory`` is what the home knows of the lake's files.
     """
 
-    def __init__(self, store: ObjectStore, locks: Path | None = None) -> None:
+    def __init__(self, store: ObjectStore, locks: Path | None = None, memory: LakeMemory | None = None) -> None:
         self.store = store
         self.locks = locks
+        self.memory = memory
 
     def folder(self, table: str) -> str:
         return f"lake/{table}"
@@ -91,6 +93,16 @@ class Lake:
         prefix = f"{self.folder(table)}/"
         keys = (key.removeprefix(prefix) for key in self.store.list(self.folder(table)))
         return [key.removesuffix(".parquet") for key in keys if key.endswith(".parquet") and "/" not in key]
+
+    def stat_partitions(self, table: str) -> dict[str, str]:
+        """A stamp of the file of each partition, which changes whenever it is written; one listing of the table."""
+        prefix = f"{self.folder(table)}/"
+        names = ((key.removeprefix(prefix), stat.stamp) for key, stat in self.store.stats(self.folder(table)).items())
+        return {
+            name.removesuffix(".parquet"): stamp
+            for name, stamp in names
+            if name.endswith(".parquet") and "/" not in name
+        }
 
     def read(
         self,

@@ -9,6 +9,9 @@ from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
 from ops.dialogue.build import TABLES, build_dialogue, find_due, retry_dialogue
+from ops.dialogue.speech import explain_speech_problem
+from ops.videos import catalogue
+from ops.videos.subtitles import find_sidecars
 
 
 def _build(run: StepRun) -> StepReport:
@@ -25,6 +28,20 @@ def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now:
     retry_dialogue(settings, video_ids)
 
 
+def _describe_outside(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> dict[str, str]:
+    """Describe the subtitle files of the videos, and if speech can be recognised, by partition."""
+    ids = set(video_ids)
+    videos = [row for row in catalogue.read_videos(settings.lake) if row["video_id"] in ids and row["state"] == "ready"]
+    speech = explain_speech_problem(settings.speech)
+    sidecars = find_sidecars(settings, videos)
+    texts: dict[str, list[str]] = {}
+    for video in videos:
+        files = sidecars.get(video["video_id"])
+        text = repr(files and [(file.path, file.content_hash, file.language) for file in files])
+        texts.setdefault(settings.resolve_partition(video["video_id"]), []).append(f"{video['video_id']} {text}")
+    return {partition: " ".join([speech, *sorted(each)]) for partition, each in texts.items()}
+
+
 STEPS = (
     Step(
         name="dialogue",
@@ -34,5 +51,7 @@ STEPS = (
         is_due=_is_due,
         build=_build,
         retry=_retry,
+        decided_by=("videos", "shots", "shot_dialogue", "subtitles", "subtitle_timings"),
+        describe_outside=_describe_outside,
     ),
 )

@@ -38,6 +38,19 @@ def set_aside_shots(
     return [row for row in settings.lake.read(table, sorted(partitions)).to_pylist() if row["video_id"] in ids]
 
 
+def describe_set_aside(settings: Settings, encoder_id: str, video_ids: Iterable[str] | None) -> dict[str, str]:
+    """The states of the proxies of skipped shots, by partition: another proxy makes a shot due again."""
+    rows_by_partition: dict[str, list[LakeSkippedShot]] = {}
+    for row in set_aside_shots(settings, encoder_id, video_ids):
+        rows_by_partition.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
+    states = {}
+    for partition, rows in rows_by_partition.items():
+        shots = {shot["shot_id"]: shot for shot in settings.lake.read("shots", [partition]).to_pylist()}
+        there = [shots[row["shot_id"]] for row in rows if row["shot_id"] in shots]
+        states[partition] = " ".join(_describe_state(settings, shot, shot["shot_id"]) for shot in there)
+    return states
+
+
 def read_valid_rows(
     settings: Settings, encoder_id: str, video_id: str, inputs: dict[str, str], shots: Sequence[LakeShot]
 ) -> dict[str, LakeSkippedShot]:

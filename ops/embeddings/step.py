@@ -10,7 +10,7 @@ from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
 from ops.embeddings.build import build_embeddings, has_current_vectors
 from ops.embeddings.ends import drop_unusable_ends
-from ops.embeddings.set_aside import retry_shots
+from ops.embeddings.set_aside import describe_set_aside, retry_shots
 from ops.videos import catalogue
 
 
@@ -41,5 +41,7 @@ STEPS = (
         is_due=_is_due,
         build=_build,
         retry=_retry,
+        decided_by=("videos", "shots", "shot_embeddings", "shot_ends", "shot_motion", "shots_set_aside"),
+        describe_outside=describe_set_aside,
     ),
 )

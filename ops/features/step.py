@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ops.core.schemas import list_served_tables
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
 from ops.features.build import build_features, has_current_features
 from ops.features.store import is_lake_registered
+from ops.features.store_state import read_store_name
 
 
 def _build(run: StepRun) -> StepReport:
@@ -22,6 +24,12 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
     return {partition for partition in partitions if not has_current_features(settings, [partition])}
 
 
+def _describe_store(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> dict[str, str | None]:
+    """Name the online store that has the rows; one that was deleted and written again has another name."""
+    name = read_store_name(settings) if is_lake_registered(settings) else ""
+    return {settings.resolve_partition(video_id): name or None for video_id in video_ids}
+
+
 STEPS = (
     Step(
         name="media_features",
@@ -31,5 +39,7 @@ STEPS = (
         reads_features=True,
         is_due=_is_due,
         build=_build,
+        decided_by=tuple(table.name for table in list_served_tables().values()),
+        describe_outside=_describe_store,
     ),
 )

@@ -48,6 +48,8 @@ _OUR_TABLES = """
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS applied (fingerprint TEXT);
     CREATE TABLE IF NOT EXISTS applied_lake (lake TEXT);
+    CREATE TABLE IF NOT EXISTS store_name (name TEXT);
+    INSERT INTO store_name SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM store_name);
 """
 # It is also a folder of the lake.
 APPLIES = 3
@@ -314,7 +316,7 @@ def _is_applied(settings: Settings, encoder_id: str, dim: int) -> bool:
     if not locate_database(settings).exists():
         return False
     with open_database(settings) as database:
-        if "applied" not in list_tables(database):
+        if not {"applied", "store_name"} <= list_tables(database):
             return False
         stored_fingerprint = database.execute("SELECT fingerprint FROM applied").fetchall()
     return stored_fingerprint == [(_compute_fingerprint(settings, encoder_id, dim),)]

@@ -47,5 +47,6 @@ STEPS = (
         build=_build,
         folders=("proxies", "posters"),
         child_modules=("ops.shots.processes",),
+        decided_by=("videos", "shots", "shot_corrections", "detected_cuts"),
     ),
 )

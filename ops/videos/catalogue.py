@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import cast
 
 from ops.core.errors import NotFoundError, SettingsError
+from ops.core.known_rows import LEAST_KEPT, read_rows
 from ops.core.media import MediaInfo
 from ops.core.plural import plural
 from ops.core.rows import LakeVideo
@@ -26,14 +28,22 @@ _LAYOUT = "lake/layout.json"
 
 
 def read_videos(
-    lake: Lake, partitions: Iterable[str] | None = None, *, with_forgotten: bool = False
+    lake: Lake,
+    partitions: Iterable[str] | None = None,
+    *,
+    with_forgotten: bool = False,
+    least: int = LEAST_KEPT,
 ) -> list[LakeVideo]:
     """Return rows of the register, as dicts by column name.
 
     A video with a tombstone is left out even if its row is still there, because a ``forget`` was killed half way:
-    nothing may be computed for it again.
+    nothing may be computed for it again. ``least`` as in ``known_rows.py``.
     """
-    rows: list[LakeVideo] = lake.read(TABLE, partitions).to_pylist()
+    rows: list[LakeVideo]
+    if partitions is None:
+        rows = cast(list[LakeVideo], read_rows(lake, TABLE, least=least))
+    else:
+        rows = lake.read(TABLE, partitions).to_pylist()
     if with_forgotten or not rows:
         return rows
     forgotten_ids = read_forgotten_ids(lake.store)

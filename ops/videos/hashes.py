@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -11,26 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ops.core.errors import StorageError, make_home_error
+from ops.core.cache_files import open_cache
 from ops.videos.objects import hash_object, is_remote
-
-logger = logging.getLogger(__name__)
 
 Key = tuple[str, int, str]
 """``(path or uri, bytes, stamp)``: modification time in nanoseconds, or etag. Without a stamp nothing is cached."""
 
-WAIT_S = 60.0
 _TABLE = "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, bytes INTEGER, stamp TEXT, hash TEXT) WITHOUT ROWID"
-
-
-_UNWRITABLE = {
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-}
-_HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class HashCache:
@@ -67,38 +53,8 @@ class HashCache:
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = self._open()
-            try:
-                with connection:
-                    yield connection
-            finally:
-                connection.close()
-        except OSError as error:
-            raise make_home_error(self.path, error) from error
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits give details
-            if code in _UNWRITABLE:
-                raise make_home_error(self.path, error) from error
-            if code in _HELD:
-                raise StorageError(f"hash cache {self.path} is in use ({error}): run again") from error
-            raise StorageError(f"hash cache {self.path} cannot be used: {error}; delete it and run again") from error
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=WAIT_S)
-        try:
-            connection.execute(_TABLE)
-        except sqlite3.OperationalError:
-            connection.close()
-            raise
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            logger.warning("the hash cache %s is damaged (%s): starting a new one", self.path, error)
-            self.path.unlink(missing_ok=True)
-            connection = sqlite3.connect(self.path, timeout=WAIT_S)
-            connection.execute(_TABLE)
-        return connection
+        with open_cache(self.path, _TABLE, "hash cache") as connection:
+            yield connection
 
 
 def make_key(path: str) -> Key:
@@ -124,3 +80,8 @@ def compute_fresh_hash(key: Key) -> str:
         content_hash = compute_hash(file)
         after = os.fstat(file.fileno())
     return content_hash if (after.st_size, str(after.st_mtime_ns)) == (size, stamp) else ""
+
+
+def compute_text_hash(texts: Iterable[str]) -> str:
+    """Return a hash of texts in their order, as hex."""
+    return hashlib.blake2b("\x00".join(texts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

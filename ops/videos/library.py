@@ -29,7 +29,7 @@ from ops.videos.file_kinds import (
     parse_ending,
     read_local_head,
 )
-from ops.videos.hashes import HashCache, Key, compute_fresh_hash, make_key
+from ops.videos.hashes import HashCache, Key, compute_fresh_hash, compute_text_hash, make_key
 from ops.videos.objects import StoredObject, fetch_object, is_remote, list_objects, read_object
 from ops.videos.recordings import find_camera_proxies, group_recordings
 from ops.videos.shows import CATALOGUE, CatalogueFile, describe, normalise_path, read_catalogue
@@ -64,7 +64,8 @@ class Scan:
     ``duplicates`` holds ``(path, path of the file with the same content that counts)``. ``unsettled`` are files that
     changed too recently: a copy may still be in progress. ``hashed`` counts the files whose bytes were read.
     ``left_out`` holds ``(path, kind)`` of files that are not footage (``file_kinds.py``), and of folders that were
-    skipped. ``subtitles`` are the paths of all files with an ending of subtitles.
+    skipped. ``subtitles`` are the paths of all files with an ending of subtitles. ``listings`` are hashes of names and
+    stamps of all objects below the folders of stores that were scanned.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Scan:
     unsettled: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     subtitles: list[str] = field(default_factory=list)
+    listings: dict[str, str] = field(default_factory=dict)
     hashed: int = 0
 
     @property
@@ -198,6 +200,8 @@ def _find_remote(path: str, library: str, result: Scan) -> Iterator[_Found]:
         return
     is_object = objects[0].uri == path
     root = path.rpartition("/")[0] if is_object else path
+    if not is_object:
+        result.listings[root] = compute_text_hash(f"{item.uri} {item.stamp} {item.bytes}" for item in objects)
     footage = objects if is_object else _select_objects(objects, root, result)
     if not footage:
         result.set_aside.append((path, "it holds no footage"))

@@ -37,5 +37,6 @@ STEPS = (
         build=_build,
         retry=_retry,
         child_modules=("ops.videos.probe_process",),
+        decided_by=("videos",),
     ),
 )

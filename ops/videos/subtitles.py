@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -291,6 +291,23 @@ def _read_folders(videos: list[LakeVideo]) -> dict[str, _Folder | None]:
         folder, _, name = row["path"].rpartition("/")
         names.setdefault(folder, []).append(name)
     return {folder: _read_folder(folder, folder_names) for folder, folder_names in names.items()}
+
+
+def describe_subtitle_folders(paths: Iterable[str], listings: Mapping[str, str]) -> list[str]:
+    """Describe the files in the folders of these videos and in their folders for subtitles, as they are now.
+
+    ``listings`` describe all files below some folders of a remote store, by the folder: these are not listed again.
+    Raises ``StorageError`` if a store cannot be reached.
+    """
+    folders = sorted({path.rpartition("/")[0] for path in paths})
+    texts = [f"{root} {text}" for root, text in listings.items()]
+    for folder in folders:
+        if not any(f"{folder}/".startswith(f"{root}/") for root in listings):
+            try:
+                texts.append(repr(_list_folder(folder)))
+            except OSError as error:
+                texts.append(f"{folder} {error.errno}")
+    return texts
 
 
 def _read_folder(folder: str, names: list[str]) -> _Folder | None:

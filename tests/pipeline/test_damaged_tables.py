@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.cli.catalogue_status import find_due_partitions
+from ops.cli.looks import find_due_partitions
 from ops.dialogue.report import list_unusable_subtitles
 from tests.builders.homes import Home
 from tests.pipeline.damages import drop_column, empty, set_bytes, set_first, shorten_vectors, truncate, write_text

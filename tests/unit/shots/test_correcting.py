@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from assets.partitions import choose_partitions, request_corrections
-from ops.cli.catalogue_status import find_due_partitions
+from ops.cli.looks import find_due_partitions
 from ops.core.errors import StorageError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.tables import Lake
