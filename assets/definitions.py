@@ -25,6 +25,7 @@ from assets.reports import (
 )
 from assets.resources import RETRIES, LoggedProgress, Needle
 from assets.saved_searches import saved_searches
+from assets.screen_text import same_texts_as_lake, screen_text_index
 from assets.steps import step_assets
 from assets.training import caption_pairs_asset, encoder_asset
 from assets.upgrade import (
@@ -57,6 +58,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
         *step_assets(settings, encoder_id, partitions),
         search_index_asset(encoder_id),
         dialogue_index,
+        screen_text_index,
         saved_searches,
         catalogue_report,
         caption_pairs_asset(partitions),
@@ -78,7 +80,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=list(dg.map_asset_specs(add_owner, assets)),
-        asset_checks=[searchable_in_time, same_rows_as_lake, same_lines_as_lake],
+        asset_checks=[searchable_in_time, same_rows_as_lake, same_lines_as_lake, same_texts_as_lake],
         sensors=[
             *automation_sensors(),
             library_sensor(settings, partitions, needle),

@@ -7,7 +7,7 @@ from assets.resources import Needle
 
 
 @dg.asset(
-    deps=["search_index", "dialogue_index"],
+    deps=["search_index", "dialogue_index", "screen_text_index"],
     group_name="search",
     code_version="1",
     kinds={"json"},

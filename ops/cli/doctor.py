@@ -24,6 +24,7 @@ from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
 from ops.index.build import index_is_current, read_wanted_rows
 from ops.index.index import open_index
+from ops.screen_text.build import explain_setting
 from ops.videos.objects import is_remote, list_objects
 
 
@@ -164,6 +165,12 @@ def _check_speech(settings: Settings) -> str:
     return settings.speech
 
 
+def _check_screen_text(settings: Settings) -> str:
+    if problem := explain_setting(settings.screen_text):
+        raise UsageError(problem)
+    return settings.screen_text
+
+
 CHECKS = {
     "python": _check_python,
     "home": _check_home,
@@ -175,5 +182,6 @@ CHECKS = {
     "footage": _check_footage,
     "engine": _check_engine,
     "speech": _check_speech,
+    "screen text": _check_screen_text,
     "failures": describe_webhook,
 }

@@ -28,7 +28,8 @@ from ops.features import forget_features
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines
 from ops.index.index import drop_old_versions, read_current_version
-from ops.index.lines import drop_old_lines
+from ops.index.lines import SCREEN_TEXT, drop_old_lines
+from ops.index.screen_text import build_texts
 from ops.pipeline import list_steps
 from ops.search.saved_searches import forget_video_matches
 from ops.shots.build import read_shots
@@ -110,6 +111,8 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
                 drop_old_versions(settings, encoder_id)
         build_lines(settings, SilentProgress())
         drop_old_lines(settings)
+        build_texts(settings, SilentProgress())
+        drop_old_lines(settings, SCREEN_TEXT)
         forget_features(settings, list(shots), [shot_id for shot_ids in shots.values() for shot_id in shot_ids])
         for video_id in shots:
             _delete_objects(settings, video_id)

@@ -26,6 +26,7 @@ from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
+from ops.index.screen_text import has_current_texts
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.search.saved_matches import has_current_matches
@@ -79,7 +80,16 @@ class IngestSummary(TypedDict):
 @click.command(name="ingest")
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @add_setting_options(
-    "library", "encoder", "detector", "speech", "workers", "frames_per_shot", "partitions", "engine", "ray_address"
+    "library",
+    "encoder",
+    "detector",
+    "speech",
+    "screen_text",
+    "workers",
+    "frames_per_shot",
+    "partitions",
+    "engine",
+    "ray_address",
 )
 @click.option("--retry", is_flag=True, help="Try videos again that were set aside.")
 @click.option("--report", is_flag=True, help="Also run the catalogue_report notebook.")
@@ -199,6 +209,7 @@ def _bring_up_to_date(
             settings.lake_memory.forget_checks()
         due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
         is_indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
+        is_indexed = is_indexed and has_current_texts(settings)
         return due, is_indexed and _has_current_results(settings, encoder.encoder_id)
 
     due, is_current = retry_past_damage(settings, encoder.encoder_id, bars, look)

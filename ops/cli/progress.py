@@ -23,6 +23,7 @@ TITLES = {
     "questions": "Reading queries",
     "evaluation": "Embedding shots",
     "dialogue_index": "Dialogue index",
+    "screen_text_index": "Index of writing",
     "saved searches": "Saved searches",
     "comparison": "Comparison",
     "export": "Exporting",

@@ -33,7 +33,7 @@ from ops.pipeline import list_steps
 if TYPE_CHECKING:
     import dagster as dg
 
-INDEXES = ("search_index", "dialogue_index")
+INDEXES = ("search_index", "dialogue_index", "screen_text_index")
 
 _INTERRUPTED = "Execution was interrupted"
 _STOPPED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")

@@ -56,6 +56,16 @@ _SHOT_DIALOGUE = {
     "language": "languages of the lines, separated by commas, such as en,de",
     "source": "sources of the lines, separated by commas: subtitle file, subtitle track or speech",
 }
+_SHOT_SCREEN_TEXT = {
+    "video_id": _VIDEO_ID,
+    "show": _SHOW,
+    "index": _INDEX,
+    "texts": "number of texts read in the picture, at least 0; null if the shot was not read",
+    "text": "the texts, line by line, from first to last; empty if there is none, null if the shot was not read",
+    "script": "scripts of the texts, separated by commas, as ISO 15924 codes such as Latn,Jpan; null if not read",
+    "confidence": "certainty of the most certain text, 0 to 1; null without a text",
+    "reason": "reason why the shot was not read; null otherwise",
+}
 _SHOT_MOTION = {
     "video_id": _VIDEO_ID,
     "show": _SHOW,
@@ -67,6 +77,12 @@ _SHOT_MOTION = {
 }
 
 FIELD_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"videos": _VIDEOS, "shots": _SHOTS, "shot_dialogue": _SHOT_DIALOGUE, "shot_motion": _SHOT_MOTION}
+    {
+        "videos": _VIDEOS,
+        "shots": _SHOTS,
+        "shot_dialogue": _SHOT_DIALOGUE,
+        "shot_screen_text": _SHOT_SCREEN_TEXT,
+        "shot_motion": _SHOT_MOTION,
+    }
 )
 """Description of each served column, by the name of the table."""

@@ -133,6 +133,51 @@ class LakeSubtitle(LakeRow):
     notes: list[str]
 
 
+class LakeBox(TypedDict):
+    """A place in the picture, as shares of its width and height, 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class LakeScreenText(LakeRow):
+    """A row of ``screen_text``."""
+
+    text_id: str
+    video_id: str
+    show: str
+    shot_id: str
+    index: int
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+    box: LakeBox
+    text: str
+    script: str
+    language: str
+    confidence: float
+    kind: str
+    input_hash: str
+
+
+class LakeShotScreenText(LakeRow):
+    """A row of ``shot_screen_text``; the texts are null if the shot was not read."""
+
+    shot_id: str
+    video_id: str
+    show: str
+    index: int
+    texts: int | None
+    text: str | None
+    script: str | None
+    confidence: float | None
+    reason: str | None
+    input_hash: str
+
+
 class LakeVector(LakeRow):
     """A row of ``shot_embeddings/<encoder_id>``."""
 

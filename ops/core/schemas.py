@@ -11,14 +11,17 @@ from typing import Literal
 
 import pyarrow as pa
 
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-CREATED = "created_timestamp"
-_STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field(CREATED, TIMESTAMP)]
-
-
-def _build_schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
-    return pa.schema([pa.field(name, kind) for name, kind in fields] + _STAMPS)
-
+from ops.core.columns import (
+    CREATED,
+    DIALOGUE,
+    SCREEN_TEXT,
+    SHOT_DIALOGUE,
+    SHOT_SCREEN_TEXT,
+    SUBTITLE_TIMINGS,
+    SUBTITLES,
+    TIMESTAMP,
+)
+from ops.core.columns import build_schema as _build_schema
 
 VIDEOS = _build_schema(
     ("video_id", pa.string()),
@@ -119,49 +122,6 @@ SHOTS_SET_ASIDE = _build_schema(
     ("cause", pa.string()),
     ("reason", pa.string()),
     ("input_hash", pa.string()),
-)
-DIALOGUE = _build_schema(
-    ("line_id", pa.string()),
-    ("video_id", pa.string()),
-    ("show", pa.string()),
-    ("index", pa.int32()),
-    ("shot_ids", pa.list_(pa.string())),
-    ("start_frame", pa.int64()),
-    ("end_frame", pa.int64()),
-    ("start_s", pa.float64()),
-    ("end_s", pa.float64()),
-    ("text", pa.string()),
-    ("language", pa.string()),
-    ("language_tag", pa.string()),
-    ("source", pa.string()),
-)
-SHOT_DIALOGUE = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("show", pa.string()),
-    ("index", pa.int32()),
-    ("lines", pa.int32()),
-    ("text", pa.string()),
-    ("language", pa.string()),
-    ("source", pa.string()),
-    ("input_hash", pa.string()),
-)
-SUBTITLES = _build_schema(
-    ("subtitle_id", pa.string()),
-    ("video_id", pa.string()),
-    ("path", pa.string()),
-    ("source", pa.string()),
-    ("language", pa.string()),
-    ("language_tag", pa.string()),
-    ("content_hash", pa.string()),
-    ("lines", pa.int32()),
-    ("reason", pa.string()),
-    ("notes", pa.list_(pa.string())),
-)
-SUBTITLE_TIMINGS = _build_schema(
-    ("video_id", pa.string()),
-    ("shift_s", pa.float64()),
-    ("stretch", pa.float64()),
 )
 # Append-only: one row per annotation. A (label, shot_id) may have several; the latest counts.
 LABELS = _build_schema(
@@ -380,6 +340,28 @@ _DECLARED = (
         never_null=("video_id", "path", "source", "language"),
     ),
     Table(name="subtitle_timings", key="video_id", schema=SUBTITLE_TIMINGS, if_damaged="set_aside_dialogue"),
+    Table(
+        name="screen_text",
+        key="text_id",
+        schema=SCREEN_TEXT,
+        counted_as="texts",
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "shot_id", "start_frame", "end_frame", "box", "text", "kind"),
+        key_names_video=True,
+    ),
+    Table(
+        name="shot_screen_text",
+        key="shot_id",
+        schema=SHOT_SCREEN_TEXT,
+        feature_view=View(
+            name="shot_screen_text",
+            description="the writing in the picture of a shot, without timecodes and logos that are always there",
+            left_out=("input_hash",),
+        ),
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "index", "input_hash"),
+        key_names_video=True,
+    ),
     Table(name="labels", key="label_id", schema=LABELS, per_video=False, if_damaged="refuse"),
     Table(
         name="collections",

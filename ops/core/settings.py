@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     speech: str = Field(
         default="", description="faster-whisper model, by name or folder, for films without subtitles (default: off)"
     )
+    screen_text: Literal["off", "on"] = Field(
+        default="off",
+        description="on: read the writing in the picture; off: the next ingest deletes what was read",
+    )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
     catalogue: Annotated[str, Field(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$", max_length=40)] = Field(

@@ -9,16 +9,8 @@ from fractions import Fraction
 from ops.collections.store import Collection
 from ops.core.time import SPOKEN_PADDING_S, pad_frames
 from ops.exports.clip import Pick
-from ops.search.schema import (
-    Condition,
-    DialogueCondition,
-    Hit,
-    HitLine,
-    ProbeCondition,
-    SearchFields,
-    SearchResult,
-    Then,
-)
+from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, WrittenCondition
+from ops.search.schema import Hit, HitLine, SearchFields, SearchResult, Then
 
 MAX_TOLD = 4_000
 """Maximum number of characters of a query in provenance; a longer one ends in an ellipsis."""
@@ -125,7 +117,7 @@ def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict
     else:
         match |= {
             "score": None,
-            "score_is": "none: found by its lines; relevance is their share of the words asked for",
+            "score_is": "none: found by its words; relevance is the share of the requested words",
         }
     return match | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
 
@@ -162,6 +154,8 @@ def _describe(part: SearchFields | Then) -> Iterator[str]:
 def _describe_condition(condition: Condition) -> str:
     if isinstance(condition, DialogueCondition):
         return f"said {condition.dialogue}"
+    if isinstance(condition, WrittenCondition):
+        return f"written {condition.written}"
     if isinstance(condition, ProbeCondition):
         return condition.probe
     return condition.text if condition.relevance is None else f"{condition.text} (relevance >= {condition.relevance:g})"

@@ -56,8 +56,8 @@ LineVersions = EdgeLineVersions | ServerLineVersions
 # or wordfreq): versions are rebuilt then.
 RECIPE = 4
 NAME = "dialogue"
-# No encoder's id starts with a dash, so no encoder's collections have this name.
-SERVER_NAME = "-dialogue"
+# Texts in the picture are lines, too: an index of their own.
+SCREEN_TEXT = "screen_text"
 ATTEMPTS = 3
 MOST_TERMS = 256
 """Different words of one query that count; this bounds the cost of a query as long as a page."""
@@ -149,6 +149,11 @@ class LineIndex:
         """Return how often each word is spoken. Reads every line once, which takes seconds for a million of them."""
         return Counter(word for payload in self._lines.scroll() for word in split_words(payload["text"]))
 
+    @cached_property
+    def shot_ids(self) -> frozenset[str]:
+        """Return the shots of all lines. Reads every line once, as ``vocabulary``."""
+        return frozenset(shot_id for payload in self._lines.scroll() for shot_id in payload["shot_ids"])
+
     def is_current(self) -> bool:
         """Return True if no newer version was published."""
         return self._versions.current() == self.version
@@ -175,12 +180,12 @@ class LineIndex:
         self.close()
 
 
-def open_lines(settings: Settings) -> LineIndex | None:
-    """Open the current version of the lines; ``None`` if no dialogue is indexed.
+def open_lines(settings: Settings, name: str = NAME) -> LineIndex | None:
+    """Open the current version of the lines; ``None`` if no dialogue is indexed. ``name`` as in ``choose_line_engine``.
 
     Raises ``VectorIndexError`` if the index is broken or cannot be reached.
     """
-    return open_line_versions(choose_line_engine(settings))
+    return open_line_versions(choose_line_engine(settings, name))
 
 
 def open_line_versions(versions: LineVersions) -> LineIndex | None:
@@ -203,18 +208,20 @@ def open_line_versions(versions: LineVersions) -> LineIndex | None:
     return None
 
 
-def publish_lines(settings: Settings, rows: Sequence[LineRow], *, now: datetime | None = None) -> str | None:
+def publish_lines(
+    settings: Settings, rows: Sequence[LineRow], *, name: str = NAME, now: datetime | None = None
+) -> str | None:
     """Make ``rows`` the current version and return its name; a no-op if they already are.
 
     If there never was any dialogue, nothing is written and the name is ``None``. One publisher at a
     time: others wait.
     Raises ``VectorIndexError`` if two rows share a line id or an engine refuses.
     """
-    versions = choose_line_engine(settings)
+    versions = choose_line_engine(settings, name)
     if not rows and versions.current() is None:
         return None
-    with lock_exclusively(_locate_lock(settings)):
-        return publish_lines_to(choose_line_engine(settings, publishes=True), rows, now=now)
+    with lock_exclusively(_locate_lock(settings, name)):
+        return publish_lines_to(choose_line_engine(settings, name, publishes=True), rows, now=now)
 
 
 def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: datetime | None = None) -> str:
@@ -233,15 +240,15 @@ def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: da
         }
         versions.build(manifest, map(build_point, rows))
     versions.switch(version)
-    log.info("index of dialogue: version %s is current", version)
+    log.info("index of lines: version %s is current", version)
     return version
 
 
-def drop_old_lines(settings: Settings) -> None:
+def drop_old_lines(settings: Settings, name: str = NAME) -> None:
     """Delete every version but the current one, because forgotten lines must not stay in older ones."""
-    versions = choose_line_engine(settings)
+    versions = choose_line_engine(settings, name)
     if versions.current() is not None:
-        with lock_exclusively(_locate_lock(settings)):
+        with lock_exclusively(_locate_lock(settings, name)):
             versions.drop_old()
 
 
@@ -257,19 +264,23 @@ def compute_line_digest(rows: Iterable[LineRow]) -> str:
     return compute_digest((row.line_id, json.dumps(list_values(row))) for row in rows)
 
 
-def read_current_line_version(settings: Settings) -> str | None:
+def read_current_line_version(settings: Settings, name: str = NAME) -> str | None:
     """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
-    return choose_line_engine(settings).current()
+    return choose_line_engine(settings, name).current()
 
 
-def choose_line_engine(settings: Settings, *, publishes: bool = False) -> LineVersions:
-    """Return the versions of the lines in the engine that the settings name."""
+def choose_line_engine(settings: Settings, name: str = NAME, *, publishes: bool = False) -> LineVersions:
+    """Return the versions of the lines in the engine that the settings name.
+
+    ``name`` is that of the index: ``NAME`` for dialogue, or ``SCREEN_TEXT``.
+    """
     if settings.qdrant_url:
         client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
         catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
         holder = name_holder(settings)
-        return ServerLineVersions(client, SERVER_NAME, settings.qdrant_url, catalogue=catalogue, holder=holder)
-    return EdgeLineVersions(settings.home / "index" / NAME)
+        # No encoder's id starts with a dash, so no encoder's collections have this name.
+        return ServerLineVersions(client, f"-{name}", settings.qdrant_url, catalogue=catalogue, holder=holder)
+    return EdgeLineVersions(settings.home / "index" / name)
 
 
 def _map_typed_words(text: str) -> dict[str, str]:
@@ -293,5 +304,5 @@ def _measure_exactness(typed_words: Mapping[str, str], line: str) -> float:
     return float(OTHER_MARKS ** (sum(typed_words[word] not in exact for word in shared_words) / len(shared_words)))
 
 
-def _locate_lock(settings: Settings) -> Path:
-    return settings.home / "locks" / f"index-{NAME}.lock"
+def _locate_lock(settings: Settings, name: str) -> Path:
+    return settings.home / "locks" / f"index-{name}.lock"

@@ -15,19 +15,22 @@ from ops.core.errors import NotFoundError
 from ops.core.types import make_shot_id, parse_shot_id
 from ops.index.fetching import fetch_until
 from ops.index.lines import LineHit, LineIndex
+from ops.search.conditions import ANY_TEXT, Condition, DialogueCondition, TextCondition, WrittenCondition
 from ops.search.interpretation import NO_DIALOGUE, find_said
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
 from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, keep_only
-from ops.search.schema import Condition, DialogueCondition, Kind, Query, TextCondition, parse_filter
+from ops.search.schema import Kind, Query, parse_filter
 from ops.search.searched_catalogue import Scope
 from ops.search.shot_details import ShotDetails
+from ops.search.writing import find_shots, find_texts
 
 Range = tuple[int, int]
 VideoRanges = Mapping[str, Sequence[Range]]
 
 # Maximum number of shots on each side of a sequence. In a catalogue up to this size every pair is compared.
 DEEPEST = 2000
+KINDS: tuple[Kind, ...] = ("visual", "dialogue", "written")
 
 
 def compose(
@@ -37,18 +40,21 @@ def compose(
     retrieval: Retrieval,
     details: ShotDetails,
     lines: LineIndex | None,
+    texts: LineIndex | None,
     probes: ProbeScores,
 ) -> Selection:
     """Apply ``then``, the conditions and the probe filters of the query to the selection.
 
-    Raises ``NotFoundError`` for an unknown example or probe, and for a dialogue condition if no dialogue is indexed.
+    Raises ``NotFoundError`` for an unknown example or probe, and for a condition on words that are not indexed.
     """
     if query.then:
         part = retrieval.look_like(query.then.text.strip(), query.then.like, query.then.unlike)
         pairs = find_sequences(selection.apply_filters(), part.apply_filters(), details.list_starts, query.then.within)
-        selection = Selection(ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines)
+        selection = Selection(
+            ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines, texts=selection.texts
+        )
     if query.all or query.any:
-        reader = ConditionReader(scope, retrieval, details, lines, probes)
+        reader = ConditionReader(scope, retrieval, details, lines, texts, probes)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
         candidates = find_matching_shots(all_of, any_of, details)
         if query.is_described or query.unlike:
@@ -57,11 +63,15 @@ def compose(
                 selection,
                 filters=(*selection.filters, lambda shots: _select_matching(shots, matching)),
                 lines=selection.lines | reader.lines,
+                texts=selection.texts | reader.texts,
             )
         else:
-            texts = [each.text for each in query.conditions if isinstance(each, TextCondition)]
+            seen_texts = [each.text for each in query.conditions if isinstance(each, TextCondition)]
             selection = Selection(
-                ranking=FixedRanking(candidates), vector=retrieval.compute_middle(texts), lines=reader.lines
+                ranking=FixedRanking(candidates),
+                vector=retrieval.compute_middle(seen_texts),
+                lines=reader.lines,
+                texts=reader.texts,
             )
     if query.where:
         probe_scores = probes.find_fulfilling([parse_filter(each) for each in query.where])
@@ -76,8 +86,9 @@ def _select_matching(shots: Sequence[Candidate], matching: Mapping[str, Candidat
         match = matching[each.shot_id]
         each.match = match.match
         each.line_ids = tuple(dict.fromkeys(each.line_ids + match.line_ids))
-        if match.line_ids and "dialogue" not in each.matched:
-            each.matched = (*each.matched, "dialogue")
+        each.text_ids = tuple(dict.fromkeys(each.text_ids + match.text_ids))
+        found = {"visual": False, "dialogue": bool(match.line_ids), "written": "written" in match.matched}
+        each.matched = tuple(kind for kind in KINDS if kind in each.matched or found[kind])
     return matches
 
 
@@ -85,7 +96,7 @@ def _select_matching(shots: Sequence[Candidate], matching: Mapping[str, Candidat
 class Fulfilled:
     """The frames that fulfil one condition: ``ranges`` by video, and its strength in each shot, 0 to 1.
 
-    ``kind`` is ``visual`` or ``dialogue``; ``line_ids`` are lines by shot, for a condition on the dialogue.
+    ``kind`` is ``visual``, ``dialogue`` or ``written``; ``line_ids`` are lines by shot, for a condition on words.
     """
 
     kind: Kind
@@ -95,7 +106,10 @@ class Fulfilled:
 
 
 class ConditionReader:
-    """Finds the frames that fulfil the conditions of a query. ``lines`` is ``None`` if no dialogue is indexed."""
+    """Finds the frames that fulfil the conditions of a query.
+
+    ``lines`` is ``None`` if no dialogue is indexed, ``texts`` if no writing is.
+    """
 
     def __init__(
         self,
@@ -103,25 +117,31 @@ class ConditionReader:
         retrieval: Retrieval,
         details: ShotDetails,
         lines: LineIndex | None,
+        texts: LineIndex | None,
         probes: ProbeScores,
     ) -> None:
         self._scope = scope
         self._retrieval = retrieval
         self._details = details
         self._lines = lines
+        self._texts = texts
         self._probes = probes
         self.lines: dict[str, LineHit] = {}
         """Lines that match conditions, by id."""
+        self.texts: dict[str, LineHit] = {}
+        """Writing that matches conditions, by id."""
 
     def read(self, condition: Condition) -> Fulfilled:
         """Return the frames that fulfil the condition.
 
-        Raises ``NotFoundError`` for an unknown probe, or if no dialogue is indexed.
+        Raises ``NotFoundError`` for an unknown probe, or if no dialogue or no writing is indexed.
         """
         if isinstance(condition, TextCondition):
             return self._convert_strengths(self._find_seen(condition.text, condition.relevance))
         if isinstance(condition, DialogueCondition):
             return self._find_spoken(condition.dialogue)
+        if isinstance(condition, WrittenCondition):
+            return self._find_written(condition.written)
         probe_filter = parse_filter(condition.probe)
         scores = self._probes.read(probe_filter.probe)
         is_least = probe_filter.comparison[0] == ">"
@@ -147,16 +167,26 @@ class ConditionReader:
     def _find_spoken(self, text: str) -> Fulfilled:
         if self._lines is None:
             raise NotFoundError(NO_DIALOGUE)
+        return self._convert_lines("dialogue", find_said(text, self._lines, self._scope), self.lines)
+
+    def _find_written(self, text: str) -> Fulfilled:
+        if text == ANY_TEXT:
+            shots = find_shots(text, self._texts, self._scope)
+            return replace(self._convert_strengths(dict.fromkeys(shots, 1.0)), kind="written")
+        return self._convert_lines("written", find_texts(text, self._texts, self._scope), self.texts)
+
+    def _convert_lines(self, kind: Kind, hits: Sequence[tuple[LineHit, float]], known: dict[str, LineHit]) -> Fulfilled:
+        """Return the frames of lines, and add the lines to those ``known``."""
         ranges: dict[str, list[Range]] = {}
         strengths: dict[str, float] = {}
         line_ids: dict[str, list[str]] = {}
-        for line, share in find_said(text, self._lines, self._scope):
-            self.lines[line.line_id] = line
+        for line, share in hits:
+            known[line.line_id] = line
             ranges.setdefault(line.video_id, []).append((line.start_frame, line.end_frame))
             for shot_id in line.shot_ids:
                 strengths[shot_id] = max(share, strengths.get(shot_id, 0.0))
                 line_ids.setdefault(shot_id, []).append(line.line_id)
-        return Fulfilled(kind="dialogue", ranges=ranges, strengths=strengths, line_ids=line_ids)
+        return Fulfilled(kind=kind, ranges=ranges, strengths=strengths, line_ids=line_ids)
 
 
 def find_matching_shots(
@@ -186,14 +216,19 @@ def find_matching_shots(
             continue
         longest = max(inside, key=lambda run: (run[1] - run[0], -run[0]))
         holding = [each for each in (*all_of, *any_of) if shot_id in each.strengths]
-        line_ids = [name for each in holding for name in each.line_ids.get(shot_id, ())]
+        line_ids, text_ids = (
+            [name for each in holding if each.kind == kind for name in each.line_ids.get(shot_id, ())]
+            for kind in ("dialogue", "written")
+        )
+        kinds = {each.kind for each in holding}
         candidates.append(
             Candidate(
                 shot_id=shot_id,
                 score=math.nan,
                 relevance=_combine_strengths(shot_id, all_of, any_of),
-                matched=tuple(sorted({each.kind for each in holding}, reverse=True)),
+                matched=tuple(kind for kind in KINDS if kind in kinds),
                 line_ids=tuple(dict.fromkeys(line_ids)),
+                text_ids=tuple(dict.fromkeys(text_ids)),
                 match=longest,
             )
         )

@@ -8,6 +8,7 @@ from datetime import date
 from typing import cast
 
 from ops.core.errors import NeedleError, UsageError
+from ops.search.conditions import ANY_TEXT
 from ops.search.dates import DatePhrase, find_dates, looks_like_date, parse_date
 from ops.search.exclusions import Exclusion, find_exclusions
 from ops.search.named import NameMatch
@@ -19,7 +20,6 @@ Span = tuple[int, int]
 
 UNBUILT = {
     "person": "this version has no data about the people in the picture, so person: finds nothing",
-    "text": "this version has no data about text in the picture, so text: finds nothing",
 }
 _SENTENCES = ("person", "said", "text", "label")
 """Filters that are ordinary words before a colon in a sentence: "he said: hello"."""
@@ -30,7 +30,7 @@ class FoundPart:
     """``text[start:end]`` of a query, with its effect.
 
     * ``shows`` and ``videos`` limit the search, or are left out of it if ``is_negated``.
-    * ``words`` are spoken words, the condition on a label, or what must not be seen, by ``kind``.
+    * ``words`` are spoken or written words, the condition on a label, or what must not be seen, by ``kind``.
     * ``typed_form`` is the filter to type instead of a part that is only offered.
     """
 
@@ -105,6 +105,9 @@ def find_worded_parts(
 
 def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
     """Return a few words for people: "show Sintel", "without a rabbit", "not said hello"."""
+    if kind == "text":
+        value = "any text" if value == ANY_TEXT else f"text {value}"
+        return f"{'without' if is_negated else 'with'} {value}"
     return f"without {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
 
 
@@ -128,7 +131,8 @@ def _resolve(each: TypedFilter, source: str, catalogue: SearchedCatalogue, today
         return _with_dates(part, each, catalogue, today)
     if each.name == "without" and (shows := _name_of_show(each.value, catalogue)):
         return _with_shows(part, shows)
-    return replace(part, words=(f'"{each.value}"' if each.name == "said" and each.is_quoted else each.value,))
+    is_phrase = each.name in ("said", "text") and each.is_quoted
+    return replace(part, words=(f'"{each.value}"' if is_phrase else each.value,))
 
 
 def _with_shows(part: FoundPart, shows: tuple[str, ...]) -> FoundPart:

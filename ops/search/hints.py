@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ops.index.letters import restore_marks
 from ops.index.words import split_words
+from ops.search.conditions import TextCondition
 from ops.search.english import (
     LEAST_LETTERS,
     detect_foreign_language,
@@ -21,7 +22,7 @@ from ops.search.english import (
     suggest_word,
 )
 from ops.search.named import split_name
-from ops.search.schema import Query, TextCondition
+from ops.search.schema import Query
 
 ENGLISH = "en"
 MULTILINGUAL = "xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k"

@@ -15,22 +15,31 @@ from ops.index.index import VectorIndex
 from ops.index.lines import LineHit
 from ops.search.probe_filters import ProbeScores
 from ops.search.retrieval import Candidate
-from ops.search.schema import Hit, HitLine, ProbeScore, Span
+from ops.search.schema import Hit, HitLine, HitText, ProbeScore, Span
 from ops.search.shot_details import ShotDetail, ShotDetails
 
 log = logging.getLogger(__name__)
 
 
 class HitWriter:
-    """Writes candidates as hits. ``titles`` are ids of title cards, ``lines`` the matching lines, by id."""
+    """Writes candidates as hits.
+
+    ``titles`` are ids of title cards, ``lines`` and ``texts`` the matching lines and writing, by id.
+    """
 
     def __init__(
-        self, details: ShotDetails, probes: ProbeScores, titles: Collection[str], lines: Mapping[str, LineHit]
+        self,
+        details: ShotDetails,
+        probes: ProbeScores,
+        titles: Collection[str],
+        lines: Mapping[str, LineHit],
+        texts: Mapping[str, LineHit],
     ) -> None:
         self._details = details
         self._probes = probes
         self._titles = titles
         self._lines = lines
+        self._texts = texts
 
     def write(self, page: Sequence[Candidate], offset: int) -> tuple[Hit, ...]:
         """Return one hit per candidate, ranked from ``offset + 1``; shots missing from the lake are left out."""
@@ -71,6 +80,9 @@ class HitWriter:
             **shot.public,
             "matched": candidate.matched,
             "lines": lines,
+            "texts": tuple([self._build_text(self._texts[name]) for name in candidate.text_ids])
+            if candidate.text_ids
+            else (),
             "probes": scores.get(candidate.shot_id, ()),
             "folded": candidate.folded,
             "is_weak": candidate.is_weak,
@@ -89,6 +101,16 @@ class HitWriter:
         start, end = pad_frames(first, last, Fraction(shot.fps), SPOKEN_PADDING_S)
         frames = video.frames if video else None
         return Span(start_frame=start, end_frame=min(end, max(frames or end, start + 1)))
+
+    def _build_text(self, text: LineHit) -> HitText:
+        video = self._details.find_video(text.video_id)
+        return HitText(
+            text_id=text.line_id,
+            text=text.text,
+            start_frame=text.start_frame,
+            end_frame=text.end_frame,
+            start_timecode=video.timecode_at(text.start_frame, text.start_s) if video else "",
+        )
 
     def _build_line(self, line: LineHit) -> HitLine:
         video = self._details.find_video(line.video_id)

@@ -15,10 +15,11 @@ from ops.index.lines import LineHit, LineIndex
 from ops.index.stems import is_in, list_stems, stem_words
 from ops.index.utterances import extend_hit
 from ops.index.words import list_spellings, split_words
+from ops.search.conditions import DialogueCondition, WrittenCondition
 from ops.search.english import LEAST_LETTERS, find_nearest_word
 from ops.search.hints import correct_words
 from ops.search.query_parts import QueryPart, Reading
-from ops.search.schema import DialogueCondition, Query
+from ops.search.schema import Query
 from ops.search.searched_catalogue import Scope
 
 NO_DIALOGUE = "no dialogue is indexed: put subtitles (.srt, .vtt, .ass) next to the films and run `needle ingest`"
@@ -121,12 +122,13 @@ def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInter
             order = "the least like what is left out first" if query.unlike else "in the order of its video"
             why = f"no words to search for: every shot that fulfils the filters, {order}"
             return QueryInterpretation(visual=True, dialogue=False, why=why)
-        are_spoken = [isinstance(each, DialogueCondition) for each in query.conditions]
+        are_spoken = [isinstance(each, DialogueCondition | WrittenCondition) for each in query.conditions]
         order = (
             "shots the least like what is left out come first" if query.unlike else "relevance is that of the weakest"
         )
         why = f"frames that fulfil the conditions were searched; {order}"
-        return QueryInterpretation(visual=not all(are_spoken), dialogue=any(are_spoken), why=why)
+        is_spoken = any(isinstance(each, DialogueCondition) for each in query.conditions)
+        return QueryInterpretation(visual=not all(are_spoken), dialogue=is_spoken, why=why)
     why = meaning.why
     if query.then:
         within = query.then.within

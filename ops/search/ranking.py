@@ -25,7 +25,7 @@ FUSED = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The source of pages: a ranking, filters, and the matching lines by id.
+    """The source of pages: a ranking, filters, and the matching lines and texts by id.
 
     ``vector``, unit (D,), and ``calibration`` are set if images are compared with it. ``titles`` are title cards that
     nobody asked for.
@@ -37,6 +37,12 @@ class Selection:
     calibration: Calibration | None = None
     titles: frozenset[str] = frozenset()
     lines: dict[str, LineHit] = field(default_factory=dict)
+    texts: dict[str, LineHit] = field(default_factory=dict)
+
+    @property
+    def has_words(self) -> bool:
+        """Return True if spoken lines or writing match."""
+        return bool(self.lines or self.texts)
 
     def apply_filters(self) -> Ranking:
         """Return the ranking without the shots that the filters drop, and without ``titles``."""
@@ -57,12 +63,15 @@ class Page:
     is_last: bool
 
 
-def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Selection:
-    """Rank the shots that look like a query, or in which its words are spoken, or both, fused."""
-    by_dialogue = rank_spoken(lines)
+def rank(
+    part: VisualPart | None, lines: Sequence[tuple[LineHit, float]], texts: Sequence[tuple[LineHit, float]] = ()
+) -> Selection:
+    """Rank the shots that look like a query, or in which its words are spoken or written, or all, fused."""
+    by_dialogue = _unite(rank_spoken(lines), rank_written(texts))
     by_id = {line.line_id: line for line, _ in lines}
+    by_text_id = {line.line_id: line for line, _ in texts}
     if part is None:
-        return Selection(ranking=FixedRanking([each for _, each in by_dialogue]), lines=by_id)
+        return Selection(ranking=FixedRanking([each for _, each in by_dialogue]), lines=by_id, texts=by_text_id)
     return Selection(
         ranking=FusedRanking(part.ranking, by_dialogue) if by_dialogue else part.ranking,
         filters=part.filters,
@@ -70,6 +79,7 @@ def rank(part: VisualPart | None, lines: Sequence[tuple[LineHit, float]]) -> Sel
         calibration=part.calibration,
         titles=part.titles,
         lines=by_id,
+        texts=by_text_id,
     )
 
 
@@ -77,9 +87,9 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
     """Return up to ``limit`` candidates from ``offset`` on that pass every filter and are relevant enough.
 
     Title cards that nobody asked for come last on their page: they are near to many queries, but nothing is hidden.
-    Candidates with matching lines are kept whatever their relevance. The ranking is read further until the page is
-    full. ``fold_together`` folds near-duplicates into the best of them over all pages, so that pages stay full and
-    never overlap.
+    Candidates with matching lines or texts are kept whatever their relevance. The ranking is read further until the
+    page is full. ``fold_together`` folds near-duplicates into the best of them over all pages, so that pages stay full
+    and never overlap.
     """
     ranking, least, count_needed = selection.ranking, query.min_relevance, query.offset + query.limit
     best: float | None = None
@@ -93,7 +103,7 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
         best = max((each.score for each in items if not math.isnan(each.score)), default=None)
         if least is not None:
             # If relevance falls with the rank, no later candidate can be relevant enough.
-            is_all = is_all or (ranking.falls and not selection.lines and nearest.items[-1].relevance < least)
+            is_all = is_all or (ranking.falls and not selection.has_words and nearest.items[-1].relevance < least)
             # Rounded as in hits: a bound copied from a hit keeps that hit.
             items = [each for each in items if is_strong(round(each.relevance, 6), each.matched, least)]
         return Fetched(items=fold_together(items) if query.fold else items, is_all=is_all, looked_at=nearest.looked_at)
@@ -101,7 +111,7 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
     candidates = fetch_until(fetch, count_needed, lambda kept: len(kept) >= count_needed)
     scale, page = selection.calibration, candidates.items[query.offset : count_needed]
     cutoff = round(scale.cutoff(best), 6) if scale else 0.0
-    stands_out = bool(selection.lines) or scale is None or (best is not None and scale.is_strong(best))
+    stands_out = selection.has_words or scale is None or (best is not None and scale.is_strong(best))
     for each in page:
         least = math.inf if each.shot_id in selection.titles else cutoff
         each.is_weak = not is_strong(round(each.relevance, 6), each.matched, least)
@@ -169,13 +179,38 @@ def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candi
     return list(by_shot.values())
 
 
+def rank_written(texts: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
+    """Return shots in which the texts are written, as :func:`rank_spoken` does for lines."""
+    ranked = rank_spoken(texts)
+    for _, each in ranked:
+        each.matched, each.text_ids, each.line_ids = ("written",), each.line_ids, ()
+    return ranked
+
+
+def _unite(
+    spoken: Sequence[tuple[int, Candidate]], written: Sequence[tuple[int, Candidate]]
+) -> list[tuple[int, Candidate]]:
+    """Return the shots of both lists, a shot of both once, at its better rank."""
+    by_shot = {each.shot_id: (rank, each) for rank, each in spoken}
+    for rank, each in written:
+        if each.shot_id in by_shot:
+            other_rank, other = by_shot[each.shot_id]
+            other.matched, other.text_ids = ("dialogue", "written"), each.text_ids
+            other.relevance = max(other.relevance, each.relevance)
+            by_shot[each.shot_id] = (min(rank, other_rank), other)
+        else:
+            by_shot[each.shot_id] = (rank, each)
+    return sorted(by_shot.values(), key=lambda pair: pair[0]) if written else list(by_shot.values())
+
+
 def _merge(visual: Candidate, dialogue: Candidate) -> Candidate:
     return Candidate(
         shot_id=visual.shot_id,
         score=visual.score,
         relevance=max(visual.relevance, dialogue.relevance),
-        matched=("visual", "dialogue"),
+        matched=("visual", *dialogue.matched),
         line_ids=dialogue.line_ids,
+        text_ids=dialogue.text_ids,
     )
 
 

@@ -16,6 +16,7 @@ from ops.search.retrieval import Candidate, exclude, keep_only
 from ops.search.searched_catalogue import Scope, SearchedVideo
 from ops.search.shot_details import ShotDetails
 from ops.search.understanding import Understanding
+from ops.search.writing import find_shots
 
 
 class Listing:
@@ -45,11 +46,15 @@ def list_shots(videos: Iterable[SearchedVideo], scope: Scope, details: ShotDetai
 
 
 def restrict(
-    selection: Selection, understanding: Understanding, lines: LineIndex | None, probes: ProbeScores
+    selection: Selection,
+    understanding: Understanding,
+    lines: LineIndex | None,
+    texts: LineIndex | None,
+    probes: ProbeScores,
 ) -> Selection:
-    """Return the selection without the shots that a filter on labels or on spoken words leaves out.
+    """Return the selection without the shots that a filter on labels, or on spoken or written words, leaves out.
 
-    Raises ``NotFoundError`` for an unknown label.
+    Raises ``NotFoundError`` for an unknown label, and for written words if no writing is indexed.
     """
     filters = [*selection.filters]
     for label in understanding.labels:
@@ -59,6 +64,8 @@ def restrict(
         assert lines is not None
         said_lines = find_said(words, lines, understanding.scope)
         filters.append(exclude({shot for line, _ in said_lines for shot in line.shot_ids}))
+    for words in understanding.not_written:
+        filters.append(exclude(find_shots(words, texts, understanding.scope)))
     return replace(selection, filters=tuple(filters))
 
 

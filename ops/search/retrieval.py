@@ -35,7 +35,8 @@ DUPLICATE = 0.995
 class Candidate:
     """One shot: ``score`` is the cosine with the query, ``relevance`` 0 to 1.
 
-    * ``matched`` names which of ``visual`` and ``dialogue`` match, ``line_ids`` the matching lines.
+    * ``matched`` names which of ``visual``, ``dialogue`` and ``written`` match, ``line_ids`` the matching lines,
+      ``text_ids`` the matching writing.
     * ``match`` are the half-open frames that fulfil the conditions, ``None`` for the whole shot.
     * ``then`` is the shot that follows.
     * ``folded`` are later shots with the same images.
@@ -47,6 +48,7 @@ class Candidate:
     relevance: float
     matched: tuple[Kind, ...] = ("visual",)
     line_ids: tuple[str, ...] = ()
+    text_ids: tuple[str, ...] = ()
     match: tuple[int, int] | None = None
     then: Candidate | None = None
     folded: tuple[str, ...] = ()

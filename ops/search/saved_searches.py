@@ -19,7 +19,7 @@ from ops.core.names import fold_name, hash_words, require_name
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.index.index import open_index, read_current_version
-from ops.index.lines import read_current_line_version
+from ops.index.lines import SCREEN_TEXT, read_current_line_version
 from ops.search.schema import Query
 
 TABLE = "saved_searches"
@@ -185,8 +185,10 @@ def list_searchable_videos(settings: Settings, encoder_id: str) -> frozenset[str
 
 
 def name_index_versions(settings: Settings, encoder_id: str) -> str:
-    """Names of the published indexes, of pictures and of lines."""
-    return f"{encoder_id} {read_current_version(settings, encoder_id)} {read_current_line_version(settings)}"
+    """Names of the published indexes: of pictures, of lines, and of writing if there is one."""
+    texts = read_current_line_version(settings, SCREEN_TEXT)
+    versions = (read_current_version(settings, encoder_id), read_current_line_version(settings))
+    return " ".join(map(str, (encoder_id, *versions, *([texts] if texts else []))))
 
 
 def _remove_video(state: SearchState, video_id: str) -> SearchState:

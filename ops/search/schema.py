@@ -13,26 +13,25 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    ModelWrapValidatorHandler,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from ops.core.errors import UsageError
+from ops.search.conditions import (
+    CONDITION_MESSAGE,
+    MAX_CONDITIONS,
+    MAX_TEXT,
+    Asked,
+    Condition,
+    Conditions,
+    ProbeCondition,
+    Share,
+)
 from ops.search.query_parts import Answered, Reading, is_words
 
 MAX_LIMIT = 10_000
 MAX_OFFSET = 1_000_000
-MAX_TEXT = 2_000
 MAX_EXAMPLES = 100
 MAX_SHOWS = 1_000
-MAX_CONDITIONS = 20
 MAX_WITHIN = 100
 SHOWN_INPUT = 60
 """Characters of a rejected value that a message repeats."""
@@ -42,11 +41,8 @@ LikenessBy = Literal["look", "ending", "beginning", "motion"]
 BY_HELP = (
     "`look`: like the example; `ending`: begin as it ends; `beginning`: end as it begins; `motion`: move as it does."
 )
-Kind = Literal["visual", "dialogue"]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Kind = Literal["visual", "dialogue", "written"]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-ConditionText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-ProbeFilterText = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
 # JSON has lists and no tuples: a list is the one conversion that strict models allow.
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -56,53 +52,6 @@ Rate = Annotated[
     str,
     Field(description="frames a second", examples=["24000/1001"], json_schema_extra={"pattern": "^[0-9]+/[0-9]+$"}),
 ]
-
-
-class Asked(BaseModel):
-    """A part of a query: unknown fields are refused, and nothing is converted silently ("50" is not a number)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class TextCondition(Asked):
-    """Shots that look like this."""
-
-    text: ConditionText
-    relevance: Share | None = Field(
-        default=None, description="At least so relevant (0-1); by default, more than hardly a shot is by chance."
-    )
-
-
-class DialogueCondition(Asked):
-    """Frames in which this is said; quotes mean exact words."""
-
-    dialogue: ConditionText
-
-
-class ProbeCondition(Asked):
-    """Shots that a probe scores so."""
-
-    probe: ProbeFilterText
-
-
-def _find_kind(condition: object) -> str | None:
-    """Return the tag of a condition, ``None`` unless it has exactly one of the three kinds."""
-    fields = condition if isinstance(condition, Mapping) else getattr(type(condition), "model_fields", {})
-    kinds = [kind for kind in ("text", "dialogue", "probe") if kind in fields]
-    return kinds[0] if len(kinds) == 1 else None
-
-
-Condition = Annotated[
-    Annotated[TextCondition, Tag("text")]
-    | Annotated[DialogueCondition, Tag("dialogue")]
-    | Annotated[ProbeCondition, Tag("probe")],
-    Discriminator(
-        _find_kind,
-        custom_error_type="condition",
-        custom_error_message="a condition has exactly one of text, dialogue and probe",
-    ),
-]
-Conditions = Annotated[tuple[Condition, ...], Field(strict=False, max_length=MAX_CONDITIONS)]
 
 
 class Then(Asked):
@@ -120,7 +69,7 @@ class SearchFields(Asked):
     text: Text = Field(
         default="",
         description="Description; words in quotes are spoken words, -word excludes, and show: file: after: before: "
-        "said: label: filter.",
+        "said: text: label: filter.",
     )
     like: Strings = Field(default=(), description="More like this shot or image.")
     by: LikenessBy = Field(default="look", description=BY_HELP)
@@ -273,6 +222,16 @@ class HitLine(Line):
     line_ids: tuple[str, ...] = Field(description="the lines of the sentence; `line_id` is the first")
 
 
+class HitText(Answered):
+    """Writing in the picture that was found; its frames are those of the shot in which it was seen."""
+
+    text_id: str
+    text: str
+    start_frame: int
+    end_frame: int
+    start_timecode: str
+
+
 class ProbeScore(Answered):
     probe: str
     score: float
@@ -309,6 +268,7 @@ class Hit(Shot, Ranked):
 
     matched: tuple[Kind, ...]
     lines: tuple[HitLine, ...]
+    texts: tuple[HitText, ...] = Field(default=(), description="writing in the picture that has the words")
     probes: tuple[ProbeScore, ...]
     folded: tuple[str, ...] = Field(description="near-duplicates of this shot that were found, too")
     is_weak: bool = Field(description="it lies under the divider: it is less likely meant than those above it")
@@ -379,8 +339,8 @@ def parse_filter(text: str) -> ProbeFilter:
 
 
 def is_strong(relevance: float, matched: Collection[str], least: float) -> bool:
-    """Return True if a shot matches at relevance ``least``; a hit with a matching line is not judged by its images."""
-    return relevance >= least or "dialogue" in matched
+    """Return True if a shot matches at relevance ``least``; a hit of words is not judged by its images."""
+    return relevance >= least or "dialogue" in matched or "written" in matched
 
 
 def describe_errors(error: ValidationError) -> str:
@@ -399,7 +359,7 @@ def describe_errors(error: ValidationError) -> str:
 _MESSAGES = {
     "string_too_short": "Input should have a text",
     "string_unicode": "Input should be readable text",
-    "condition": "a condition has exactly one of text, dialogue and probe",
+    "condition": CONDITION_MESSAGE,
 }
 """Messages for errors that pydantic describes in its own terms."""
 

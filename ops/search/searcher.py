@@ -18,6 +18,7 @@ from ops.core.settings import Settings
 from ops.embeddings.encoder import Encoder, resolve_encoder
 from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
+from ops.index.screen_text import open_texts
 from ops.search.composition import compose
 from ops.search.corrections import find_correction
 from ops.search.ends import ShotEndsIndex
@@ -34,6 +35,7 @@ from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
 from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
 from ops.search.understanding import Understanding, understand
+from ops.search.writing import find_matching_texts
 
 _WARM_TEXT = "a shot of nothing in particular"
 
@@ -80,6 +82,7 @@ class Searcher:
         # The retriever that answers, and the previous one for clients that page through its index.
         self._retrievers: tuple[Retriever, ...] = (self._build_retriever(),)
         self._lines = self._build_lines()
+        self._texts = self._build_texts()
         self._ends = ShotEndsIndex(settings)
 
     @property
@@ -121,6 +124,7 @@ class Searcher:
         """Let go of the encoder and the opened indexes; running queries keep theirs, and a new one opens them."""
         self._retrievers = (self._build_retriever(),)
         self._lines = self._build_lines()
+        self._texts = self._build_texts()
 
     def warm(self) -> None:
         """Load text encoder, indexes and the values computed from them once, so that the first query is fast.
@@ -129,6 +133,7 @@ class Searcher:
         """
         self.retriever.warm()
         self._lines.get()
+        self._texts.get()
         self.retriever.snapshot().catalogue(self._settings).words.find(_WARM_TEXT)
 
     def index(self, version: str | None = None) -> VectorIndex:
@@ -141,6 +146,10 @@ class Searcher:
     def open_lines(self, version: str | None = None) -> LineIndex | None:
         """Return the newest index of lines, or the one called ``version``; ``None`` if no dialogue is indexed."""
         return self._lines.get(version)
+
+    def open_texts(self) -> LineIndex | None:
+        """Return the newest index of writing in the picture; ``None`` if none is indexed."""
+        return self._texts.get()
 
     def is_title(self, shot_id: str) -> bool:
         """Return True if a shot is a title card."""
@@ -178,7 +187,7 @@ class Searcher:
             page.candidates,
             retriever.encoder.encode_text(understanding.query.text) if vector is None else vector,
         )
-        writer = HitWriter(self.details, retriever.probes, snapshot.titles, selection.lines)
+        writer = HitWriter(self.details, retriever.probes, snapshot.titles, selection.lines, selection.texts)
         result = SearchResult(
             query=query_as_sent,
             encoder_id=retriever.encoder.encoder_id,
@@ -206,10 +215,12 @@ class Searcher:
         self, query_as_sent: Query, retriever: Retriever, snapshot: IndexSnapshot, lines: LineIndex | None
     ) -> _Attempt:
         """Search for the text as it is written; errors as :meth:`page`."""
+        texts = self._texts.get()
         details, encoder, catalogue = self.details, retriever.encoder, snapshot.catalogue(self._settings)
         understanding = understand(query_as_sent, catalogue, datetime.now(UTC).date())
         query, scope = understanding.query, understanding.scope
         meaning = interpret(query, scope, lines)
+        written = find_matching_texts(query.text, texts, scope) if query.dialogue != "only" else []
         retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
         is_seen = meaning.visual and query.is_described
         part: VisualPart | None = None
@@ -222,9 +233,9 @@ class Searcher:
         elif understanding.is_listing:
             selection = list_shots(catalogue.videos, scope, details)
         else:
-            selection = rank(part, meaning.lines)
-        selection = compose(query, scope, selection, retrieval, details, lines, retriever.probes)
-        selection = restrict(selection, understanding, lines, retriever.probes)
+            selection = rank(part, meaning.lines, written)
+        selection = compose(query, scope, selection, retrieval, details, lines, texts, retriever.probes)
+        selection = restrict(selection, understanding, lines, texts, retriever.probes)
 
         def is_spoken(word: str) -> bool:
             return lines is not None and bool(lines.search(word, limit=1))
@@ -248,6 +259,9 @@ class Searcher:
 
     def _build_lines(self) -> PublishedVersions[LineIndex]:
         return PublishedVersions("dialogue", lambda: open_lines(self._settings))
+
+    def _build_texts(self) -> PublishedVersions[LineIndex]:
+        return PublishedVersions("screen_text", lambda: open_texts(self._settings))
 
     def _find_retriever(self, version: str | None) -> tuple[Retriever, IndexSnapshot]:
         """Return the retriever and the snapshot of the version (default: the newest of the answering retriever)."""

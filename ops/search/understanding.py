@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from ops.core.errors import UsageError
+from ops.search.conditions import DialogueCondition, WrittenCondition
 from ops.search.found_parts import FoundPart, find_typed_parts, find_worded_parts
 from ops.search.query_parts import QueryChange, QueryPart, is_words
-from ops.search.schema import DialogueCondition, Query
+from ops.search.schema import Query
 from ops.search.searched_catalogue import Scope, SearchedCatalogue
 
 ALL_LITERAL = "*"
@@ -35,13 +36,14 @@ class LabelFilter:
 class Understanding:
     """A query as it is searched.
 
-    ``query`` has the words that remain, excluded words as unwanted examples, and a condition for each ``said:``.
-    ``not_said`` are words that must not be spoken.
+    ``query`` has the words that remain, excluded words as unwanted examples, and a condition for each ``said:`` and
+    ``text:``. ``not_said`` are words that must not be spoken, ``not_written`` those that must not be written.
     """
 
     query: Query
     scope: Scope
     not_said: tuple[str, ...] = ()
+    not_written: tuple[str, ...] = ()
     labels: tuple[LabelFilter, ...] = ()
     parts: tuple[QueryPart, ...] = ()
     notes: tuple[str, ...] = ()
@@ -54,8 +56,8 @@ class Understanding:
     @property
     def limits_shots(self) -> bool:
         """Return True if filters leave out some shots."""
-        limits = (self.scope.shows, self.scope.videos is not None, self.labels, self.not_said, self.query.where)
-        return any(limits)
+        words = (*self.not_said, *self.not_written)
+        return any((self.scope.shows, self.scope.videos is not None, self.labels, words, self.query.where))
 
 
 def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Understanding:
@@ -82,9 +84,9 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
     applied_parts = _select_applied(parts)
     rest = remove_spans(text, [(each.start, each.end) for each in applied_parts])
     said_conditions = [
-        DialogueCondition(dialogue=each.words[0])
-        for each in applied_parts
-        if each.kind == "said" and not each.is_negated
+        DialogueCondition(dialogue=words) if kind == "said" else WrittenCondition(written=words)
+        for kind in ("said", "text")
+        for words in _select_words(applied_parts, kind, is_negated=False)
     ]
     without = tuple(_write_plain(word) for each in applied_parts if each.kind == "without" for word in each.words)
     unlike = without if query.dialogue != "only" else ()
@@ -94,9 +96,10 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
         ),
         scope=_find_scope(query, applied_parts, catalogue),
         not_said=(
-            *(each.words[0] for each in applied_parts if each.kind == "said" and each.is_negated),
+            *_select_words(applied_parts, "said", is_negated=True),
             *(without if query.dialogue == "only" else ()),
         ),
+        not_written=_select_words(applied_parts, "text", is_negated=True),
         labels=tuple(
             LabelFilter(condition=each.words[0], is_negated=each.is_negated)
             for each in applied_parts
@@ -175,6 +178,11 @@ def _keep_words(
 
 def _select_applied(parts: Sequence[FoundPart]) -> list[FoundPart]:
     return [each for each in parts if each.is_applied]
+
+
+def _select_words(parts: Sequence[FoundPart], kind: str, *, is_negated: bool) -> tuple[str, ...]:
+    """Return the words of the filters of one kind."""
+    return tuple(each.words[0] for each in parts if each.kind == kind and each.is_negated == is_negated)
 
 
 def _limits(each: FoundPart) -> bool:

@@ -65,7 +65,7 @@ class Coverage:
             for show, videos in sorted(by_show.items())
         ]
         every = [video for videos in by_show.values() for video in videos]
-        lines = service.searcher.open_lines()
+        lines, texts = service.searcher.open_lines(), service.searcher.open_texts()
         document = ShowsAnswer(
             shows=shows,
             totals=Totals(shows=len(shows), **_sum_up(every)),
@@ -73,6 +73,8 @@ class Coverage:
             index_version=index.version if index else None,
             dialogue_version=lines.version if lines else None,
             lines=lines.count() if lines else 0,
+            texts=texts.count() if texts else 0,
+            shots_with_text=len(texts.shot_ids) if texts else 0,
             probes=service.list_probes(),
             hint="" if index and index.count() else HINT,
         )

@@ -136,7 +136,11 @@ def _list_assets(
 
 def _list_copies(step: Step) -> tuple[tuple[str, bool], ...]:
     """Return the assets that copy the rows of a step, and whether they have partitions."""
-    copies = {VECTORS: (("media_features", True), ("search_index", False)), "dialogue": (("dialogue_index", False),)}
+    copies = {
+        VECTORS: (("media_features", True), ("search_index", False)),
+        "dialogue": (("dialogue_index", False),),
+        "screen_text": (("screen_text_index", False),),
+    }
     return copies.get(step.name, ())
 
 

@@ -10,7 +10,7 @@ from ops.core.names import MAX_NAME
 from ops.core.time import MAX_PADDING_S, SPOKEN_PADDING_S
 from ops.exports.picks import MAX_TOLD
 from ops.exports.registry import export_formats
-from ops.search.schema import Share
+from ops.search.conditions import Share
 from ops.serve.fields import (
     LAST_FRAME,
     MAX_LABELLED,
@@ -54,8 +54,8 @@ class PickBody(Body):
     encoder_id: VersionName | None = None
     index_version: VersionName | None = None
     note: str = Field(default="", max_length=MAX_NOTE, description="the editor's note, for the clip's marker")
-    matched: list[Literal["visual", "dialogue"]] = Field(
-        default=[], max_length=2, description="`matched` of the hit; one that only dialogue found has no score"
+    matched: list[Literal["visual", "dialogue", "written"]] = Field(
+        default=[], max_length=3, description="`matched` of the hit; one that only words found has no score"
     )
     dialogue_version: VersionName | None = None
     line_ids: list[Annotated[str, Field(max_length=200)]] = Field(

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ops.search.schema import MAX_CONDITIONS, MAX_SHOWS, ProbeFilterText, SearchFields, Then
+from ops.search.conditions import MAX_CONDITIONS, ProbeFilterText
+from ops.search.schema import MAX_SHOWS, SearchFields, Then
 from ops.serve.fields import CursorText, Example, Limit, ShowName, UnwantedWords
 
 

@@ -160,7 +160,7 @@ def test_a_shot_and_its_exports_tell_where_their_dialogue_came_from(tmp_path: Pa
         pick["line_ids"] = [each["line_id"] for each in hit["lines"]]
         for body in ({"picks": [pick]}, {"search": {"text": '"the bicycles"'}}):
             clip = client.post("/api/export", json={"format": "json", **body}).json()["clips"][0]
-            assert clip["score"] is None and clip["score_is"].startswith("none: found by its lines")
+            assert clip["score"] is None and clip["score_is"].startswith("none: found by its words")
             assert clip["matched"] == "dialogue" and clip["dialogue_version"] == version
             assert clip["dialogue"] == '01:00:00:00 - 01:00:01:00 "Where are the bicycles?" (sidecar, en)'
             edl = client.post("/api/export", json={"format": "edl", **body}).text

@@ -34,5 +34,7 @@ class ShowsAnswer(Answer):
     index_version: str | None
     dialogue_version: str | None
     lines: int
+    texts: int = Field(description="texts in the picture that are indexed")
+    shots_with_text: int = Field(description="shots that `text:*` finds")
     probes: list[str]
     hint: str = Field(description="what to do if there is nothing to search yet; else empty")

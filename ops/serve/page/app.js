@@ -294,7 +294,7 @@ export class Page extends Emitter {
 
 /** Words of the query that may be marked in lines of dialogue. @param {Query} query */
 function wordsOf(query) {
-  const said = [...query.all, ...query.any].filter((one) => one.kind === "say").map((one) => one.value);
+  const said = [...query.all, ...query.any].filter((one) => one.kind === "say" || one.kind === "write").map((one) => one.value);
   return [query.text, ...said].join(" ").match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? [];
 }
 

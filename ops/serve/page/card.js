@@ -25,6 +25,7 @@ export function card(hit, actions, words = [], twin = false) {
     facts(hit),
   );
   if (hit.lines?.length) item.append(lines(hit.lines, hit, actions, words));
+  if (hit.texts?.length) item.append(texts(hit.texts, hit, actions, words));
   if (hit.then) item.append(thenPart(hit.then, actions));
   if (hit.folded?.length) {
     inside(item, ".poster", HTMLElement).append(el("button", { type: "button", class: "folded", "aria-expanded": "false",
@@ -135,6 +136,15 @@ function lines(all, hit, actions, words) {
         onclick: () => actions.open(hit, line.start_frame) },
       el("span", { class: "said" }, ...marked(line.text, words)), el("span", { class: "timecode" }, line.start_timecode)))),
     rest > 0 && el("li", { class: "rest" }, `and ${counted(rest, "more line")}`));
+}
+
+/** Writing in the picture that was found. @param {NonNullable<PageShot["texts"]>} all @param {PageShot} hit @param {CardActions} actions @param {string[]} words */
+function texts(all, hit, actions, words) {
+  return el("ul", { class: "lines" }, ...all.slice(0, 2).map((text) => el("li", {},
+    el("button", { type: "button", class: "line", title: `${text.start_timecode} · written in the picture`,
+      "aria-label": `Open at ${text.start_timecode}, written: ${text.text}`, onclick: () => actions.open(hit, text.start_frame) },
+    el("span", { class: "written" }, ...marked(text.text, words)), el("span", { class: "timecode" }, text.start_timecode)))),
+  all.length > 2 && el("li", { class: "rest" }, `and ${counted(all.length - 2, "more text")}`));
 }
 
 /** @param {PageShot} then @param {CardActions} actions */

@@ -237,5 +237,5 @@ function hitOf({ shot, stored_id, in_frame, out_frame }) {
 function originOf({ query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids }) {
   if (query === null) return null;
   return { query, score: score ?? undefined, relevance: relevance ?? undefined, encoder_id: encoder_id ?? undefined, index_version: index_version ?? undefined,
-    matched: matched.filter((one) => one === "visual" || one === "dialogue"), dialogue_version, line_ids };
+    matched: matched.filter((one) => one === "visual" || one === "dialogue" || one === "written"), dialogue_version, line_ids };
 }

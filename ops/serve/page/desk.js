@@ -68,7 +68,7 @@ export class Desk {
   constructor(page) {
     this.page = page;
     /** @type {PageActions} */
-    const acts = { change: (changes) => page.change(changes), adjust: (changes) => page.adjust(changes),
+    const acts = { typed: () => page.typed(), change: (changes) => page.change(changes), adjust: (changes) => page.adjust(changes),
       open: (address) => page.open(address), tell: (text, bad) => page.tell(text, bad) };
     this.acts = acts;
     this.bar = new QueryBar(byId("search", HTMLFormElement), acts);
@@ -221,6 +221,7 @@ export class Desk {
     const { catalogue } = this.page;
     if (!catalogue) return;
     this.filters.setShows(catalogue.shows);
+    this.filters.setWritten(catalogue.shots_with_text);
     this.refine.setProbes(catalogue.probes);
     this.facets.setProbes(catalogue.probes);
     const { totals } = catalogue;

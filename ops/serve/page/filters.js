@@ -6,6 +6,18 @@ import { popup } from "./popup.js";
 /** @import {Show} from "./service.d.ts" */
 /** @import {ListedShow, PageActions} from "./types.d.ts" */
 
+const ANY_TEXT = /(^|\s)text:\*(?=\s|$)/;
+
+/** Whether a search asks for any writing. @param {string} text */
+function hasText(text) {
+  return ANY_TEXT.test(text);
+}
+
+/** The text of a search that asks for any writing, or no more. @param {string} text @param {boolean} on */
+function withText(text, on) {
+  return (on ? `${text} text:*` : text.replace(ANY_TEXT, " ")).trim();
+}
+
 const INCLUDED = /** @type {const} */ (["fold", "titles", "blank", "exact"]);
 const DIALOGUE = /** @type {const} */ (["auto", "off", "only"]);
 
@@ -21,6 +33,7 @@ export class Filters {
   showsNone = byId("shows-none", HTMLButtonElement);
   view = byId("view", HTMLButtonElement);
   group = byId("group", HTMLButtonElement);
+  written = byId("written", HTMLButtonElement);
   slider = byId("relevance", HTMLInputElement);
   showHidden = byId("show-hidden", HTMLButtonElement);
 
@@ -38,6 +51,7 @@ export class Filters {
       box.addEventListener("change", () => page.change({ [name]: box.checked }));
     }
     this.showsNone.addEventListener("click", () => page.change({ shows: [] }));
+    this.written.addEventListener("click", () => page.change({ text: withText(page.typed(), !hasText(page.typed())) }));
     this.group.addEventListener("click", () => page.adjust({ group: !this.query.group }));
     this.slider.addEventListener("input", () => page.adjust({ min: Number(this.slider.value) / 100 }));
     this.showHidden.addEventListener("click", () => page.adjust({ min: null }));
@@ -55,6 +69,7 @@ export class Filters {
     const unusual = !query.fold || query.titles || query.blank || query.exact;
     this.view.classList.toggle("on", unusual);
     this.group.setAttribute("aria-pressed", String(query.group));
+    this.written.setAttribute("aria-pressed", String(hasText(query.text)));
     if (!this.showsPanel.hidden) this.drawShows();
   }
 
@@ -78,6 +93,12 @@ export class Filters {
   setShows(shows) {
     this.shows = shows;
     if (!this.showsPanel.hidden) this.drawShows();
+  }
+
+  /** @param {number} shots with writing in the picture */
+  setWritten(shots) {
+    this.written.hidden = !shots && !hasText(this.query.text);
+    this.written.title = `Only the ${counted(shots, "shot")} with writing in the picture`;
   }
 
   drawShows() {

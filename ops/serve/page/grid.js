@@ -111,7 +111,7 @@ export class Grid {
   /** Hits of dialogue are shown whatever their relevance. @param {PageShot} hit @returns {boolean} */
   isShown(hit) {
     if (hit.twinOf) return this.isShown(hit.twinOf);
-    return (hit.relevance ?? 0) >= this.view.limit || Boolean(hit.matched?.includes("dialogue"));
+    return (hit.relevance ?? 0) >= this.view.limit || Boolean(hit.matched?.some((one) => one !== "visual"));
   }
 
   /** Whether a hit is exported as a result: without a limit, weak matches are not. @param {PageShot} hit */

@@ -12,6 +12,7 @@ import { popup } from "./popup.js";
 const KINDS = [
   { kind: "look", name: "looks like", hint: "a close-up of a face" },
   { kind: "say", name: "says", hint: "words, or \"exact words\"" },
+  { kind: "write", name: "has the text", hint: "words, \"exact words\", or * for any" },
   { kind: "probe", name: "probe", hint: "closeup>=0.5" },
 ];
 

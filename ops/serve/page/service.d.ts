@@ -304,8 +304,10 @@ export type Hit = {
   poster: string;
   /** its video: an address of this service, or on the command line a storage URI */
   proxy: string;
-  matched: ("visual" | "dialogue")[];
+  matched: ("visual" | "dialogue" | "written")[];
   lines: HitLine[];
+  /** writing in the picture that has the words */
+  texts?: HitText[];
   probes: ProbeScore[];
   /** near-duplicates of this shot that were found, too */
   folded: string[];
@@ -332,6 +334,14 @@ export type HitLine = {
   source: string;
   /** the lines of the sentence; `line_id` is the first */
   line_ids: string[];
+};
+
+export type HitText = {
+  text_id: string;
+  text: string;
+  start_frame: number;
+  end_frame: number;
+  start_timecode: string;
 };
 
 export type ImageAnswer = {
@@ -480,8 +490,8 @@ export type PickBody = {
   index_version?: string | null;
   /** the editor's note, for the clip's marker */
   note?: string;
-  /** `matched` of the hit; one that only dialogue found has no score */
-  matched?: ("visual" | "dialogue")[];
+  /** `matched` of the hit; one that only words found has no score */
+  matched?: ("visual" | "dialogue" | "written")[];
   dialogue_version?: string | null;
   /** `line_id` of the hit's `lines`, which are reported with their timecodes */
   line_ids?: string[];
@@ -571,7 +581,7 @@ export type Provenance = {
 };
 
 export type Query = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: label: filter. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: label: filter. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -602,9 +612,9 @@ export type Query = {
   /** This must follow soon in the same video. */
   then?: Then | null;
   /** Only frames that fulfil every such condition. */
-  all?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  all?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
   /** Only frames that fulfil one of these conditions. */
-  any?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
   /** hits before the first one */
   offset?: number;
 };
@@ -615,7 +625,7 @@ export type QueryChange = {
 };
 
 export type QueryPart = {
-  kind: "show" | "file" | "after" | "before" | "said" | "label" | "without" | "spelling";
+  kind: "show" | "file" | "after" | "before" | "said" | "text" | "label" | "without" | "spelling";
   /** the part of the text, as written */
   text: string;
   /** its meaning: a show, a file, a date, a label, or words */
@@ -717,7 +727,7 @@ export type SearchAnswer = {
 };
 
 export type SearchBody = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: label: filter. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: label: filter. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -748,14 +758,14 @@ export type SearchBody = {
   /** This must follow soon in the same video. */
   then?: ThenBody | null;
   /** Only frames that fulfil every such condition. */
-  all?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  all?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
   /** Only frames that fulfil one of these conditions. */
-  any?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
   cursor?: string | null;
 };
 
 export type SearchFields = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: label: filter. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: label: filter. */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -786,9 +796,9 @@ export type SearchFields = {
   /** This must follow soon in the same video. */
   then?: Then | null;
   /** Only frames that fulfil every such condition. */
-  all?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  all?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
   /** Only frames that fulfil one of these conditions. */
-  any?: (TextCondition | DialogueCondition | ProbeCondition)[];
+  any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
 };
 
 export type SessionAnswer = {
@@ -882,6 +892,10 @@ export type ShowsAnswer = {
   index_version: string | null;
   dialogue_version: string | null;
   lines: number;
+  /** texts in the picture that are indexed */
+  texts: number;
+  /** shots that `text:*` finds */
+  shots_with_text: number;
   probes: string[];
   /** what to do if there is nothing to search yet; else empty */
   hint: string;
@@ -994,4 +1008,8 @@ export type Vote = {
   value: boolean;
   created_at: string;
   origin: string;
+};
+
+export type WrittenCondition = {
+  written: string;
 };

@@ -8,6 +8,7 @@ export type PageShot = Omit<OfferedShot, "path" | "score"> & {
   score?: number | null;
   relevance?: number;
   matched?: Hit["matched"];
+  texts?: Hit["texts"];
   lines?: (Line & { line_ids?: string[] })[];
   probes?: ProbeScore[];
   /** ids of near-duplicates */
@@ -52,6 +53,8 @@ export type PageActions = {
   adjust(changes: Changes): void;
   open(address: string): void;
   tell(text: string, bad?: boolean): void;
+  /** the text of the search */
+  typed(): string;
 };
 
 export type ListedShow = Pick<Show, "show" | "shots"> & Partial<Show>;

@@ -19,12 +19,15 @@ ROWS = {
     "dialogue": rows.LakeLine,
     "shot_dialogue": rows.LakeShotDialogue,
     "subtitles": rows.LakeSubtitle,
+    "screen_text": rows.LakeScreenText,
+    "shot_screen_text": rows.LakeShotScreenText,
     "shot_embeddings": rows.LakeVector,
     "shot_ends": rows.LakeShotEnds,
     "shot_motion": rows.LakeShotMotion,
     "shots_set_aside": rows.LakeSkippedShot,
 }
-PYTHON = {
+PYTHON: dict[str, object] = {
+    str(find_schema("screen_text").field("box").type): rows.LakeBox,
     "string": str,
     "bool": bool,
     "int32": int,

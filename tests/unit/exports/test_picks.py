@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ops.exports.picks import MAX_TOLD, describe_query, select_picks
-from ops.search.schema import DialogueCondition, Hit, ProbeCondition, Query, SearchResult, Span, TextCondition, Then
+from ops.search.conditions import DialogueCondition, ProbeCondition, TextCondition
+from ops.search.schema import Hit, Query, SearchResult, Span, Then
 from tests.builders.answers import make_hit, make_line, make_result
 
 SHOT = "0123456789abcdef:"
@@ -45,7 +46,7 @@ def test_hits_under_the_cutoff_stay_only_where_they_are_said() -> None:
 def test_a_hit_that_only_dialogue_found_has_no_score() -> None:
     told = select_picks(answer_of(Query(text="a rabbit")))[3].provenance
     assert told is not None and told["score"] is None and told["relevance"] == 0.1
-    assert told["score_is"].startswith("none: found by its lines") and told["dialogue_version"] == "v1-3"
+    assert told["score_is"].startswith("none: found by its words") and told["dialogue_version"] == "v1-3"
 
 
 @pytest.mark.parametrize("least", [0.0, 0.1])

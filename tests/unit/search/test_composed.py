@@ -17,16 +17,8 @@ from ops.core.settings import Settings
 from ops.index.build import read_wanted_rows
 from ops.index.index import publish
 from ops.index.lines import LineRow, publish_lines
-from ops.search.schema import (
-    Condition,
-    DialogueCondition,
-    Hit,
-    ProbeCondition,
-    Query,
-    SearchResult,
-    TextCondition,
-    Then,
-)
+from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, TextCondition
+from ops.search.schema import Hit, Query, SearchResult, Then
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, lean, shot
 from tests.builders.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row

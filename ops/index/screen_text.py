@@ -1,0 +1,90 @@
+"""Replicate the lake's writing in the picture to its index of lines.
+
+Searchable are texts of ready videos, without timecodes and texts that are constant in a video. The languages of a Latin
+text are unknown: its words match as they are written, or as English word forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ops.core.settings import Settings
+from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.index.line_replica import LineReplica
+from ops.index.lines import SCREEN_TEXT, LineIndex, LineRow, open_lines
+from ops.videos import catalogue
+
+SOURCE = "screen"
+"""Source of a line that is written in the picture, not spoken."""
+COLUMNS = (
+    "text_id",
+    "video_id",
+    "show",
+    "shot_id",
+    "start_frame",
+    "end_frame",
+    "start_s",
+    "end_s",
+    "text",
+    "language",
+    "kind",
+)
+
+
+def read_wanted_texts(settings: Settings) -> Iterator[LineRow]:
+    """Yield every text that belongs in the index, partition by partition."""
+    for partition in settings.lake.list_partitions("screen_text"):
+        rows = settings.lake.read("screen_text", [partition], COLUMNS).to_pylist()
+        if not rows:
+            continue
+        ready = {
+            row["video_id"]
+            for row in catalogue.read_videos(settings.lake, [partition])
+            # As for dialogue: a video that was only moved stays searchable until its file is checked again.
+            if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
+        }
+        for row in rows:
+            if row["video_id"] in ready and row["kind"] == "text":
+                yield LineRow(
+                    line_id=row["text_id"],
+                    video_id=row["video_id"],
+                    show=row["show"],
+                    shot_ids=(row["shot_id"],),
+                    start_frame=row["start_frame"],
+                    end_frame=row["end_frame"],
+                    start_s=row["start_s"],
+                    end_s=row["end_s"],
+                    text=row["text"],
+                    language=row["language"] or "en",
+                    source=SOURCE,
+                )
+
+
+WRITING = LineReplica(
+    name=SCREEN_TEXT,
+    stage="screen_text_index",
+    version_key="screen_text_version",
+    unit="texts",
+    check="same_texts_as_lake",
+    read=read_wanted_texts,
+)
+
+
+def open_texts(settings: Settings) -> LineIndex | None:
+    """Open the current version of the texts; ``None`` if there is none. Raises ``VectorIndexError``."""
+    return open_lines(settings, SCREEN_TEXT)
+
+
+def has_current_texts(settings: Settings) -> bool:
+    """Return True if the index is built from the lake's current texts."""
+    return WRITING.is_current(settings)
+
+
+def build_texts(settings: Settings, progress: Progress) -> StepReport:
+    """Publish the lake's texts as the current version of their index; a no-op if they already are."""
+    return WRITING.build(settings, progress)
+
+
+def check_texts(settings: Settings) -> CheckOutcome:
+    """Compare the published texts, read back one by one, with the lake's. Writes nothing."""
+    return WRITING.check_index(settings)

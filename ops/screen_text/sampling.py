@@ -1,0 +1,52 @@
+"""Choose the frames of a shot in which writing is looked for: few, and more where there is some.
+
+Pure. The cost of an ingest is measured in ``docs/measurements.md``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIRST_EVERY_S, MOST_FIRST = 5.0, 32
+"""A first look each five seconds of a shot, at most so many."""
+TWO_LOOKS_S = 3.0
+"""Shots of at least this length get two looks: a title fades in."""
+MORE_EVERY_S, MOST_MORE = 1.0, 64
+"""A look each second of a shot in which the first looks have found text."""
+CHANGED = 12.0
+"""Difference of the mean of any small block, 0 to 255, from which a frame is looked at again."""
+BLOCKS = 32
+"""Blocks across the longer side of the picture."""
+
+
+def choose_first(frames: int, seconds: float) -> list[int]:
+    """Return positions of the first looks in a shot of so many frames and seconds, ascending."""
+    count = min(max(round(seconds / FIRST_EVERY_S), 1 + (seconds >= TWO_LOOKS_S)), MOST_FIRST)
+    return _spread(frames, count)
+
+
+def choose_more(frames: int, seconds: float, known: list[int]) -> list[int]:
+    """Return further positions for a shot with text, ascending, besides those already known."""
+    count = min(max(round(seconds / MORE_EVERY_S), 3), MOST_MORE)
+    return sorted(set(_spread(frames, count)) - set(known))
+
+
+def _spread(frames: int, count: int) -> list[int]:
+    """Return the centres of ``count`` equal parts; all frames if there are fewer."""
+    if frames <= count:
+        return list(range(frames))
+    return [(2 * part + 1) * frames // (2 * count) for part in range(count)]
+
+
+def has_changed(old_HWC: NDArray[np.uint8], new_HWC: NDArray[np.uint8]) -> bool:
+    """Return True if any part of the picture differs, so that its writing may differ too."""
+    return bool(np.abs(_shrink(old_HWC) - _shrink(new_HWC)).max() >= CHANGED)
+
+
+def _shrink(frame_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import cv2
+
+    height, width = frame_HWC.shape[:2]
+    size = (max(1, BLOCKS * width // max(height, width)), max(1, BLOCKS * height // max(height, width)))
+    return np.asarray(cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA), np.float32)

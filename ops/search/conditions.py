@@ -1,0 +1,75 @@
+"""The conditions of a query: frames that look so, in which words are spoken or written, or that a probe scores so.
+
+Part of the search contract (``schema.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+MAX_TEXT = 2_000
+MAX_CONDITIONS = 20
+CONDITION_MESSAGE = "a condition has exactly one of text, dialogue, written and probe"
+ANY_TEXT = "*"
+"""The value of a condition on writing that any text fulfils."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+ConditionText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+ProbeFilterText = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
+
+
+class Asked(BaseModel):
+    """A part of a query: unknown fields are refused, and nothing is converted silently ("50" is not a number)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextCondition(Asked):
+    """Shots that look like this."""
+
+    text: ConditionText
+    relevance: Share | None = Field(
+        default=None, description="At least so relevant (0-1); by default, more than hardly a shot is by chance."
+    )
+
+
+class DialogueCondition(Asked):
+    """Frames in which this is said; quotes mean exact words."""
+
+    dialogue: ConditionText
+
+
+class WrittenCondition(Asked):
+    """Frames in which this is written in the picture; quotes mean exact words, ``*`` any text."""
+
+    written: ConditionText
+
+
+class ProbeCondition(Asked):
+    """Shots that a probe scores so."""
+
+    probe: ProbeFilterText
+
+
+def _find_kind(condition: object) -> str | None:
+    """Return the tag of a condition, ``None`` unless it has exactly one of the four kinds."""
+    fields = condition if isinstance(condition, Mapping) else getattr(type(condition), "model_fields", {})
+    kinds = [kind for kind in ("text", "dialogue", "written", "probe") if kind in fields]
+    return kinds[0] if len(kinds) == 1 else None
+
+
+Condition = Annotated[
+    Annotated[TextCondition, Tag("text")]
+    | Annotated[DialogueCondition, Tag("dialogue")]
+    | Annotated[WrittenCondition, Tag("written")]
+    | Annotated[ProbeCondition, Tag("probe")],
+    Discriminator(
+        _find_kind,
+        custom_error_type="condition",
+        custom_error_message=CONDITION_MESSAGE,
+    ),
+]
+Conditions = Annotated[tuple[Condition, ...], Field(strict=False, max_length=MAX_CONDITIONS)]

@@ -1,0 +1,117 @@
+"""Texts over the frames of a shot, and texts that are the same in a whole video."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ops.screen_text.reader import Box, SeenText, is_readable
+from ops.screen_text.rows import find_script
+from ops.screen_text.sampling import choose_first, choose_more, has_changed
+from ops.screen_text.tracking import PlacedText, TextKind, find_kinds, follow_texts
+
+LOW: Box = (0.1, 0.8, 0.5, 0.9)
+HIGH: Box = (0.1, 0.1, 0.5, 0.2)
+
+
+def see(text: str, box: Box = LOW, confidence: float = 0.9) -> SeenText:
+    return SeenText(text=text, box=box, confidence=confidence)
+
+
+def test_a_text_lasts_to_the_middle_between_two_samples() -> None:
+    samples = [(10, []), (30, [see("EXIT")]), (50, [see("EXIT")]), (70, [])]
+    (run,) = follow_texts(samples, 0, 80)
+    assert (run.text, run.start_frame, run.end_frame, run.kind) == ("EXIT", 20, 60, "text")
+
+
+def test_a_text_in_every_sample_lasts_the_whole_shot_and_keeps_its_best_reading() -> None:
+    samples = [(110, [see("EX1T", confidence=0.7)]), (130, [see("EXIT")]), (150, [see("EXIT", confidence=0.8)])]
+    (run,) = follow_texts(samples, 100, 160)
+    assert (run.text, run.confidence, run.start_frame, run.end_frame) == ("EXIT", 0.9, 100, 160)
+
+
+def test_a_text_may_be_missed_once_and_two_texts_at_one_place_are_two() -> None:
+    assert len(follow_texts([(0, [see("EXIT")]), (10, []), (20, [see("EXIT")])], 0, 30)) == 1
+    runs = follow_texts([(0, [see("Good morning")]), (10, [see("Whatever else")])], 0, 20)
+    assert [(run.text, run.start_frame, run.end_frame) for run in runs] == [
+        ("Good morning", 0, 5),
+        ("Whatever else", 5, 20),
+    ]
+
+
+def test_a_text_that_moves_with_the_picture_is_one_and_two_equal_ones_far_apart_are_two() -> None:
+    moving = [(at, [see("EXIT", (0.1 + at / 100, 0.4, 0.2 + at / 100, 0.5))]) for at in (0, 10, 20, 30)]
+    assert len(follow_texts(moving, 0, 40)) == 1
+    apart = [(0, [see("EXIT", HIGH), see("EXIT", (0.8, 0.8, 0.95, 0.9))])]
+    assert len(follow_texts(apart * 2, 0, 40)) == 2
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (("01:02:03:04", "01:02:04:04"), "timecode"),
+        (("TC 10:00:00;02", "TC 10:00:01;02"), "timecode"),
+        (("001234", "001259"), "timecode"),
+        (("01:02:03:04", "01:02:03:04"), "text"),
+        (("1984", "1984"), "text"),
+        (("Chapter 1", "Chapter 2"), "text"),
+    ],
+)
+def test_digits_that_run_are_a_timecode(texts: tuple[str, str], kind: str) -> None:
+    runs = follow_texts([(at, [see(text)]) for at, text in enumerate(texts)], 0, 2)
+    assert {run.kind for run in runs} == {kind} and len({run.text for run in runs}) == len(runs)
+
+
+def place(shot: int, text: str, box: Box = LOW, kind: TextKind = "text") -> PlacedText:
+    return PlacedText(shot_id=f"{'0' * 16}:{shot}", text=text, box=box, kind=kind)
+
+
+def test_a_logo_is_constant_and_a_sign_in_some_shots_is_not() -> None:
+    logos = [place(shot, "CHANNEL 5" if shot % 2 else "CHANNEL S", HIGH) for shot in range(6)]
+    signs = [place(shot, "EXIT") for shot in range(3)]
+    assert find_kinds([*logos, *signs], 10) == ["constant"] * 6 + ["text"] * 3
+    assert find_kinds(logos, 30) == ["text"] * 6, "in a fifth of the shots"
+    assert find_kinds(logos[:3], 3) == ["text"] * 3, "three shots show nothing about a video"
+
+
+def test_a_timecode_with_one_look_a_shot_is_known_by_its_place_in_other_shots() -> None:
+    codes = [place(shot, f"00:00:0{shot}:00") for shot in range(3)]
+    assert find_kinds(codes, 3) == ["timecode"] * 3
+    assert find_kinds([place(0, "12:30:00")], 3) == ["text"], "a clock on a wall"
+    assert find_kinds([place(0, "12:30:00", kind="timecode"), place(1, "12:31:00")], 8) == ["timecode"] * 2
+
+
+def test_short_shots_get_one_look_long_ones_more_and_text_more_again() -> None:
+    assert choose_first(20, 0.8) == [10]
+    assert choose_first(3, 0.1) == [1] and choose_first(1, 0.04) == [0]
+    first = choose_first(75, 3.0)
+    assert first == [18, 56] and choose_more(75, 3.0, first) == [12, 37, 62]
+    assert len(choose_first(8 * 3600 * 25, 8 * 3600.0)) == 32
+    assert len(choose_more(8 * 3600 * 25, 8 * 3600.0, [])) == 64
+    assert choose_more(2, 0.1, [0, 1]) == []
+
+
+def test_a_frame_with_a_small_new_text_has_changed_and_noise_has_not() -> None:
+    random = np.random.default_rng(0)
+    frame = random.integers(100, 110, (360, 640, 3), np.uint8)
+    noisy = random.integers(100, 110, (360, 640, 3), np.uint8)
+    assert not has_changed(frame, noisy)
+    noisy[300:320, 40:140] = 255
+    assert has_changed(frame, noisy)
+
+
+@pytest.mark.parametrize(
+    ("text", "script", "language"),
+    [
+        ("EXIT 3", "Latn", ""), ("駅の出口", "Jpan", "ja"), ("出口", "Hani", "zh"), ("Выход", "Cyrl", ""),
+        ("έξοδος", "Grek", "el"), ("מוצא", "Hebr", "he"), ("12:30", "Zyyy", ""), ("출구 exit now", "Latn", ""),
+    ],
+)  # fmt: skip
+def test_scripts(text: str, script: str, language: str) -> None:
+    assert find_script(text) == (script, language)
+
+
+def test_noise_is_not_text() -> None:
+    assert is_readable("EXIT", 0.7) and is_readable("No", 0.9)
+    assert not is_readable("EXIT", 0.5) and not is_readable("No", 0.7)
+    assert not is_readable("--", 0.99) and not is_readable("A", 0.99)
