@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ops.core.columns import TIMESTAMP
 from ops.core.errors import NotFoundError
 from ops.core.rows import LakeVideo
-from ops.core.schemas import SCORES, TIMESTAMP
+from ops.core.schemas import SCORES
 from ops.core.settings import Settings
 
 STRING, FLOAT32, FLOAT64 = pa.string(), pa.float32(), pa.float64()

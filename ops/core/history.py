@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ops.core.columns import CREATED, TIMESTAMP
 from ops.core.errors import LakeError, take_first_sentence
-from ops.core.schemas import CREATED, SCORES, TABLES, TIMESTAMP, find_key_column, find_schema
+from ops.core.schemas import SCORES, TABLES, find_key_column, find_schema
 from ops.core.storage import ObjectStore
 
 logger = logging.getLogger(__name__)

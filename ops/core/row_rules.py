@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.schemas import CREATED, TABLES, Table, find_key_column
+from ops.core.columns import CREATED
+from ops.core.schemas import TABLES, Table, find_key_column
 from ops.core.types import VideoState, parse_shot_id
 
 LENGTH_TOLERANCE = 1e-2

@@ -20,9 +20,11 @@ from ops.embeddings.set_aside import retry_shots
 from ops.features import build_features, publish_scores
 from ops.index.build import build_index, check_index
 from ops.index.dialogue import build_lines, check_lines
+from ops.index.screen_text import build_texts
 from ops.probes.build import build_probe
 from ops.probes.definitions import define
 from ops.probes.scores import build_scores
+from ops.screen_text.build import build_screen_text
 from ops.shots.build import build_shots
 from ops.videos.catalogue import retry_set_aside
 from ops.videos.damaged_tables import retry_past_damage
@@ -90,9 +92,11 @@ class Steps:
             "shots": lambda: build_shots(self.settings, partitions, NOW, SilentProgress()),
             "embeddings": lambda: build_embeddings(self.settings, self.encoder_id, partitions, NOW, SilentProgress()),
             "dialogue": lambda: build_dialogue(self.settings, partitions, NOW, SilentProgress()),
+            "screen_text": lambda: build_screen_text(self.settings, partitions, NOW, SilentProgress()),
             "features": lambda: build_features(self.settings, self.encoder_id, partitions, SilentProgress()),
             "index": lambda: build_index(self.settings, self.encoder_id, SilentProgress()),
             "lines": lambda: build_lines(self.settings, SilentProgress()),
+            "texts": lambda: build_texts(self.settings, SilentProgress()),
             "probe": lambda: build_probe(self.settings, self.encoder_id, PROBE, NOW, SilentProgress(), self._encode),
             "scores": lambda: build_scores(self.settings, PROBE, NOW, SilentProgress()),
         }
