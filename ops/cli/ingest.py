@@ -178,7 +178,8 @@ def _remember(
     video_ids = [*registration.seen, *registration.replaced]
     if not state or not index_is_current or find_due_partitions(settings, encoder_id, video_ids, least=1):
         return
-    if not (has_current_lines(settings) and _has_current_results(settings, encoder_id)):
+    has_lines = has_current_lines(settings) and has_current_texts(settings)
+    if not (has_lines and _has_current_results(settings, encoder_id)):
         return
     summary = _summarise(settings, library_scan, registration, status, None, 0.0, set(), None)
     settings.lake_memory.put_look(state, json.dumps(summary))
@@ -208,8 +209,8 @@ def _bring_up_to_date(
             _retry(settings, registration.seen, encoder.encoder_id)
             settings.lake_memory.forget_checks()
         due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
-        is_indexed = index_is_current(settings, encoder.encoder_id) and has_current_lines(settings)
-        is_indexed = is_indexed and has_current_texts(settings)
+        has_lines = has_current_lines(settings) and has_current_texts(settings)
+        is_indexed = index_is_current(settings, encoder.encoder_id) and has_lines
         return due, is_indexed and _has_current_results(settings, encoder.encoder_id)
 
     due, is_current = retry_past_damage(settings, encoder.encoder_id, bars, look)

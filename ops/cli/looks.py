@@ -23,7 +23,7 @@ from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.set_aside import describe_set_aside, set_aside_table
 from ops.features.store_state import describe_online_store
 from ops.index.index import read_current_version
-from ops.index.lines import read_current_line_version
+from ops.index.lines import SCREEN_TEXT, read_current_line_version
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.videos.forgotten import read_forgotten_ids
@@ -162,7 +162,8 @@ def describe_look(settings: Settings, encoder_id: str, library_scan: Scan) -> st
         skipped = describe_set_aside(settings, encoder_id, None) if has_skipped else {}
     except DamagedTableError:
         return ""
-    versions = (read_current_version(settings, encoder_id), read_current_line_version(settings))
+    line_versions = (read_current_line_version(settings), read_current_line_version(settings, SCREEN_TEXT))
+    versions = (read_current_version(settings, encoder_id), *line_versions)
     objects = {folder: store.stats(folder) for folder in ("probes", "saved_matches")}
     return compute_text_hash(
         [

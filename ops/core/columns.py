@@ -57,9 +57,9 @@ SUBTITLE_TIMINGS = build_schema(
     ("shift_s", pa.float64()),
     ("stretch", pa.float64()),
 )
-# One row per text and place. `box` has its sides as shares of the picture. `script` is an ISO 15924
-# code; `language` is empty if its script has several. `kind` is `text`, `timecode` (or a counter), or `constant` (a
-# logo). `input_hash` is that of the shot's row in `shot_screen_text`.
+# One row per text and place. `box`: left, top, right and bottom, in thousandths of the picture. `script` is an ISO
+# 15924 code; `language` is empty if its script has several. `kind` is `text`, `timecode` (or a counter), or `constant`
+# (a logo). `input_hash` is that of the shot's row in `shot_screen_text`.
 SCREEN_TEXT = build_schema(
     ("text_id", pa.string()),
     ("video_id", pa.string()),
@@ -70,7 +70,7 @@ SCREEN_TEXT = build_schema(
     ("end_frame", pa.int64()),
     ("start_s", pa.float64()),
     ("end_s", pa.float64()),
-    ("box", pa.struct([(side, pa.float32()) for side in ("left", "top", "right", "bottom")])),
+    ("box", pa.list_(pa.int32())),
     ("text", pa.string()),
     ("script", pa.string()),
     ("language", pa.string()),

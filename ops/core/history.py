@@ -94,14 +94,15 @@ def write_versions(store: ObjectStore, table: str, partition: str, old: pa.Table
     _write(store, table, partition, pa.concat_tables(parts))
 
 
-def forget_versions(store: ObjectStore, partitions: Mapping[str, str]) -> int:
+def forget_versions(store: ObjectStore, partitions: Mapping[str, str], table: str | None = None) -> int:
     """Delete every earlier version of rows of videos, given with their partitions; return the number of rows.
 
-    A damaged file of one of these partitions is deleted whole, because it may have rows of the video.
+    ``table``: only the rows of this table. A damaged file of one of these partitions is deleted whole, because it may
+    have rows of the video.
     """
     count, ids = 0, pa.array(list(partitions), pa.string())
     for key in list_history_files(store):
-        if _find_partition(key) not in partitions.values():
+        if _find_partition(key) not in partitions.values() or table not in (None, _find_table(key)):
             continue
         try:
             rows = _read(store, key)

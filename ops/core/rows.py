@@ -133,17 +133,8 @@ class LakeSubtitle(LakeRow):
     notes: list[str]
 
 
-class LakeBox(TypedDict):
-    """A place in the picture, as shares of its width and height, 0 to 1."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
 class LakeScreenText(LakeRow):
-    """A row of ``screen_text``."""
+    """A row of ``screen_text``. ``box``: left, top, right and bottom, in thousandths of the picture."""
 
     text_id: str
     video_id: str
@@ -154,7 +145,7 @@ class LakeScreenText(LakeRow):
     end_frame: int
     start_s: float
     end_s: float
-    box: LakeBox
+    box: list[int]
     text: str
     script: str
     language: str

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
+from ops.core.history import forget_versions
 from ops.core.rows import LakeScreenText, LakeShot, LakeShotScreenText, LakeVideo
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
@@ -209,6 +210,10 @@ def _bring_up_to_date(
         for shot in video.shots
     ]
     partition = settings.resolve_partition(video.video_id)
+    if reader is None and video.due_shots and settings.screen_text == "off":
+        # Earlier versions have texts, too. A kill in between leaves no row, so the next run does this again.
+        settings.lake.update("shot_screen_text", partition, video.video_id, [])
+        forget_versions(settings.store, {video.video_id: partition}, "shot_screen_text")
     # The last table marks the shots as done.
     tables = zip(TABLES, (marked_rows, shot_rows), strict=True)
     return sum(settings.lake.update(table, partition, video.video_id, rows) for table, rows in tables)

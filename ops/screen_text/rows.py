@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ops.core.rows import LakeScreenText, LakeShot, LakeShotScreenText
+from ops.screen_text.reader import Box
 from ops.screen_text.tracking import PlacedText, TextKind, TextRun, find_kinds
 
 _SCRIPTS = (
@@ -65,7 +66,7 @@ def _build_row(
         "end_frame": run.end_frame,
         "start_s": _find_time(shot, run.start_frame),
         "end_s": _find_time(shot, run.end_frame),
-        "box": {"left": run.box[0], "top": run.box[1], "right": run.box[2], "bottom": run.box[3]},
+        "box": [round(1000 * side) for side in run.box],
         "text": run.text,
         "script": script,
         "language": language,
@@ -84,19 +85,24 @@ def _find_time(shot: LakeShot, frame: int) -> float:
 
 
 def mark_kinds(rows: Sequence[LakeScreenText], shots: int) -> list[LakeScreenText]:
-    """Return the rows of a video with so many shots with their kinds, which depend on all shots."""
+    """Return the rows of a video with their kinds. ``shots`` is the number of its shots; kinds depend on all shots."""
     own_kinds: list[TextKind] = ["timecode" if row["kind"] == "timecode" else "text" for row in rows]
     placed = [
         PlacedText(
             shot_id=row["shot_id"],
             text=row["text"],
-            box=(row["box"]["left"], row["box"]["top"], row["box"]["right"], row["box"]["bottom"]),
+            box=_read_box(row["box"]),
             kind=kind,
         )
         for row, kind in zip(rows, own_kinds, strict=True)
     ]
     kinds = find_kinds(placed, shots)
     return [row | {"kind": kind} for row, kind in zip(rows, kinds, strict=True)]
+
+
+def _read_box(sides: Sequence[int]) -> Box:
+    left, top, right, bottom = (side / 1000 for side in sides)
+    return (left, top, right, bottom)
 
 
 def build_shot_row(

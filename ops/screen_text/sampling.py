@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIRST_EVERY_S, MOST_FIRST = 5.0, 32
-"""A first look each five seconds of a shot, at most so many."""
+"""A first look each five seconds of a shot, at most 32."""
 TWO_LOOKS_S = 3.0
 """Shots of at least this length get two looks: a title fades in."""
 MORE_EVERY_S, MOST_MORE = 1.0, 64
@@ -21,7 +21,7 @@ BLOCKS = 32
 
 
 def choose_first(frames: int, seconds: float) -> list[int]:
-    """Return positions of the first looks in a shot of so many frames and seconds, ascending."""
+    """Return positions of the first looks in a shot with these numbers of frames and seconds, ascending."""
     count = min(max(round(seconds / FIRST_EVERY_S), 1 + (seconds >= TWO_LOOKS_S)), MOST_FIRST)
     return _spread(frames, count)
 

@@ -32,5 +32,6 @@ STEPS = (
         is_due=_is_due,
         build=_build,
         retry=_retry,
+        decided_by=("videos", "shots", *TABLES),
     ),
 )

@@ -24,7 +24,7 @@ SAME_PLACE = 0.5
 NEAR = 0.3
 """Distance of the centres, in picture widths, up to which a text may move from one sample to the next."""
 CONSTANT_SHARE, CONSTANT_SHOTS = 0.5, 4
-"""A text at one place in so large a share of the video's shots, and in at least so many, is part of the channel."""
+"""A text at one place in this share of the video's shots, and in at least this number, is part of the channel."""
 _TIMECODE = re.compile(r"\D{0,8}\d{1,2}[:;.,]\s?\d{2}[:;.,]\s?\d{2}(?:[:;.,]\s?\d{2,3})?\D{0,4}")
 _COUNTER = re.compile(r"\W{0,3}(?:[A-Za-z]{1,6}[.:#]?\s?)?\d{3,9}\W{0,3}")
 
@@ -172,7 +172,7 @@ class _Place:
 
 
 def find_kinds(texts: Sequence[PlacedText], shots: int) -> list[TextKind]:
-    """Return the kind of each text of a video with so many shots.
+    """Return the kind of each text of a video; ``shots`` is the number of its shots.
 
     Timecodes and counters are those that change, or that stand in one place in several shots. A ``constant`` text is
     the same in one place in half of the shots, and in at least four: the logo of a channel, a copyright line.

@@ -26,8 +26,7 @@ ROWS = {
     "shot_motion": rows.LakeShotMotion,
     "shots_set_aside": rows.LakeSkippedShot,
 }
-PYTHON: dict[str, object] = {
-    str(find_schema("screen_text").field("box").type): rows.LakeBox,
+PYTHON = {
     "string": str,
     "bool": bool,
     "int32": int,
