@@ -24,6 +24,7 @@ def main() -> int:
         "ingest": ["tests.bench.bench_ingest", film],
         "long": ["tests.bench.bench_ingest", film, "--long"],
         "training": ["tests.bench.bench_training"],
+        "embedding": ["tests.bench.bench_embedding", film],
         "detectors": ["tests.bench.bench_detectors", str(Path(film).parent)],
         "cuts": ["tests.bench.bench_cuts", str(Path(film).parent)],
         "thresholds": ["tests.bench.bench_thresholds", str(Path(film).parent)],

@@ -77,7 +77,12 @@ class OpenClipEncoder:
         model_name, tag, weights = _locate_weights(rest)
         self._model = _build_model(model_name, tag, weights).to(device).eval()
         self._tokenizer = open_clip.get_tokenizer(model_name)
-        self._transform = _build_transform(preprocessing or self._model.visual.preprocess_cfg)
+        configuration = preprocessing or self._model.visual.preprocess_cfg
+        self._prepare = build_resizing(configuration) or partial(_prepare, _build_transform(configuration))
+        self._normalisation = [
+            255 * torch.tensor(configuration[name], dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
+            for name in ("mean", "std")
+        ]
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self._calling = threading.Lock()
@@ -97,8 +102,11 @@ class OpenClipEncoder:
         return read_length(text, lambda part: [int(token) for token in self._tokenizer([part])[0]])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
-        """Float32 (N, C, H, W): resized, cropped and normalised by the weights' configuration."""
-        return _prepare(self._transform, frames_NHWC)
+        """Uint8 (N, C, H, W), resized and cropped by the weights' configuration; the model's device normalises them.
+
+        For an unusual configuration float32, resized and normalised by open_clip's own transform.
+        """
+        return self._prepare(frames_NHWC)
 
     def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
         import torch
@@ -113,6 +121,9 @@ class OpenClipEncoder:
                 batch = torch.from_numpy(np.ascontiguousarray(prepared_NCHW[start : start + self.batch_frames]))
                 if self._is_cuda:
                     batch = batch.pin_memory().to(self._device, non_blocking=True)
+                if batch.dtype == torch.uint8:
+                    mean, std = self._normalisation
+                    batch = (batch.float() - mean) / std
                 parts.append(self._model.encode_image(batch, normalize=True))
             vectors = torch.cat(parts).float().cpu().numpy()
         return _scale_to_unit(vectors)
@@ -196,6 +207,39 @@ def _build_transform(configuration: dict[str, Any]) -> Any:
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     return image_transform_v2(PreprocessCfg(**configuration), is_train=False)
+
+
+def build_resizing(configuration: dict[str, Any]) -> Prepare | None:
+    """The resizing and cropping of open_clip's transform, on whole arrays of bytes: a tenth of the CPU of Pillow's.
+
+    ``None`` for an image that is not square, other fillings and interpolations. torch's result for bytes differs from
+    Pillow's by at most 2 of 255.
+    """
+    sizes = configuration["size"]
+    height, width = (sizes, sizes) if isinstance(sizes, int) else sizes
+    mode, interpolation = configuration.get("resize_mode", "shortest"), configuration.get("interpolation", "bicubic")
+    usual = mode in ("shortest", "squash") and interpolation in ("bicubic", "bilinear")
+    if not usual or height != width or configuration.get("mode", "RGB") != "RGB":
+        return None
+    return partial(_resize, int(height), mode == "squash", interpolation)
+
+
+def _resize(size: int, is_squashed: bool, interpolation: str, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames (N, C, size, size) of uint8: all of the picture, or its middle square."""
+    import torch
+
+    if not len(frames_NHWC):
+        return np.zeros((0, 3, size, size), dtype=np.uint8)
+    height, width = frames_NHWC.shape[1:3]
+    shortest = min(height, width)
+    new_size = (size, size) if is_squashed else (size * height // shortest, size * width // shortest)
+    # The view of channels-last memory is what torch's vectorised resizing of bytes takes.
+    pictures_NCHW = torch.from_numpy(np.ascontiguousarray(frames_NHWC)).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(
+        pictures_NCHW, new_size, mode=interpolation, align_corners=False, antialias=True
+    )
+    top, left = (round((side - size) / 2) for side in new_size)
+    return np.ascontiguousarray(resized[:, :, top : top + size, left : left + size].numpy())
 
 
 def _scale_to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

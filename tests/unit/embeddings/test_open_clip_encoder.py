@@ -17,6 +17,7 @@ from ops.core.settings import load_settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
 from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
+from ops.embeddings.encoders.open_clip import OpenClipEncoder, build_resizing
 
 TINY = {
     "embed_dim": 32,
@@ -71,8 +72,42 @@ def test_it_is_what_open_clip_itself_computes(tiny: Encoder, checkpoints: Path) 
     with torch.inference_mode():
         image = model.eval().encode_image(transform(Image.fromarray(frame))[None], normalize=True).numpy()
         text = model.encode_text(open_clip.get_tokenizer("needle-tiny")(["a dog"]), normalize=True).numpy()
-    np.testing.assert_allclose(tiny.encode_frames(frame[None]), image, atol=1e-5)
+    assert float(tiny.encode_frames(frame[None])[0] @ image[0]) > 0.9999  # resized by torch, not by Pillow
     np.testing.assert_allclose(tiny.encode_text(["a dog"]), text, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["shortest", "squash"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(("height", "width"), [(36, 64), (91, 40), (32, 32), (33, 37), (20, 30), (300, 8)])
+def test_frames_are_resized_as_by_open_clips_transform(mode: str, interpolation: str, height: int, width: int) -> None:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+    from PIL import Image
+
+    configuration = {"size": 32, "mean": (0.0,) * 3, "std": (1.0,) * 3, "resize_mode": mode}
+    configuration |= {"interpolation": interpolation}
+    resize = build_resizing(configuration)
+    assert resize is not None
+    coarse = np.random.default_rng(height).integers(0, 256, (3, 5, 6, 3), dtype=np.uint8)
+    frames = np.stack([np.asarray(Image.fromarray(each).resize((width, height))) for each in coarse])
+    transform = image_transform_v2(PreprocessCfg(**configuration), is_train=False)
+    expected = np.stack([transform(Image.fromarray(frame)).numpy() * 255 for frame in frames]).round()
+    resized = resize(frames)
+    assert resized.dtype == np.uint8 and resized.shape == expected.shape == (3, 3, 32, 32)
+    assert np.abs(resized - expected).max() <= 2
+    assert np.abs(resized - expected).mean() < 0.2
+
+
+@pytest.mark.parametrize("change", [{"resize_mode": "longest"}, {"size": (32, 48)}, {"interpolation": "random"}])
+def test_an_unusual_transform_is_left_to_open_clip(checkpoints: Path, change: dict[str, object]) -> None:
+    encoder = OpenClipEncoder(f"needle-tiny/{checkpoints}/one.pt")
+    usual = dict(encoder._model.visual.preprocess_cfg)
+    assert build_resizing(usual) is not None and build_resizing({**usual, **change}) is None
+    frames = np.random.default_rng(2).integers(0, 256, (2, 40, 60, 3), dtype=np.uint8)
+    other = OpenClipEncoder(f"needle-tiny/{checkpoints}/one.pt", preprocessing={**usual, **change, "size": 32})
+    assert encoder.prepare(frames).dtype == np.uint8
+    if "size" not in change:
+        assert other.prepare(frames).dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(other.encode_frames(frames), axis=1), 1, atol=1e-5)
 
 
 def test_the_id_changes_with_weights_and_architecture(tmp_path: Path, checkpoints: Path) -> None:
