@@ -234,7 +234,7 @@ def _resize(size: int, is_squashed: bool, interpolation: str, frames_NHWC: NDArr
     shortest = min(height, width)
     new_size = (size, size) if is_squashed else (size * height // shortest, size * width // shortest)
     # The view of channels-last memory is what torch's vectorised resizing of bytes takes.
-    pictures_NCHW = torch.from_numpy(np.ascontiguousarray(frames_NHWC)).permute(0, 3, 1, 2)
+    pictures_NCHW = torch.from_numpy(np.require(frames_NHWC, requirements=("C", "W"))).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(
         pictures_NCHW, new_size, mode=interpolation, align_corners=False, antialias=True
     )
