@@ -20,6 +20,7 @@ from assets.reports import (
     downstream_asset,
     embedding_map,
     few_shot_report_asset,
+    has_captions,
     retrieval_report,
     video_annotator_benchmark,
 )
@@ -80,7 +81,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=list(dg.map_asset_specs(add_owner, assets)),
-        asset_checks=[searchable_in_time, same_rows_as_lake, same_lines_as_lake, same_texts_as_lake],
+        asset_checks=[searchable_in_time, same_rows_as_lake, same_lines_as_lake, same_texts_as_lake, has_captions],
         sensors=[
             *automation_sensors(),
             library_sensor(settings, partitions, needle),

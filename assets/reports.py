@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.automation import when_refitted, whole_catalogue
-from assets.resources import Needle
+from assets.resources import Needle, convert_check
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fit import LEAST
 from ops.probes.simulation import NEEDED
@@ -130,11 +130,24 @@ def downstream_asset(probes: Sequence[str]) -> dg.AssetsDefinition:
     return downstream
 
 
+@dg.asset_check(
+    asset="retrieval_report",
+    name="has_captions",
+    additional_deps=["caption_pairs"],
+    description="shots have captions, which the report needs; runs without the report",
+)
+def has_captions(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
+    from ops.training.pair_table import check_captions
+
+    return convert_check(check_captions(needle.settings))
+
+
 @dg.asset(deps=["caption_pairs", "shot_embeddings"], group_name="reports", code_version="1", kinds={"jupyter"})
 def retrieval_report(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
     """How well a candidate, or the newest fine-tuned encoder, finds captioned shots, against the current one.
 
-    Needs captions: `<film>.captions.jsonl` next to an ingested film. Without them the page explains how to add them.
+    Needs captions: `<film>.captions.jsonl` next to an ingested film. The check `has_captions` reports whether there are
+    any; run it before this, it takes a second. Without them the page explains how to add them.
     """
     from ops.notebooks import build_report
     from ops.training.evaluate_catalogue import choose_encoders

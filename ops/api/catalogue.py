@@ -119,6 +119,7 @@ class Catalogue:
         like: Examples = (),
         unlike: Examples = (),
         shows: Names = (),
+        videos: Names = (),
         where: Names = (),
         limit: int = 20,
         exact: bool = False,
@@ -131,7 +132,8 @@ class Catalogue:
         """Return the shots that match, the best first; a notebook shows them with posters.
 
         ``text`` describes a shot; words in quotes in it are spoken words. ``like`` and ``unlike`` are shot ids or
-        picture files. ``where`` limits by probes: ``"closeup>=0.5"``. The rest as in ``needle search --help``.
+        picture files. ``videos`` are ids; ``where`` limits by probes: ``"closeup>=0.5"``. The rest as in
+        ``needle search --help``.
         """
         from ops.api.frames import build_hits
         from ops.search.schema import Query
@@ -141,6 +143,7 @@ class Catalogue:
             like=_list_examples(like),
             unlike=_list_examples(unlike),
             shows=_list_texts(shows),
+            videos=_list_texts(videos),
             where=_list_texts(where),
             limit=limit,
             exact=exact,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ops.exports.clip import Pick
     from ops.search.schema import Query
 
-SEARCHES = ("shows", "like", "unlike", "where", "all", "any", "then", "then_like")
+SEARCHES = ("shows", "videos", "like", "unlike", "where", "all", "any", "then", "then_like")
 """Options of a search; with one of them, a search needs no text."""
 QUERY_HELP = (
     "The hits of a search for TEXT, best first; the options below narrow it, and some of them work without TEXT."

@@ -40,6 +40,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 
 _QUERY_OPTIONS = (
     ("SearchFields", "shows", "--show", "SHOW"),
+    ("SearchFields", "videos", "--video", "VIDEO"),
     ("SearchFields", "like", "--like", "SHOT|IMAGE"),
     ("SearchFields", "by", "--by", None),
     ("SearchFields", "unlike", "--unlike", "SHOT|IMAGE|WORDS"),

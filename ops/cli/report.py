@@ -117,6 +117,8 @@ def _run(settings: Settings, kind: ReportKind, subjects: Sequence[str]) -> None:
     if kind.notebook == "few_shot":
         name = f"{kind.name}/{subjects[0]}"
     _require_subjects(settings, kind, subjects)
+    if kind.name == "retrieval_report":
+        _require_captions(settings)
     config: dict[str, Any] = {}
     if subjects and kind.name == "active_learning":
         config = {name: {"labels": list(subjects)}}
@@ -143,6 +145,19 @@ def _require_subjects(settings: Settings, kind: ReportKind, subjects: Sequence[s
             remedy = f"`needle probe fit {value}` makes it" if is_probe else f"`needle label {value} SHOT...` makes it"
             noun = "probe" if is_probe else "label"
             raise UsageError(f"no {noun} {value!r} (there: {', '.join(names) or 'none'}): {remedy}")
+
+
+def _require_captions(settings: Settings) -> None:
+    """Read the captions beside the films. Raises ``UsageError`` if there are none: nothing could be measured."""
+    from datetime import UTC, datetime
+
+    from ops.core.types import SilentProgress
+    from ops.training.pair_table import NO_CAPTIONS, build_pairs, check_captions
+    from ops.videos.catalogue import TABLE
+
+    build_pairs(settings, settings.lake.list_partitions(TABLE), datetime.now(UTC), SilentProgress())
+    if not check_captions(settings).passed:
+        raise UsageError(f"{NO_CAPTIONS[0].lower()}{NO_CAPTIONS[1:]}")
 
 
 def _list_kinds(settings: Settings, *, as_json: bool) -> None:

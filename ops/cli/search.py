@@ -144,7 +144,9 @@ def _explain_nothing(answer: SearchResult) -> str:
     query = answer.query
     if parts := [f"'{part.text}'" for part in answer.reading.parts if part.is_applied]:
         return f"no shots: take a filter away ({', '.join(parts)})"
-    narrow = [name for name in ("shows", "where", "all", "any", "then", "min_relevance") if getattr(query, name)]
+    narrow = [
+        name for name in ("shows", "videos", "where", "all", "any", "then", "min_relevance") if getattr(query, name)
+    ]
     ways = ["quotes"] if parse_words(query.text).phrases else []
     ways += ["`--dialogue only`"] if query.dialogue == "only" else []
     if ways and answer.reading.dialogue and not answer.reading.visual:

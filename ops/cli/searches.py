@@ -68,7 +68,9 @@ def command(
 
 
 def _has_query(options: dict[str, Any]) -> bool:
-    return any(options[name] for name in ("shows", "like", "unlike", "where", "all", "any", "then", "then_like"))
+    return any(
+        options[name] for name in ("shows", "videos", "like", "unlike", "where", "all", "any", "then", "then_like")
+    )
 
 
 def _save(settings: Settings, name: str, text: str, author: str, as_json: bool, options: dict[str, Any]) -> int:

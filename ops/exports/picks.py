@@ -139,6 +139,8 @@ def _describe_parts(query: SearchFields) -> Iterator[str]:
         yield f"where {' and '.join(query.where)}"
     if query.shows:
         yield f"in {', '.join(query.shows)}"
+    if query.videos:
+        yield f"in video {', '.join(query.videos)}"
     if query.dialogue != "auto":
         yield f"dialogue {query.dialogue}"
 

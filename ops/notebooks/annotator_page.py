@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ops.core.errors import NeedleError
-from ops.notebooks.page import escape_text, explain_empty, put_table, put_text
+from ops.notebooks import verdicts
+from ops.notebooks.page import escape_text, explain_empty, put_table, put_text, put_verdict
 from ops.notebooks.plots import COLOURS, OTHERS, create_plot, show
 from ops.notebooks.video_annotator import PAPER_GAIN, PAPER_LABELS, AnnotatorData, LabelResult, run_benchmark
 
@@ -69,6 +70,10 @@ class BenchmarkPage:
         if self._gains:
             gain = f"{np.median(self._gains):+.1f}"
             rows.append({"figure": "median gain over the baseline", "here": gain, "paper": f"{PAPER_GAIN:+}"})
+        middle_words = float(np.median(words)) if words else None
+        middle_gain = float(np.median(self._gains)) if self._gains else None
+        middle = float(np.median(self._precisions))
+        put_verdict(verdicts.judge_editors_labels(middle, middle_words, middle_gain, PAPER_GAIN))
         put_table(rows)
         put_text(HOW_TO_READ_IT)
         if not self._gains:
@@ -78,6 +83,7 @@ class BenchmarkPage:
         """Put the figures of each label, as a plot and as a table, and what was left out."""
         with_precision = [each for each in self._results if each.ap]
         if with_precision:
+            self._put_weakest(with_precision)
             _plot_labels(sorted(with_precision, key=lambda each: -each.ap.value if each.ap else 0.0))
             put_table([_describe_label(each) for each in with_precision])
         else:
@@ -89,6 +95,11 @@ class BenchmarkPage:
             if each.skipped:
                 counts = f" ({each.yes} yes, {each.no} no)" if each.yes + each.no else ""
                 put_text(f"- {name}{counts}: no figure; {escape_text(each.skipped)}")
+
+    def _put_weakest(self, results: Sequence[LabelResult]) -> None:
+        precision, weakest = min(((each.ap.value, each) for each in results if each.ap), key=lambda pair: pair[0])
+        skipped = len(self._results) - len(results)
+        put_verdict(verdicts.judge_weakest_label(escape_text(weakest.label), precision, weakest.yes, skipped))
 
     def results(self) -> dict[str, object]:
         """Return the figures for the asset."""

@@ -25,14 +25,11 @@ from ops.notebooks.posters import Posters
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
+from ops.training.pair_table import NO_CAPTIONS
 
 ROLES = {"encoder": COLOURS[5], "against": COLOURS[0]}
 METRICS = {"r@1": "R@1 %", "r@5": "R@5 %", "r@10": "R@10 %", "median_rank": "median rank", "ndcg@10": "nDCG@10"}
 PARTS = {"text_to_video": "caption → shot", "video_to_text": "shot → caption", "graded": "graded queries"}
-NO_CAPTIONS = (
-    "No shot of the catalogue has a caption, so there is nothing to measure: put `<film>.captions.jsonl` "
-    "beside ingested films, and run this again."
-)
 TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 DEEP = 50

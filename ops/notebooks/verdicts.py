@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ops.core.plural import plural
 from ops.evaluation.classification import Interval
+from ops.evaluation.cuts import CutScore
 
 WELL_CALIBRATED = 0.1
 """Largest calibration error at which a score can be read as a probability: ten shots of a hundred."""
@@ -189,3 +190,60 @@ def judge_upgrade(spec: str, worse: int, too_little: int) -> str:
     if too_little:
         return "Add captions or graded queries beside ingested films and run this again: there is too little to decide."
     return f"Nothing here speaks against it: `needle upgrade --encoder {spec}` compares searches and probes, too."
+
+
+def judge_boundaries(
+    kind: str, score: CutScore, interval: tuple[float, float] | None, worst_clip: str, measured_with: str
+) -> str:
+    """Return where to look first for the faults of a kind of boundary; ``worst_clip`` is the clip with most of them.
+
+    ``interval`` is the 95 % interval of F1 over clips, ``None`` if there are too few clips for one.
+    """
+    annotated, found = score.right + score.missed, score.right + score.false
+    if not annotated and not found:
+        return f"{kind}: none is annotated and none was found. Add clips that have some."
+    if not annotated:
+        return f"{kind}: none is annotated, but {found:,} were found. Look at each, and annotate those that are right."
+    faults = score.false + score.missed
+    if not faults:
+        return f"{kind}: all {annotated:,} are found, and nothing else is. Nothing to do."
+    more, less = ("missed", "false") if score.missed >= score.false else ("false", "missed")
+    counts = f"{getattr(score, more):,} {more} and {getattr(score, less):,} {less}, with {annotated:,} annotated"
+    advice = f"Look at the {more} ones in {worst_clip} first: if the annotation is wrong, correct it there"
+    other = "transnetv2" if measured_with != "transnetv2" else "auto"
+    advice += f"; if it is right, measure another detector on these clips (`detector`: `{other}`)."
+    if interval is None or interval[1] - interval[0] > WIDE:
+        advice += " More clips are needed before the figure decides anything."
+    return f"{kind}: {counts}. {advice}"
+
+
+def judge_set_aside(clips: int, set_aside: int) -> str:
+    """Return what to do about clips that were not measured."""
+    if not set_aside:
+        return ""
+    return f"{plural(set_aside, 'clip')} of {clips + set_aside:,} could not be measured: the reasons are listed below."
+
+
+def judge_editors_labels(precision: float, words: float | None, gain: float | None, paper_gain: float) -> str:
+    """Decide what the published labels say about our probe; ``gain`` and ``paper_gain`` are points of a hundred."""
+    if words is not None and precision <= words:
+        return (
+            f"The words alone rank as well as the probe (median {words:.2f} against {precision:.2f}): check that "
+            "vectors and text vectors are of the same encoder before anything else."
+        )
+    if gain is None:
+        return "Add the baseline's labels (`cmp/*.json` of the same download) to compare the gain with the paper's."
+    if gain < paper_gain:
+        return (
+            f"The gain of {gain:+.1f} points is below the paper's {paper_gain:+.1f}: look at the labels with the "
+            "lowest gain in the table below, and compare these with the paper's figures."
+        )
+    return f"The gain of {gain:+.1f} points reaches the paper's {paper_gain:+.1f}: nothing to do."
+
+
+def judge_weakest_label(label: str, precision: float, yes: int, skipped: int) -> str:
+    """Return which label to look at first, and whether labels have no figure."""
+    advice = f"Begin with {label}: its average precision of {precision:.2f}, from {yes:,} yes, is the lowest."
+    if skipped:
+        advice += f" {plural(skipped, 'label has', 'labels have')} no figure, for the reasons below."
+    return advice

@@ -75,4 +75,5 @@ def describe_scope(understanding: Understanding) -> tuple[str, ...]:
         return ()
     labels = [each.label for each in understanding.parts if each.is_applied]
     shows = [f"show {' or '.join(understanding.query.shows)}"] if understanding.query.shows else []
-    return (f"no video fulfils all filters: {', '.join([*shows, *labels])}",)
+    videos = [f"video {' or '.join(understanding.query.videos)}"] if understanding.query.videos else []
+    return (f"no video fulfils all filters: {', '.join([*shows, *videos, *labels])}",)

@@ -128,6 +128,14 @@ class IndexSnapshot:
             if show not in self.shows:
                 raise unknown_show(show, self.shows)
 
+    def require_videos(self, video_ids: Sequence[str]) -> None:
+        """Raise ``NotFoundError`` for a video that has no shots in this version."""
+        for video_id in video_ids:
+            if video_id not in self.shots_by_video:
+                raise NotFoundError(
+                    f"no video {video_id!r} is indexed: `needle status` lists the videos with their ids"
+                )
+
     def catalogue(self, settings: Settings) -> SearchedCatalogue:
         """Return the names and dates of the videos in this version."""
         with self._lock:

@@ -9,22 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal, TypedDict, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from ops.core.errors import ConflictError, NotFoundError, UsageError, VectorIndexError
+from ops.core.errors import ConflictError, NotFoundError, VectorIndexError
 from ops.core.names import fold_name, hash_words, require_name
 from ops.core.settings import Settings
-from ops.core.types import parse_shot_id
 from ops.index.index import open_index, read_current_version
 from ops.index.lines import SCREEN_TEXT, read_current_line_version
+from ops.search.query_encoding import Pictures, read_image_file
+from ops.search.saved_pictures import delete_pictures, keep_pictures
 from ops.search.schema import Query
 
 TABLE = "saved_searches"
 FOLDER = "saved_matches"
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 Action = Literal["saved", "deleted"]
 
 
@@ -99,15 +98,21 @@ def find_search(settings: Settings, name: str) -> SavedSearch:
 
 
 def save_search(
-    settings: Settings, encoder_id: str, name: str, query: Query, *, author: str, now: datetime
+    settings: Settings,
+    encoder_id: str,
+    name: str,
+    query: Query,
+    *,
+    author: str,
+    now: datetime,
+    pictures: Pictures = read_image_file,
 ) -> SavedSearch:
-    """Save a search. All footage that is searchable now counts as known.
+    """Save a search, with its pictures. All footage that is searchable now counts as known.
 
-    Raises ``UsageError`` for an invalid name or a picture as example, which may be gone at the next ingest,
-    ``ConflictError`` if the name is in use.
+    Raises ``UsageError`` for an invalid name or too many pictures, ``ConflictError`` if the name is in use, and the
+    errors of ``pictures``, which converts an example into RGB uint8 (H, W, 3).
     """
     name = require_name(name, "saved search")
-    _require_lasting(query)
     with settings.lake.hold_lock(TABLE):
         for each in list_searches(settings):
             if fold_name(each.name) == fold_name(name):
@@ -115,6 +120,7 @@ def save_search(
                     f"there is already a saved search {each.name!r} (by {each.author}): choose another name"
                 )
         search_id = hash_words(name, author, now.isoformat())[:16]
+        query = keep_pictures(settings.store, query, pictures)
         query = query.model_copy(update={"limit": Query.model_fields["limit"].default, "offset": 0})
         saved = SavedSearch(search_id=search_id, name=name, query=query, author=author, created_at=now)
         versions = name_index_versions(settings, encoder_id)
@@ -132,6 +138,7 @@ def delete_search(settings: Settings, search_id: str, *, author: str, now: datet
         rows = _read_rows(settings, search.search_id)
         settings.lake.write(TABLE, search.search_id, [*rows, _build_row(search, "deleted", author, now)])
         settings.store.delete(_name_state(search.search_id))
+        delete_pictures(settings.store, search.query, [each.query for each in list_searches(settings)])
 
 
 def mark_seen(settings: Settings, search_id: str) -> int:
@@ -199,16 +206,6 @@ def _remove_video(state: SearchState, video_id: str) -> SearchState:
             "matches": tuple(match for match in state.matches if match.video_id != video_id),
         }
     )
-
-
-def _require_lasting(query: Query) -> None:
-    then = query.then
-    liked = (*query.like, *(then.like if then else ()))
-    unliked = (*query.unlike, *(then.unlike if then else ()))
-    for example in (*liked, *unliked):
-        is_picture = example.startswith(("image:", "data:")) or Path(example).suffix.lower() in _PICTURES
-        if is_picture or (example in liked and not parse_shot_id(example)):
-            raise UsageError("a search with a picture cannot be saved: the picture is not kept; use shots as examples")
 
 
 def _name_state(search_id: str) -> str:

@@ -78,6 +78,7 @@ class SearchFields(Asked):
         default=(), description="Read this part of the text as words, not as a filter or an exclusion; `*`: all of it."
     )
     shows: Strings = Field(default=(), description="Only this show.")
+    videos: Strings = Field(default=(), description="Only this video, by its id.")
     where: Strings = Field(default=(), description="Only shots that a probe scores so.")
     limit: int = Field(default=20, ge=1, le=MAX_LIMIT, description="Hits at the most.")
     exact: bool = Field(default=False, description="Compare with every shot instead of using the index's graph.")
@@ -99,7 +100,6 @@ class SearchFields(Asked):
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Return all conditions of ``all`` and ``any``."""
         return self.all + self.any
 
     @property
@@ -164,8 +164,8 @@ class Query(SearchFields):
         if not self.is_described and not self.conditions:
             raise UsageError("the query is empty: describe a shot, or give a shot or a picture as an example")
         _require_examples(self.like, self.unlike)
-        if max(len(self.conditions), len(self.where)) > MAX_CONDITIONS or len(self.shows) > MAX_SHOWS:
-            raise UsageError(f"a query takes at most {MAX_CONDITIONS} conditions and {MAX_SHOWS} shows")
+        if max(len(self.conditions), len(self.where)) > MAX_CONDITIONS or len(self.shows + self.videos) > MAX_SHOWS:
+            raise UsageError(f"a query takes at most {MAX_CONDITIONS} conditions and {MAX_SHOWS} shows and videos")
         if self.then:
             if not self.then.text.strip() and not self.then.like:
                 raise UsageError("'then' is empty: describe what has to follow, or give a shot or a picture of it")

@@ -26,12 +26,13 @@ from ops.search.hints import collect_notes, find_meant_words
 from ops.search.hits import HitWriter, fill_scores
 from ops.search.interpretation import QueryInterpretation, interpret
 from ops.search.probe_filters import ProbeScores
-from ops.search.query_encoding import Pictures, read_image_file
+from ops.search.query_encoding import Pictures
 from ops.search.query_parts import QueryPart
 from ops.search.ranking import Page, Selection, fold, rank, take_page
 from ops.search.restrictions import describe_scope, list_shots, restrict
 from ops.search.retrieval import Retrieval, VisualPart
 from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
+from ops.search.saved_pictures import make_picture_reader
 from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
 from ops.search.understanding import Understanding, understand
@@ -63,7 +64,7 @@ class Searcher:
     It opens the indexes at the first query, and again when a newer version is published. It searches with the encoder
     that is live at its first query until :meth:`follow` finds another one; ``encoder`` replaces the encoder of the
     home. ``pictures`` converts an example that is not a shot id into RGB uint8 (H, W, 3); by default it reads a local
-    file. ``addresses`` as in :class:`ShotDetails`.
+    file, or a picture of a saved search. ``addresses`` as in :class:`ShotDetails`.
     """
 
     def __init__(
@@ -71,12 +72,12 @@ class Searcher:
         settings: Settings,
         encoder: Encoder | None = None,
         *,
-        pictures: Pictures = read_image_file,
+        pictures: Pictures | None = None,
         addresses: Addresses | None = None,
     ) -> None:
         self._settings = settings
         self._given_encoder = encoder
-        self._pictures = pictures
+        self._pictures = pictures or make_picture_reader(settings.store)
         self._following = Lock()
         self.details = ShotDetails(settings, addresses)
         # The retriever that answers, and the previous one for clients that page through its index.
@@ -173,6 +174,7 @@ class Searcher:
         retriever, snapshot = self._find_retriever(version)
         lines = self._lines.get(dialogue_version)
         snapshot.require_shows(query_as_sent.shows)
+        snapshot.require_videos(query_as_sent.videos)
         attempt = self._attempt(query_as_sent, retriever, snapshot, lines)
         spelling: list[QueryPart] = []
         if correction := find_correction(query_as_sent, attempt.corrections):

@@ -197,10 +197,11 @@ def _find_scope(query: Query, applied_parts: Sequence[FoundPart], catalogue: Sea
         shows = [show for show in shows if show in query.shows] or [""]
     wanted_shows = tuple(dict.fromkeys(shows or query.shows))
     limits = [each for each in applied_parts if each.videos is not None or (each.shows and each.is_negated)]
-    if not limits:
+    if not limits and not query.videos:
         return Scope(videos=frozenset()) if wanted_shows == ("",) else Scope(shows=wanted_shows)
     files = [each.videos for each in limits if each.kind == "file" and not each.is_negated and each.videos is not None]
-    among = [frozenset().union(*files)] if files else []
+    among = [frozenset(query.videos)] if query.videos else []
+    among += [frozenset().union(*files)] if files else []
     among += [each.videos for each in limits if each.kind in ("after", "before") and each.videos is not None]
     left_out = {video for each in limits if each.is_negated for video in each.videos or ()}
     hidden_shows = {show for each in limits if each.is_negated for show in each.shows}

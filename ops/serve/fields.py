@@ -23,6 +23,7 @@ ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 # One line that is not blank.
 WORDS = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x1f\x7f-\x9f\u2028\u2029\s][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
+VideoId = Annotated[str, Field(pattern=VIDEO_ID, description="16 hexadecimal digits")]
 ShotId = Annotated[str, Field(pattern=SHOT_ID)]
 ExportKey = Annotated[str, Field(pattern=EXPORT_KEY)]
 Label = Annotated[str, Field(pattern=LABEL, description="small letters, digits and _", examples=["closeup"])]

@@ -10,14 +10,18 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
+from PIL import UnidentifiedImageError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ops.core.storage import ObjectStore
 from ops.serve.problems import ProblemError
+from ops.shots.thumbnails import read_thumbnail, shrink_poster
 
 PIECE = 256 * 1024
+KEPT_POSTERS = 512
 FOR_EVER = "max-age=31536000, immutable"
 _RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$")
 
@@ -45,12 +49,39 @@ def look_up(request: Request, store: ObjectStore, key: str) -> Stored:
     status = store.stat(key)
     if status is None:
         raise ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
-    etag = f'"{hashlib.blake2b(status.stamp.encode(), digest_size=12).hexdigest()}"'
+    etag = _make_etag(status.stamp.encode())
     is_read = request.method == "GET" and status.size <= PIECE and "if-none-match" not in request.headers
     content = store.read_bytes(key) if is_read else None
     if content is not None and len(content) != status.size:
         content = None  # replaced in the meantime: sent as it is when it is opened, and no more than was announced
     return Stored(store=store, key=key, size=status.size, etag=etag, content=content)
+
+
+class SmallPosters:
+    """Small versions of posters; safe to use from several threads.
+
+    Posters of earlier versions have none in their files. They are scaled when they are requested, and the last ones
+    are kept in memory.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._shrink = lru_cache(KEPT_POSTERS)(shrink_poster)
+
+    def look_up(self, key: str) -> Stored:
+        """Return the small version of the poster ``key``. Raises ``ProblemError`` 404 if there is none."""
+        content = self.find(key)
+        if content is None:
+            raise ProblemError(404, "the poster of this shot is gone from storage: run `needle ingest` again")
+        return Stored(store=self._store, key=key, size=len(content), etag=_make_etag(content), content=content)
+
+    def find(self, key: str) -> bytes | None:
+        """Return the small version as a JPEG file; ``None`` if the poster is missing or is not a picture."""
+        try:
+            poster = self._store.read_bytes(key)
+            return read_thumbnail(poster) or self._shrink(poster)
+        except (FileNotFoundError, UnidentifiedImageError):
+            return None
 
 
 def send_media(
@@ -112,6 +143,10 @@ def _read_pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator
         while left and (piece := file.read(min(PIECE, left))):
             left -= len(piece)
             yield piece
+
+
+def _make_etag(content: bytes) -> str:
+    return f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
 
 
 def matches_etag(header: str | None, etag: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
+from fastapi import Query as Parameter
 
-from ops.search import schema
 from ops.search.saved_searches import (
     SavedSearch,
     SearchState,
@@ -17,6 +17,7 @@ from ops.search.saved_searches import (
     read_search_state,
     save_search,
 )
+from ops.search.schema import Query
 from ops.serve.answers import SavedSearchesAnswer
 from ops.serve.answers.saved_searches import FoundMatch, SavedSearchEntry
 from ops.serve.documents import send_json
@@ -24,6 +25,8 @@ from ops.serve.fields import VIDEO_ID
 from ops.serve.problems import describe_problems
 from ops.serve.roles import choose_author
 from ops.serve.schemas import Author, SavedSearchBody
+from ops.serve.search_body import SearchBody
+from ops.serve.search_routes import store_pictures
 from ops.serve.service import Service
 
 SHOWN = 24
@@ -51,7 +54,8 @@ def build_saved_search_routes(service: Service) -> APIRouter:
     )
     async def save(request: Request, body: SavedSearchBody) -> Response:
         author = choose_author(request, body.author)
-        return send_json(request, await service.queues.lookup.run(_save, service, body, author))
+        search = await store_pictures(service, body.search)
+        return send_json(request, await service.queues.lookup.run(_save, service, body.name, search, author))
 
     @router.post(
         "/api/searches/{search_id}/seen",
@@ -68,7 +72,9 @@ def build_saved_search_routes(service: Service) -> APIRouter:
         responses={200: {"model": SavedSearchesAnswer}, **describe_problems(404)},
         summary="Delete a saved search",
     )
-    async def delete(request: Request, search_id: SearchPath, author: Annotated[Author, Query()] = "page") -> Response:
+    async def delete(
+        request: Request, search_id: SearchPath, author: Annotated[Author, Parameter()] = "page"
+    ) -> Response:
         name = choose_author(request, author)
         return send_json(request, await service.queues.lookup.run(_delete, service, search_id, name))
 
@@ -83,9 +89,16 @@ def _list(service: Service) -> SavedSearchesAnswer:
     return SavedSearchesAnswer(searches=entries, new_matches=sum(entry.new_matches for entry in entries))
 
 
-def _save(service: Service, body: SavedSearchBody, author: str) -> SavedSearchesAnswer:
-    query, encoder_id = schema.Query.build(body.search), service.searcher.encoder_id
-    save_search(service.settings, encoder_id, body.name, query, author=author, now=datetime.now(UTC))
+def _save(service: Service, name: str, search: SearchBody, author: str) -> SavedSearchesAnswer:
+    save_search(
+        service.settings,
+        service.searcher.encoder_id,
+        name,
+        Query.build(search),
+        author=author,
+        now=datetime.now(UTC),
+        pictures=service.uploads.read_picture,
+    )
     return _list(service)
 
 

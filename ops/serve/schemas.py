@@ -165,7 +165,7 @@ class SavedSearchBody(Body):
     )
 
     name: CollectionName
-    search: SearchBody = Field(description="its limit and cursor do not count; a picture cannot be its example")
+    search: SearchBody = Field(description="its limit and cursor do not count; its pictures are stored, at most 8")
     author: Author = "page"
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ops.search.conditions import MAX_CONDITIONS, ProbeFilterText
 from ops.search.schema import MAX_SHOWS, SearchFields, Then
-from ops.serve.fields import CursorText, Example, Limit, ShowName, UnwantedWords
+from ops.serve.fields import CursorText, Example, Limit, ShowName, UnwantedWords, VideoId
 
 
 def get_description(model: type[BaseModel], name: str) -> str | None:
@@ -39,6 +39,7 @@ class SearchBody(SearchFields):
     like: tuple[Example, ...] = limit_list(SearchFields, "like", 50)
     unlike: tuple[Example | UnwantedWords, ...] = limit_list(SearchFields, "unlike", 50)
     shows: tuple[ShowName, ...] = limit_list(SearchFields, "shows", MAX_SHOWS)
+    videos: tuple[VideoId, ...] = limit_list(SearchFields, "videos", MAX_SHOWS)
     where: tuple[ProbeFilterText, ...] = limit_list(SearchFields, "where", MAX_CONDITIONS)
     limit: Limit = Field(default=50, description="Hits of one page.")
     then: ThenBody | None = Field(default=None, description=get_description(SearchFields, "then"))

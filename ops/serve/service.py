@@ -53,7 +53,7 @@ class Service:
         self.settings = settings
         self.runs = runs
         self.queues = queues
-        self.uploads = Uploads(settings.home / "serve" / "images")
+        self.uploads = Uploads(settings.home / "serve" / "images", settings.store)
         self.tallies: dict[str, ExportTally] = {}
         self.exports = ExportFolder(settings.home / "serve" / "exports", settings.home / "locks" / "exports.lock")
         self.metrics = Metrics()

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,20 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.storage import write_atomically
+from ops.core.storage import ObjectStore, write_atomically
 from ops.search.query_encoding import read_image_bytes
+from ops.search.saved_pictures import PREFIX, encode_picture, make_picture_key
 
 KEPT = 1_000
-QUALITY = 90
-PREFIX = "image:"
 _HASH = re.compile(r"[0-9a-f]{32}")
 
 
 class Uploads:
-    """Images below ``folder``, at most ``kept`` of them: the least recently used are deleted first."""
+    """Images below ``folder``, at most ``kept`` of them: the least recently used are deleted first.
 
-    def __init__(self, folder: Path, kept: int = KEPT) -> None:
+    Pictures of saved searches are read from ``store`` under the same names.
+    """
+
+    def __init__(self, folder: Path, store: ObjectStore, kept: int = KEPT) -> None:
         self._folder = folder
+        self._store = store
         self._kept = kept
         self._lock = Lock()
 
@@ -40,20 +41,15 @@ class Uploads:
 
         Raises ``UsageError`` if it is not an image, or too large to open safely.
         """
-        from PIL import Image
-
-        picture = read_image_bytes(data)
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, "JPEG", quality=QUALITY)
-        name = hashlib.blake2b(buffer.getvalue(), digest_size=16).hexdigest()
-        path = self._build_path(name)
+        name, content = encode_picture(read_image_bytes(data))
+        path = self._build_path(name.removeprefix(PREFIX))
         if path.exists():
             path.touch()
         else:
             with write_atomically(path) as temporary:
-                temporary.write_bytes(buffer.getvalue())
+                temporary.write_bytes(content)
             self._drop_oldest()
-        return PREFIX + name
+        return name
 
     def keep_data_uri(self, uri: str) -> str:
         """Apply :meth:`keep` to a ``data:image/...;base64,...`` URI."""
@@ -62,17 +58,21 @@ class Uploads:
         except binascii.Error as error:
             raise UsageError("the data: URI of a picture is not base64: encode it again") from error
 
-    def find_path(self, name: str) -> Path:
-        """Return the JPEG of a stored image, by its 32 hex digits. Raises ``NotFoundError``."""
-        if not _HASH.fullmatch(name) or not self._build_path(name).exists():
-            raise NotFoundError(f"no picture {name[:40]!r} is kept here (any more): upload it again")
-        return self._build_path(name)
+    def locate(self, name: str) -> tuple[ObjectStore, str]:
+        """Return where the JPEG of an image is, by its 32 hex digits: a store and a key. Raises ``NotFoundError``."""
+        if _HASH.fullmatch(name):
+            path, key = self._build_path(name), make_picture_key(name)
+            if path.exists():
+                path.touch()
+                return ObjectStore(str(path.parent)), path.name
+            if self._store.exists(key):
+                return self._store, key
+        raise NotFoundError(f"no picture {name[:40]!r} is kept here (any more): upload it again")
 
     def read_picture(self, example: str) -> NDArray[np.uint8]:
         """Return the image that ``image:<32 hex digits>`` names: RGB uint8 (H, W, 3). Raises ``NotFoundError``."""
-        path = self.find_path(example.removeprefix(PREFIX))
-        path.touch()
-        return read_image_bytes(path.read_bytes())
+        store, key = self.locate(example.removeprefix(PREFIX))
+        return read_image_bytes(store.read_bytes(key))
 
     def _build_path(self, name: str) -> Path:
         return self._folder / f"{name}.jpg"

@@ -15,7 +15,7 @@ from ops.core.media import MediaInfo
 from ops.core.types import DetectedShot, Transition
 from ops.shots.detector import Boundary, Detector
 from ops.shots.encode_pool import EncodePool
-from ops.shots.pictures import encode_jpeg, look_at, make_detector_frame
+from ops.shots.pictures import encode_poster, look_at, make_detector_frame
 from ops.shots.posters import PosterChoice
 from ops.shots.proxies import RATE, ProxyFormat, ProxyWriter
 from ops.videos.reader import Sound
@@ -151,7 +151,7 @@ class _OpenShot:
     def _finish(self, duration: int) -> None:
         assert self._writer is not None
         self._writer.close(duration)
-        self.poster.write_bytes(encode_jpeg(self._choice.choose_best()))
+        self.poster.write_bytes(encode_poster(self._choice.choose_best()))
         # The encoder and the kept frames are large; the rest of a shot is a few numbers.
         del self._writer, self._choice
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.shots.detector import SMALL, DetectorFrame, TinyPicture
+from ops.shots.thumbnails import QUALITY, SMALL_PX, add_thumbnail
 
 TINY_SIDE = 256
 """Longer side of the image for detection: PySceneDetect's own automatic downscale aims at this width."""
@@ -67,10 +68,19 @@ def measure_sharpness(frame: av.VideoFrame) -> float:
     return float(cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))[1][0, 0]) ** 2
 
 
-def encode_jpeg(frame: av.VideoFrame) -> bytes:
-    """The frame as a JPEG file."""
+def encode_poster(frame: av.VideoFrame) -> bytes:
+    """The frame as a JPEG file, with a small version in it if the frame is larger."""
     picture: Any = frame.to_ndarray(format="bgr24")
-    is_encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])
+    scale = SMALL_PX / max(picture.shape[:2])
+    poster = _encode_jpeg(picture, POSTER_QUALITY)
+    if scale >= 1:
+        return poster
+    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
+    return add_thumbnail(poster, _encode_jpeg(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), QUALITY))
+
+
+def _encode_jpeg(picture: Any, quality: int) -> bytes:
+    is_encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not is_encoded:
         raise RuntimeError("OpenCV cannot write JPEG files")
     return bytes(data)

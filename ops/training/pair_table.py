@@ -21,6 +21,10 @@ from ops.videos.forgotten import read_forgotten_ids
 
 TABLE = "caption_pairs"
 STAGE = "pairs"
+NO_CAPTIONS = (
+    "No shot of the catalogue has a caption, so there is nothing to measure: put `<film>.captions.jsonl` beside "
+    "ingested films, then materialise `caption_pairs`, or run `needle report retrieval_report`, which reads them."
+)
 
 
 def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
@@ -70,6 +74,18 @@ def load_pairs(settings: Settings) -> list[CaptionPair]:
         for row in rows
         if not row["shot_id"] or row["shot_id"] in known_ids
     ]
+
+
+def check_captions(settings: Settings) -> CheckOutcome:
+    """Check that shots of the catalogue have captions, without which no report can measure how they are found."""
+    pairs = [pair for pair in load_pairs(settings) if pair.shot_id]
+    videos = {pair.video_id for pair in pairs}
+    details = {
+        "captioned_shots": len(pairs),
+        "captioned_videos": len(videos),
+        "problems": [] if pairs else [NO_CAPTIONS],
+    }
+    return CheckOutcome(name="has_captions", passed=bool(pairs), details=details, blocking=False)
 
 
 def make_rows(settings: Settings, pairs: Sequence[CaptionPair], now: datetime) -> list[dict[str, object]]:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from ops.core.settings import Settings
 from ops.shots.segment import make_poster_key
+from ops.shots.thumbnails import add_thumbnail, shrink_poster
 from tests.builders.lakes import shot_rows, video_id
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -70,7 +71,7 @@ class PageTimes:
 
 
 def write_posters(settings: Settings, shots: int, shots_a_film: int) -> None:
-    """Give each generated shot a poster: links to a few pictures as large as those of real films (35 KB)."""
+    """Give each generated shot a poster: links to a few as large as those of real films (35 KB, small 10 KB)."""
     pool = []
     generator = np.random.default_rng(7)
     for number in range(POSTERS):
@@ -91,7 +92,7 @@ def _draw_poster(generator: np.random.Generator) -> bytes:
     grain = generator.normal(0, 6, (*smooth.shape[:2], 1))
     target = io.BytesIO()
     Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8)).save(target, "JPEG", quality=75)
-    return target.getvalue()
+    return add_thumbnail(target.getvalue(), shrink_poster(target.getvalue()))
 
 
 @contextmanager

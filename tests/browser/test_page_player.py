@@ -314,6 +314,23 @@ def test_frames_of_a_varying_rate_are_counted_by_their_times(open_desk: OpenDesk
         dialog.wait_for(state="detached")
 
 
+def test_the_film_view_counts_a_varying_rate_by_its_times(open_desk: OpenDesk, varying: Served) -> None:
+    shots = varying.home.json("shots", str(varying.films["varying"].path))
+    desk = open_desk(varying.url).open(f"/?film={shots[0]['shot_id'].split(':')[0]}")
+    bar = desk.page.locator(".film-bar")
+    bar.wait_for()
+    box = bar.bounding_box()
+    picture = ".film-stage video"
+    for part in (0.11, 0.3, 0.52, 0.71, 0.97):
+        desk.page.mouse.click(box["x"] + box["width"] * part, box["y"] + 10)
+        frame = int(desk.page.locator(".film-stage .timecode").inner_text().split(" · ")[1])
+        assert abs(frame - 80 * part) <= 1
+        desk.until(f"document.querySelector('{picture}').readyState >= 2")
+        end = time.monotonic() + 15
+        while (shown := read_barcode(desk.picture(picture))) != frame:
+            assert time.monotonic() < end, f"frame {shown} is shown, and {frame} reported"
+
+
 def test_times_and_frames_map_onto_each_other(desk: Desk) -> None:
     edges = [0.0, 1 / 24, 3 / 24, 7 / 24, 8 / 24]
     script = """async edges => {

@@ -53,6 +53,9 @@ def test_the_page_shows_each_fault_and_names_as_text(report: NotebookRun) -> Non
     page = report.html.read_text()
     assert page.count('<article class="fault') == page.count("data:image/jpeg;base64,") == 3
     assert "<img src=x" not in page and "a&lt;img src=x onerror=alert(1)&gt;.mp4" in page
+    assert "Hard cuts: 1 missed and 1 false, with 2 annotated. Look at the missed ones in" in page
+    assert "Gradual transitions: 1 missed and 0 false, with 1 annotated." in page
+    assert "1 clip of 2 could not be measured" in page
     assert "missed gradual transition" in page and "gone.mp4" in page and "the clip is not" in page
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
     cells = nbformat.read(report.notebook, as_version=4).cells

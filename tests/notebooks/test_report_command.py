@@ -45,6 +45,7 @@ def test_it_runs_a_report_as_its_asset_and_lists_it(home: Home) -> None:
         (["embedding_map", "--footage", "."], "embedding_map has no use for --footage: it takes --probe"),
         (["cuts_report"], "cuts_report needs --footage"),
         (["cuts_report", "--footage", "/nothing/here"], "/nothing/here is not a folder"),
+        (["retrieval_report"], "no shot of the catalogue has a caption, so there is nothing to measure: put"),
         (["--open"], "name the report"),
     ],
 )

@@ -23,7 +23,7 @@ from ops.training.evaluate_catalogue import (
     choose_encoders,
     find_training_shows,
 )
-from ops.training.pair_table import build_pairs
+from ops.training.pair_table import NO_CAPTIONS, build_pairs, check_captions
 from ops.upgrade.compare import Comparison
 from tests.builders.lakes import video_id
 from tests.builders.training import NOW, captioned_home, fine_tuned, jpeg, shot_id
@@ -43,6 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         settings.store.write_bytes(key, jpeg((60 * number, 80, 120)))
     fine_tuned(settings, [folder / "film0.mp4"], "mine")
     build_pairs(settings, [video_id(0), video_id(1)], NOW, SilentProgress())
+    captions = check_captions(settings)
+    assert captions.passed and captions.details["captioned_videos"] == 2 and captions.details["problems"] == []
     return settings
 
 
@@ -112,5 +114,8 @@ def test_without_captions_it_ends_with_one_sentence(tmp_path: Path) -> None:
     cells = nbformat.read(run.notebook, as_version=4).cells
     shown = [output for cell in cells for output in cell.get("outputs", []) if "text/markdown" in output.data]
     assert len(shown) == 1 and "No shot of the catalogue has a caption" in shown[0].data["text/markdown"]
+    outcome = check_captions(settings)
+    assert not outcome.passed and outcome.details["captioned_shots"] == 0
+    assert outcome.details["problems"] == [NO_CAPTIONS]
     assert not [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
     assert run.results["captions"] == 0 and run.results["encoder"] == ""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ops.evaluation.classification import Interval as Figure
+from ops.evaluation.cuts import CutScore
 from ops.notebooks import verdicts
 
 
@@ -105,3 +106,34 @@ def test_an_upgrade_is_advised_against_for_a_worse_figure_before_a_missing_one()
     assert "1 figure is worse with `finetuned:mine`" in verdicts.judge_upgrade("finetuned:mine", 1, 2)
     assert "too little to decide" in verdicts.judge_upgrade("finetuned:mine", 0, 1)
     assert "`needle upgrade --encoder finetuned:mine`" in verdicts.judge_upgrade("finetuned:mine", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("right", "false", "missed", "interval", "start", "end"),
+    [
+        (9, 0, 0, (1.0, 1.0), "Hard cuts: all 9 are found, and nothing else is", "Nothing to do."),
+        (0, 0, 0, None, "Hard cuts: none is annotated and none was found", "Add clips that have some."),
+        (0, 4, 0, None, "Hard cuts: none is annotated, but 4 were found", "annotate those that are right."),
+        (9, 2, 1, (0.7, 0.8), "Hard cuts: 2 false and 1 missed, with 10 annotated. Look at the false", "`adaptive`)."),
+        (9, 1, 2, (0.5, 0.9), "Hard cuts: 2 missed and 1 false, with 11 annotated. Look at the missed", "anything."),
+        (9, 1, 0, None, "Hard cuts: 1 false and 0 missed, with 9 annotated. Look at the false", "anything."),
+    ],
+)
+def test_boundaries(
+    right: int, false: int, missed: int, interval: tuple[float, float] | None, start: str, end: str
+) -> None:
+    score = CutScore(right=right, false=false, missed=missed)
+    text = verdicts.judge_boundaries("Hard cuts", score, interval, "a.mp4", "transnetv2")
+    assert text.startswith(start) and text.endswith(end.replace("adaptive", "auto"))
+    assert ("in a.mp4 first" in text) == bool(false + missed and right)
+
+
+def test_the_benchmark_names_what_to_look_at() -> None:
+    assert "same encoder" in verdicts.judge_editors_labels(0.4, 0.5, 9.0, 8.3)
+    assert "Add the baseline's labels" in verdicts.judge_editors_labels(0.6, 0.5, None, 8.3)
+    assert "+2.0 points is below the paper's +8.3" in verdicts.judge_editors_labels(0.6, None, 2.0, 8.3)
+    assert "+9.0 points reaches the paper's +8.3" in verdicts.judge_editors_labels(0.6, 0.5, 9.0, 8.3)
+    assert verdicts.judge_weakest_label("rain", 0.123, 1_200, 0).startswith("Begin with rain: its average precision")
+    assert "2 labels have no figure" in verdicts.judge_weakest_label("rain", 0.1, 1, 2)
+    assert verdicts.judge_set_aside(3, 0) == ""
+    assert verdicts.judge_set_aside(3, 1).startswith("1 clip of 4 could not be measured")

@@ -206,17 +206,18 @@ def test_pictures_that_were_not_used_for_longest_go(tmp_path: Path) -> None:
     import os
 
     from ops.core.errors import NotFoundError
+    from ops.core.storage import ObjectStore
     from ops.serve.uploads import Uploads
 
-    uploads = Uploads(tmp_path, kept=3)
+    uploads = Uploads(tmp_path, ObjectStore(str(tmp_path / "store")), kept=3)
     names = [uploads.keep(jpeg("red", (10 + at, 10))) for at in range(3)]
     for age, name in enumerate(names):
         os.utime(tmp_path / f"{name[6:]}.jpg", (age, age))
     uploads.read_picture(names[0])
     newest = uploads.keep(jpeg("red", (99, 10)))
-    assert [uploads.find_path(name[6:]).exists() for name in (names[0], names[2], newest)] == [True] * 3
+    assert all(uploads.locate(name[6:]) for name in (names[0], names[2], newest))
     with pytest.raises(NotFoundError):
-        uploads.find_path(names[1][6:])
+        uploads.locate(names[1][6:])
 
 
 def png_bomb(side: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from ops.core.errors import NeedleError, SettingsError, UsageError
 from ops.core.settings import Settings, load_settings
@@ -58,6 +61,24 @@ def test_a_poster_answers_like_a_proxy_although_it_is_read_at_once(client: httpx
     assert head.content == b"" and head.headers["content-length"] == str(len(content))
     assert client.get(address, headers={"if-none-match": whole.headers["etag"]}).status_code == 304
     assert client.get(address, headers={"if-none-match": '"other"'}).content == content
+
+
+def test_a_small_poster_is_read_from_the_poster_or_scaled(client: httpx.Client) -> None:
+    address = PROXY.replace("proxy.mp4", "poster.jpg")
+    small = client.get(address, params={"size": "small"})
+    with Image.open(io.BytesIO(small.content)) as picture, Image.open(io.BytesIO(jpeg("red"))) as full:
+        assert max(picture.size) == min(320, max(full.size))
+    assert small.headers["cache-control"] == "no-cache" and small.headers["content-type"] == "image/jpeg"
+    again = client.get(address, params={"size": "small"}, headers={"if-none-match": small.headers["etag"]})
+    assert again.status_code == 304
+    assert client.head(address, params={"size": "small"}).headers["content-length"] == str(len(small.content))
+    assert client.get(address, params={"size": "tiny"}).status_code == 422
+    shot_id = PROXY.split("/")[3]
+    gone = "0123456789abcdef:7"
+    together = client.get("/media/posters", params={"shot": [shot_id, gone]})
+    assert together.json() == {"posters": {shot_id: f"data:image/jpeg;base64,{b64encode(small.content).decode()}"}}
+    assert client.get("/media/posters").status_code == 422
+    assert client.get("/media/posters", params={"shot": [shot_id] * 65}).status_code == 422
 
 
 @pytest.mark.parametrize(

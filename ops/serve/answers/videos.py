@@ -65,3 +65,9 @@ class TranscriptAnswer(Answer):
 
     video_id: str
     lines: list[Line]
+
+
+class SmallPostersAnswer(Answer):
+    """Small posters as `data:` URIs, by shot id; shots without a poster are left out."""
+
+    posters: dict[str, str]

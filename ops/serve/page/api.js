@@ -5,8 +5,8 @@
  * @import {SavedSearchBody, SavedSearchesAnswer} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
- *   ProbeAnswer, ProbesAnswer, SamplesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer, TranscriptAnswer,
- *   VideosAnswer} from "./service.d.ts"
+ *   ProbeAnswer, ProbesAnswer, SamplesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer,
+ *   SmallPostersAnswer, TranscriptAnswer, VideosAnswer} from "./service.d.ts"
  */
 import { isAbort } from "./dom.js";
 
@@ -43,6 +43,9 @@ export const samples = () => json("/api/samples");
 
 /** One shot and where it came from. @param {string} id @param {AbortSignal} [signal] @returns {Promise<ShotAnswer>} */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
+
+/** Small posters as data: addresses, by shot id. @param {string[]} ids @returns {Promise<SmallPostersAnswer>} */
+export const smallPosters = (ids) => json(`/media/posters?${new URLSearchParams(ids.map((id) => ["shot", id]))}`);
 
 /** A whole video: its shots in order, and the corrections of its cuts. @param {string} id @returns {Promise<FilmAnswer>} */
 export const film = (id) => json(`/api/videos/${encodeURIComponent(id)}`);
@@ -189,7 +192,7 @@ async function signIn(token) {
 /** Address of the picture of an example in a query. @param {string} example shot id or image:<hash> */
 export function examplePicture(example) {
   const image = /^image:([0-9a-f]+)$/.exec(example);
-  return image ? `/media/images/${image[1]}.jpg` : `/media/shots/${encodeURIComponent(example)}/poster.jpg`;
+  return image ? `/media/images/${image[1]}.jpg` : `/media/shots/${encodeURIComponent(example)}/poster.jpg?size=small`;
 }
 
 /** @param {unknown} body @param {AbortSignal} [signal] @returns {RequestInit} */

@@ -1,5 +1,5 @@
 // The card of one hit: poster, place, relevance, dialogue, and buttons.
-import { counted, el, icon, iconButton, inside, lengthOf, ownTitle } from "./dom.js";
+import { counted, el, icon, iconButton, inside, lengthOf, ownTitle, showPoster, smallAddress } from "./dom.js";
 import { addPreview } from "./preview.js";
 /** @import {PageShot} from "./types.d.ts" */
 
@@ -13,11 +13,16 @@ import { addPreview } from "./preview.js";
  * @property {(item: HTMLElement, hit: PageShot) => void} unfold
  */
 
-/** @param {PageShot} hit @param {CardActions} actions @param {string[]} words to mark in dialogue @param {boolean} twin */
-export function card(hit, actions, words = [], twin = false) {
+const WIDTH = 260; // of a poster, about
+
+/**
+ * @param {PageShot} hit @param {CardActions} actions
+ * @param {{words?: string[], twin?: boolean, without?: boolean}} [look] words to mark in dialogue; `without` a picture yet
+ */
+export function card(hit, actions, { words = [], twin = false, without = false } = {}) {
   const item = el("li", { class: twin ? "card twin" : "card", "data-shot": hit.shot_id });
   item.append(
-    posterBox(hit, actions),
+    posterBox(hit, actions, without),
     el("div", { class: "actions" },
       iconButton("more", "More like this", { key: "m", class: "icon-button more", onclick: () => actions.more(hit) }),
       iconButton("less", "Less like this", { key: "n", class: "icon-button less", onclick: () => actions.less(hit) }),
@@ -64,12 +69,17 @@ export function marked(text, words) {
   });
 }
 
-/** The poster that moves under the pointer and opens the player. @param {PageShot} hit @param {{open: (hit: PageShot) => void}} actions */
-export function posterBox(hit, actions) {
+/**
+ * The poster that moves under the pointer and opens the player.
+ * @param {PageShot} hit @param {{open: (hit: PageShot) => void}} actions @param {boolean} [without] its picture comes later
+ */
+export function posterBox(hit, actions, without = false) {
   const name = [hit.show, hit.start_timecode, percent(hit)].filter(Boolean).join(", ");
+  const picture = el("img", { alt: "", loading: "lazy", decoding: "async", width: 320, height: 180,
+    onerror: () => { box.classList.add("no-picture"); } });
+  if (!without) showPoster(picture, hit.poster, WIDTH);
   const box = el("div", { class: "poster" },
-    el("img", { src: hit.poster, alt: "", loading: "lazy", decoding: "async", width: 320, height: 180,
-      onerror: () => { box.classList.add("no-picture"); } }),
+    picture,
     el("span", { class: "length" }, lengthOf(hit.end_s - hit.start_s)),
     el("button", { type: "button", class: "open", "aria-label": `Open ${name}`,
       onclick: () => actions.open(hit) }));
@@ -151,7 +161,7 @@ function texts(all, hit, actions, words) {
 function thenPart(then, actions) {
   return el("button", { type: "button", class: "then", "aria-label": `Open the shot that follows, ${then.start_timecode}`,
     onclick: () => actions.open(then) },
-  el("img", { src: then.poster, alt: "", loading: "lazy", width: 80, height: 45 }),
+  el("img", { src: smallAddress(then.poster), alt: "", loading: "lazy", width: 80, height: 45 }),
   el("span", {}, "then ", el("span", { class: "timecode" }, then.start_timecode)));
 }
 

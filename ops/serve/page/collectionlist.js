@@ -1,7 +1,7 @@
 // The dialog with all collections: open, rename, delete.
 import { changeCollection, collections, deleteCollection, Problem } from "./api.js";
 import { lastChange } from "./collections.js";
-import { counted, el, focusIn, iconButton } from "./dom.js";
+import { counted, el, focusIn, iconButton, smallAddress } from "./dom.js";
 import { who } from "./who.js";
 /**
  * @import {CollectionBar} from "./collections.js"
@@ -47,7 +47,7 @@ class CollectionList {
       el("button", { type: "button", class: "quiet", "aria-label": `Delete ${one.name}`, onclick: () => { this.confirmDeletion(one, item); } }, "Delete"));
     const item = el("li", {},
       el("button", { type: "button", class: "collection-open", onclick: () => { this.dialog.close(); this.bar.open(one.collection_id); } },
-        el("span", { class: "collection-poster" }, one.poster && el("img", { src: one.poster, alt: "", width: 96, height: 54, loading: "lazy" })),
+        el("span", { class: "collection-poster" }, one.poster && el("img", { src: smallAddress(one.poster), alt: "", width: 96, height: 54, loading: "lazy" })),
         el("span", { class: "collection-facts" }, el("span", { class: "title" }, one.name), el("span", { class: "muted" }, `${counted(one.shots, "shot")} · ${lastChange(one)}`))),
       acts);
     return item;

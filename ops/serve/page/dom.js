@@ -114,8 +114,20 @@ export function iconButton(name, label, given = {}) {
 
 /** @typedef {keyof typeof PATHS} IconName */
 
+/** Icons by name, to copy: a page of results has two hundred. @type {Map<IconName, SVGElement>} */
+const icons = new Map();
+
 /** @param {IconName} name @returns {SVGElement} drawn in a box of 16 by 16 */
 export function icon(name) {
+  const known = icons.get(name) ?? drawIcon(name);
+  icons.set(name, known);
+  const copy = known.cloneNode(true);
+  if (!(copy instanceof SVGElement)) throw new TypeError(`the icon ${name} is not SVG`);
+  return copy;
+}
+
+/** @param {IconName} name */
+function drawIcon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
@@ -124,6 +136,23 @@ export function icon(name) {
   path.setAttribute("d", PATHS[name]);
   svg.append(path);
   return svg;
+}
+
+/** The address of a poster's small version, up to 320 pixels wide. @param {string} poster */
+export const smallAddress = (poster) => `${poster}${poster.includes("?") ? "&" : "?"}size=small`;
+
+const SMALL_WIDTH = 320;
+const FULL_WIDTH = 640;
+
+/**
+ * Let a picture load the small version of a poster or the full one, whichever is sharp on this screen.
+ * @param {HTMLImageElement} picture @param {string} poster its address @param {number} width of the picture on the page
+ */
+export function showPoster(picture, poster, width) {
+  const small = smallAddress(poster);
+  picture.sizes = `${Math.round(width)}px`;
+  picture.srcset = `${small} ${SMALL_WIDTH}w, ${poster} ${FULL_WIDTH}w`;
+  if (!picture.hasAttribute("src")) picture.src = small;
 }
 
 /**

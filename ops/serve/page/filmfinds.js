@@ -7,10 +7,10 @@ import { originOf } from "./selection.js";
  * @import {Query} from "./address.js"
  * @import {FilmHit} from "./filmtimeline.js"
  * @import {Origin} from "./selection.js"
- * @import {FilmAnswer, SearchAnswer} from "./service.d.ts"
+ * @import {FilmAnswer, SearchAnswer, SearchBody} from "./service.d.ts"
  */
 
-const MOST = 500; // hits of the show that are looked through, as many as one request takes
+const PAGE = 500; // hits of one request, as many as it takes
 const LEAST_MARKED = 8; // if fewer clearly match, the nearest are marked too, as weak ones
 
 export class FilmFinds {
@@ -21,8 +21,6 @@ export class FilmFinds {
   /** by shot id @type {Map<string, Origin>} */
   origins = new Map();
   asked = "";
-  /** whether the show has more hits than were looked through */
-  isPart = false;
   stop = new AbortController();
   text = el("span", { class: "grow", "aria-live": "polite" });
   place = el("div", { class: "row film-finds", hidden: true }, icon("search"), this.text,
@@ -50,7 +48,7 @@ export class FilmFinds {
   /** Search the film for the query, unless that was done. @param {FilmAnswer} film @param {Query} query */
   async load(film, query) {
     if (!isSearch(query) || (query.shows.length && !query.shows.includes(film.show))) return this.clear();
-    const body = { ...bodyOf(query, null, MOST), shows: [film.show], fold: false };
+    const body = { ...bodyOf(query, null, PAGE), shows: [], videos: [film.video_id], fold: false };
     const asked = JSON.stringify([film.video_id, film.shots, body]);
     if (asked === this.asked) return undefined;
     this.clear();
@@ -59,9 +57,8 @@ export class FilmFinds {
     this.place.hidden = false;
     this.text.textContent = "Searching…";
     try {
-      const answer = await search(body, this.stop.signal);
+      const answer = await searchWhole(body, this.stop.signal);
       this.take(this.choose(answer), answer);
-      this.isPart = answer.next_cursor !== null;
       this.text.textContent = this.describe();
     } catch (error) {
       if (isAbort(error)) return undefined;
@@ -90,8 +87,7 @@ export class FilmFinds {
     const weak = this.hits.filter((hit) => hit.weak).length;
     const clear = this.hits.length - weak;
     if (!this.hits.length) return "The query finds nothing in this film.";
-    const among = this.isPart ? ` among the ${MOST} nearest of the show` : "";
-    return clear ? `${counted(clear, "hit")}${among}${weak ? ` and ${counted(weak, "weaker one")}` : ""}` : `No clear hit: the ${weak} nearest are marked`;
+    return clear ? `${counted(clear, "hit")}${weak ? ` and ${counted(weak, "weaker one")}` : ""}` : `No clear hit: the ${weak} nearest are marked`;
   }
 
   /** Go to the next hit, or the one before. @param {1|-1} way */
@@ -105,4 +101,15 @@ export class FilmFinds {
     this.film.go(hit.index);
     this.text.textContent = `Hit ${this.hits.indexOf(hit) + 1} of ${this.hits.length} · relevance ${Math.round(hit.relevance * 100)} %`;
   }
+}
+
+/** Every hit above the divider, whatever their number, and the nearest below. @param {SearchBody} body @param {AbortSignal} signal @returns {Promise<SearchAnswer>} */
+async function searchWhole(body, signal) {
+  let answer = await search(body, signal);
+  const first = answer;
+  while (answer.next_cursor && !answer.hits.at(-1)?.is_weak) {
+    answer = await search({ ...body, cursor: answer.next_cursor }, signal);
+    first.hits.push(...answer.hits);
+  }
+  return first;
 }

@@ -1,4 +1,5 @@
 // The picture of a film in its view: plays on from shot to shot, each from its own proxy, and reports the current frame.
+import { Problem, shot as readShot } from "./api.js";
 import { el, icon, iconButton } from "./dom.js";
 import { Shuttle } from "./shuttle.js";
 import { Sound } from "./stage.js";
@@ -82,10 +83,22 @@ export class FilmStage {
     this.index = this.loaded = index;
     this.video.poster = shot.poster;
     this.shuttle.load(shot.proxy, rateOf(shot.fps), shot.end_frame - shot.start_frame, at, play);
+    this.count(shot);
     if (play) {
       this.moved(shot.start_frame + at);
       const next = this.shots[index + 1];
       if (next) this.ahead.src = next.proxy; // so that it is in the browser's cache when it is its turn
+    }
+  }
+
+  /** Count the frames of a shot by their own times if its rate varies. @param {PageShot} shot */
+  async count(shot) {
+    const { loaded } = this.shuttle;
+    try {
+      const { frame_times: times, start_s, end_s } = await readShot(shot.shot_id);
+      if (times && loaded === this.shuttle.loaded) this.shuttle.setTimes(times, end_s - start_s);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error; // the film view reports a service that does not answer
     }
   }
 
@@ -107,7 +120,8 @@ export class FilmStage {
   /** @param {number} frame of the film */
   showTime(frame) {
     const shot = this.shots[this.index] ?? this.shots[0];
-    if (shot) this.now.textContent = `${timecodeIn(shot, frame)} · ${frame}`;
+    const edges = this.loaded === this.index ? this.shuttle.edges : null;
+    if (shot) this.now.textContent = `${timecodeIn(shot, frame, edges)} · ${frame}`;
   }
 
   showSpeed() {

@@ -1,6 +1,6 @@
 // The timeline of a whole film: its cuts, its lines of dialogue, the hits of the query, the chosen range and the current
 // frame, drawn on a canvas, so that thousands of shots cost no elements. It can be zoomed.
-import { el, iconButton, inside, lengthOf } from "./dom.js";
+import { el, iconButton, inside, lengthOf, smallAddress } from "./dom.js";
 import { timecodeIn } from "./timecode.js";
 /**
  * @import {Line} from "./service.d.ts"
@@ -145,7 +145,8 @@ export class FilmTimeline {
     const box = this.bar.getBoundingClientRect();
     this.hover.hidden = false;
     this.hover.style.left = `${Math.min(Math.max(x - box.left - HOVER_WIDTH / 2, 0), Math.max(box.width - HOVER_WIDTH, 0))}px`;
-    if (this.hoverPicture.getAttribute("src") !== shot.poster) this.hoverPicture.src = shot.poster;
+    const picture = smallAddress(shot.poster);
+    if (this.hoverPicture.getAttribute("src") !== picture) this.hoverPicture.src = picture;
     this.hoverText.textContent = `${timecodeIn(shot, frame)} · ${lengthOf(shot.end_s - shot.start_s)}`;
   }
 

@@ -1,15 +1,18 @@
 // The results: cards in a grid, by show if the person wants that. A line stands before the first weak match. Cards
-// under the relevance limit are hidden, if there is one; the next
-// hits are fetched before the end is reached. Arrow keys move between cards.
-import { shot } from "./api.js";
+// under the relevance limit are hidden, if there is one; the pictures in the window come in one answer, before all
+// others; the next hits are fetched before the end is reached. Arrow keys move between cards.
+import { Problem, shot, smallPosters } from "./api.js";
 import { card, markSelected, setTabStops } from "./card.js";
-import { allInside, cardOf, counted, el, inside } from "./dom.js";
+import { allInside, cardOf, counted, el, inside, showPoster } from "./dom.js";
 import { stopPreview } from "./preview.js";
 /** @import {PageShot} from "./types.d.ts" */
 
 const AHEAD = "1400px"; // about two screens, so that the next hits are there in time
 const UNFOLD_LIMIT = 24;
-const LATEST_MS = 1000; // so long the next hits wait for the pictures of the first
+const LATEST_MS = 1000; // so long everything else waits for the pictures in the window
+const CARD_AREA = 36_000; // of a window, for each card that is in it
+const MOST_AT_ONCE = 60; // pictures of one answer
+const SHARP = 1.3; // from so many pixels of the screen for one of the page on, a small picture is not sharp
 
 /** @typedef {"left"|"right"|"up"|"down"|"first"|"last"} Way */
 
@@ -23,8 +26,8 @@ export class Grid {
   /** by show; "" if the list is not grouped @type {Map<string, {list: HTMLElement, count: HTMLElement, whole: HTMLElement, divider: HTMLElement}>} */
   sections = new Map();
   view = { limit: 0, group: false, words: /** @type {string[]} */ ([]) };
-  /** whether the pictures of the first hits are there */
-  isSettled = false;
+  /** until the pictures in the window are there @type {Promise<void>|null} */
+  settling = null;
   /** adds more to each card than a search needs @type {((item: HTMLElement, hit: PageShot) => void)|null} */
   dress = null;
 
@@ -58,7 +61,7 @@ export class Grid {
   /** Begin a new list. @param {{limit: number, group: boolean, words: string[]}} view */
   begin(view) {
     this.clear();
-    this.isSettled = false;
+    this.settling = null;
     this.view = view;
     this.place.append(this.end);
     this.watcher.observe(this.end);
@@ -68,31 +71,49 @@ export class Grid {
   append(hits) {
     /** @type {Map<HTMLElement, HTMLElement[]>} */
     const fresh = new Map();
+    /** @type {Map<HTMLElement, PageShot>} */
+    const items = new Map();
     for (const hit of hits) {
-      const item = card(hit, this.actions, this.view.words);
+      const item = card(hit, this.actions, { words: this.view.words, without: true });
+      items.set(item, hit);
       this.hits.set(item, hit);
       item.hidden = !this.isShown(hit);
       markSelected(item, this.actions.selected(hit.shot_id));
       this.dress?.(item, hit);
       const { list, divider } = this.sectionOf(hit.show);
-      const items = fresh.get(list) ?? [];
-      if (hit.is_weak && !divider.isConnected && !items.includes(divider)) items.push(divider);
-      fresh.set(list, [...items, item]);
+      const parts = fresh.get(list) ?? [];
+      if (hit.is_weak && !divider.isConnected && !parts.includes(divider)) parts.push(divider);
+      fresh.set(list, [...parts, item]);
     }
-    for (const [list, items] of fresh) list.append(...items);
+    for (const [list, parts] of fresh) list.append(...parts);
     this.afterChange();
+    this.settling = this.showPictures(items, this.settling);
+  }
+
+  /**
+   * Show the pictures of cards: first those in the window, which come in one answer, then the others.
+   * @param {Map<HTMLElement, PageShot>} items @param {Promise<void>|null} earlier the cards before them
+   */
+  async showPictures(items, earlier) {
+    const { hits } = this;
+    const all = [...items];
+    const count = earlier ? 0 : Math.min(Math.ceil((innerWidth * innerHeight) / CARD_AREA), MOST_AT_ONCE);
+    const first = all.filter(([item]) => !item.hidden).slice(0, count);
+    if (first.length) await Promise.race([showTogether(first), new Promise((done) => { setTimeout(done, LATEST_MS); })]);
+    await earlier;
+    if (this.hits !== hits) return; // another list has begun
+    const width = all.length ? inside(all[0][0], ".poster", HTMLElement).clientWidth : 0;
+    for (const [item, hit] of all) {
+      const picture = inside(item, ".poster img", HTMLImageElement);
+      if (!picture.hasAttribute("src") || devicePixelRatio >= SHARP) showPoster(picture, hit.poster, width);
+    }
   }
 
   /** Fetch more; after the first hits, once their pictures in the window are there. */
   async fetchNext() {
     const { hits } = this;
-    if (!this.isSettled) {
-      const pictures = allInside(this.place, ".poster img").filter((picture) => picture.getBoundingClientRect().top < innerHeight);
-      await Promise.race([Promise.all(pictures.map(whenLoaded)), new Promise((done) => { setTimeout(done, LATEST_MS); })]);
-      if (this.hits !== hits) return; // another list has begun
-      this.isSettled = true;
-    }
-    this.fetchMore();
+    await this.settling;
+    if (this.hits === hits) this.fetchMore(); // else another list has begun
   }
 
   /** Check again if the end is near: after hits were added or cards were shown or hidden. */
@@ -243,7 +264,7 @@ export class Grid {
     const twins = similar.map((one) => {
       /** @type {PageShot} */
       const twin = { ...one, lines: [], folded: [], twinOf: hit };
-      const made = card(twin, this.actions, [], true);
+      const made = card(twin, this.actions, { twin: true });
       this.hits.set(made, twin);
       markSelected(made, this.actions.selected(twin.shot_id));
       this.dress?.(made, twin);
@@ -256,9 +277,31 @@ export class Grid {
   }
 }
 
-/** @param {HTMLElement} picture @returns {Promise<unknown>} when it is loaded, or has failed */
+/**
+ * Show the pictures of cards from one answer. One that is missing in it is left to load by itself.
+ * @param {[HTMLElement, PageShot][]} cards @returns {Promise<void>} when they are painted, or have failed
+ */
+async function showTogether(cards) {
+  /** @type {Record<string, string>} */
+  let posters = {};
+  try {
+    ({ posters } = await smallPosters(cards.map(([, hit]) => hit.shot_id)));
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error; // else each picture tries by itself, and reports its failure
+  }
+  const pictures = cards.map(([item, hit]) => {
+    const picture = inside(item, ".poster img", HTMLImageElement);
+    const poster = posters[hit.shot_id];
+    if (poster) picture.src = poster;
+    return picture;
+  });
+  await Promise.all(pictures.filter((picture) => picture.hasAttribute("src")).map(whenLoaded));
+  await new Promise((done) => { requestAnimationFrame(() => { setTimeout(done); }); });
+}
+
+/** @param {HTMLImageElement} picture @returns {Promise<unknown>} when it is loaded, or has failed */
 function whenLoaded(picture) {
-  if (picture instanceof HTMLImageElement && picture.complete) return Promise.resolve();
+  if (picture.complete) return Promise.resolve();
   return new Promise((done) => {
     picture.addEventListener("load", done, { once: true });
     picture.addEventListener("error", done, { once: true });

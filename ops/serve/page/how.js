@@ -1,13 +1,13 @@
 // "How search works": adds searches that this catalogue answers to the text, each with its first shots.
 import { emptyQuery, writeAddress } from "./address.js";
 import { examplePicture, Problem, samples } from "./api.js";
-import { byId, counted, el } from "./dom.js";
+import { byId, counted, el, smallAddress } from "./dom.js";
 /** @import {SampleQuery} from "./service.d.ts" */
 
 /** @param {SampleQuery} sample */
 function sampleLink(sample) {
   const address = `/${writeAddress({ ...emptyQuery(), text: sample.text, like: sample.like })}`;
-  const posters = sample.like.length ? sample.like.map(examplePicture) : sample.shots.map((shot) => shot.poster);
+  const posters = sample.like.length ? sample.like.map(examplePicture) : sample.shots.map((shot) => smallAddress(shot.poster));
   return el("a", { class: "sample", href: address },
     el("span", { class: "words" }, sample.text || "Shots that look like this one"),
     el("span", { class: "posters" }, ...posters.map((poster) => el("img", { src: poster, alt: "", loading: "lazy" }))));

@@ -1,5 +1,5 @@
 // Posters of videos and shows, as links, and the arrow keys that move between them. For the start page and shows.
-import { counted, dayOf, el, lengthOf, ownTitle, pageLink } from "./dom.js";
+import { counted, dayOf, el, lengthOf, ownTitle, pageLink, showPoster } from "./dom.js";
 import { emptyQuery, writeAddress } from "./address.js";
 import { neighbour } from "./grid.js";
 /**
@@ -7,10 +7,13 @@ import { neighbour } from "./grid.js";
  * @import {Poster, VideoEntry} from "./service.d.ts"
  */
 
+const WIDTH = 240; // of a poster, about
+
 /** A picture that may be missing. @param {Poster} poster @param {boolean} [soon] on the screen at once */
 export function still({ poster }, soon = false) {
-  const image = el("img", { src: poster, alt: "", loading: soon ? "eager" : "lazy", decoding: "async", width: 320, height: 180,
+  const image = el("img", { alt: "", loading: soon ? "eager" : "lazy", decoding: "async", width: 320, height: 180,
     onerror: () => { image.classList.add("gone"); } });
+  showPoster(image, poster, WIDTH);
   return image;
 }
 

@@ -2,7 +2,7 @@
 // deletes searches and shows what is new for each.
 import { bodyOf, describe, emptyQuery, isSearch, writeAddress } from "./address.js";
 import { deleteSearch, markSeen, Problem, saveSearch, savedSearches } from "./api.js";
-import { byId, counted, el, focusIn, inside } from "./dom.js";
+import { byId, counted, el, focusIn, inside, smallAddress } from "./dom.js";
 import { popup } from "./popup.js";
 import { who } from "./who.js";
 /**
@@ -75,7 +75,7 @@ export class SavedSearches {
       one.problem && el("p", { class: "wrong" }, one.problem),
       one.matches.length > 0 && el("ul", { class: "saved-matches" }, ...one.matches.map(({ shot, relevance }) => el("li", {},
         el("button", { type: "button", "aria-label": `Open ${shot.show}, ${shot.start_timecode}`, onclick: () => { this.popup.close(); this.page.openShot({ ...shot, relevance }); } },
-          el("img", { src: shot.poster, alt: "", width: 96, height: 54, loading: "lazy" }))))));
+          el("img", { src: smallAddress(shot.poster), alt: "", width: 96, height: 54, loading: "lazy" }))))));
   }
 
   /** @param {() => Promise<SavedSearchesAnswer>} request */
@@ -100,8 +100,8 @@ export class SavedSearches {
 
 /** The query of a stored search. @param {SearchFields} search @returns {Query} */
 function queryOf(search) {
-  const { text, like, unlike, literal, shows, where, dialogue, fold, include_blank, include_titles, exact, then, all, any } = search;
-  return { ...emptyQuery(), text: text ?? "", like: [...like ?? []], unlike: [...unlike ?? []], literal: [...literal ?? []], shows: [...shows ?? []], where: [...where ?? []],
+  const { text, like, by, unlike, literal, shows, where, dialogue, fold, include_blank, include_titles, exact, then, all, any } = search;
+  return { ...emptyQuery(), text: text ?? "", like: [...like ?? []], by: by ?? "look", unlike: [...unlike ?? []], literal: [...literal ?? []], shows: [...shows ?? []], where: [...where ?? []],
     dialogue: dialogue ?? "auto", fold: fold ?? true, blank: include_blank ?? false, titles: include_titles ?? false, exact: exact ?? false,
     then: then?.text ? { text: then.text, within: then.within ?? 3 } : null, all: conditionsOf(all), any: conditionsOf(any) };
 }

@@ -593,6 +593,8 @@ export type Query = {
   literal?: string[];
   /** Only this show. */
   shows?: string[];
+  /** Only this video, by its id. */
+  videos?: string[];
   /** Only shots that a probe scores so. */
   where?: string[];
   /** Hits at the most. */
@@ -686,7 +688,7 @@ export type SamplesAnswer = {
 export type SavedSearchBody = {
   /** unique, whatever the case of its letters */
   name: string;
-  /** its limit and cursor do not count; a picture cannot be its example */
+  /** its limit and cursor do not count; its pictures are stored, at most 8 */
   search: SearchBody;
   /** not used with a named token: its name is stored */
   author?: string;
@@ -739,6 +741,8 @@ export type SearchBody = {
   literal?: string[];
   /** Only this show. */
   shows?: string[];
+  /** Only this video, by its id. */
+  videos?: string[];
   /** Only shots that a probe scores so. */
   where?: string[];
   /** Hits of one page. */
@@ -777,6 +781,8 @@ export type SearchFields = {
   literal?: string[];
   /** Only this show. */
   shows?: string[];
+  /** Only this video, by its id. */
+  videos?: string[];
   /** Only shots that a probe scores so. */
   where?: string[];
   /** Hits at the most. */
@@ -899,6 +905,10 @@ export type ShowsAnswer = {
   probes: string[];
   /** what to do if there is nothing to search yet; else empty */
   hint: string;
+};
+
+export type SmallPostersAnswer = {
+  posters: Record<string, string>;
 };
 
 export type Source = {

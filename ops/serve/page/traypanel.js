@@ -1,7 +1,7 @@
 // The tray: the selected shots in the editor's order, with ins, outs and total length, and their export.
 import { exportFormats, Problem, shot as readShot } from "./api.js";
 import { CollectionBar } from "./collections.js";
-import { allInside, byId, counted, el, focusIn, iconButton, inside, isAbort, lengthOf } from "./dom.js";
+import { allInside, byId, counted, el, focusIn, iconButton, inside, isAbort, lengthOf, smallAddress } from "./dom.js";
 import { exportResults, exportSelection, handlesOf, MOST_HANDLES, MOST_HITS, textOf } from "./exporting.js";
 import { outside, refusedPick, whyMissing } from "./refused.js";
 import { MOST_NOTE } from "./selection.js";
@@ -161,7 +161,7 @@ export class TrayPanel {
     const why = this.refused.get(hit.shot_id);
     const item = el("li", { class: why ? "pick refused" : "pick", "data-shot": hit.shot_id }, grip,
       el("button", { type: "button", class: "pick-picture", "aria-label": `Open ${name}`, onclick: () => this.page.openShot({ ...hit }) },
-        el("img", { src: hit.poster, alt: "", width: 96, height: 54, loading: "lazy" })),
+        el("img", { src: smallAddress(hit.poster), alt: "", width: 96, height: 54, loading: "lazy" })),
       el("div", { class: "pick-facts" }, el("span", { class: "title" }, hit.show),
         el("div", { class: "pick-marks" }, this.mark(pick, "in"), "–", this.mark(pick, "out")),
         el("span", { class: "muted" }, `${lengthOf(secondsOfPick(pick))} · ${pick.out_frame - pick.in_frame} f`), this.note(pick, name),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from ops.cli.main import main
 from ops.core.errors import ConflictError, NotFoundError, UsageError
@@ -23,7 +25,7 @@ from ops.search.saved_searches import (
     read_search_state,
     save_search,
 )
-from ops.search.schema import Query
+from ops.search.schema import Query, Then
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, fill_with_colours, index_lake, lean, shot, write_video
 from tests.builders.lakes import COMPUTED as NOW
@@ -121,7 +123,7 @@ def test_names_and_examples(settings: Settings) -> None:
         with pytest.raises(UsageError):
             save(settings, name=wrong)
     for example in ("image:0", "still.jpg", "some words"):
-        with pytest.raises(UsageError, match="shots as examples"):
+        with pytest.raises(NotFoundError, match="neither a shot id nor a file"):
             save(settings, name="Picture", like=(example,))
     kept = save(settings, name="Not green", like=(shot(0, 0),), unlike=("green grass",), limit=3)
     assert find_search(settings, "not green") == kept and kept.query.unlike == ("green grass",)
@@ -129,6 +131,36 @@ def test_names_and_examples(settings: Settings) -> None:
     assert [each.name for each in list_searches(settings)] == ["Reds"]
     with pytest.raises(NotFoundError, match="there are Reds"):
         find_search(settings, "Not green")
+
+
+def test_pictures_are_stored_with_their_searches(settings: Settings, tmp_path: Path) -> None:
+    def draw(name: str, colour: str) -> str:
+        Image.new("RGB", (320, 180), colour).save(tmp_path / name)
+        return str(tmp_path / name)
+
+    red, blue = draw("red.png", "red"), draw("blue.jpg", "blue")
+    first = save(settings, text="", like=(red, shot(1, 0)), unlike=(blue, "green grass"))
+    second = save(settings, text="", name="Again", like=(red,), then=Then(like=(red,)))
+    for path in (red, blue):
+        Path(path).unlink()
+    assert [each[:6] for each in (first.query.like[0], first.query.unlike[0])] == ["image:"] * 2
+    assert first.query.like[1:] == (shot(1, 0),) and first.query.unlike[1:] == ("green grass",)
+    assert second.query.like == (first.query.like[0],) and second.query.then == Then(like=second.query.like)
+    assert len(settings.store.list("saved_pictures")) == 2, "a picture is stored once"
+    add_film(settings, 9)
+    build(settings)
+    assert [read_search_state(settings, each.search_id).problem for each in (first, second)] == ["", ""]
+    searcher = Searcher(settings, ColourEncoder())
+    assert searcher.search(Query(like=second.query.like)).hits[0].relevance > 0.5
+    searcher.close()
+    delete_search(settings, first.search_id, author="ann", now=NOW)
+    assert settings.store.list("saved_pictures") == [f"saved_pictures/{second.query.like[0][6:]}.jpg"]
+    delete_search(settings, second.search_id, author="ann", now=NOW)
+    assert settings.store.list("saved_pictures") == []
+    many = tuple(draw(f"{at}.png", f"#0000{at:02d}") for at in range(9))
+    with pytest.raises(UsageError, match="at most 8 pictures, and this one has 9"):
+        save(settings, text="", like=many)
+    assert settings.store.list("saved_pictures") == []
 
 
 def test_the_command(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,20 @@ def test_shows_limit_the_search(searcher: Searcher) -> None:
     assert {hit["show"] for hit in hits} == {"Ünder <the> Sea", "Bikes"} and len(hits) == 6
 
 
+def test_videos_limit_the_search_beside_other_filters(searcher: Searcher) -> None:
+    def search(text: str, *numbers: int, shows: tuple[str, ...] = ()) -> set[str]:
+        query = Query(text=text, videos=tuple(map(video_id, numbers)), shows=shows, limit=100)
+        return {hit["video_id"] for hit in searcher.search(query).document()["hits"]}
+
+    assert search("red", 1) == {video_id(1)}
+    assert search("red", 0, 2) == {video_id(0), video_id(2)}
+    assert search(f"red file:{video_id(0)}", 0, 2) == {video_id(0)}
+    assert search("red", 1, shows=("Red Dawn",)) == set(), "no video fulfils both"
+    assert searcher.search(Query(text="red", videos=(video_id(1),))).document()["query"]["videos"] == [video_id(1)]
+    with pytest.raises(NotFoundError, match="no video 'ffffffffffffffff' is indexed: `needle status`"):
+        searcher.search(Query(text="red", videos=("f" * 16,)))
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from ops.core.media import Orientation
-from ops.shots.pictures import look_at, make_detector_frame, measure_sharpness, split_planes
+from ops.shots.pictures import encode_poster, look_at, make_detector_frame, measure_sharpness, split_planes
 from ops.shots.posters import MOST, PosterChoice
 from ops.shots.scaling import compute_proxy_size, orient
+from ops.shots.thumbnails import SMALL_PX, add_thumbnail, read_thumbnail, shrink_poster
 
 
 def frame_of(luma: int, *, texture: int = 0, width: int = 64, height: int = 36) -> av.VideoFrame:
@@ -84,3 +88,40 @@ def test_turning_goes_clockwise() -> None:
         assert split_planes(orient(frame, Orientation(quarter_turns=quarters)))[0][corner] == 235
         mirrored = orient(frame, Orientation(quarter_turns=quarters, is_mirrored=True))
         assert split_planes(mirrored)[0][corner[0], {0: -1, -1: 0}[corner[1]]] == 235
+
+
+@pytest.mark.parametrize("size", [(640, 360), (360, 640), (864, 360), (642, 482)])
+def test_a_poster_has_a_small_version_in_its_file(size: tuple[int, int]) -> None:
+    frame = frame_of(60, texture=120, width=size[0], height=size[1])
+    split_planes(frame)[0][:] = cv2.GaussianBlur(split_planes(frame)[0], (0, 0), 6)
+    poster = encode_poster(frame)
+    small = read_thumbnail(poster)
+    assert small is not None
+    with Image.open(io.BytesIO(poster)) as full, Image.open(io.BytesIO(small)) as picture:
+        assert full.size == size
+        assert max(picture.size) == SMALL_PX
+        assert picture.width / picture.height == pytest.approx(size[0] / size[1], rel=0.02)
+        shrunk = full.convert("L").resize(picture.size, Image.Resampling.BOX)
+        difference = np.abs(np.asarray(shrunk, float) - np.asarray(picture.convert("L"), float)).mean()
+        assert difference < 4
+        # an independent reader of Exif finds it in the same place
+        directory = full.getexif().get_ifd(-1)
+        start = poster.index(b"MM\0*") + directory[0x0201]
+        assert poster[start : start + directory[0x0202]] == small
+
+
+def test_small_posters_are_scaled_only_if_they_need_it() -> None:
+    large = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (360, 640, 3), np.uint8)).save(large, "JPEG", quality=95)
+    earlier, small = large.getvalue(), encode_poster(frame_of(60, width=320, height=240))
+    assert read_thumbnail(earlier) is None
+    assert read_thumbnail(small) is None
+    assert shrink_poster(small) == small
+    with Image.open(io.BytesIO(shrink_poster(earlier))) as picture:
+        assert picture.size == (320, 180)
+    assert add_thumbnail(earlier, b"x" * 70_000) == earlier, "a segment of a JPEG file could not hold it"
+    whole = add_thumbnail(earlier, small)
+    assert read_thumbnail(whole) == small
+    assert read_thumbnail(whole[:200]) is None
+    with pytest.raises(OSError):
+        shrink_poster(b"not a picture")
