@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.library import report_library
+from assets.library import count_library, report_library
 from assets.partitions import SEARCH_FIRST, request_corrections, request_due_partitions
 from assets.resources import Needle, name_run_tag
 from ops.core.alerts import describe_webhook, report_failed_run
@@ -147,6 +147,7 @@ def library_sensor(settings: Settings, partitions: dg.PartitionsDefinition[str],
     def library(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         watch = watch_library(settings, now, context.cursor)
+        count_library(context.instance, settings, watch)
         events = report_library(context.instance, needle, watch, now)
         return request_due_partitions(context.instance, partitions, watch, events)
 

@@ -24,7 +24,7 @@ from assets.reports import (
     retrieval_report,
     video_annotator_benchmark,
 )
-from assets.resources import RETRIES, LoggedProgress, Needle
+from assets.resources import RETRIES, Needle, json_console
 from assets.saved_searches import saved_searches
 from assets.screen_text import same_texts_as_lake, screen_text_index
 from assets.steps import step_assets
@@ -36,7 +36,9 @@ from assets.upgrade import (
     encoder_comparison,
     live_encoder,
 )
+from ops.core.logs import LoggedProgress
 from ops.core.settings import Settings, load_settings
+from ops.core.tracing import start_tracing
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRegistry
 from ops.probes.definitions import load_definitions
@@ -91,6 +93,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
         ],
         resources={"needle": needle},
         executor=dg.in_process_executor,
+        loggers={"console": json_console} if settings.log == "json" else None,
     )
 
 
@@ -102,4 +105,5 @@ def add_owner(spec: dg.AssetSpec) -> dg.AssetSpec:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions for ``workspace.yaml``."""
+    start_tracing()
     return build_definitions(load_settings(), Needle(LoggedProgress(), retries=RETRIES))

@@ -32,7 +32,7 @@ def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[N
     """One immutable version of the index of lines (BM25 and phrases), published atomically."""
     from ops.index.dialogue import build_lines
 
-    return needle.record(context, needle.contain(lambda: build_lines(needle.settings, needle.progress)))
+    return needle.record(context, needle.contain(lambda: build_lines(needle.settings, needle.progress), context))
 
 
 @dg.asset_check(asset="dialogue_index", name="same_lines_as_lake")

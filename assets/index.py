@@ -20,7 +20,9 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
 
         return needle.record(
             context,
-            needle.contain(lambda: build_index(needle.settings, needle.encoder_id, needle.progress, needle.now)),
+            needle.contain(
+                lambda: build_index(needle.settings, needle.encoder_id, needle.progress, needle.now), context
+            ),
         )
 
     return search_index

@@ -13,11 +13,17 @@ import dagster as dg
 
 from assets.resources import Needle, convert_check
 from ops.core.settings import Settings
+from ops.core.stage_metrics import record_figures
 from ops.videos.watch import Watch
 
 KEY = dg.AssetKey("library")
 REPORT_EVERY_S = 600
 OVERDUE = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1), warn_window=timedelta(minutes=30))
+
+QUEUE = {
+    "queued": [dg.DagsterRunStatus.QUEUED],
+    "running": [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING],
+}
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.AssetObservation
 
@@ -41,6 +47,13 @@ def searchable_in_time(needle: dg.ResourceParam[Needle]) -> dg.AssetCheckResult:
     from ops.index.lag import check_waiting
 
     return convert_check(check_waiting(needle.settings, needle.encoder_id, needle.now()))
+
+
+def count_library(instance: dg.DagsterInstance, settings: Settings, watch: Watch) -> None:
+    """Keep what the sensor sees as metrics: files of the library, and Dagster's queue."""
+    record_figures(settings, "library", watch.figures)
+    counts = {name: instance.get_runs_count(dg.RunsFilter(statuses=statuses)) for name, statuses in QUEUE.items()}
+    record_figures(settings, "dagster", counts)
 
 
 def report_library(instance: dg.DagsterInstance, needle: Needle, watch: Watch, now: datetime) -> Sequence[Event]:

@@ -43,7 +43,8 @@ def probe_asset(definition: ProbeDefinition, encoder_id: str) -> dg.AssetsDefini
         from ops.probes.build import build_probe
 
         report = needle.contain(
-            lambda: build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress)
+            lambda: build_probe(needle.settings, needle.encoder_id, definition.label, needle.now(), needle.progress),
+            context,
         )
         page = build_latest_url(needle.settings, "few_shot_report", definition.label)
         return needle.record(context, report, page=page)
@@ -67,7 +68,9 @@ def probe_scores_asset(definition: ProbeDefinition, encoder_id: str) -> dg.Asset
         from ops.features import publish_scores
         from ops.probes.scores import build_scores
 
-        report = needle.contain(lambda: build_scores(needle.settings, definition.label, needle.now(), needle.progress))
+        report = needle.contain(
+            lambda: build_scores(needle.settings, definition.label, needle.now(), needle.progress), context
+        )
         needle.contain(lambda: publish_scores(needle.settings, needle.encoder_id, definition.label))
         return needle.record(context, report)
 

@@ -1,56 +1,30 @@
-"""The resource of all assets: settings, clock and progress, and the conversion of reports to Dagster's records."""
+"""The resource of all assets (settings, clock, progress), reports as Dagster's records, and runs' JSON logs."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import dagster as dg
 
 from ops.core.errors import UnavailableError
-from ops.core.plural import count_units
+from ops.core.logs import JsonFormatter, name_in_logs
 from ops.core.settings import Settings, load_settings
+from ops.core.stage_metrics import measure_stage, record_figures
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.videos.damaged_tables import retry_past_damage
 
 T = TypeVar("T")
-log = logging.getLogger("ops.progress")
 
 RETRIES = 3
 RETRY_AFTER_S = 30
 
 PLOTTED = {"seconds_taken", "times_realtime"}
 """Figures of a run that partitions show as numbers of their own, because Dagster plots these over time."""
-
-
-class LoggedProgress:
-    """A :class:`Progress` whose reports are lines of the run's log, see ``python_logs`` in ``dagster.yaml``."""
-
-    def __init__(self) -> None:
-        self._began: dict[str, float] = {}
-        self._done: dict[str, float] = {}
-        self._units: dict[str, str] = {}
-
-    def start(self, stage: str, total: float, unit: str) -> None:
-        self._began[stage], self._done[stage], self._units[stage] = time.monotonic(), 0.0, unit
-        log.info("%s: %s", stage, f"{count_units(total, unit)} to do" if total else "started")
-
-    def advance(self, stage: str, amount: float = 1) -> None:
-        self._done[stage] = self._done.get(stage, 0.0) + amount
-
-    def set_aside(self, stage: str, thing: str, reason: str) -> None:
-        log.warning("%s: %s is set aside: %s", stage, thing, reason)
-
-    def note(self, stage: str, text: str) -> None:
-        log.info("%s: %s", stage, text)
-
-    def finish(self, stage: str) -> None:
-        seconds = time.monotonic() - self._began.get(stage, time.monotonic())
-        done = count_units(self._done.get(stage, 0.0), self._units.get(stage, "steps"))
-        log.info("%s: %s in %.1f s", stage, done, seconds)
 
 
 def name_run_tag(asset: dg.AssetKey) -> str:
@@ -99,13 +73,23 @@ class Needle:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def contain(self, step: Callable[[], T]) -> T:
+    def contain(self, step: Callable[[], T], context: dg.AssetExecutionContext | None = None) -> T:
         """Return the result of ``step``; move damaged files of the lake away, see ``ops/videos/damaged_tables.py``.
 
-        If a store or server does not answer, the step is tried again later.
+        If a store or server does not answer, the step is tried again later. The asset of ``context`` is the stage under
+        which the step is counted in the metrics, each try of it.
         """
-        with Retry(self._retries):
+        with self._measure(context), Retry(self._retries):
             return retry_past_damage(self.settings, self.encoder_id, self.progress, step, now=self.now())
+
+    @contextmanager
+    def _measure(self, context: dg.AssetExecutionContext | None) -> Iterator[None]:
+        if context is None:
+            yield
+            return
+        stage = context.asset_key.to_user_string()
+        with name_in_logs(run_id=context.run.run_id), measure_stage(self.settings, stage):
+            yield
 
     def record(self, context: dg.AssetExecutionContext, report: StepReport, *, page: str = "") -> dg.MaterializeResult:
         """Return a materialisation with the report's figures, pictures and checks, and a link to ``page``.
@@ -116,6 +100,7 @@ class Needle:
         run_tags = {name_run_tag(key): "" for key in context.run.asset_selection or ()}
         context.instance.add_run_tags(context.run.run_id, run_tags)
         figures = {**report.details, "partitions_rewritten": report.changed}
+        record_figures(self.settings, context.asset_key.to_user_string(), figures, report.changed)
         context.log.info("%s: %s", context.asset_key.to_user_string(), format_figures(figures))
         report.report_partitions(
             lambda partition, own: context.add_asset_metadata(
@@ -155,3 +140,16 @@ def convert_check(outcome: CheckOutcome) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=outcome.name, passed=outcome.passed, severity=severity, metadata=outcome.details
     )
+
+
+@dg.logger(
+    config_schema={"log_level": dg.Field(str, default_value="INFO"), "name": dg.Field(str, default_value="dagster")},
+    description="One JSON object a line, with the ids of run, step, video and shot",
+)
+def json_console(context: dg.InitLoggerContext) -> logging.Logger:
+    """Write the log of one run as Needle's JSON records, with the configuration of Dagster's own console logger."""
+    logger = logging.Logger(context.logger_config["name"], level=context.logger_config["log_level"])
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logger.addHandler(handler)
+    return logger

@@ -18,5 +18,5 @@ def saved_searches(context: dg.AssetExecutionContext, needle: dg.ResourceParam[N
     from ops.search.saved_matches import build_matches
 
     return needle.record(
-        context, needle.contain(lambda: build_matches(needle.settings, needle.encoder_id, needle.progress))
+        context, needle.contain(lambda: build_matches(needle.settings, needle.encoder_id, needle.progress), context)
     )

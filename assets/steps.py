@@ -92,7 +92,7 @@ def _build_asset(
             )
             return describe_partitions(step, step_run, step.run(step_run))
 
-        report = needle.contain(run)
+        report = needle.contain(run, context)
         context.instance.add_run_tags(
             context.run.run_id, {"needle/videos": name_videos(needle.settings, context.partition_keys)}
         )

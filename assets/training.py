@@ -26,7 +26,9 @@ def caption_pairs_asset(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDe
 
         return needle.record(
             context,
-            needle.contain(lambda: build_pairs(needle.settings, context.partition_keys, needle.now(), needle.progress)),
+            needle.contain(
+                lambda: build_pairs(needle.settings, context.partition_keys, needle.now(), needle.progress), context
+            ),
         )
 
     return caption_pairs

@@ -35,7 +35,8 @@ def candidate_embeddings_asset(
         return needle.record(
             context,
             needle.contain(
-                lambda: embed_candidate(needle.settings, context.partition_keys, needle.now(), needle.progress)
+                lambda: embed_candidate(needle.settings, context.partition_keys, needle.now(), needle.progress),
+                context,
             ),
         )
 
@@ -47,7 +48,7 @@ def candidate_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[
     """The candidate's own index, which is not searched yet."""
     from ops.upgrade.candidate import index_candidate
 
-    return needle.record(context, needle.contain(lambda: index_candidate(needle.settings, needle.progress)))
+    return needle.record(context, needle.contain(lambda: index_candidate(needle.settings, needle.progress), context))
 
 
 @dg.asset(deps=["labels", "candidate_embeddings"], group_name=GROUP, code_version="1", kinds={"scikitlearn"})
@@ -56,7 +57,7 @@ def candidate_probes(context: dg.AssetExecutionContext, needle: dg.ResourceParam
     from ops.upgrade.candidate import fit_candidate_probes
 
     return needle.record(
-        context, needle.contain(lambda: fit_candidate_probes(needle.settings, needle.now(), needle.progress))
+        context, needle.contain(lambda: fit_candidate_probes(needle.settings, needle.now(), needle.progress), context)
     )
 
 

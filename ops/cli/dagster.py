@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ops.cli.dagster_home import find_dagster_home
+from ops.cli.main import announce
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.cli.runs import close_orphaned_runs
 from ops.core.errors import NeedleError, UsageError
@@ -44,11 +45,13 @@ def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
     listen(host, port).close()  # Dagster would report a port in use only after all of it has started
     close_orphaned_runs(settings)
     environment = {**os.environ, "DAGSTER_HOME": str(find_dagster_home(settings)), "PYTHONWARNINGS": QUIET}
-    click.echo(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})", err=True)
+    announce(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})")
     # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
     # SIGTERM would never end it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
+    if settings.log == "json":
+        arguments += ["--log-format", "json"]
     os.execve(sys.executable, [*arguments, "-h", host, "-p", str(port)], environment)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from ops.cli import runs
 from ops.cli.catalogue_status import Status, VideoStatus, build_status, count_indexed
 from ops.cli.looks import describe_look, find_due_partitions
-from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
@@ -218,7 +217,7 @@ def _bring_up_to_date(
     due -= read_forgotten_ids(settings.store)
     if not (due or interrupted_ingests or report) and is_current:
         return None, None
-    bars.console.print(f"encoder {encoder.encoder_id}: {encoder.reason}")
+    bars.report(f"encoder {encoder.encoder_id}: {encoder.reason}")
     run_id = runs.run_pipeline(
         settings,
         sorted(due),
@@ -355,9 +354,9 @@ def _tell(summary: IngestSummary, paths: dict[str, str], printed_notes: set[str]
         ]
     if summary["report"]:
         lines.append(f"report: {make_printable(summary['report'])}")
-    click.echo("\n".join(lines), file=sys.stderr)
+    announce("\n".join(lines))
     if not summary["up_to_date"] and summary["shots"]:
-        click.echo('next: needle search "a description of a shot"', file=sys.stderr)
+        announce('next: needle search "a description of a shot"')
 
 
 def _describe_left_out(kind: str, count: int, paths: list[str]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import sys
 from typing import Any
 
 import click
 
 from ops.core.errors import NeedleError, UsageError
+from ops.core.logs import are_logs_json
+
+log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -102,7 +106,19 @@ def main(arguments: list[str] | None = None) -> Any:
 
 def complain(message: str) -> None:
     """Print an error; control characters in external names do not reach the terminal."""
-    click.echo("\n".join(map(make_printable, f"needle: {message}".splitlines())), err=True)
+    if are_logs_json():
+        log.error("%s", message)
+    else:
+        click.echo("\n".join(map(make_printable, f"needle: {message}".splitlines())), err=True)
+
+
+def announce(text: str) -> None:
+    """Print a message for users on standard error; if logs are JSON, each of its lines is a record of the log."""
+    if not are_logs_json():
+        click.echo(text, err=True)
+        return
+    for line in text.splitlines():
+        log.info("%s", line.strip())
 
 
 def make_printable(text: str) -> str:

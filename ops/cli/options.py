@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ops.cli.main import announce
 from ops.core.errors import UsageError
+from ops.core.logs import write_json_logs
 from ops.core.settings import Settings, export_settings, load_settings
+from ops.core.tracing import start_tracing
 
 if TYPE_CHECKING:
     from ops.search.schema import Query
@@ -150,6 +153,8 @@ def load_command_settings(options: Mapping[str, Any], *, follows_live: bool = Tr
     """
     values = {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}
     settings = load_settings(**values)
+    write_json_logs(settings)
+    start_tracing()
     if follows_live:
         _require_live(settings, values.get("encoder", "auto"))
     export_settings(values)
@@ -176,7 +181,7 @@ def _require_live(settings: Settings, encoder: str) -> None:
             f"`needle upgrade --encoder {encoder}` makes another one live"
         )
     if note := explain_setting_against_live(settings):
-        click.echo(f"needle: {note}", err=True)
+        announce(f"needle: {note}")
 
 
 def print_json(document: Any) -> None:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ops.cli.main import make_printable
+from ops.core.logs import LoggedProgress, are_logs_json
 from ops.core.plural import count_units
 from ops.pipeline import list_steps
 
@@ -36,10 +37,12 @@ TITLES = {
 class Bars:
     """A :class:`ops.core.types.Progress` for users: one bar per stage, set-aside inputs printed as they come.
 
-    If standard error is not a terminal, each stage is one line when it ends.
+    If standard error is not a terminal, each stage is one line when it ends. If logs are JSON, reports are records of
+    the log.
     """
 
     def __init__(self) -> None:
+        self._log = LoggedProgress() if are_logs_json() else None
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.bars = Progress(
             TextColumn("{task.description:<16}"),
@@ -51,7 +54,7 @@ class Bars:
             TimeRemainingColumn(),
             TextColumn("{task.fields[aside]}"),
             console=self.console,
-            disable=not sys.stderr.isatty(),
+            disable=self._log is not None or not sys.stderr.isatty(),
         )
         self.tasks: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
@@ -69,6 +72,8 @@ class Bars:
         self.bars.stop()
 
     def start(self, stage: str, total: float, unit: str) -> None:
+        if self._log:
+            self._log.start(stage, total, unit)
         title = self.titles.get(stage, stage)
         of = f"/{total:.0f}" if total else ""  # rich cannot format an unknown total
         self.tasks[stage] = self.bars.add_task(title, total=total or None, unit=unit, of=of, rate="", aside="")
@@ -87,16 +92,32 @@ class Bars:
         count = len(self.aside)
         if stage in self.tasks:  # damage to the lake is found before any stage starts
             self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
+        if self._log:
+            self._log.set_aside(stage, thing, reason)
+            return
         self.console.print(f"[yellow]set aside[/] {escape(make_printable(thing))}: {escape(make_printable(reason))}")
 
     def note(self, stage: str, text: str) -> None:
         self.printed_notes.add(text)
+        if self._log:
+            self._log.note(stage, text)
+            return
         self.console.print(f"[yellow]note[/] {escape(make_printable(text))}")
+
+    def report(self, text: str) -> None:
+        """Print a line above the bars."""
+        if self._log:
+            self._log.report(text)
+        else:
+            self.console.print(text)
 
     def finish(self, stage: str) -> None:
         task = self.bars.tasks[self.tasks[stage]]
         total = task.total if task.total is not None else task.completed
         self.bars.update(task.id, completed=total, total=total)
-        if self.bars.disable:
+        if self._log:
+            self._log.advance(stage, total)
+            self._log.finish(stage)
+        elif self.bars.disable:
             seconds = time.monotonic() - self.began[stage]
             self.console.print(f"{task.description}: {count_units(total, task.fields['unit'])} in {seconds:.1f} s")

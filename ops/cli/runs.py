@@ -27,6 +27,7 @@ from ops.cluster.session import keep_open
 from ops.core import errors
 from ops.core.errors import ChecksFailedError, NeedleError, UsageError
 from ops.core.locks import lock_if_free
+from ops.core.logs import are_logs_json
 from ops.core.settings import Settings
 from ops.pipeline import list_steps
 
@@ -154,7 +155,7 @@ def quieten() -> None:
     Needle's own warnings stay on standard error: during a run, Dagster's handler on the logger ``ops``
     (``python_logs`` in ``dagster.yaml``) would otherwise replace Python's handler of last resort.
     """
-    if logging.lastResort is not None:
+    if logging.lastResort is not None and not are_logs_json():
         logging.getLogger("ops").addHandler(logging.lastResort)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")

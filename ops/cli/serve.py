@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from ops.cli.main import announce
 from ops.cli.options import add_setting_options, load_command_settings
+from ops.core.logs import are_logs_json
 
 
 @click.command(name="serve")
@@ -32,17 +34,18 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
 
     settings = load_command_settings(options)
     require_safe_address(settings, host)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if not are_logs_json():
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     listener = listen(host, port)
     address = f"[{host}]" if ":" in host else host
     url = f"http://{address}:{listener.getsockname()[1]}"
 
     def started() -> None:
-        click.echo(f"Needle: {url} (home {settings.home}); stop with Ctrl-C", err=True)
+        announce(f"Needle: {url} (home {settings.home}); stop with Ctrl-C")
         if open_page:
             click.launch(url)
 
     # Settings given as options are in the environment of the processes that start from here.
     fit = (sys.executable, "-m", "ops.cli", "probe", "fit")
     run(create_app(settings, runs=partial(find_runs, settings), host=host, fit=fit), listener, started)
-    click.echo("stopped", err=True)
+    announce("stopped")

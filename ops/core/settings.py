@@ -114,6 +114,21 @@ class Settings(BaseSettings):
         description="requests a minute for each token, media ten times as many; 0: no limit",
     )
 
+    log: Literal["text", "json"] = Field(
+        default="text", description="form of the logs: text, or json with the ids of run, video, shot and request"
+    )
+    metrics_push: str = Field(
+        default="",
+        description="Prometheus Pushgateway to which runs push the metrics of their stages: http://gateway:9091",
+    )
+
+    @field_validator("metrics_push")
+    @classmethod
+    def _check_gateway(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("write an address that begins with http:// or https://")
+        return value
+
     @field_validator("failure_webhook")
     @classmethod
     def _check_webhook(cls, value: SecretStr) -> SecretStr:
@@ -236,6 +251,24 @@ def _find_source(name: str, values: dict[str, Any]) -> str:
     if name in _read_toml():
         return str(find_toml())
     return "environment (RAY_ADDRESS)" if name == "ray_address" and os.environ.get("RAY_ADDRESS") else "default"
+
+
+def find_trace_exporter() -> str:
+    """The exporter of OpenTelemetry's own variables, by the name of its entry point; empty if traces are off.
+
+    The variables and their defaults are those of OpenTelemetry's specification, "Environment Variable Specification":
+    without any of them the specification exports to localhost, and Needle exports nothing.
+    """
+    variables = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    exporter, *endpoints = (os.environ.get(name, "").strip() for name in variables)
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return ""
+    name = exporter or ("otlp" if any(endpoints) else "none")
+    if name == "otlp":
+        names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        protocols = [os.environ.get(each, "").strip() for each in names]
+        return "otlp_proto_grpc" if next(filter(None, protocols), "") == "grpc" else "otlp_proto_http"
+    return "" if name == "none" else name
 
 
 def export_settings(values: dict[str, Any]) -> None:

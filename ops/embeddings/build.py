@@ -7,10 +7,11 @@ proxy's version, the number of frames per shot), so only vectors with changed in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -87,8 +88,9 @@ def _build(
             todo.append(vectors)
         else:
             changes += _write(settings, encoder_id, vectors, NewRows(), now)
-    changes += _embed(settings, encoder_id, todo, now, progress)
-    return _report(settings, encoder_id, partitions, changes)
+    busy_s: list[float] = []
+    changes += _embed(settings, encoder_id, todo, now, progress, busy_s.append)
+    return _report(settings, encoder_id, partitions, changes, sum(busy_s))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -230,8 +232,18 @@ def _write(settings: Settings, encoder_id: str, video: VideoVectors, new: NewRow
     return changes + put_set_aside(settings, encoder_id, video.video_id, [*earlier, *new.skipped])
 
 
-def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now: datetime, progress: Progress) -> int:
-    """Embed the missing vectors in order and write complete videos; return the number of changed tables."""
+def _embed(
+    settings: Settings,
+    encoder_id: str,
+    videos: list[VideoVectors],
+    now: datetime,
+    progress: Progress,
+    on_encoded: Callable[[float], None],
+) -> int:
+    """Embed the missing vectors in order and write complete videos; return the number of changed tables.
+
+    ``on_encoded`` gets the seconds of each batch in the encoder; with Ray, whose actors do not report them, nothing.
+    """
     shots = [(video, shot) for video in videos for shot in (*video.to_embed, *video.incomplete)]
     progress.start("embeddings", len(shots), "shots")
     changes = 0
@@ -245,7 +257,7 @@ def _embed(settings: Settings, encoder_id: str, videos: list[VideoVectors], now:
             )
             for video, shot in shots
         ]
-        embed = embed_on_cluster if settings.engine == "ray" else _embed_here
+        embed = embed_on_cluster if settings.engine == "ray" else partial(_embed_here, on_encoded=on_encoded)
         with closing(embed(due_shots, settings, encoder_id)) as results:
             pairs = zip(shots, results, strict=True)
             for video, group in groupby(pairs, key=lambda pair: pair[0][0]):
@@ -285,10 +297,12 @@ def _add_rows(
 
 
 def _embed_here(
-    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str
+    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str, on_encoded: Callable[[float], None]
 ) -> Generator[ShotVector | UnusableShot, None, None]:
     encoder = load_encoder(encoder_id, settings.home, part="both")
-    yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot)
+    yield from embed_shots(
+        shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot, on_encoded=on_encoded
+    )
 
 
 def _build_row(settings: Settings, shot: LakeShot, vector: ShotVector, now: datetime) -> LakeVector:
@@ -336,7 +350,9 @@ def _read_vectors(settings: Settings, encoder_id: str, partitions: Sequence[str]
     return pa.concat_tables(parts) if parts else settings.lake.read(name_table(encoder_id), [])
 
 
-def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], changes: int) -> StepReport:
+def _report(
+    settings: Settings, encoder_id: str, partitions: Sequence[str], changes: int, encoder_s: float
+) -> StepReport:
     by_partition: dict[str, dict[str, int]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
     stored_vectors = _read_vectors(settings, encoder_id, partitions)
     rows = stored_vectors.select(["shot_id", "video_id", "vector_hash", "frames_used"]).to_pylist()
@@ -352,6 +368,7 @@ def _report(settings: Settings, encoder_id: str, partitions: Sequence[str], chan
         details={
             "embedded": len(rows),
             "frames": sum(row["frames_used"] for row in rows),
+            "encoder_seconds": round(encoder_s, 3),
             "set_aside": {row["shot_id"]: row["reason"] for row in skipped_shots[:TOLD]},
         },
         by_partition=by_partition,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -111,13 +112,14 @@ def embed_shots(
     batch_frames: int | None = None,
     readers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
+    on_encoded: Callable[[float], None] | None = None,
 ) -> Iterator[ShotVector | UnusableShot]:
     """Embed shots, in their order: the vectors of N frames, pooled by the encoder (most take the mean).
 
     Frames are the centres of ``frames_per_shot`` equal parts; if a shot is shorter, all its frames are used. A vector
     depends on the proxy and the encoder only, not on ``batch_frames`` (default: the encoder's) or ``readers`` (threads,
-    default: cores). ``on_progress`` gets 1 after each shot. If a shot cannot be read or embedded, its result is an
-    ``UnusableShot``, and the others go on.
+    default: cores). ``on_progress`` gets 1 after each shot, ``on_encoded`` the seconds of each batch in the encoder. If
+    a shot cannot be read or embedded, its result is an ``UnusableShot``, and the others go on.
 
     Raises ``StorageError`` if the store cannot be read, and ``EncoderError`` if the encoder also fails on a test image.
     """
@@ -131,10 +133,17 @@ def embed_shots(
     def prepare(shot: ShotToEmbed) -> _Prepared | UnusableShot:
         return _prepare(shot, store, encoder, frames_per_shot)
 
+    def encode(batch: list[_Prepared | UnusableShot]) -> list[ShotVector | UnusableShot]:
+        began = time.monotonic()
+        results = _encode(batch, encoder)
+        if on_encoded:
+            on_encoded(time.monotonic() - began)
+        return results
+
     try:
         prepared_shots = map_ahead(reading, prepare, shots, ahead)
         batches = _group_batches(prepared_shots, size)
-        for results in map_ahead(running, lambda batch: _encode(batch, encoder), batches, _BATCHES_AHEAD):
+        for results in map_ahead(running, encode, batches, _BATCHES_AHEAD):
             for result in results:
                 if on_progress:
                     on_progress(1)

@@ -118,6 +118,8 @@ class EncoderKind(ABC):
     """The word before the colon of a spec; the name of its module."""
     form: ClassVar[str]
     """The form of the spec, such as ``finetuned:<name>``; only the name if there is only one encoder."""
+    terms: ClassVar[str] = ""
+    """Limits on the use of the encoders' weights; logged at the first use in a home."""
 
     @abstractmethod
     def identify(self, rest: str, home: Path) -> EncoderIdentity:
@@ -169,6 +171,8 @@ def resolve_spec(spec: str, home: Path, reason: str = "it was asked for") -> Res
         identity = kind.identify(rest, home)
         encoder_id = identity.encoder_id
         registry.record(encoder_id, spec, list(identity.files))
+        if kind.terms:
+            log.warning("encoder %s: %s", spec, kind.terms)
     return ResolvedEncoder(spec=spec, encoder_id=encoder_id, reason=reason)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from ops.core.settings import Settings
+from ops.core.stage_metrics import collect_stages
 from ops.embeddings.encoder import Encoder
 from ops.serve.catalogue_routes import build_catalogue_routes
 from ops.serve.collection_routes import build_collection_routes
@@ -17,6 +19,7 @@ from ops.serve.film_routes import build_film_routes
 from ops.serve.guard import Guard, is_loopback
 from ops.serve.label_routes import build_label_routes
 from ops.serve.media_routes import build_media_routes
+from ops.serve.metrics import CatalogueMetrics, collect_queues
 from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import build_page_routes
 from ops.serve.probe_routes import build_probe_routes
@@ -81,8 +84,19 @@ def create_app(
     install_openapi(app, lambda: tokens.are_needed)
     for router in routers:
         app.include_router(router)
-    service.metrics.add_gauge("shots_indexed", "Shots that can be found.", service.count_shots)
+    _add_metrics(service)
     return app
+
+
+def _add_metrics(service: Service) -> None:
+    """Report the service, its queues, the catalogue, and the stages of the pipeline that write to this home."""
+    metrics = service.metrics
+    metrics.add_gauge("shots_indexed", "Shots that can be found.", service.count_shots)
+    metrics.add_gauge("ready", "1 if searches are answered, as /readyz.", lambda: service.status in ("ok", "empty"))
+    queues = [getattr(service.queues, field.name) for field in fields(service.queues)]
+    metrics.add_source(lambda: collect_queues(queues))
+    metrics.add_source(CatalogueMetrics(service.settings, service.searcher.live_encoder_id).collect)
+    metrics.add_source(lambda: collect_stages(service.settings.home))
 
 
 def _build_queues(workers: int) -> WorkQueues:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import re
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -23,10 +26,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ops.core.errors import StorageError
+from ops.core.logs import name_in_logs
+from ops.core.tracing import describe_answer, read_trace_id, trace_request
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError, report_unexpected
 from ops.serve.roles import ANYBODY, AccessRules, Identity, Role, remember_identity
 from ops.serve.tokens import COOKIE, Tokens
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Form of a caller's ``X-Request-Id`` that is taken over; another one is replaced by a new id."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -88,7 +98,16 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        headers = Headers(scope=scope)
+        request_id = choose_request_id(headers)
+        with trace_request(scope["method"], headers) as span:
+            ids = {"request_id": request_id} | ({"trace_id": read_trace_id(span)} if span else {})
+            with name_in_logs(**ids):
+                route, status = await self._answer(scope, receive, _Answer(send, request_id))
+            describe_answer(span, scope["method"], route, status)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> tuple[str, int]:
+        """Answer a request; return its route and the status, which are also counted and logged."""
         body = _Body(scope, receive, self._open_bytes)
         started_at = time.perf_counter()
         self._metrics.count_start()
@@ -105,7 +124,11 @@ class Guard:
         finally:
             self._open_bytes.bytes -= body.seen
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.count_end(scope["method"], route, answer.status, time.perf_counter() - started_at)
+            seconds = time.perf_counter() - started_at
+            self._metrics.count_end(scope["method"], route, answer.status, seconds)
+            # The template, because addresses hold what people look for.
+            log.info("%s %s answered %d in %.3f s", scope["method"], route, answer.status, seconds)
+        return route, answer.status
 
     def _admit(self, scope: Scope, body: _Body) -> None:
         headers = Headers(scope=scope)
@@ -250,10 +273,11 @@ class _Body:
 
 
 class _Answer:
-    """The answer, with the security headers."""
+    """The answer, with the security headers and the id of the request."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
+        self._request_id = request_id
         self.status = 499  # the client disconnected before there was an answer
 
     async def send(self, message: Message) -> None:
@@ -262,6 +286,7 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in SAFE_HEADERS.items():
                 headers.setdefault(name, value)
+            headers["x-request-id"] = self._request_id
         try:
             async with asyncio.timeout(UNREAD_S):
                 await self._send(message)
@@ -272,6 +297,12 @@ class _Answer:
         """Answer with a problem if nothing was sent yet; a partial answer stays truncated."""
         if self.status == 499:
             await response(scope, receive, self.send)
+
+
+def choose_request_id(headers: Headers) -> str:
+    """Return the id that the caller or a proxy gave to the request, or a new one."""
+    request_id = headers.get("x-request-id", "")
+    return request_id if REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
 
 
 def identify_sender(tokens: Tokens, headers: Headers) -> Identity | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import HTMLResponse
 
-from ops.serve.answers import Health, SessionAnswer
+from ops.serve.answers import Alive, Health, Readiness, SessionAnswer
 from ops.serve.docs import render_docs_page, render_docs_style
 from ops.serve.documents import send_json
 from ops.serve.guard import identify_sender
@@ -132,6 +132,30 @@ def _add_state(router: APIRouter, service: Service) -> None:
         document = describe_health(service)
         answer = send_json(request, document)
         answer.status_code = 200 if document.status in ("ok", "empty") else 503
+        return answer
+
+    @router.get(
+        "/livez",
+        tags=["access"],
+        response_model=None,
+        responses={200: {"model": Alive}, **describe_problems()},
+        summary="Whether the process answers; a restart helps if it does not",
+    )
+    async def livez(request: Request) -> Response:
+        # In the event loop, not in a thread: busy threads are no reason for a restart.
+        return send_json(request, Alive(status="ok"))
+
+    @router.get(
+        "/readyz",
+        tags=["access"],
+        response_model=None,
+        responses={200: {"model": Readiness}, **describe_problems()} | {503: {"model": Readiness}},
+        summary="Whether requests can be sent here: 503 until the encoder is warm; reads no index",
+    )
+    def readyz(request: Request) -> Response:
+        status = service.status
+        answer = send_json(request, Readiness(status=status))
+        answer.status_code = 200 if status in ("ok", "empty") else 503
         return answer
 
     @router.get("/metrics", tags=["access"], response_class=Response, responses=_TEXT, summary="For Prometheus")

@@ -42,6 +42,8 @@ ACCESS: Mapping[str, Role | None] = {
     "GET /api/session": None,
     "DELETE /api/session": None,
     "GET /healthz": None,
+    "GET /livez": None,
+    "GET /readyz": None,
     "GET /docs": Role.LOOK,
     "GET /docs.css": Role.LOOK,
     "GET /openapi.json": Role.LOOK,

@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
-from assets.resources import LoggedProgress, Needle, format_figures
+from assets.resources import Needle, format_figures
+from ops.core.logs import LoggedProgress
 from ops.core.settings import CHECKOUT
 from ops.core.types import StepReport
 

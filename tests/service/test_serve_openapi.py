@@ -86,6 +86,8 @@ OPERATIONS = [
     ("GET", "/api/session"),
     ("DELETE", "/api/session"),
     ("GET", "/healthz"),
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
     ("GET", "/metrics"),
 ]
 

@@ -114,6 +114,10 @@ class StarterKind(EncoderKind):
 
     name = "starter"
     form = "starter"
+    terms = (
+        "its head was fitted on Flickr8k, whose photographs are offered for non-commercial research only; for "
+        "commercial work fit a head on photographs of your own, or use open_clip (see docs/licences.md)"
+    )
 
     def identify(self, rest: str, home: Path) -> EncoderIdentity:
         return identify_starter()

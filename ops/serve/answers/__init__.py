@@ -1,6 +1,6 @@
 """Answers of the service as models: most routes build them, and OpenAPI describes them."""
 
-from ops.serve.answers.access import Health, SessionAnswer
+from ops.serve.answers.access import Alive, Health, Readiness, SessionAnswer
 from ops.serve.answers.collections import CollectionAnswer, CollectionsAnswer
 from ops.serve.answers.details import ShotAnswer
 from ops.serve.answers.feeds import FeedsAnswer
@@ -14,6 +14,7 @@ from ops.serve.answers.shows import ShowsAnswer
 from ops.serve.answers.videos import ShowPostersAnswer, SmallPostersAnswer, TranscriptAnswer, VideosAnswer
 
 __all__ = [
+    "Alive",
     "CollectionAnswer",
     "CollectionsAnswer",
     "CorrectedAnswer",
@@ -29,6 +30,7 @@ __all__ = [
     "LabelsAnswer",
     "ProbeAnswer",
     "ProbesAnswer",
+    "Readiness",
     "SampleQuery",
     "SamplesAnswer",
     "SavedSearchesAnswer",

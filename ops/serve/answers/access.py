@@ -1,4 +1,4 @@
-"""Sessions, and the health of the service."""
+"""Sessions, and the state of the service."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ class Health(Answer):
     encoder_id: str | None
     index_version: str | None
     shots: int
+
+
+class Alive(Answer):
+    status: Literal["ok"]
+
+
+class Readiness(Answer):
+    status: str = Field(description="ok, empty (nothing was ingested yet), warming, or failed")

@@ -1,0 +1,128 @@
+"""Logs as text or as JSON (``NEEDLE_LOG``), with the ids of run, video, shot and request in each JSON record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ops.core.plural import count_units
+
+if TYPE_CHECKING:  # settings take 0.3 s to import, and the command line imports this module for its help
+    from ops.core.settings import Settings
+
+progress_log = logging.getLogger("ops.progress")
+
+_NO_IDS: Mapping[str, str] = MappingProxyType({})
+_ids: ContextVar[Mapping[str, str]] = ContextVar("ids", default=_NO_IDS)
+
+_SHOT_ID = re.compile(r"(?<![0-9a-f])([0-9a-f]{16}):\d+\b")
+_VIDEO_ID = re.compile(r"(?<![0-9A-Za-z_-])[0-9a-f]{16}(?![0-9A-Za-z_-])")
+
+
+@contextmanager
+def name_in_logs(**ids: str) -> Iterator[None]:
+    """Add ids, such as ``run_id`` or ``request_id``, to every JSON record of the block. Blocks may be nested."""
+    token = _ids.set({**_ids.get(), **ids})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``time`` (UTC), ``level``, ``logger``, ``message``, ids, ``exception`` if there is one.
+
+    Ids are those of :func:`name_in_logs`, of Dagster's record (run and step), and of a video or shot that the message
+    names. A message that names several videos has none.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        document = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": message,
+            **find_ids(message),
+            **_read_dagster_ids(record),
+            **_ids.get(),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, ensure_ascii=True)
+
+
+def find_ids(message: str) -> dict[str, str]:
+    """Return ``video_id`` and ``shot_id`` if the message names exactly one of them."""
+    shots = {match.group() for match in _SHOT_ID.finditer(message)}
+    videos = set(_VIDEO_ID.findall(message)) | {shot.partition(":")[0] for shot in shots}
+    return ({"video_id": min(videos)} if len(videos) == 1 else {}) | (
+        {"shot_id": min(shots)} if len(shots) == 1 and len(videos) == 1 else {}
+    )
+
+
+def _read_dagster_ids(record: logging.LogRecord) -> dict[str, str]:
+    """Return run and step of a record that Dagster has captured: its attribute ``dagster_meta``."""
+    metadata = getattr(record, "dagster_meta", None) or {}
+    names = {"run_id": "run_id", "step_key": "step"}
+    return {ours: str(metadata[theirs]) for theirs, ours in names.items() if metadata.get(theirs)}
+
+
+def write_json_logs(settings: Settings) -> bool:
+    """Write all logs of this process to standard error as JSON if the settings say so; return whether they do."""
+    if settings.log != "json":
+        return False
+    if not are_logs_json():
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonFormatter())
+        root = logging.getLogger()
+        root.handlers[:] = [handler]
+        root.setLevel(logging.WARNING)
+        logging.getLogger("ops").setLevel(logging.INFO)
+        logging.captureWarnings(True)
+    return True
+
+
+def are_logs_json() -> bool:
+    """Return True if :func:`write_json_logs` has set this process up."""
+    return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
+
+
+class LoggedProgress:
+    """A :class:`ops.core.types.Progress` whose reports are lines of the log."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+        self._done: dict[str, float] = {}
+        self._units: dict[str, str] = {}
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        self._began[stage], self._done[stage], self._units[stage] = time.monotonic(), 0.0, unit
+        progress_log.info("%s: %s", stage, f"{count_units(total, unit)} to do" if total else "started")
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        self._done[stage] = self._done.get(stage, 0.0) + amount
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        progress_log.warning("%s: %s is set aside: %s", stage, thing, reason)
+
+    def note(self, stage: str, text: str) -> None:
+        progress_log.info("%s: %s", stage, text)
+
+    def report(self, text: str) -> None:
+        """Log a line that belongs to no stage."""
+        progress_log.info("%s", text)
+
+    def finish(self, stage: str) -> None:
+        seconds = time.monotonic() - self._began.get(stage, time.monotonic())
+        done = count_units(self._done.get(stage, 0.0), self._units.get(stage, "steps"))
+        progress_log.info("%s: %s in %.1f s", stage, done, seconds)

@@ -1,0 +1,97 @@
+"""What orchestrators and Prometheus read: probes, ids of requests, and metrics of the catalogue and of stages."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from ops.core.logs import JsonFormatter
+from ops.core.settings import Settings, load_settings
+from ops.core.stage_metrics import record_figures
+from tests.builders.served import client_of, desk_home
+
+
+def test_probes_answer_without_a_token_and_without_footage(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path, tokens="secret-1")
+    with client_of(settings) as client:
+        assert client.get("/livez").json() == {"status": "ok"}
+        answer = client.get("/readyz")
+        assert answer.status_code == 200 and answer.json() == {"status": "empty"}
+        assert client.get("/metrics").status_code == 401
+
+
+def test_a_service_that_cannot_answer_is_alive_and_not_ready(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path)
+    with client_of(settings) as client:
+        client.app.state.service._warmth.has_failed = True  # type: ignore[attr-defined]
+        assert client.get("/livez").status_code == 200
+        answer = client.get("/readyz")
+        assert answer.status_code == 503 and answer.json() == {"status": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_kept"), [("a-b_c.9", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("", False)]
+)
+def test_a_request_keeps_its_id_or_gets_one(client: TestClient, sent: str, is_kept: bool) -> None:
+    answer = client.get("/livez", headers={"x-request-id": sent})
+    assert (answer.headers["x-request-id"] == sent) == is_kept and answer.headers["x-request-id"]
+
+
+def test_records_of_a_request_have_its_id_and_never_its_words(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    written: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(JsonFormatter().format(record))
+
+    logger, handler = logging.getLogger("ops.serve"), Kept()
+    logger.addHandler(handler)
+    try:
+        with caplog.at_level(logging.INFO, logger="ops.serve"):
+            client.get("/api/nothing?text=hidden-words", headers={"x-request-id": "r-7"})
+            client.post("/api/search", json={"text": "hidden-words"}, headers={"x-request-id": "r-8"})
+    finally:
+        logger.removeHandler(handler)
+    records = [json.loads(line) for line in written]
+    assert [record["request_id"] for record in records] == ["r-7", "r-8"]
+    assert "POST /api/search answered 200" in records[-1]["message"]
+    assert "hidden-words" not in "".join(written)
+
+
+def test_metrics_show_the_catalogue_the_queues_and_the_stages(tmp_path: Path) -> None:
+    settings = desk_home(tmp_path)
+    record_figures(settings, "search_index", {"lag_seconds": 7.5, "new_videos": 3}, changed=1)
+    with client_of(settings) as client:
+        lines = client.get("/metrics").text.splitlines()
+    for line in (
+        "needle_ready 1.0",
+        "needle_catalogue_readable 1.0",
+        'needle_videos{state="removed"} 0.0',
+        "needle_videos_waiting 0.0",
+        'needle_queue_waiting{queue="search"} 0.0',
+        "needle_searchable_lag_seconds 7.5",
+        'needle_stage_changed_total{stage="search_index"} 1.0',
+    ):
+        assert line in lines
+
+
+def test_a_catalogue_that_cannot_be_read_is_reported_and_is_not_0(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings: Settings = desk_home(tmp_path)
+    with client_of(settings) as client:
+        videos = Path(settings.lake.path("videos"))
+        shutil.copytree(videos, tmp_path / "kept")
+        for path in videos.glob("*.parquet"):
+            path.write_bytes(b"damaged")
+        text = client.get("/metrics").text
+        shutil.copytree(tmp_path / "kept", videos, dirs_exist_ok=True)
+    assert "needle_catalogue_readable 0.0" in text and "needle_videos_waiting" not in text
+    assert "cannot be read for /metrics" in caplog.text
