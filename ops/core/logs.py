@@ -24,6 +24,8 @@ progress_log = logging.getLogger("ops.progress")
 _NO_IDS: Mapping[str, str] = MappingProxyType({})
 _ids: ContextVar[Mapping[str, str]] = ContextVar("ids", default=_NO_IDS)
 
+_DAGSTER_IDS = {"run_id": "run_id", "step": "step_key"}
+
 _SHOT_ID = re.compile(r"(?<![0-9a-f])([0-9a-f]{16}):\d+\b")
 _VIDEO_ID = re.compile(r"(?<![0-9A-Za-z_-])[0-9a-f]{16}(?![0-9A-Za-z_-])")
 
@@ -46,14 +48,15 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
+        metadata = getattr(record, "dagster_meta", None) or {}  # of a record that Dagster has captured
+        message = metadata.get("orig_message") or record.getMessage()  # the latter begins with the ids of the run
         document = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
             **find_ids(message),
-            **_read_dagster_ids(record),
+            **{name: str(metadata[key]) for name, key in _DAGSTER_IDS.items() if metadata.get(key)},
             **_ids.get(),
         }
         if record.exc_info:
@@ -68,13 +71,6 @@ def find_ids(message: str) -> dict[str, str]:
     return ({"video_id": min(videos)} if len(videos) == 1 else {}) | (
         {"shot_id": min(shots)} if len(shots) == 1 and len(videos) == 1 else {}
     )
-
-
-def _read_dagster_ids(record: logging.LogRecord) -> dict[str, str]:
-    """Return run and step of a record that Dagster has captured: its attribute ``dagster_meta``."""
-    metadata = getattr(record, "dagster_meta", None) or {}
-    names = {"run_id": "run_id", "step_key": "step"}
-    return {ours: str(metadata[theirs]) for theirs, ours in names.items() if metadata.get(theirs)}
 
 
 def write_json_logs(settings: Settings) -> bool:

@@ -23,7 +23,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from ops.core.errors import NeedleError
+from ops.core.errors import DamagedTableError, NeedleError
+from ops.core.known_rows import read_rows
 from ops.core.settings import Settings
 from ops.core.types import VideoState
 from ops.index.lag import check_waiting
@@ -147,7 +148,11 @@ class CatalogueMetrics:
 
     def _read(self) -> None:
         self._videos = self._waiting = None
+        damage: list[DamagedTableError] = []
         try:
+            read_rows(self._settings.lake, catalogue.TABLE, damage=damage)
+            if damage:  # without their rows the figures would be too low
+                raise damage[0]
             self._videos = Counter(row["state"] for row in catalogue.read_videos(self._settings.lake))
             details = check_waiting(self._settings, self._live_encoder_id(), datetime.now(UTC)).details
         except NeedleError as error:

@@ -13,7 +13,9 @@ from starlette.testclient import TestClient
 from ops.core.logs import JsonFormatter
 from ops.core.settings import Settings, load_settings
 from ops.core.stage_metrics import record_figures
-from tests.builders.served import client_of, desk_home
+from tests.builders.served import client_of, desk_home, fill_desk
+
+pytestmark = pytest.mark.home(fill=fill_desk)
 
 
 def test_probes_answer_without_a_token_and_without_footage(tmp_path: Path) -> None:

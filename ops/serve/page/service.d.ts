@@ -1,5 +1,9 @@
 // Written by `make format` from the OpenAPI document of the service: do not edit.
 
+export type Alive = {
+  status: "ok";
+};
+
 export type ChangedLabel = {
   label: string;
   shot_id: string;
@@ -642,6 +646,11 @@ export type QueryPart = {
   is_applied: boolean;
   /** the query without this part; if it is not applied, the query with it */
   change: QueryChange;
+};
+
+export type Readiness = {
+  /** ok, empty (nothing was ingested yet), warming, or failed */
+  status: string;
 };
 
 export type Reading = {

@@ -66,14 +66,15 @@ def test_ids_of_blocks_are_nested_and_end_with_their_block() -> None:
 
 
 def test_records_that_dagster_captured_have_its_run_and_step() -> None:
-    document = read_record("done", dagster_meta={"run_id": "r2", "step_key": "shots", "job_name": "j"})
-    assert (document["run_id"], document["step"]) == ("r2", "shots")
+    metadata = {"run_id": "r2", "step_key": "shots", "job_name": "j", "orig_message": "done"}
+    document = read_record("j - r2 - shots - done", dagster_meta=metadata)
+    assert (document["run_id"], document["step"], document["message"]) == ("r2", "shots", "done")
     assert "step" not in read_record("done", dagster_meta={"run_id": "r2", "step_key": None})
 
 
 def test_a_command_writes_its_error_as_json(tmp_path: Path) -> None:
     environment = Home(tmp_path / "home").environment(NEEDLE_LOG="json")
-    command = [sys.executable, "-m", "ops.cli", "ingest", str(tmp_path / "missing.mp4")]
+    command = [sys.executable, "-m", "ops.cli", "shots", "missing.mp4"]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     records = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 1 and records[-1]["level"] == "error" and "missing.mp4" in records[-1]["message"]
