@@ -21,38 +21,61 @@ from ops.core.settings import CHECKOUT, Settings
 QUIET = "ignore:Parameter `backfill_policy`"
 """Dagster warns at each start of each process that this parameter is in beta."""
 
+PARTS = {"webserver": ("dagster_webserver",), "daemon": ("dagster._daemon", "run")}
+"""Modules and arguments of Dagster's page and daemon, for deployments that start them one by one."""
+
 
 @click.command(name="dagster")
 @add_setting_options("library", "encoder", "detector", "workers", "partitions")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="Port of the page.")
 @click.option("--open-to-all", is_flag=True, help="Allow an address that others can reach.")
-def command(host: str, port: int, open_to_all: bool, **options: Any) -> None:
+@click.option(
+    "--part",
+    default="all",
+    show_default=True,
+    type=click.Choice(["all", *PARTS]),
+    help="Start only the page or only the daemon, each as a container of its own.",
+)
+def command(host: str, port: int, open_to_all: bool, part: str, **options: Any) -> None:
     """Open the Dagster page: lineage, runs, and the sensor that watches the library.
 
     \b
     Example: needle dagster --library ~/footage
     """
+    settings = load_command_settings(options)
+    if part != "daemon":
+        require_free_address(host, port, open_to_all=open_to_all)
+    if part != "webserver":
+        hold_daemon_lock(settings)
+        close_orphaned_runs(settings)
+    environment = {**os.environ, "DAGSTER_HOME": str(find_dagster_home(settings)), "PYTHONWARNINGS": QUIET}
+    place = "daemon" if part == "daemon" else f"http://{host}:{port}"
+    announce(f"Dagster: {place} (home {settings.home}, library {settings.library or 'none'})")
+    # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
+    # SIGTERM would never end it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    arguments = [sys.executable, "-m", *PARTS.get(part, ("dagster", "dev")), "-w", str(CHECKOUT / "workspace.yaml")]
+    if settings.log == "json":
+        arguments += ["--log-format", "json"]
+    if part != "daemon":
+        arguments += ["-h", host, "-p", str(port)]
+    os.execve(sys.executable, arguments, environment)
+
+
+def require_free_address(host: str, port: int, *, open_to_all: bool) -> None:
+    """Raise ``UsageError`` if others can reach the address, and ``NeedleError`` if its port is in use.
+
+    Dagster would report a port in use only after all of it has started.
+    """
     from ops.serve.server import listen
 
-    settings = load_command_settings(options)
     if not is_loopback(host) and not open_to_all:
         raise UsageError(
             f"--host {host} would let everybody who reaches this address start runs: Dagster's page asks nobody "
             "who they are. Put it behind a proxy that does, or add --open-to-all"
         )
-    hold_daemon_lock(settings)
-    listen(host, port).close()  # Dagster would report a port in use only after all of it has started
-    close_orphaned_runs(settings)
-    environment = {**os.environ, "DAGSTER_HOME": str(find_dagster_home(settings)), "PYTHONWARNINGS": QUIET}
-    announce(f"Dagster: http://{host}:{port} (home {settings.home}, library {settings.library or 'none'})")
-    # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
-    # SIGTERM would never end it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    arguments = [sys.executable, "-m", "dagster", "dev", "-w", str(CHECKOUT / "workspace.yaml")]
-    if settings.log == "json":
-        arguments += ["--log-format", "json"]
-    os.execve(sys.executable, [*arguments, "-h", host, "-p", str(port)], environment)
+    listen(host, port).close()
 
 
 def is_loopback(host: str) -> bool:
