@@ -15,6 +15,7 @@ from ops.core.plural import plural
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.dialogue.report import read_dialogue
+from ops.dialogue.spoken_words import UNSURE
 from ops.dialogue.timing import SubtitleTiming, read_timing, set_timing
 from ops.search.shot_details import VideoRow
 from ops.videos.catalogue import find_video, require_layout
@@ -110,7 +111,8 @@ def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
         print_json(facts | {"timing": vars(timing), "sources": sources, "lines": lines})
         return
     for line in lines:
-        origin = ", ".join(filter(None, (line["source"], line["language"])))
+        is_unsure = line["certainty"] is not None and line["certainty"] < UNSURE
+        origin = ", ".join(filter(None, (line["source"], line["language"], "unsure" if is_unsure else "")))
         times = f"{line['start_s']:>9.3f} - {line['end_s']:<9.3f}"
         click.echo(f"{line['start_timecode']}  {times} {make_printable(' '.join(line['text'].split()))} ({origin})")
     if not timing.is_plain:

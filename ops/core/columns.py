@@ -28,6 +28,8 @@ DIALOGUE = build_schema(
     ("language", pa.string()),
     ("language_tag", pa.string()),
     ("source", pa.string()),
+    # 0 to 1 for recognised speech, null for subtitles
+    ("certainty", pa.float32()),
 )
 SHOT_DIALOGUE = build_schema(
     ("shot_id", pa.string()),

@@ -87,7 +87,7 @@ class LakeCut(LakeRow):
 
 
 class LakeLine(LakeRow):
-    """A row of ``dialogue``. ``language_tag`` is null in rows of earlier versions."""
+    """A row of ``dialogue``. ``language_tag`` is null in rows of earlier versions, ``certainty`` for subtitles."""
 
     line_id: str
     video_id: str
@@ -102,6 +102,7 @@ class LakeLine(LakeRow):
     language: str
     language_tag: str | None
     source: str
+    certainty: float | None
 
 
 class LakeShotDialogue(LakeRow):

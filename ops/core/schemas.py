@@ -314,7 +314,7 @@ _DECLARED = (
         schema=DIALOGUE,
         counted_as="lines",
         if_damaged="set_aside_dialogue",
-        added=("language_tag",),
+        added=("language_tag", "certainty"),
         never_null=("video_id", "show", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text", "language"),
         key_names_video=True,
     ),

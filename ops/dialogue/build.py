@@ -28,7 +28,7 @@ from ops.dialogue.lines import DialogueLine, limit_notes, merge_lines
 from ops.dialogue.recipe import RECIPE
 from ops.dialogue.rows import build_line_rows, build_shot_rows, build_subtitle_rows, renew_subtitle_row
 from ops.dialogue.sources import SPEECH, SubtitleSource, read_sources, recognise_speech
-from ops.dialogue.speech import explain_speech_problem, load_recogniser
+from ops.dialogue.speech import explain_speech_problem, load_recogniser, name_recognition
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, read_timing, read_timings
 from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
@@ -113,7 +113,8 @@ def hash_inputs(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: 
 
 def _needs_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
     """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
-    is_recognised = any(row["source"] == "asr" and row["content_hash"] == settings.speech for row in sources)
+    name = name_recognition(settings.speech)
+    is_recognised = any(row["source"] == "asr" and row["content_hash"] == name for row in sources)
     return (
         bool(video["has_audio"])
         and not is_recognised
@@ -276,7 +277,7 @@ def _find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource
     partition = settings.resolve_partition(video["video_id"])
     rows = _group_by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
-    if row is None or (settings.speech and row["content_hash"] != settings.speech) or row["reason"]:
+    if row is None or (settings.speech and row["content_hash"] != name_recognition(settings.speech)) or row["reason"]:
         return None
     stored_lines = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
     lines = [_read_line(line) for line in stored_lines if line["source"] == "asr"]
@@ -289,7 +290,12 @@ def _read_line(row: LakeLine) -> DialogueLine:
     """Return the line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
     language = row["language_tag"] or row["language"]
     return DialogueLine(
-        start_s=row["start_s"], end_s=row["end_s"], text=row["text"], language=language, source=row["source"]
+        start_s=row["start_s"],
+        end_s=row["end_s"],
+        text=row["text"],
+        language=language,
+        source=row["source"],
+        certainty=row["certainty"],
     )
 
 

@@ -21,13 +21,17 @@ MOST_NOTES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class DialogueLine:
-    """One spoken line: seconds from the first frame, ``0 <= start_s < end_s``."""
+    """One spoken line: seconds from the first frame, ``0 <= start_s < end_s``.
+
+    ``certainty``, 0 to 1, is that of recognised words; ``None`` for subtitles.
+    """
 
     start_s: float
     end_s: float
     text: str
     language: str
     source: str
+    certainty: float | None = None
 
     def make_line_id(self, video_id: str) -> str:
         """Return an id from the line's content: the same line keeps it, whatever is inserted before or next to it."""

@@ -72,7 +72,7 @@ def read_dialogue(settings: Settings, video_id: str) -> tuple[list[dict[str, Any
     """Return ``(lines, sources)`` of one video as rows without stamps, lines in the order of time."""
     partition = settings.resolve_partition(video_id)
     columns = ("line_id", "video_id", "index", "shot_ids", "start_frame", "end_frame", "start_s", "end_s", "text")
-    rows = settings.lake.read("dialogue", [partition], (*columns, "language", "source")).to_pylist()
+    rows = settings.lake.read("dialogue", [partition], (*columns, "language", "source", "certainty")).to_pylist()
     lines = sorted((row for row in rows if row.pop("video_id") == video_id), key=lambda row: row.pop("index"))
     names = ("video_id", "path", "source", "language", "lines", "reason", "notes")
     sources = settings.lake.read("subtitles", [partition], names).to_pylist()

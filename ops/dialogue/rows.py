@@ -37,6 +37,7 @@ def build_line_rows(
                 "language": _select_primary(line.language),
                 "language_tag": line.language,
                 "source": line.source,
+                "certainty": line.certainty,
                 "event_timestamp": video["available_at"],
                 "created_timestamp": now,
             }

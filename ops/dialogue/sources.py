@@ -15,7 +15,7 @@ from ops.dialogue.decode import decode
 from ops.dialogue.lines import DialogueLine, build_cue, build_lines
 from ops.dialogue.parse import parse
 from ops.dialogue.rolling import unroll
-from ops.dialogue.speech import Hear, recognise_lines
+from ops.dialogue.speech import Hear, name_recognition, recognise_lines
 from ops.dialogue.timing import PLAIN, SubtitleTiming
 from ops.videos.closed_captions import CODEC, Packet, read_scc
 from ops.videos.film_errors import convert_film_errors
@@ -80,14 +80,14 @@ def read_sources(
 
 def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> SubtitleSource:
     """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
-    model = settings.speech
+    model, name = settings.speech, name_recognition(settings.speech)
     try:
         with open_local_source(video["path"], settings.scratch) as local:
             tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video["facts"] else ()
             lines, language = recognise_lines(read_speech_sound(local, tracks), hear, length_s)
     except MediaError as error:
-        return SubtitleSource(path=model, source="asr", language="", content_hash=model, reason=str(error))
-    return SubtitleSource(path=model, source="asr", language=language, content_hash=model, lines=lines)
+        return SubtitleSource(path=model, source="asr", language="", content_hash=name, reason=str(error))
+    return SubtitleSource(path=model, source="asr", language=language, content_hash=name, lines=lines)
 
 
 def _read_sidecar(

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
-from ops.dialogue.lines import DialogueLine, build_cue, build_lines
-from ops.dialogue.parse import Parsed
+from ops.dialogue.lines import LEAST_S, DialogueLine
+from ops.dialogue.spoken_words import HeardWord, cut_lines
 
-Hear = Callable[[NDArray[np.float32]], tuple[list[tuple[float, float, str]], str]]
-"""``samples -> (start_s, end_s, text) of each piece of speech, language code``."""
+Hear = Callable[[NDArray[np.float32]], tuple[list[HeardWord], str]]
+"""``samples -> words in order, language code``."""
 
+RECIPE = 2
+"""Changes with how speech is heard or cut into lines: then films are heard again."""
+
+OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "beam_size": 5,
+        "word_timestamps": True,
+        # Its errors do not spread: a text that was invented over music would begin the next one.
+        "condition_on_previous_text": False,
+        # The filter with its defaults leaves out voices over music; with these, only sound far from any voice.
+        "vad_filter": True,
+        "vad_parameters": {"threshold": 0.2, "min_silence_duration_ms": 700, "speech_pad_ms": 600},
+    }
+)
+NO_SPEECH, UNLIKELY = 0.6, -1.0
+"""The model's limits for a piece without speech: that it is none is likelier, and its words are less likely."""
 INSTALL = "install it with `pip install 'needle[speech]'`"
 
 
@@ -46,34 +63,64 @@ def load_recogniser(model: str) -> Hear:
         raise UsageError(problem)
     model_files = _load(str(Path(model).expanduser()) if _is_path(model) else model)
 
-    def hear(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float, str]], str]:
+    def hear(samples: NDArray[np.float32]) -> tuple[list[HeardWord], str]:
         try:
-            # The filter leaves out sound without a voice: there the model invents words.
-            segments, info = model_files.transcribe(samples, vad_filter=True, beam_size=5)
-            return [(segment.start, segment.end, segment.text) for segment in segments], str(info.language or "")
+            segments, info = model_files.transcribe(samples, **OPTIONS)
+            return [word for segment in segments for word in _read_words(segment)], str(info.language or "")
         except RuntimeError as error:
             raise MediaError(f"the model {model!r} could not hear it: {error}") from error
 
     return hear
 
 
+def _read_words(segment: Any) -> list[HeardWord]:
+    """Return the words of a piece of speech. One that is probably not speech has none."""
+    if segment.no_speech_prob > NO_SPEECH and segment.avg_logprob < UNLIKELY:
+        return []
+    return [
+        HeardWord(text=word.word, start_s=float(word.start), end_s=float(word.end), certainty=float(word.probability))
+        for word in segment.words or ()
+    ]
+
+
+def name_recognition(model: str) -> str:
+    """Return what stands for a recognition in the table ``subtitles``: the model, and how its words become lines."""
+    return f"{model} #{RECIPE}"
+
+
 def recognise_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[DialogueLine], str]:
     """Return ``(lines, language)`` of samples float32 (N,) at 16 kHz; sample 0 sounds with the first frame."""
-    pieces, language = hear(samples)
-    document = Parsed()
-    for start_s, end_s, text in pieces:
-        cue = build_cue(start_s, end_s, text)
-        document.add(0, cue.start_s, cue.end_s, cue.text, "mov_text")
-    lines, _ = build_lines(document, length_s=length_s, language=language, source="asr")
+    words, language = hear(samples)
+    lines = [
+        DialogueLine(
+            start_s=round(line.start_s, 3),
+            end_s=round(max(line.end_s, line.start_s + LEAST_S), 3),
+            text=line.text,
+            language=language,
+            source="asr",
+            certainty=round(line.certainty, 3),
+        )
+        for line in cut_lines(words)
+        if line.start_s < length_s  # sound may last longer than the pictures
+    ]
     return lines, language
+
+
+def choose_compute_type(device: str, supported_types: Collection[str]) -> str:
+    """Return the fastest exact enough type that a device has: a float16 model on a CPU would warn and be converted."""
+    wanted_types = ("float16", "int8_float16", "float32") if device == "cuda" else ("int8", "int8_float32", "float32")
+    return next((name for name in wanted_types if name in supported_types), "default")
 
 
 @lru_cache(maxsize=1)
 def _load(model: str) -> Any:
+    from ctranslate2 import get_cuda_device_count, get_supported_compute_types
     from faster_whisper import WhisperModel
 
+    device = "cuda" if get_cuda_device_count() else "cpu"
     try:
-        return WhisperModel(model, device="auto", compute_type="default")
+        kind = choose_compute_type(device, get_supported_compute_types(device))
+        return WhisperModel(model, device=device, compute_type=kind)
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"the faster-whisper model {model!r} cannot be had ({str(error).splitlines()[0]}): set NEEDLE_SPEECH to "

@@ -25,7 +25,7 @@ from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.screen_text.reader import RapidTextReader, SeenText, TextReader, explain_problem, find_model_folder
 from ops.screen_text.rows import ShotTexts, build_shot_row, build_text_rows, mark_kinds
-from ops.screen_text.sampling import choose_first, choose_more, has_changed
+from ops.screen_text.sampling import MOST_TEXTS, choose_first, choose_more, has_changed
 from ops.screen_text.tracking import follow_texts
 from ops.shots.build import read_shots_by_video
 from ops.shots.proxies import read_proxy
@@ -232,13 +232,16 @@ def _read_shot(
         return ShotTexts(shot=shot, runs=None, reason=None, input_hash=input_hash)
     progress.advance(STAGE)
     try:
-        samples = ShotFrames(settings, shot).look(reader)
+        samples, end_frame = ShotFrames(settings, shot).look(reader)
     except MediaError as error:
         key = make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
         reason = f"its proxy ({settings.store.uri(key)}) {error}"
         progress.set_aside(STAGE, f"shot {shot['shot_id']}", f"its writing is unknown: {reason}")
         return ShotTexts(shot=shot, runs=None, reason=reason, input_hash=input_hash)
-    runs = follow_texts(samples, shot["start_frame"], shot["end_frame"])
+    if end_frame < shot["end_frame"]:
+        about = f"shot {shot['shot_id']} has more writing than is read: {MOST_TEXTS} texts, to frame {end_frame}"
+        progress.note(STAGE, about)
+    runs = follow_texts(samples, shot["start_frame"], end_frame)
     return ShotTexts(shot=shot, runs=tuple(runs), reason=None, input_hash=input_hash)
 
 
@@ -251,25 +254,33 @@ class ShotFrames:
         self._frames = shot["end_frame"] - shot["start_frame"]
         self._seconds = shot["end_s"] - shot["start_s"]
 
-    def look(self, reader: TextReader) -> list[tuple[int, list[SeenText]]]:
-        """Return ``(source frame, texts)`` of each sample, ascending. Raises ``MediaError`` if the proxy is unreadable.
+    def look(self, reader: TextReader) -> tuple[list[tuple[int, list[SeenText]]], int]:
+        """Return ``(source frame, texts)`` of each sample, ascending, and the end of the frames that they stand for.
 
-        A sample whose picture equals the one before is not read again.
+        That is the end of the shot, or the first sample after ``MOST_TEXTS``. A sample whose picture equals the one
+        before is not read again. Raises ``MediaError`` if the proxy is unreadable.
         """
+        start = self._shot["start_frame"]
         first = choose_first(self._frames, self._seconds)
         texts = self._read(reader, first)
-        if any(texts.values()):
+        is_whole = len(texts) == len(first)
+        if any(texts.values()) and is_whole:
             texts |= self._read(reader, choose_more(self._frames, self._seconds, first))
-        return [(self._shot["start_frame"] + position, texts[position]) for position in sorted(texts)]
+        end = self._shot["end_frame"] if is_whole else start + first[len(texts)]
+        return [(start + position, texts[position]) for position in sorted(texts)], end
 
     def _read(self, reader: TextReader, positions: list[int]) -> dict[int, list[SeenText]]:
         texts: dict[int, list[SeenText]] = {}
         before: NDArray[np.uint8] | None = None
         known: list[SeenText] = []
+        read_texts = set[str]()
         for position, frame in zip(positions, self._fetch(positions), strict=True) if positions else ():
             if before is None or has_changed(before, frame):
                 known, before = reader.read(frame), frame
             texts[position] = known
+            read_texts.update(each.text for each in known)
+            if len(read_texts) >= MOST_TEXTS:
+                break
         return texts
 
     def _fetch(self, positions: list[int]) -> NDArray[np.uint8]:

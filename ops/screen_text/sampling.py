@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 FIRST_EVERY_S, MOST_FIRST = 5.0, 32
 """A first look each five seconds of a shot, at most 32."""
-TWO_LOOKS_S = 3.0
+TWO_LOOKS_S = 4.0
 """Shots of at least this length get two looks: a title fades in."""
-MORE_EVERY_S, MOST_MORE = 1.0, 64
-"""A look each second of a shot in which the first looks have found text."""
+MORE_EVERY_S, MOST_MORE = 2.0, 12
+"""A look each two seconds of a shot in which the first looks have found text: at least three, at most twelve."""
+LONG_S = 30.0
+MOST_TEXTS = 200
+"""Different texts of one shot after which no further frame is looked at: about 8 s of CPU. Credits may have thousands."""
 CHANGED = 12.0
 """Difference of the mean of any small block, 0 to 255, from which a frame is looked at again."""
 BLOCKS = 32
@@ -27,7 +30,12 @@ def choose_first(frames: int, seconds: float) -> list[int]:
 
 
 def choose_more(frames: int, seconds: float, known: list[int]) -> list[int]:
-    """Return further positions for a shot with text, ascending, besides those already known."""
+    """Return further positions for a shot with text, ascending, besides those already known.
+
+    None for a long shot: in rolling credits each look has twenty new lines, and the first looks see each of them.
+    """
+    if seconds > LONG_S:
+        return []
     count = min(max(round(seconds / MORE_EVERY_S), 3), MOST_MORE)
     return sorted(set(_spread(frames, count)) - set(known))
 

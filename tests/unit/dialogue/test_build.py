@@ -361,7 +361,7 @@ def test_rows_of_earlier_versions_get_the_language_without_region_though_the_fil
 
 
 class HeardModel:
-    """What faster-whisper's ``WhisperModel`` gives: a foreign party that cannot be had here."""
+    """What faster-whisper's ``WhisperModel`` gives: a foreign party whose models are large."""
 
     heard = 0
 
@@ -369,11 +369,18 @@ class HeardModel:
         if "missing" in model:
             raise ValueError(f"Invalid model size '{model}', expected one of: tiny, small\nand more")
 
-    def transcribe(self, audio: Any, vad_filter: bool, beam_size: int) -> Any:
+    def transcribe(self, audio: Any, **options: Any) -> Any:
+        assert options["word_timestamps"]
         HeardModel.heard += 1
         assert audio.dtype.name == "float32" and audio.ndim == 1 and len(audio) > 16_000
-        piece = type("Segment", (), {"start": 0.25, "end": 1.0, "text": " Hello <there>"})
-        return iter([piece]), type("Info", (), {"language": "en"})
+        words = [
+            type("Word", (), {"word": word, "start": start, "end": start + 0.4, "probability": 0.75})
+            for word, start in ((" Hello", 0.25), (" <there>", 0.6))
+        ]
+        piece = {"start": 0.0, "end": 2.0, "words": words, "no_speech_prob": 0.1, "avg_logprob": -0.3}
+        noise = piece | {"no_speech_prob": 0.9, "avg_logprob": -1.5}
+        pieces = [type("Segment", (), each) for each in (piece, noise)]
+        return iter(pieces), type("Info", (), {"language": "en"})
 
 
 @pytest.fixture
@@ -383,7 +390,11 @@ def heard_film(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     settings.lake.write("videos", PARTITION, [row | {"has_audio": True, "path": str(path)}])
     package = ModuleType("faster_whisper")
     package.WhisperModel = HeardModel  # type: ignore[attr-defined]
+    engine = ModuleType("ctranslate2")
+    engine.get_cuda_device_count = lambda: 0  # type: ignore[attr-defined]
+    engine.get_supported_compute_types = lambda device: {"int8", "float32"}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "faster_whisper", package)
+    monkeypatch.setitem(sys.modules, "ctranslate2", engine)
     monkeypatch.setattr(speech, "find_spec", lambda name: object())
     monkeypatch.setattr(HeardModel, "heard", 0)
     speech._load.cache_clear()
@@ -403,6 +414,7 @@ def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) 
     build(hearing)
     (line,) = said(hearing)
     assert (line["text"], line["source"], line["language"], line["start_frame"]) == ("Hello <there>", "asr", "en", 6)
+    assert (line["end_s"], line["certainty"]) == (1.0, 0.75)
     assert build(hearing, LATER)[0].changed == 0
     settings = hearing.lake
     settings.write("shots", PARTITION, [shot_rows(0)[0] | {"end_frame": 96, "end_s": 96 * 1001 / 24000}])
@@ -436,9 +448,9 @@ def test_what_is_wrong_with_the_setting_is_told_without_loading_anything(tmp_pat
 
 
 def test_the_real_package_takes_what_it_is_given() -> None:
-    """No model can be had here, but the classes are those that the code calls."""
+    """The classes are those that the code calls."""
     package = pytest.importorskip("faster_whisper", reason="the extra `speech` is not installed")
-    made = inspect.signature(package.WhisperModel).bind("small", device="auto", compute_type="default")
+    made = inspect.signature(package.WhisperModel).bind("small", device="cpu", compute_type="int8")
     assert set(made.arguments) == {"model_size_or_path", "device", "compute_type"}
-    heard = inspect.signature(package.WhisperModel.transcribe).bind(None, [0.0], vad_filter=True, beam_size=5)
-    assert set(heard.arguments) == {"self", "audio", "vad_filter", "beam_size"}
+    heard = inspect.signature(package.WhisperModel.transcribe).bind(None, [0.0], **speech.OPTIONS)
+    assert set(heard.arguments) == {"self", "audio", *speech.OPTIONS}

@@ -40,9 +40,13 @@ class NumberReader:
 class Heard(SilentProgress):
     def __init__(self) -> None:
         self.reasons: list[str] = []
+        self.notes: list[str] = []
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
         self.reasons.append(f"{thing}: {reason}")
+
+    def note(self, stage: str, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -142,6 +146,25 @@ def test_a_shot_without_a_readable_proxy_is_set_aside_and_tried_again(home: Sett
     assert find_due(home, [VIDEO]) == {VIDEO}
     build(home)
     assert rows_of(home, "shot_screen_text")[1]["reason"] is None
+
+
+def test_a_shot_with_endless_credits_is_read_in_part_and_that_is_reported(home: Settings) -> None:
+    home.lake.write("shots", VIDEO, [shot_rows(0, 1, is_blank=False)[0] | {"end_s": 100.0}])
+
+    class CreditsReader(NumberReader):
+        def read(self, frame_HWC: NDArray[np.uint8]) -> list[SeenText]:
+            number = read_barcode(frame_HWC)
+            random = np.random.default_rng(number)
+            return [
+                SeenText(text=random.bytes(8).hex(), box=(0.1, row / 100, 0.5, row / 100 + 0.01), confidence=0.9)
+                for row in range(80)
+            ]
+
+    heard = Heard()
+    report = build_screen_text(home, [VIDEO], COMPUTED, heard, make=CreditsReader)
+    assert report.details["texts"] == 240 and "has more writing than is read" in heard.notes[0]
+    assert max(row["end_frame"] for row in rows_of(home, "screen_text")) <= 4
+    assert not find_due(home, [VIDEO])
 
 
 def test_without_models_the_reason_is_reported_and_the_shots_stay_due(home: Settings, tmp_path: Path) -> None:
