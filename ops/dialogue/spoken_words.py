@@ -16,9 +16,9 @@ SHORT_PAUSE_S = 0.3
 """A pause after a comma that ends a line, if the line is long."""
 LONG_SIGNS = 60
 """Characters from which a line is long; twice as many end it at any word."""
-LONGEST_WORD_S = 2.0
-"""A longer word has silence or music in it: it is cut to this, from its end if it opens a line."""
-INVENTED = 0.3
+LONGEST_WORD_S = 0.7
+"""A longer word at the beginning or the end of a line has silence or music in it, and is cut to this."""
+INVENTED = 0.4
 """Mean certainty of a line's words below which the line was invented, as over music without a voice."""
 UNSURE = 0.6
 """Mean certainty of a line's words below which it is marked as unsure."""

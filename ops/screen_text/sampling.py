@@ -16,7 +16,7 @@ MORE_EVERY_S, MOST_MORE = 2.0, 12
 """A look each two seconds of a shot in which the first looks have found text: at least three, at most twelve."""
 LONG_S = 30.0
 MOST_TEXTS = 200
-"""Different texts of one shot after which no further frame is looked at: about 8 s of CPU. Credits may have thousands."""
+"""Different texts of one shot after which no further frame is looked at: about 8 s of CPU. Credits have thousands."""
 CHANGED = 12.0
 """Difference of the mean of any small block, 0 to 255, from which a frame is looked at again."""
 BLOCKS = 32

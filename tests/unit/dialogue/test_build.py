@@ -378,6 +378,7 @@ class HeardModel:
             for word, start in ((" Hello", 0.25), (" <there>", 0.6))
         ]
         piece = {"start": 0.0, "end": 2.0, "words": words, "no_speech_prob": 0.1, "avg_logprob": -0.3}
+        piece["compression_ratio"] = 1.0
         noise = piece | {"no_speech_prob": 0.9, "avg_logprob": -1.5}
         pieces = [type("Segment", (), each) for each in (piece, noise)]
         return iter(pieces), type("Info", (), {"language": "en"})

