@@ -31,6 +31,7 @@ def main() -> int:
         "reedits": ["tests.bench.bench_reedits", str(Path(film).parent)],
         "match_cuts": ["tests.bench.bench_match_cuts", str(Path(film).parent)],
         "motion": ["tests.bench.bench_motion", str(Path(film).parent)],
+        "screen_text": ["tests.bench.bench_screen_text"],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
     for name in wanted:
