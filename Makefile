@@ -12,7 +12,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint format types arch bench serve dagster clean
+.PHONY: help setup demo test unit check lint format types arch audit sbom licences deploy wheel bench serve dagster clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 setup: $(VENV)/.ready ## create .venv and install everything, pinned
 
 demo: setup ## ingest footage (FOOTAGE=dir, or clips from a pip package), search it, say where to look next
-	$(BIN)/python -m ops.cli.demo $(if $(FOOTAGE),"$(FOOTAGE)")
+	$(NEEDLE) demo $(if $(FOOTAGE),"$(FOOTAGE)")
 
 test: setup check ## every check and every test
 	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0
@@ -34,7 +34,7 @@ test: setup check ## every check and every test
 unit: setup ## the quick tests only
 	$(BIN)/python -m pytest -n $(JOBS) --max-worker-restart 0 tests/unit
 
-check: lint types arch ## lint, types and architecture
+check: lint types arch audit ## lint, types, architecture, and known vulnerabilities
 
 lint: setup ## ruff, notebooks included; oxlint for the page; the language of docstrings and comments
 	$(BIN)/ruff check .
@@ -53,6 +53,23 @@ types: setup ## mypy, strict; TypeScript, strict, for the page (the compiler is 
 
 arch: setup ## who may import whom
 	$(BIN)/lint-imports --no-cache
+
+audit: setup ## known vulnerabilities of the pinned packages, if the advisory database can be reached
+	$(BIN)/python -m tests.house.audit
+
+sbom: setup ## write sbom.json: every installed package, as CycloneDX
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
+
+licences: setup ## print the licences of packages and models
+	$(BIN)/pip-licenses --python $(BIN)/python --format=markdown --with-urls --order=license
+	@sed -n '/^| model/,/^$$/p' docs/licences.md
+
+deploy: setup ## install the tools that check deploy/, and run its tests
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[deploy]'
+	$(BIN)/python -m pytest tests/deploy
+
+wheel: setup ## build dist/needle-VERSION.whl
+	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps -w dist .
 
 bench: setup ## measure, side by side in one run, and print ratios
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -24,7 +24,7 @@ from assets.reports import (
     retrieval_report,
     video_annotator_benchmark,
 )
-from assets.resources import RETRIES, Needle, json_console
+from assets.resources import RETRIES, Needle, write_json_logs_of_runs
 from assets.saved_searches import saved_searches
 from assets.screen_text import same_texts_as_lake, screen_text_index
 from assets.steps import step_assets
@@ -93,7 +93,6 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
         ],
         resources={"needle": needle},
         executor=dg.in_process_executor,
-        loggers={"console": json_console} if settings.log == "json" else None,
     )
 
 
@@ -105,5 +104,7 @@ def add_owner(spec: dg.AssetSpec) -> dg.AssetSpec:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions for ``workspace.yaml``."""
+    settings = load_settings()
+    write_json_logs_of_runs(settings)
     start_tracing()
-    return build_definitions(load_settings(), Needle(LoggedProgress(), retries=RETRIES))
+    return build_definitions(settings, Needle(LoggedProgress(), retries=RETRIES))

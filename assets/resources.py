@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import dagster as dg
+from dagster import _loggers
 
 from ops.core.errors import UnavailableError
-from ops.core.logs import JsonFormatter, name_in_logs
+from ops.core.logs import JsonFormatter, name_in_logs, write_json_logs
 from ops.core.settings import Settings, load_settings
 from ops.core.stage_metrics import measure_stage, record_figures
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
@@ -149,7 +150,18 @@ def convert_check(outcome: CheckOutcome) -> dg.AssetCheckResult:
 def json_console(context: dg.InitLoggerContext) -> logging.Logger:
     """Write the log of one run as Needle's JSON records, with the configuration of Dagster's own console logger."""
     logger = logging.Logger(context.logger_config["name"], level=context.logger_config["log_level"])
+    logger.addFilter(lambda record: not record.name.startswith("ops."))  # the root's handler writes these
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logger.addHandler(handler)
     return logger
+
+
+def write_json_logs_of_runs(settings: Settings) -> None:
+    """Write the logs of this process of Dagster, and of runs in it, as JSON if the settings say so.
+
+    Dagster 1.13 has no setting for the console logger of all runs: it takes this one unless a run's configuration names
+    another. May go when it has one.
+    """
+    if write_json_logs(settings):
+        _loggers.colored_console_logger = json_console

@@ -31,7 +31,7 @@ def screen_text_index(context: dg.AssetExecutionContext, needle: dg.ResourcePara
     """One immutable version of the index of writing (BM25 and phrases), published atomically."""
     from ops.index.screen_text import build_texts
 
-    return needle.record(context, needle.contain(lambda: build_texts(needle.settings, needle.progress)))
+    return needle.record(context, needle.contain(lambda: build_texts(needle.settings, needle.progress), context))
 
 
 @dg.asset_check(asset="screen_text_index", name="same_texts_as_lake")

@@ -55,7 +55,13 @@ def command(host: str, port: int, open_to_all: bool, part: str, **options: Any) 
     # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
     # SIGTERM would never end it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    arguments = [sys.executable, "-m", *PARTS.get(part, ("dagster", "dev")), "-w", str(CHECKOUT / "workspace.yaml")]
+    arguments = [
+        sys.executable,
+        "-m",
+        *PARTS.get(part, ("dagster", "dev")),
+        "-w",
+        str(CHECKOUT / "assets" / "workspace.yaml"),
+    ]
     if settings.log == "json":
         arguments += ["--log-format", "json"]
     if part != "daemon":

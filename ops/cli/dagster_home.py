@@ -33,7 +33,7 @@ def find_dagster_home(settings: Settings) -> Path:
     """
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    configuration = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())
+    configuration = yaml.safe_load((CHECKOUT / "assets" / "dagster.yaml").read_text())
     configuration["storage"]["sqlite"]["base_dir"] = str(folder / "storage")
     configuration["compute_logs"]["config"]["base_dir"] = str(folder / "logs")
     for name, content in (("dagster.yaml", configuration), (_BY_HAND, {**configuration, "compute_logs": _NOT_CAUGHT})):

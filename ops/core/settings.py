@@ -22,6 +22,7 @@ from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+"""The folder of ``ops``, ``assets``, ``feature_repo`` and ``notebooks``: the checkout, or that of installed wheels."""
 DEFAULT_SERVICE_URL = "http://127.0.0.1:8080"
 _PUBLIC_URL = r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,4}|:[1-5]\d{4})?/?)?$"
 
@@ -50,7 +51,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEEDLE_", frozen=True, extra="ignore")
 
     home: Annotated[Path, AfterValidator(_make_absolute)] = Field(
-        default=CHECKOUT / ".needle", description="the folder of everything that Needle writes"
+        default_factory=lambda: find_own_folder() / ".needle",
+        description="the folder of everything that Needle writes",
     )
     storage: Annotated[str, AfterValidator(_normalise_address)] = Field(
         default="", description="object store: a folder or s3://bucket/prefix (default: media in the home)"
@@ -198,9 +200,22 @@ _SECRETS = ("qdrant_api_key", "failure_webhook", "tokens")
 """Settings whose values appear in no message."""
 
 
+def is_installed() -> bool:
+    """Whether this is an installed wheel: only there ``needle`` is a folder beside ``ops``."""
+    return (CHECKOUT / "needle").is_dir()
+
+
+def find_own_folder() -> Path:
+    """The folder of the user's own files and of the default home: the checkout, or, of a wheel, the user's folder.
+
+    Never the working directory, which may be a folder of foreign footage.
+    """
+    return Path.home() if is_installed() else CHECKOUT
+
+
 def find_toml() -> Path:
-    """``needle.toml`` of the checkout; never of the working directory, which may be a folder of foreign footage."""
-    return CHECKOUT / "needle.toml"
+    """``needle.toml`` of the checkout; of a wheel, ``.needle/needle.toml`` in the user's folder."""
+    return Path.home() / ".needle" / "needle.toml" if is_installed() else CHECKOUT / "needle.toml"
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -103,5 +103,24 @@ def test_every_package_is_installed_and_needle_is_the_api() -> None:
         for top in ("assets", "ops", "feature_repo")
         for path in modules(top)
     }
-    assert set(tool["packages"]) == folders | {"needle"}
+    assert set(tool["packages"]) == folders | {"needle", "notebooks"}
     assert tool["package-dir"] == {"needle": "ops/api"}
+
+
+def test_every_file_of_the_packages_is_in_the_wheel() -> None:
+    tool = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    tracked = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    if tracked.returncode:
+        pytest.skip("this is not a Git checkout")
+    data = {
+        str(path.relative_to(CHECKOUT))
+        for package, patterns in tool["package-data"].items()
+        for pattern in patterns
+        for path in (CHECKOUT / package.replace(".", "/")).glob(pattern)
+    }
+    files = {
+        each for each in tracked.stdout.split() if each.startswith(("assets/", "ops/", "feature_repo/", "notebooks/"))
+    }
+    assert {each for each in files if not each.endswith(".py")} - data == set()
+    for name in ("dagster.yaml", "workspace.yaml"):
+        assert (CHECKOUT / "assets" / name).read_text() == (CHECKOUT / name).read_text()

@@ -83,3 +83,16 @@ def test_a_strangers_folder_cannot_set_anything(monkeypatch: pytest.MonkeyPatch,
 def test_addresses_are_what_a_scan_writes(given: str, meant: str) -> None:
     settings = load_settings(library=given, storage=given)
     assert settings.library == settings.storage == meant
+
+
+def test_an_installed_wheel_keeps_files_of_the_user_in_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_settings, "CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    monkeypatch.delenv("NEEDLE_HOME", raising=False)
+    (tmp_path / "site-packages" / "needle").mkdir(parents=True)
+    assert load_settings().home == tmp_path / "ann" / ".needle"
+    (tmp_path / "ann" / ".needle").mkdir(parents=True)
+    (tmp_path / "ann" / ".needle" / "needle.toml").write_text('detector = "content"\n')
+    assert load_settings().detector == "content"

@@ -179,3 +179,14 @@ def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path, home: str
     with pytest.raises(StorageError, match=rf"home cannot be written \({tmp_path / home}.*NEEDLE_HOME") as told:
         resolve_encoder(settings_for(tmp_path / home, "starter"))
     assert "delete" not in str(told.value)
+
+
+def test_the_research_only_data_of_the_starter_is_named_at_its_first_use(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load_settings(home=tmp_path, encoder="starter")
+    resolve_encoder(settings)
+    assert "non-commercial research only" in caplog.text and "docs/licences.md" in caplog.text
+    caplog.clear()
+    resolve_encoder(settings)
+    assert caplog.text == ""
