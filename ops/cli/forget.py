@@ -16,6 +16,7 @@ from ops.cli.options import add_setting_options, load_command_settings
 from ops.collections.store import forget_video_entries
 from ops.core.errors import DamagedTableError
 from ops.core.history import forget_versions
+from ops.core.known_rows import count_rows
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.schemas import find_family
@@ -25,6 +26,7 @@ from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRegistry
 from ops.features import forget_features
+from ops.features.online import find_online_videos
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines
 from ops.index.index import drop_old_versions, read_current_version
@@ -36,7 +38,7 @@ from ops.shots.build import read_shots
 from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
 from ops.videos.damaged_tables import put_away_all
-from ops.videos.forgotten import write_tombstone
+from ops.videos.forgotten import read_forgotten_ids, write_tombstone
 
 
 @click.command(name="forget")
@@ -66,6 +68,22 @@ def command(videos: tuple[str, ...], yes: bool, **options: Any) -> int:
     removed = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
     click.echo(f"forgotten{removed}")
     return 0
+
+
+def forget_here_too(settings: Settings) -> list[str]:
+    """Remove what is left of videos that another home on the same store forgot; return their ids.
+
+    That home cannot reach the index and the online features of this one, nor stop a step that was computing here.
+    """
+    forgotten_ids = read_forgotten_ids(settings.store) if settings.storage else set()
+    if not forgotten_ids:
+        return []
+    left = find_online_videos(settings, forgotten_ids)
+    left |= forgotten_ids & {row["video_id"] for row in catalogue.read_videos(settings.lake, with_forgotten=True)}
+    left |= forgotten_ids & count_rows(settings.lake, "shots").keys()
+    if left:
+        _forget(settings, {video_id: _list_shots(settings, video_id) for video_id in left})
+    return sorted(left)
 
 
 def _list_shots(settings: Settings, video_id: str) -> list[str]:

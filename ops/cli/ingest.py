@@ -12,6 +12,7 @@ import click
 
 from ops.cli import runs
 from ops.cli.catalogue_status import Status, VideoStatus, build_status, count_indexed
+from ops.cli.forget import forget_here_too
 from ops.cli.looks import describe_look, find_due_partitions
 from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
@@ -20,6 +21,7 @@ from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.known_rows import LEAST_KEPT
 from ops.core.plural import plural
+from ops.core.s3_objects import remember_objects
 from ops.core.settings import Settings
 from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
 from ops.embeddings.encoder import resolve_encoder
@@ -107,7 +109,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     if not paths:
         raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")
     start = time.monotonic()
-    with Bars() as bars:
+    with Bars() as bars, remember_objects():
         library_scan = scan(
             list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db")
         )
@@ -115,6 +117,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
         if not (retry or report) and (known := _recall(settings, live, library_scan, start)):
             _print(known, as_json, library_scan, {}, set())
             return EXIT_SET_ASIDE if known["set_aside"] else 0
+        if gone := forget_here_too(settings):
+            bars.console.print(f"forgotten in another home, removed here too: {', '.join(gone)}")
         registration = retry_past_damage(
             settings, live, bars, lambda: register(settings, library_scan, datetime.now(UTC))
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,6 +26,7 @@ from ops.index.index import read_current_version
 from ops.index.lines import SCREEN_TEXT, read_current_line_version
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
+from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
 from ops.videos.hashes import compute_text_hash
 from ops.videos.library import Scan
@@ -73,9 +74,20 @@ def find_due_partitions(
 ) -> set[str]:
     """Return partitions of those of the videos for which a step of the pipeline is due.
 
-    Answers are remembered if there are at least ``least`` new ones.
+    If other homes may have the same store, steps whose results are in the home are asked about all videos. Answers are
+    remembered if there are at least ``least`` new ones.
     """
-    names = frozenset(video_ids)
+    steps = [step for step in list_steps() if step.is_due is not never_due]
+    due = _find_due(settings, encoder_id, frozenset(video_ids), steps, least)
+    if settings.storage:
+        ready = {row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "ready"}
+        due |= _find_due(settings, encoder_id, ready, [step for step in steps if step.in_home], least)
+    return due
+
+
+def _find_due(
+    settings: Settings, encoder_id: str, names: Collection[str], steps: Sequence[Step], least: int
+) -> set[str]:
     by_partition: dict[str, list[str]] = {}
     for video_id in sorted(names):
         by_partition.setdefault(settings.resolve_partition(video_id), []).append(video_id)
@@ -84,9 +96,7 @@ def find_due_partitions(
     samples = 0 if settings.store.is_local else min(SAMPLE, len(by_partition))
     sample = set(random.sample(sorted(by_partition), samples))
     due = set[str]()
-    for step in list_steps():
-        if step.is_due is never_due:
-            continue
+    for step in steps:
         if not step.decided_by:
             due |= step.is_due(settings, encoder_id, names)
             continue

@@ -52,6 +52,9 @@ class Step:
     were set aside. ``folders`` of the object store have a folder for each video. ``child_modules`` contain the
     functions that ``build`` runs in child processes, which start with these modules imported.
 
+    ``in_home``: its results are in the home, so another home on the same store has its own. It is then due for videos
+    that the other home ingested.
+
     ``decided_by`` names the tables whose rows of a partition decide, with the objects in ``folders``, the settings and
     ``describe_outside``, if it is due. Then ``is_due`` is asked only about partitions where something of that changed.
     Without it, about all of them.
@@ -68,6 +71,7 @@ class Step:
     retry: Callable[[Settings, str, Collection[str], datetime], None] | None = None
     folders: tuple[str, ...] = ()
     child_modules: tuple[str, ...] = ()
+    in_home: bool = False
     decided_by: tuple[str, ...] = ()
     describe_outside: DescribeOutside | None = None
 

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +22,8 @@ from ops.core.locks import is_alive
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+    from ops.core.s3_objects import S3Objects
 
 
 _UNFINISHED = ".tmp-"
@@ -67,9 +69,14 @@ class ObjectStore:
         except (ImportError, ValueError) as error:
             raise StorageError(f"cannot use {self.root!r} as an object store: {error}") from error
 
-    @property
-    def _is_s3(self) -> bool:
-        return not self.is_local and urlsplit(self.root).scheme in ("s3", "s3a")
+    @cached_property
+    def _s3(self) -> S3Objects | None:
+        """The requests of S3; ``None`` for other stores."""
+        if self.is_local or urlsplit(self.root).scheme not in ("s3", "s3a"):
+            return None
+        from ops.core.s3_objects import S3Objects
+
+        return S3Objects(self._fs)
 
     def path(self, key: str) -> str:
         """The store's own path of ``key``: absolute, with the scheme if the store is remote."""
@@ -99,9 +106,28 @@ class ObjectStore:
         with self._map_errors(key):
             if self.is_local:
                 return Path(self.path(key)).read_bytes()
-            # One connection: with more, s3fs asks for the size first, and most objects are small.
-            options = {"max_concurrency": 1} if self._is_s3 else {}
-            return bytes(self._fs.cat_file(self.path(key), **options))
+            if self._s3:
+                return self._s3.read(self.path(key))[0]
+            return bytes(self._fs.cat_file(self.path(key)))
+
+    def read_version(self, key: str) -> tuple[bytes, str]:
+        """The bytes of an object, and the version for :meth:`write_if`; empty if the store has no conditions."""
+        if not self._s3:
+            return self.read_bytes(key), ""
+        with self._map_errors(key):
+            return self._s3.read(self.path(key))
+
+    def write_if(self, key: str, data: bytes, version: str | None) -> bool:
+        """Write an object if it still is the ``version`` that was read, or ``None``: if it does not exist.
+
+        Returns false, and writes nothing, if another writer came first. Only S3 compares versions; in other stores a
+        lock must exclude other writers.
+        """
+        if not self._s3:
+            self.write_bytes(key, data)
+            return True
+        with self._map_errors(key), self._report_missing_bucket():
+            return self._s3.write_if(self.path(key), data, version)
 
     def stat(self, key: str) -> ObjectStat | None:
         """Size and stamp of the object, without reading it; ``None`` if it does not exist."""
@@ -146,7 +172,10 @@ class ObjectStore:
         """Write one object, atomically and durably."""
         with self._map_errors(key), self._report_missing_bucket():
             if not self.is_local:
-                self._fs.pipe_file(self.path(key), data)
+                if self._s3:
+                    self._s3.write(self.path(key), data)
+                else:
+                    self._fs.pipe_file(self.path(key), data)
                 return
             with write_atomically(Path(self.path(key))) as temporary:
                 temporary.write_bytes(data)
@@ -155,7 +184,10 @@ class ObjectStore:
         """Move a finished local file into the store; ``source`` does not exist afterwards."""
         with self._map_errors(key), self._report_missing_bucket():
             if not self.is_local:
-                self._fs.put_file(str(source), self.path(key))
+                if self._s3:
+                    self._s3.put_file(source, self.path(key))
+                else:
+                    self._fs.put_file(str(source), self.path(key))
                 source.unlink()
                 return
             with write_atomically(Path(self.path(key))) as temporary:
@@ -166,6 +198,8 @@ class ObjectStore:
         with self._map_errors(key):
             if self.is_local:
                 Path(self.path(key)).unlink(missing_ok=True)
+            elif self._s3:
+                self._s3.delete([self.path(key)])
             else:
                 with suppress(FileNotFoundError):
                     self._fs.rm_file(self.path(key))
@@ -178,21 +212,11 @@ class ObjectStore:
             if self.is_local:
                 if os.path.isdir(self.path(prefix)):
                     shutil.rmtree(self.path(prefix))
+            elif self._s3:
+                self._s3.delete([self.path(key) for key in self._find(prefix)])
             else:
-                self._delete_all([self.path(key) for key in self._find(prefix)])
-
-    def _delete_all(self, paths: Sequence[str]) -> None:
-        """Delete objects of a remote store."""
-        if not self._is_s3:
-            for path in paths:
-                self._fs.rm_file(path)
-            return
-        for start in range(0, len(paths), 1000):  # the most that one request takes; rm() would take "[" as a pattern
-            names = [self._fs.split_path(path) for path in paths[start : start + 1000]]
-            wanted = {"Objects": [{"Key": name} for _, name, _ in names], "Quiet": True}
-            answer = self._fs.call_s3("delete_objects", Bucket=names[0][0], Delete=wanted)
-            for error in answer.get("Errors", ()):
-                raise StorageError(f"object store {self.root}: {error['Key']!r} cannot be deleted: {error['Message']}")
+                for key in self._find(prefix):
+                    self._fs.rm_file(self.path(key))
 
     def list(self, prefix: str = "") -> list[str]:
         """All keys below ``prefix``, sorted; empty if there are none. Unfinished writes are excluded."""
@@ -203,20 +227,15 @@ class ObjectStore:
 
     def _read_info(self, key: str) -> dict[str, Any]:
         """Facts of an object of a remote store. Raises ``FileNotFoundError``."""
-        if not self._is_s3:
-            return dict(self._fs.info(self.path(key)))
-        # Not info(): if there is no such object, it looks for a folder of that name, by another request.
-        bucket, name, _ = self._fs.split_path(self.path(key))
-        head = self._fs.call_s3("head_object", Bucket=bucket, Key=name)
-        return {"ETag": head["ETag"], "size": head["ContentLength"]}
+        return self._s3.read_facts(self.path(key)) if self._s3 else dict(self._fs.info(self.path(key)))
 
     def _find(self, prefix: str) -> dict[str, dict[str, Any]]:
         """Key and facts of every object below ``prefix`` of a remote store."""
         base = self._fs._strip_protocol(self.root).rstrip("/")
-        if self._is_s3 and prefix:
-            # Below a path without objects, s3fs would look for an object of that name, by two more requests.
+        found: Mapping[str, dict[str, Any]]
+        if self._s3 and prefix:
             folder, _, name = prefix.rpartition("/")
-            found = self._fs.find(self.path(folder), prefix=f"{name}/", detail=True)
+            found = self._s3.list(self.path(folder), name)
         else:
             found = self._fs.find(self.path(prefix), detail=True)
         keys = ((path[len(base) + 1 :], info) for path, info in found.items())

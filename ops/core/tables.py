@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +27,7 @@ from ops.core.locks import lock_name
 from ops.core.row_rules import find_fault, find_stored_fault
 from ops.core.schemas import TABLES, find_family, find_key_column, find_schema
 from ops.core.storage import ObjectStore
+from ops.core.store_leases import hold_lease
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,11 @@ Rows = Sequence[Mapping[str, object]]
 DAMAGED = "damaged"
 """Folder of the store for damaged files of the lake, next to the lake; ``needle forget`` deletes them."""
 
+
+READERS = 16
+"""Requests at once to a remote store."""
+
+T = TypeVar("T")
 
 LOCK_FILE = "lake.lock"
 """The one lock file of a lake's tables and partitions, in the folder of locks."""
@@ -61,8 +69,9 @@ def _name_bucket(number: int) -> str:
 class Lake:
     """The tables of one object store.
 
-    ``locks`` is a local folder for lock files: with it, :meth:`update` is safe against other processes of this machine.
-    Writes themselves are atomic with or without it. ``memory`` is what the home knows of the lake's files.
+    ``locks`` is a local folder for a lock file: with it, changes of rows are safe against other processes of this
+    machine, and on S3 against other homes. Writes themselves are atomic with or without it. ``memory`` is what the home
+    knows of the lake's files.
     """
 
     def __init__(self, store: ObjectStore, locks: Path | None = None, memory: LakeMemory | None = None) -> None:
@@ -123,7 +132,8 @@ class Lake:
         if partitions is None:
             parts = self._read_intact(table, self.list_partitions(table), columns, damage)
         else:
-            parts = [part for name in partitions if (part := self._read(table, name, columns)) is not None]
+            named_parts = self._map(lambda name: self._read(table, name, columns), partitions)
+            parts = [part for part in named_parts if part is not None]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def find_damage(self) -> list[DamagedTableError]:
@@ -158,17 +168,29 @@ class Lake:
         columns: Sequence[str] | None,
         damage: list[DamagedTableError] | None,
     ) -> list[pa.Table]:
-        parts = []
-        for name in partitions:
+        def read_if_intact(name: str) -> pa.Table | DamagedTableError | None:
             try:
-                if (part := self._read(table, name, columns)) is not None:
-                    parts.append(part)
+                return self._read(table, name, columns)
             except DamagedTableError as error:
-                if damage is None:
-                    logger.warning("%s; its rows are left out", error)
-                else:
-                    damage.append(error)
+                return error
+
+        parts = []
+        for part in self._map(read_if_intact, partitions):
+            if not isinstance(part, DamagedTableError):
+                parts += [part] if part is not None else []
+            elif damage is None:
+                logger.warning("%s; its rows are left out", part)
+            else:
+                damage.append(part)
         return parts
+
+    def _map(self, read: Callable[[str], T], names: Iterable[str]) -> list[T]:
+        """Results of a function that reads, in order; several requests at once to a remote store."""
+        names = list(names)
+        if self.store.is_local or len(names) < 2:
+            return [read(name) for name in names]
+        with ThreadPoolExecutor(READERS) as pool:
+            return list(pool.map(read, names))
 
     def write(
         self,
@@ -197,22 +219,7 @@ class Lake:
             )
         except (KeyError, ValueError, pa.ArrowException) as error:
             raise LakeError(f"{table}/{partition}: rows do not fit the table: {error}") from error
-        validate_rows(new, table, partition)
-        old = self._read(table, partition, None)
-        new = new.combine_chunks()
-        if old is not None and old.schema.names == schema.names:
-            if keep_created:
-                new = keep_stamps(old, new, find_key_column(table))
-            if old.equals(new):
-                return False
-            if keep_versions and has_history(table):
-                now = datetime.now(UTC)
-                new = advance_stamps(old, new, find_key_column(table), now)
-                write_versions(self.store, table, partition, old, new, now)
-        sink = io.BytesIO()
-        pq.write_table(new, sink, compression="zstd", write_page_checksum=True)
-        self.store.write_bytes(f"{self.folder(table)}/{partition}.parquet", sink.getvalue())
-        return True
+        return self._change(table, partition, lambda _: new, keep_created=keep_created, keep_versions=keep_versions)
 
     def update(
         self, table: str, partition: str, video_id: str, rows: Rows | pa.Table, *, keep_versions: bool = True
@@ -220,13 +227,47 @@ class Lake:
         """Replace the rows of one video within a partition, which may hold other videos; return true if it changed."""
         schema = find_schema(table)
         new = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema)
-        with self.hold_lock(f"{table}-{partition}"):
-            old_rows = self.read(table, [partition])
-            old_rows = old_rows.filter(pc.not_equal(old_rows["video_id"], video_id))
-            all_rows = pa.concat_tables([old_rows, new.select(schema.names).cast(schema)])
-            order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
-            all_rows = all_rows.sort_by(order) if len(old_rows) else all_rows
-            return self.write(table, partition, all_rows, keep_versions=keep_versions)
+        new = new.select(schema.names).cast(schema)
+        order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in schema.names else [])
+
+        def replace_video(old: pa.Table | None) -> pa.Table:
+            others = old.filter(pc.not_equal(old["video_id"], video_id)) if old is not None else schema.empty_table()
+            return pa.concat_tables([others, new]).sort_by(order) if len(others) else new
+
+        with self._hold_local_lock(f"{table}-{partition}"):
+            return self._change(table, partition, replace_video, keep_versions=keep_versions)
+
+    def _change(
+        self,
+        table: str,
+        partition: str,
+        change: Callable[[pa.Table | None], pa.Table],
+        *,
+        keep_created: bool = True,
+        keep_versions: bool = True,
+    ) -> bool:
+        """Replace the rows of a partition by those that ``change`` makes of them; return true if they changed.
+
+        If another home has written the file meanwhile, its rows are read and changed instead.
+        """
+        key = f"{self.folder(table)}/{partition}.parquet"
+        while True:
+            old, version = self._read_version(table, partition, None)
+            new = change(old).combine_chunks()
+            validate_rows(new, table, partition)
+            if old is not None:
+                if keep_created:
+                    new = keep_stamps(old, new, find_key_column(table))
+                if old.equals(new):
+                    return False
+                if keep_versions and has_history(table):
+                    now = datetime.now(UTC)
+                    new = advance_stamps(old, new, find_key_column(table), now)
+                    write_versions(self.store, table, partition, old, new, now)
+            sink = io.BytesIO()
+            pq.write_table(new, sink, compression="zstd", write_page_checksum=True)
+            if self.store.write_if(key, sink.getvalue(), version):
+                return True
 
     def exists(self, table: str, partition: str) -> bool:
         """Whether the partition has a file."""
@@ -234,12 +275,23 @@ class Lake:
 
     def ensure(self, table: str, partition: str) -> bool:
         """Write an empty partition if it is missing; return true if it was. Feast reads folders of them."""
-        with self.hold_lock(f"{table}-{partition}"):
+        with self._hold_local_lock(f"{table}-{partition}"):
             return not self.exists(table, partition) and self.write(table, partition, [])
 
     @contextmanager
     def hold_lock(self, name: str) -> Iterator[None]:
-        """Hold the lock called ``name``, if this lake has a folder for locks."""
+        """Hold the lock called ``name`` against all processes of this home, and on S3 against all homes.
+
+        For a block that reads, changes and writes. It does nothing if this lake has no folder for locks.
+        """
+        if self.locks is None:
+            yield
+            return
+        with self._hold_local_lock(name), nullcontext() if self.store.is_local else hold_lease(self.store, name):
+            yield
+
+    @contextmanager
+    def _hold_local_lock(self, name: str) -> Iterator[None]:
         if self.locks is None:
             yield
             return
@@ -266,11 +318,17 @@ class Lake:
 
     def _read(self, table: str, partition: str, columns: Sequence[str] | None) -> pa.Table | None:
         """Rows of one file with the table's schema, or ``None`` if the file does not exist."""
+        return self._read_version(table, partition, columns)[0]
+
+    def _read_version(
+        self, table: str, partition: str, columns: Sequence[str] | None
+    ) -> tuple[pa.Table | None, str | None]:
+        """As :meth:`_read`, with the version of the file for a conditional write; both ``None`` if it is missing."""
         key = f"{self.folder(table)}/{partition}.parquet"
         try:
-            data = self.store.read_bytes(key)
+            data, version = self.store.read_version(key)
         except FileNotFoundError:
-            return None
+            return None, None
         schema = find_schema(table)
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
@@ -287,7 +345,7 @@ class Lake:
             raise DamagedTableError(self.store.path(key), table, partition, take_first_sentence(error)) from error
         if fault:
             raise DamagedTableError(self.store.path(key), table, partition, fault)
-        return rows
+        return rows, version
 
 
 def _add_columns(part: pa.Table, table: str, schema: pa.Schema) -> pa.Table:

@@ -64,9 +64,9 @@ def build_dialogue(
     """
     with settings.hold_work_lock(), FilmProcess(read, STEP) as process:
         progress.start(STAGE, 0, "lines")
-        changes = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
         reading = _DialogueReader(settings, now, progress, process)
-        changes += sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
+        changes = sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
+        changes += sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
         changes += _rename(settings, partitions, now)
         _require_intact(settings, partitions)
         reading.tell_of_speech()

@@ -78,7 +78,7 @@ def _build(
     settings: Settings, encoder_id: str, partitions: Sequence[str], now: datetime, progress: Progress
 ) -> StepReport:
     table = name_table(encoder_id)
-    changes = sum(settings.lake.ensure(table, partition) for partition in partitions)
+    changes = 0
     todo: list[VideoVectors] = []
     for video in catalogue.read_videos(settings.lake, partitions):
         if _is_unchanged(settings, encoder_id, video["video_id"]):
@@ -90,6 +90,7 @@ def _build(
             changes += _write(settings, encoder_id, vectors, NewRows(), now)
     busy_s: list[float] = []
     changes += _embed(settings, encoder_id, todo, now, progress, busy_s.append)
+    changes += sum(settings.lake.ensure(table, partition) for partition in partitions)
     return _report(settings, encoder_id, partitions, changes, sum(busy_s))
 
 

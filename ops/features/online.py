@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -140,6 +140,16 @@ def _rewrite_if_marked(settings: Settings) -> None:
             # Old versions of a row remain in the free space of pages; a rewrite drops them.
             database.execute("VACUUM")
             database.execute("PRAGMA user_version = 0")
+
+
+def find_online_videos(settings: Settings, video_ids: Collection[str]) -> set[str]:
+    """Return those of the videos that have online features. Needs no Feast."""
+    if not video_ids or not locate_database(settings).exists():
+        return set()
+    with open_database(settings) as database:
+        if "row_stamps" not in list_tables(database):
+            return set()
+        return set(_read_stamps(database, "video_metadata", sorted(video_ids)))
 
 
 def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:

@@ -39,6 +39,7 @@ STEPS = (
         reads_features=True,
         is_due=_is_due,
         build=_build,
+        in_home=True,
         decided_by=tuple(table.name for table in list_served_tables().values()),
         describe_outside=_describe_store,
     ),

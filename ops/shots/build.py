@@ -70,7 +70,6 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     jobs, changes = [], 0
     stored_shots: dict[str, list[LakeShot]] = {}
     for partition in partitions:
-        changes += settings.lake.ensure(TABLE, partition)
         stored_shots |= read_shots_by_video(settings, partition)
     corrections, version = CurrentCorrections(settings), compute_detector_version(settings.detector)
     for video_id, row in videos.items():
@@ -89,6 +88,7 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
     for job, outcome in segment_videos(jobs, settings.workers, on_progress=_report_footage(progress, videos)):
         settle = _settle_recut if job.recut else _settle
         changes += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
+    changes += sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
     progress.finish("shots")
     return _report(settings, partitions, changes, [job.video_id for job in jobs], time.monotonic() - began)
 

@@ -150,8 +150,9 @@ def require_layout(settings: Settings) -> None:
     try:
         layout = json.loads(store.read_bytes(_LAYOUT))["partitions"]
     except FileNotFoundError:
-        store.write_bytes(_LAYOUT, json.dumps({"partitions": settings.partitions}).encode())
-        return
+        if store.write_if(_LAYOUT, json.dumps({"partitions": settings.partitions}).encode(), None):
+            return
+        layout = json.loads(store.read_bytes(_LAYOUT))["partitions"]  # another home was first
     if layout != settings.partitions:
         raise SettingsError(
             f"NEEDLE_PARTITIONS = {settings.partitions!r}, but the lake in {settings.storage_uri} is divided by "
