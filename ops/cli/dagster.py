@@ -16,6 +16,7 @@ from ops.cli.main import announce
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.cli.runs import close_orphaned_runs
 from ops.core.errors import NeedleError, UsageError
+from ops.core.postgres import PostgresAddress, connect
 from ops.core.settings import CHECKOUT, Settings
 
 QUIET = "ignore:Parameter `backfill_policy`"
@@ -23,6 +24,9 @@ QUIET = "ignore:Parameter `backfill_policy`"
 
 PARTS = {"webserver": ("dagster_webserver",), "daemon": ("dagster._daemon", "run")}
 """Modules and arguments of Dagster's page and daemon, for deployments that start them one by one."""
+
+_HELD: list[object] = []
+"""Connections that hold a lock for as long as this process lives."""
 
 
 @click.command(name="dagster")
@@ -49,7 +53,8 @@ def command(host: str, port: int, open_to_all: bool, part: str, **options: Any) 
     if part != "webserver":
         hold_daemon_lock(settings)
         close_orphaned_runs(settings)
-    environment = {**os.environ, "DAGSTER_HOME": str(find_dagster_home(settings)), "PYTHONWARNINGS": QUIET}
+    home = str(find_dagster_home(settings))  # it may add a variable to the environment
+    environment = {**os.environ, "DAGSTER_HOME": home, "PYTHONWARNINGS": QUIET}
     place = "daemon" if part == "daemon" else f"http://{host}:{port}"
     announce(f"Dagster: {place} (home {settings.home}, library {settings.library or 'none'})")
     # Dagster ends its child processes by this signal. Background processes of a script inherit it as ignored: then a
@@ -102,3 +107,17 @@ def hold_daemon_lock(settings: Settings) -> None:
     except BlockingIOError as error:
         raise NeedleError(f"`needle dagster` runs on {settings.home} already: use it, or stop it first") from error
     os.set_inheritable(descriptor, True)
+    if settings.postgres_address:
+        hold_database_lock(settings.postgres_address)
+
+
+def hold_database_lock(address: PostgresAddress) -> None:
+    """Lock the database for one daemon on any machine; the program that replaces this process inherits the lock.
+
+    The server holds it until the connection ends, and that is inherited as an open socket.
+    """
+    database = connect(address)
+    if database.execute("SELECT pg_try_advisory_lock(hashtext('needle dagster'))").fetchone() != (True,):
+        raise NeedleError(f"`needle dagster` runs on the Postgres database {address} already, perhaps elsewhere")
+    os.set_inheritable(database.fileno(), True)
+    _HELD.append(database)  # closing it would end the lock

@@ -18,6 +18,7 @@ from ops.cluster.session import describe_cluster
 from ops.core.alerts import describe_webhook
 from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, make_home_error
 from ops.core.plural import plural
+from ops.core.postgres import claim_database, connect
 from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import list_unusable_subtitles
 from ops.dialogue.speech import explain_speech_problem
@@ -157,6 +158,16 @@ def _check_engine(settings: Settings) -> str:
     return describe_cluster(settings.ray_address) if settings.engine == "ray" else "this process"
 
 
+def _check_postgres(settings: Settings) -> str:
+    address = settings.postgres_address
+    if address is None:
+        return "none: SQLite files in the home"
+    claim_database(address, settings.storage_uri)
+    with connect(address) as database:
+        (version,) = database.execute("SHOW server_version").fetchone() or ("?",)
+    return f"{address} of user {address.user}, PostgreSQL {version}"
+
+
 def _check_speech(settings: Settings) -> str:
     if not settings.speech:
         return "off"
@@ -181,6 +192,7 @@ CHECKS = {
     "lake": _check_lake,
     "footage": _check_footage,
     "engine": _check_engine,
+    "postgres": _check_postgres,
     "speech": _check_speech,
     "screen text": _check_screen_text,
     "failures": describe_webhook,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ops.cli.dagster_home import find_dagster_home
+from ops.cli.dagster_home import find_dagster_home, report_record_errors
 from ops.cli.main import EXIT_FAILED, make_printable
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.collections.store import forget_video_entries
@@ -160,7 +160,7 @@ def _forget_partitions(settings: Settings, video_ids: Iterable[str]) -> None:
 
     from assets.partitions import PARTITIONS_NAME
 
-    with dg.DagsterInstance.get() as instance:
+    with report_record_errors(settings), dg.DagsterInstance.get() as instance:
         for video_id in video_ids:
             if instance.has_dynamic_partition(PARTITIONS_NAME, video_id):
                 instance.delete_dynamic_partition(PARTITIONS_NAME, video_id)

@@ -21,11 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ops.cli.dagster_home import find_dagster_home, open_instance
+from ops.cli.dagster_home import (
+    HOME_TAG,
+    find_dagster_home,
+    has_records,
+    open_instance,
+    report_record_errors,
+    tag_home,
+)
 from ops.cli.progress import Bars
 from ops.cluster.session import keep_open
 from ops.core import errors
-from ops.core.errors import ChecksFailedError, NeedleError, UsageError
+from ops.core.errors import ChecksFailedError, DatabaseUnavailableError, NeedleError, UsageError
 from ops.core.locks import lock_if_free
 from ops.core.logs import are_logs_json
 from ops.core.settings import Settings
@@ -108,7 +115,7 @@ def run_pipeline(
         definitions = build_definitions(settings, Needle(bars))
         ordered_partitions = ensure_partitions(instance, choose_partitions(settings), partitions)
         ranges = find_key_ranges(partitions, ordered_partitions)
-        by = {"needle/started_by": started_by}
+        by = {"needle/started_by": started_by, **tag_home(settings)}
         # An upgrade leaves nothing for the next ingest to finish: the next upgrade does it.
         with hold_marker(settings, partitions if partitioned_steps is None else ()) as note, keep_open():
             for start, end in ranges[:-1]:
@@ -146,7 +153,8 @@ def run_assets(
 
     definitions = build_definitions(settings, Needle(bars))
     with open_instance(settings) as instance, hold_marker(settings, ()) as note:
-        execute(definitions, instance, names, {"needle/started_by": started_by}, note, config=config)
+        tags = {"needle/started_by": started_by, **tag_home(settings)}
+        execute(definitions, instance, names, tags, note, config=config)
 
 
 def quieten() -> None:
@@ -219,7 +227,8 @@ def execute(
 def hold_marker(settings: Settings, partitions: Sequence[str]) -> Iterator[Callable[[str], None]]:
     """Hold a marker for this ingest; the block's value notes the id of a run that is about to start.
 
-    The marker is deleted after the block, also if a run failed: the data show again which work is missing.
+    The marker is deleted after the block, also if a run failed: the data show again which work is missing. It stays if
+    Dagster's records on Postgres are unavailable: the next ingest then closes the run.
     """
     folder = settings.home / "ingests"
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,10 +249,16 @@ def hold_marker(settings: Settings, partitions: Sequence[str]) -> Iterator[Calla
 
         write()
         temporary.replace(marker)
+        is_done = True
         try:
-            yield note
+            with report_record_errors(settings):
+                yield note
+        except DatabaseUnavailableError:
+            is_done = False
+            raise
         finally:
-            marker.unlink(missing_ok=True)
+            if is_done:
+                marker.unlink(missing_ok=True)
 
 
 def close_dead_runs(instance: dg.DagsterInstance, interrupted_ingests: Sequence[Interrupted]) -> None:
@@ -268,10 +283,12 @@ def close_orphaned_runs(settings: Settings) -> None:
     for marker in (settings.home / "ingests").glob("*.json"):
         if _read_record(marker) is None and marker.exists():
             alive |= set(json.loads(marker.read_text())["runs"])
+    ours = tag_home(settings).get(HOME_TAG)
     running = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
-    with dg.DagsterInstance.get() as instance:
+    with report_record_errors(settings), dg.DagsterInstance.get() as instance:
         for run in instance.get_runs(filters=dg.RunsFilter(statuses=running)):
-            if run.run_id not in alive:
+            # only their own home knows if the ingests of another one are alive
+            if run.run_id not in alive and run.tags.get(HOME_TAG) in (None, ours):
                 instance.report_run_failed(run, "its process ended before the run did")
 
 
@@ -291,9 +308,9 @@ def find_runs(settings: Settings, computations: Sequence[tuple[str, str, float]]
     import dagster as dg
 
     documents: list[dict[str, str | None]] = []
-    if not (settings.home / "dagster" / "storage").is_dir():  # nothing was ever run here
+    if not has_records(settings):  # nothing was ever run here
         return documents
-    with dg.DagsterInstance.from_config(str(find_dagster_home(settings))) as instance:
+    with report_record_errors(settings), dg.DagsterInstance.from_config(str(find_dagster_home(settings))) as instance:
         for asset, partition, computed_at in computations:
             records_filter = dg.AssetRecordsFilter(
                 asset_key=dg.AssetKey(asset),

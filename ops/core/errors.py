@@ -18,6 +18,7 @@
     ├── VectorIndexError    the vector index is missing, broken or unreachable
     │   └── IndexUnavailableError   its server does not answer now (an UnavailableError too)
     ├── UnavailableError    a store or server does not answer now: the same request may succeed later
+    │   └── DatabaseUnavailableError   the Postgres database of ``NEEDLE_POSTGRES``
     ├── ChecksFailedError   a run whose steps succeeded, but whose checks failed
     └── JobCancelledError   cancelled work: its result is no longer needed
 
@@ -67,6 +68,10 @@ class UnavailableError(NeedleError):
 
 class StoreUnavailableError(StorageError, UnavailableError):
     """The object store does not answer now."""
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """The Postgres database does not answer now, or refuses."""
 
 
 class ProxyError(StorageError):

@@ -18,6 +18,7 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 from ops.core.errors import SettingsError
 from ops.core.lake_memory import FILE, LakeMemory
 from ops.core.locks import lock_shared
+from ops.core.postgres import PostgresAddress, parse_postgres_url
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
 
@@ -90,6 +91,11 @@ class Settings(BaseSettings):
     catalogue: Annotated[str, Field(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$", max_length=40)] = Field(
         default="", description="name of the catalogue on a Qdrant server (default: a random one, kept in the store)"
     )
+    postgres: SecretStr = Field(
+        default=SecretStr(""),
+        description="Postgres database for Dagster's records and Feast's registry and online rows: "
+        "postgresql://user:password@host:5432/database (default: SQLite files in the home)",
+    )
     public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_normalise_address)] = Field(
         default="",
         description=(
@@ -138,6 +144,13 @@ class Settings(BaseSettings):
             raise ValueError("write an address that begins with https:// or http://")
         return value
 
+    @field_validator("postgres")
+    @classmethod
+    def _check_postgres(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            parse_postgres_url(value.get_secret_value())
+        return value
+
     @field_validator("tokens", mode="before")
     @classmethod
     def _split_tokens(cls, value: Any) -> Any:
@@ -169,6 +182,12 @@ class Settings(BaseSettings):
         return ObjectStore(self.storage_uri)
 
     @property
+    def postgres_address(self) -> PostgresAddress | None:
+        """The database of ``postgres``; ``None`` if everything is in SQLite files."""
+        url = self.postgres.get_secret_value()
+        return parse_postgres_url(url) if url else None
+
+    @property
     def lake(self) -> Lake:
         return Lake(self.store, self.home / "locks", self.lake_memory)
 
@@ -196,7 +215,7 @@ class Settings(BaseSettings):
         return resolve_partition(video_id, self.partitions)
 
 
-_SECRETS = ("qdrant_api_key", "failure_webhook", "tokens")
+_SECRETS = ("qdrant_api_key", "postgres", "failure_webhook", "tokens")
 """Settings whose values appear in no message."""
 
 

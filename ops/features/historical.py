@@ -36,7 +36,7 @@ def historical_features(
         raise FeatureStoreError("entity rows need an event_timestamp column with a time zone, such as UTC")
     if entity_rows.empty:
         raise FeatureStoreError("no entity rows: name at least one shot or video and a moment")
-    with map_errors("read historical features"):
+    with map_errors("read historical features", settings):
         store = open_store(settings)
         references = find_service(store, features) if isinstance(features, str) else list(features)
         numbered_rows = entity_rows.reset_index(drop=True)

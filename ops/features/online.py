@@ -1,16 +1,16 @@
-"""Online rows: write, read (from the store or over HTTP), forget. Works around two limits of Feast's sqlite store:
+"""Online rows: write, read (from the store or over HTTP), forget. Works around two limits of Feast's stores:
 
-- *The last writer wins*, even with an older row, and stored timestamps are whole seconds shifted by the local time
-  zone. A table next to Feast's (``row_stamps``) keeps exact ones, in microseconds UTC. A row is only written if it is
-  not older and differs. The table also has a hash of each row, so that writing the same rows again needs no Feast.
-- *No row can be deleted*: :func:`forget_features` deletes in the database and leaves no trace in the file.
+- *The last writer wins*, even with an older row, and sqlite stores timestamps as whole seconds shifted by the local
+  time zone. A table next to Feast's (``row_stamps``) keeps exact ones, in microseconds UTC. A row is only written if it
+  is not older and differs. The table also has a hash of each row, so that writing the same rows again needs no Feast.
+- *No row can be deleted*: :func:`forget_features` deletes in the database and leaves no trace in the file;
+  a Postgres server overwrites deleted rows in its own time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -21,27 +21,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ops.core.errors import FeatureStoreError, UsageError
-from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.features.historical import find_service
-from ops.features.store import (
-    list_tables,
-    locate_database,
-    lock_path,
-    map_errors,
-    name_online_table,
+from ops.features.config import (
+    has_database,
+    lock_writers,
     open_database,
-    open_store,
     project_name,
     report_database_errors,
 )
+from ops.features.database import Database
+from ops.features.historical import find_service
+from ops.features.store import map_errors, name_online_table, open_store
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView, RepoConfig
-
-_HOLDS_TRACES = 1
-"""SQLite's ``user_version`` of a database with removed rows whose earlier versions may still be in its pages."""
 
 _KEYS_A_QUERY = 500  # SQLite's oldest limit on variables is 999
 
@@ -55,7 +49,7 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
     """
     if not len(rows) or is_online(settings, view, rows):
         return 0
-    with map_errors(f"write {view} online"):
+    with map_errors(f"write {view} online", settings):
         store = open_store(settings)
         feature_view = _find_online_view(store, view)
         key = feature_view.entity_columns[0].name
@@ -64,7 +58,7 @@ def write_online(settings: Settings, view: str, rows: pa.Table) -> int:
             raise FeatureStoreError(f"{view} needs {', '.join(missing)}: pass whole rows of the lake's table")
         if pc.count_distinct(rows[key]).as_py() != len(rows):
             raise FeatureStoreError(f"{view}: rows repeat a {key}; write one row for each")
-        with lock_exclusively(lock_path(settings)), open_database(settings) as database:
+        with lock_writers(settings), open_database(settings) as database:
             current = rows.take(_select_current(database, view, key, rows))
             changed_rows = current.take(_select_changed(store, feature_view, database, current.select(names)))
             if len(changed_rows):
@@ -82,7 +76,7 @@ def online_features(
     and of online views. With ``full_names`` a feature is called ``view__feature``, as needed for services with several
     probes (``shot_probes_v1``). Raises ``FeatureStoreError``.
     """
-    with map_errors("read online features"), report_database_errors(settings):
+    with map_errors("read online features", settings), report_database_errors(settings):
         store = open_store(settings)
         references: Any = list(features)
         views = {reference.split(":")[0] for reference in references}
@@ -108,9 +102,13 @@ def forget_features(settings: Settings, video_ids: Sequence[str], shot_ids: Sequ
     If nothing is stored, nothing is written.
     """
     removals = remove_online(settings, video_ids, shot_ids)
-    if locate_database(settings).exists():
-        with map_errors("rewrite the online features"), lock_exclusively(lock_path(settings)):
-            _rewrite_if_marked(settings)
+    if has_database(settings):
+        with (
+            map_errors("rewrite the online features", settings),
+            lock_writers(settings),
+            open_database(settings) as database,
+        ):
+            database.clear_traces()
     return removals
 
 
@@ -119,49 +117,39 @@ def remove_online(settings: Settings, video_ids: Sequence[str], shot_ids: Sequen
 
     A rewrite takes time in proportion to the whole store: each film that was cut again cost one.
     """
-    with map_errors(f"remove {', '.join(video_ids) or plural(len(shot_ids), 'shot')}"):
-        if not locate_database(settings).exists():
+    with map_errors(f"remove {', '.join(video_ids) or plural(len(shot_ids), 'shot')}", settings):
+        if not has_database(settings):
             return 0
-        with lock_exclusively(lock_path(settings)), open_database(settings) as database:
-            database.execute("PRAGMA secure_delete = ON")
-            with database:
-                removals = sum(
-                    _delete_rows(database, table, column, video_ids, shot_ids)
-                    for table, column in _list_row_tables(database)
-                )
-                if removals:
-                    database.execute(f"PRAGMA user_version = {_HOLDS_TRACES}")
+        with lock_writers(settings), open_database(settings) as database, database.commit_together():
+            removals = sum(
+                _delete_rows(database, table, column, video_ids, shot_ids)
+                for table, column in _list_row_tables(database)
+            )
+            if removals:
+                database.note_traces()
         return removals
-
-
-def _rewrite_if_marked(settings: Settings) -> None:
-    with open_database(settings) as database:
-        if database.execute("PRAGMA user_version").fetchone() == (_HOLDS_TRACES,):
-            # Old versions of a row remain in the free space of pages; a rewrite drops them.
-            database.execute("VACUUM")
-            database.execute("PRAGMA user_version = 0")
 
 
 def find_online_videos(settings: Settings, video_ids: Collection[str]) -> set[str]:
     """Return those of the videos that have online features. Needs no Feast."""
-    if not video_ids or not locate_database(settings).exists():
+    if not video_ids or not has_database(settings):
         return set()
     with open_database(settings) as database:
-        if "row_stamps" not in list_tables(database):
+        if "row_stamps" not in database.list_columns():
             return set()
         return set(_read_stamps(database, "video_metadata", sorted(video_ids)))
 
 
 def list_online_shots(settings: Settings, video_ids: Sequence[str]) -> list[str]:
     """Return the ids of online shots of the videos."""
-    if not locate_database(settings).exists():
+    if not has_database(settings):
         return []
     query = "SELECT entity_id FROM row_stamps WHERE view = 'shot_metadata' AND entity_id > ? AND entity_id < ?"
     with open_database(settings) as database:
-        if "row_stamps" not in list_tables(database):
+        if "row_stamps" not in database.list_columns():
             return []
         # a shot id is the video's id, a colon and the frame; ";" is the next character after ":"
-        results = [database.execute(query, [f"{video_id}:", f"{video_id};"]).fetchall() for video_id in video_ids]
+        results = [database.fetch(query, [f"{video_id}:", f"{video_id};"]) for video_id in video_ids]
     return [shot_id for rows in results for (shot_id,) in rows]
 
 
@@ -177,10 +165,10 @@ def _find_online_view(store: FeatureStore, name: str) -> FeatureView:
 def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
     """Whether exactly these lake ``rows`` of a view were the last ones written online. Needs no Feast."""
     key = "shot_id" if "shot_id" in rows.column_names else "video_id"
-    if key not in rows.column_names or not locate_database(settings).exists():
+    if key not in rows.column_names or not has_database(settings):
         return False
     with open_database(settings) as database:
-        if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
+        if not {f"{project_name(settings)}_{view}", "row_stamps"} <= database.list_columns().keys():
             return False
         stored_stamps = _read_stamps(database, view, rows[key].to_pylist())
     return all(stored_stamps.get(id_) == (*stamp, content) for id_, stamp, content in _stamp_rows(rows, key))
@@ -188,17 +176,17 @@ def is_online(settings: Settings, view: str, rows: pa.Table) -> bool:
 
 def count_online(settings: Settings, view: str) -> dict[int, int]:
     """Count the online rows of a view by the time of their computation, microseconds UTC. Needs no Feast."""
-    if not locate_database(settings).exists():
+    if not has_database(settings):
         return {}
     with open_database(settings) as database:
-        if not {f"{project_name(settings)}_{view}", "row_stamps"} <= list_tables(database):
+        if not {f"{project_name(settings)}_{view}", "row_stamps"} <= database.list_columns().keys():
             return {}
         # a row without content was announced, and maybe not written
         query = "SELECT created_us, count(*) FROM row_stamps WHERE view = ? AND content IS NOT NULL GROUP BY created_us"
-        return dict(database.execute(query, [view]).fetchall())
+        return dict(database.fetch(query, [view]))
 
 
-def _select_current(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> pa.Array:
+def _select_current(database: Database, view: str, key: str, rows: pa.Table) -> pa.Array:
     """Return positions of rows that are not older than the stored ones, and store their stamps.
 
     Stamps are stored first, without the content. After a kill in between, new stamps have old values, and the next run,
@@ -213,12 +201,16 @@ def _select_current(database: sqlite3.Connection, view: str, key: str, rows: pa.
         (view, id_, *stamp) for _, id_, stamp in current if id_ not in stored_stamps or stamp != stored_stamps[id_][:2]
     ]
     if newer:
-        with database:
-            database.executemany("INSERT OR REPLACE INTO row_stamps VALUES (?, ?, ?, ?, NULL)", newer)
+        with database.commit_together():
+            database.change_each(
+                "INSERT INTO row_stamps VALUES (?, ?, ?, ?, NULL) ON CONFLICT (view, entity_id) DO UPDATE "
+                "SET event_us = excluded.event_us, created_us = excluded.created_us, content = NULL",
+                newer,
+            )
     return pa.array([place for place, _, _ in current], pa.int64())
 
 
-def _select_changed(store: FeatureStore, view: FeatureView, database: sqlite3.Connection, rows: pa.Table) -> pa.Array:
+def _select_changed(store: FeatureStore, view: FeatureView, database: Database, rows: pa.Table) -> pa.Array:
     """Return positions of rows whose values differ from those that Feast has stored."""
     ids = rows[view.entity_columns[0].name].to_pylist()
     values = _serialize_values(view, rows)
@@ -226,12 +218,12 @@ def _select_changed(store: FeatureStore, view: FeatureView, database: sqlite3.Co
     return pa.array([place for place, id_ in enumerate(ids) if online.get(id_) != values[place]], pa.int64())
 
 
-def _remember_written(database: sqlite3.Connection, view: str, key: str, rows: pa.Table) -> None:
+def _remember_written(database: Database, view: str, key: str, rows: pa.Table) -> None:
     stored_stamps = _read_stamps(database, view, rows[key].to_pylist())
     new = [(content, view, id_) for id_, _, content in _stamp_rows(rows, key) if stored_stamps[id_][2] != content]
     if new:
-        with database:
-            database.executemany("UPDATE row_stamps SET content = ? WHERE view = ? AND entity_id = ?", new)
+        with database.commit_together():
+            database.change_each("UPDATE row_stamps SET content = ? WHERE view = ? AND entity_id = ?", new)
 
 
 def _stamp_rows(rows: pa.Table, key: str) -> Iterator[tuple[str, tuple[int, int], str]]:
@@ -265,7 +257,7 @@ def _serialize_values(view: FeatureView, rows: pa.Table) -> list[dict[str, bytes
     return [{name: values[number] for name, values in columns.items()} for number in range(len(rows))]
 
 
-def _read_stamps(database: sqlite3.Connection, view: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str | None]]:
+def _read_stamps(database: Database, view: str, ids: Sequence[str]) -> dict[str, tuple[int, int, str | None]]:
     query = "SELECT entity_id, event_us, created_us, content FROM row_stamps WHERE view = ? AND entity_id"
     return {
         id_: (event, created_at, content) for id_, event, created_at, content in _select(database, query, [view], ids)
@@ -273,7 +265,7 @@ def _read_stamps(database: sqlite3.Connection, view: str, ids: Sequence[str]) ->
 
 
 def _read_values(
-    config: RepoConfig, view: FeatureView, database: sqlite3.Connection, ids: Sequence[str]
+    config: RepoConfig, view: FeatureView, database: Database, ids: Sequence[str]
 ) -> dict[str, dict[str, bytes]]:
     ids_by_key = {_encode_entity(view.entity_columns[0].name, id_): id_ for id_ in ids}
     query = f'SELECT entity_key, feature_name, value FROM "{name_online_table(config, view)}" WHERE entity_key'
@@ -283,37 +275,33 @@ def _read_values(
     return stored_values
 
 
-def _select(
-    database: sqlite3.Connection, query: str, first: list[Any], keys: Sequence[str | bytes]
-) -> Iterator[tuple[Any, ...]]:
+def _select(database: Database, query: str, first: list[Any], keys: Sequence[str | bytes]) -> Iterator[tuple[Any, ...]]:
     """Yield rows of ``query IN (keys)``, a few hundred keys at a time."""
     for start in range(0, len(keys), _KEYS_A_QUERY):
         part = keys[start : start + _KEYS_A_QUERY]
-        yield from database.execute(f"{query} IN ({','.join('?' * len(part))})", [*first, *part])
+        yield from database.fetch(f"{query} IN ({','.join('?' * len(part))})", [*first, *part])
 
 
-def _list_row_tables(database: sqlite3.Connection) -> list[tuple[str, str]]:
+def _list_row_tables(database: Database) -> list[tuple[str, str]]:
     """Return the tables with a row per entity, and the column of its id: Feast's, for every view, and the stamps."""
-    tables = []
-    for table in sorted(list_tables(database)):
-        columns = {column[1] for column in database.execute(f'PRAGMA table_info("{table}")')}
-        tables += [(table, column) for column in ("entity_key", "entity_id") if column in columns]
-    return tables
+    return [
+        (table, column)
+        for table, columns in sorted(database.list_columns().items())
+        for column in ("entity_key", "entity_id")
+        if column in columns
+    ]
 
 
-def _delete_rows(
-    database: sqlite3.Connection, table: str, column: str, video_ids: Sequence[str], shot_ids: Sequence[str]
-) -> int:
+def _delete_rows(database: Database, table: str, column: str, video_ids: Sequence[str], shot_ids: Sequence[str]) -> int:
     """Delete the rows of videos, of all their shots, and of further shots.
 
     Feast's entity key is the key's name, then the id, in one blob. The search for the video's id inside it is exact,
     because that id has a fixed length and only its own shots' ids begin with it.
     """
-    inside = f'DELETE FROM "{table}" WHERE instr(CAST("{column}" AS BLOB), CAST(? AS BLOB)) > 0'
-    removals = sum(database.execute(inside, [video_id]).rowcount for video_id in video_ids)
+    removals = sum(database.delete_containing(table, column, video_id) for video_id in video_ids)
     keys = [_encode_entity("shot_id", shot_id) for shot_id in shot_ids] if column == "entity_key" else list(shot_ids)
     exactly = f'DELETE FROM "{table}" WHERE "{column}" = ?'
-    return removals + sum(database.execute(exactly, [key]).rowcount for key in keys)
+    return removals + sum(database.change(exactly, [key]) for key in keys)
 
 
 def _encode_entity(name: str, value: str) -> bytes:

@@ -2,7 +2,7 @@
 
 Feast takes seconds to import, so it is imported inside functions, and only if there is work for it. The last applied
 state is stored (``applied``), so that a second run over the same footage needs no Feast. Feast writes its registry file
-in place; here a copy is written and renamed, under a lock.
+in place; here a copy is written and renamed, under a lock. On Postgres each definition is a row.
 """
 
 from __future__ import annotations
@@ -16,23 +16,32 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from feature_repo.names import ServedColumn, ServedTable, embedding_view
-from ops.core.errors import FeatureStoreError, NeedleError
+from ops.core.errors import DatabaseUnavailableError, FeatureStoreError, NeedleError
 from ops.core.field_descriptions import FIELD_DESCRIPTIONS
-from ops.core.locks import lock_exclusively
+from ops.core.postgres import report_postgres_errors
 from ops.core.schemas import SCORES, list_served_tables
-from ops.core.settings import CHECKOUT, Settings
+from ops.core.settings import Settings
 from ops.core.storage import write_atomically
+from ops.features.config import (
+    REPO,
+    has_database,
+    locate_lake,
+    locate_registry,
+    lock_writers,
+    open_database,
+    read_config,
+    read_registry_state,
+)
+from ops.features.database import create_tables
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView, RepoConfig
@@ -41,18 +50,9 @@ log = logging.getLogger(__name__)
 
 _IMPORTING = threading.Lock()
 
-REPO = CHECKOUT / "feature_repo"
-_OUR_TABLES = """
-    CREATE TABLE IF NOT EXISTS row_stamps (
-        view TEXT, entity_id TEXT, event_us INTEGER, created_us INTEGER, content TEXT, PRIMARY KEY (view, entity_id)
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS applied (fingerprint TEXT);
-    CREATE TABLE IF NOT EXISTS applied_lake (lake TEXT);
-    CREATE TABLE IF NOT EXISTS store_name (name TEXT);
-    INSERT INTO store_name SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM store_name);
-"""
 # It is also a folder of the lake.
 APPLIES = 3
+_LONGEST_NAME = 60  # Postgres cuts names at 63 bytes, and Feast's index of a table has 3 more
 _ENCODER_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
@@ -68,12 +68,15 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
         raise FeatureStoreError(f"{encoder_id!r} cannot be an encoder id: use letters, digits, '.', '_' and '-' only")
     if _is_applied(settings, encoder_id, dim):
         return False
-    with map_errors(f"register features of {encoder_id}"), lock_exclusively(lock_path(settings)):
+    with map_errors(f"register features of {encoder_id}", settings), lock_writers(settings):
         from feature_repo.catalogue import Content, build_definitions, read_registry
 
         config = _load_config(settings)
-        registry = Path(config.registry.path)
-        before = read_registry(_open(config)) if registry.exists() else None
+        registry = locate_registry(settings)
+        before = None
+        if registry is None or registry.exists():
+            with _use_store(config) as store:
+                before = read_registry(store)
         encoders = (dict(before.encoders) if before else {}) | {encoder_id: dim}
         if len({embedding_view(encoder) for encoder in encoders}) < len(encoders):
             raise FeatureStoreError(f"another encoder has the view {embedding_view(encoder_id)} already: rename one")
@@ -86,8 +89,13 @@ def apply_features(settings: Settings, encoder_id: str, dim: int) -> bool:
                 probes=sorted({*(before.probes if before else ()), *list_scored_probes(settings)}),
             )
         )
-        is_changed = not (before and _is_registered(config, definitions) and _has_tables(config, definitions))
-        if is_changed:
+        _check_table_names(config, definitions)
+        with open_database(settings) as database:
+            tables = set(database.list_columns())
+        is_changed = not (before and _is_registered(config, definitions) and _list_names(config, definitions) <= tables)
+        if is_changed and registry is None:
+            _apply(config, definitions)
+        elif is_changed and registry is not None:
             with write_atomically(registry) as copy:
                 if registry.exists():
                     shutil.copyfile(registry, copy)
@@ -120,30 +128,18 @@ def describe_served() -> list[ServedTable]:
     ]
 
 
-def locate_lake(settings: Settings) -> str:
-    """Return the root of the lake as it is registered.
-
-    It is relative to the home if it is below it, so that a copied or moved home reads its own lake.
-    """
-    lake, home = settings.lake.path("").rstrip("/"), f"{settings.home}/"
-    return lake.removeprefix(home)
-
-
 def open_store(settings: Settings) -> FeatureStore:
     """Open the home's feature store, or return the one that this thread has opened before if its files are the same.
 
     Opening takes about 50 times as long as reading one row. Raises ``FeatureStoreError`` if nothing is registered yet,
     or for the lake of another object store.
     """
-    paths = _read_config(settings)
-    registry, database = Path(paths["registry"]["path"]), Path(paths["online_store"]["path"])
-    if not registry.exists():  # opening it would write an empty one
+    state = read_registry_state(settings)
+    if state is None:  # opening it would write an empty one
         raise FeatureStoreError(f"no features are registered in {settings.home}: run `needle ingest` first")
-    stat = registry.stat()
-    # The registry is replaced by a new file, and so is a database that was deleted because it was damaged.
-    files = (str(registry), stat.st_mtime_ns, stat.st_ino, database.stat().st_ino if database.exists() else 0)
-    key = (os.getpid(), locate_lake(settings), *files)
+    key = (os.getpid(), locate_lake(settings), *state)
     if _OPENED.key != key or _OPENED.store is None:
+        _drop_store()
         store = _open(_load_config(settings))
         _require_lake(settings, store)
         _OPENED.key, _OPENED.store = key, store
@@ -176,16 +172,23 @@ def _require_lake(settings: Settings, store: FeatureStore) -> None:
 
 
 @contextmanager
-def map_errors(doing: str) -> Iterator[None]:
-    """Raise errors of Feast, duckdb, ibis, sqlite and pyarrow as ``FeatureStoreError``."""
+def map_errors(doing: str, settings: Settings) -> Iterator[None]:
+    """Raise errors of Feast, duckdb, ibis, sqlite and pyarrow as ``FeatureStoreError``.
+
+    Those of Postgres are raised as ``DatabaseUnavailableError`` if it does not answer; the opened store is dropped.
+    """
     load_feast()
     import duckdb
     from feast.errors import FeastError
     from ibis.common.exceptions import IbisError
 
+    address = settings.postgres_address
     try:
-        yield
-    except NeedleError:
+        with report_postgres_errors(address) if address else nullcontext():
+            yield
+    except NeedleError as error:
+        if isinstance(error, DatabaseUnavailableError):
+            _drop_store()
         raise
     except (
         FeastError,
@@ -196,6 +199,7 @@ def map_errors(doing: str) -> Iterator[None]:
         OSError,
         ValueError,
         KeyError,
+        *_list_server_errors(settings),
     ) as error:
         message = str(error).replace("full_feature_names=True", "full_names=True")  # the name of Needle's parameter
         raise FeatureStoreError(f"could not {doing}: {message}") from error
@@ -206,75 +210,26 @@ def is_about_rows(error: FeatureStoreError) -> bool:
 
     A full disk, a lock, a damaged file and our own messages are not about rows.
     """
-    cause = error.__cause__
-    return isinstance(cause, (sqlite3.IntegrityError, sqlite3.DataError, pa.ArrowException, ValueError, KeyError))
+    kinds: list[type[Exception]] = [sqlite3.IntegrityError, sqlite3.DataError, pa.ArrowException, ValueError, KeyError]
+    if psycopg := sys.modules.get("psycopg"):
+        kinds += [psycopg.IntegrityError, psycopg.DataError]
+    return isinstance(error.__cause__, tuple(kinds))
 
 
-def lock_path(settings: Settings) -> Path:
-    """Return the lock file of all writers of the home's registry and online rows."""
-    return settings.home / "feast" / ".lock"
+def _list_server_errors(settings: Settings) -> list[type[Exception]]:
+    if settings.postgres_address is None:
+        return []
+    import psycopg
+    import sqlalchemy.exc
 
-
-def locate_database(settings: Settings) -> Path:
-    """Return the file of the online rows."""
-    return Path(_read_config(settings)["online_store"]["path"])
-
-
-@contextmanager
-def open_database(settings: Settings) -> Iterator[sqlite3.Connection]:
-    """Open a connection to the online rows. Raises ``FeatureStoreError`` for every error of it."""
-    with report_database_errors(settings), closing(sqlite3.connect(locate_database(settings), timeout=60)) as database:
-        yield database
-
-
-@contextmanager
-def report_database_errors(settings: Settings) -> Iterator[None]:
-    """Raise errors of the online rows, Needle's or Feast's, as ``FeatureStoreError`` with the file and a solution."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise FeatureStoreError(
-            f"the online features cannot be used: {error}; if {locate_database(settings)} is damaged, delete it and "
-            "`needle ingest` all your footage again: this only writes its features"
-        ) from error
-
-
-def list_tables(database: sqlite3.Connection) -> set[str]:
-    """Return the names of the existing tables."""
-    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
-def project_name(settings: Settings) -> str:
-    """Return Feast's name of the project, with which its table names begin."""
-    return str(_read_config(settings)["project"])
-
-
-def _read_config(settings: Settings) -> dict[str, Any]:
-    """Read ``feature_store.yaml`` and fill in the home after parsing, so that no character in a path can break it."""
-
-    def fill(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: fill(inner) for name, inner in value.items()}
-        return Template(value).safe_substitute(NEEDLE_HOME=settings.home) if isinstance(value, str) else value
-
-    path = REPO / "feature_store.yaml"
-    config: dict[str, Any] = fill(_parse(path, path.stat().st_mtime_ns))
-    return config
-
-
-@lru_cache(maxsize=1)
-def _parse(path: Path, changed_ns: int) -> Any:
-    """Parse a version of the file once: an ingest asks for it forty times, at 11 ms each."""
-    import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
-
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [psycopg.Error, sqlalchemy.exc.SQLAlchemyError]
 
 
 def _load_config(settings: Settings) -> RepoConfig:
     load_feast()
     from feast import RepoConfig
 
-    config = RepoConfig(**_read_config(settings))
+    config = RepoConfig(**read_config(settings))
     config.repo_path = REPO
     return config
 
@@ -299,7 +254,8 @@ def _apply(config: RepoConfig, definitions: Sequence[Any]) -> None:
     definitions that it has not written yet: on a busy machine a service was missing afterwards.
     """
     for _ in range(APPLIES):
-        _open(config).apply(list(definitions))
+        with _use_store(config) as store:
+            store.apply(list(definitions))
         if _is_registered(config, definitions):
             return
     raise FeatureStoreError("Feast did not store all definitions: run the same command again")
@@ -311,33 +267,60 @@ def _open(config: RepoConfig) -> FeatureStore:
     return FeatureStore(config=config)
 
 
+@contextmanager
+def _use_store(config: RepoConfig) -> Iterator[FeatureStore]:
+    store = _open(config)
+    try:
+        yield store
+    finally:
+        _close(store)
+
+
+def _drop_store() -> None:
+    if _OPENED.store is not None:
+        _close(_OPENED.store)
+        _OPENED.store = None
+
+
+def _close(store: FeatureStore) -> None:
+    """Close the connections to Postgres of a store; Feast 0.67 has no way to do it."""
+    if store.config.online_store.type == "postgres":
+        store.registry.write_engine.dispose()  # type: ignore[attr-defined]  # SqlRegistry
+        connection = getattr(store._get_provider().online_store, "_conn", None)
+        if connection is not None:
+            connection.close()
+
+
 def _is_applied(settings: Settings, encoder_id: str, dim: int) -> bool:
     """Whether exactly this was applied last, and the registry has not changed since. Needs no Feast."""
-    if not locate_database(settings).exists():
+    if not has_database(settings):
         return False
     with open_database(settings) as database:
-        if not {"applied", "store_name"} <= list_tables(database):
+        if not {"applied", "store_name"} <= database.list_columns().keys():
             return False
-        stored_fingerprint = database.execute("SELECT fingerprint FROM applied").fetchall()
+        stored_fingerprint = database.fetch("SELECT fingerprint FROM applied")
     return stored_fingerprint == [(_compute_fingerprint(settings, encoder_id, dim),)]
 
 
 def is_lake_registered(settings: Settings) -> bool:
     """Whether features are registered for the lake of the settings; not if the home was copied. Needs no Feast."""
-    if not locate_database(settings).exists() or not Path(_read_config(settings)["registry"]["path"]).exists():
+    registry = locate_registry(settings)
+    if not has_database(settings) or (registry is not None and not registry.exists()):
         return False
     with open_database(settings) as database:
-        if "applied_lake" not in list_tables(database):
+        if "applied_lake" not in database.list_columns():
             return False
-        return database.execute("SELECT lake FROM applied_lake").fetchall() == [(locate_lake(settings),)]
+        return database.fetch("SELECT lake FROM applied_lake") == [(locate_lake(settings),)]
 
 
 def _compute_fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
     """Return a hash of everything that decides the definitions: code, Feast, lake, encoder, and the registry itself."""
-    registry = Path(_read_config(settings)["registry"]["path"])
+    registry = locate_registry(settings)
     content = hashlib.blake2b(digest_size=16)
-    for path in [*sorted(REPO.glob("*.py")), REPO / "feature_store.yaml", registry]:
+    for path in [*sorted(REPO.glob("*.py")), *sorted(REPO.glob("*.yaml")), *([registry] if registry else [])]:
         content.update(path.read_bytes() if path.exists() else b"missing")
+    if registry is None:
+        content.update(repr((read_registry_state(settings) or ("missing",))[1:]).encode())
     inputs = (version("feast"), locate_lake(settings), encoder_id, dim, list_scored_probes(settings), describe_served())
     content.update(repr(inputs).encode())
     return content.hexdigest()
@@ -345,12 +328,14 @@ def _compute_fingerprint(settings: Settings, encoder_id: str, dim: int) -> str:
 
 def _remember_applied(settings: Settings, encoder_id: str, dim: int) -> None:
     with open_database(settings) as database:
-        database.executescript(_OUR_TABLES)
-        with database:
-            database.execute("DELETE FROM applied")
-            database.execute("INSERT INTO applied VALUES (?)", [_compute_fingerprint(settings, encoder_id, dim)])
-            database.execute("DELETE FROM applied_lake")
-            database.execute("INSERT INTO applied_lake VALUES (?)", [locate_lake(settings)])
+        create_tables(database)
+        with database.commit_together():
+            database.change("DELETE FROM applied_lake")
+            database.change("INSERT INTO applied_lake VALUES (?)", [locate_lake(settings)])
+        fingerprint = _compute_fingerprint(settings, encoder_id, dim)
+        with database.commit_together():
+            database.change("DELETE FROM applied")
+            database.change("INSERT INTO applied VALUES (?)", [fingerprint])
 
 
 def _is_registered(config: RepoConfig, definitions: Sequence[Any]) -> bool:
@@ -358,22 +343,29 @@ def _is_registered(config: RepoConfig, definitions: Sequence[Any]) -> bool:
 
     ``feast materialize`` records its intervals in the registered view, and Feast 0.67 compares them too.
     """
-    store = _open(config)
-    views = store.list_feature_views()
-    for view in views:
-        view.materialization_intervals = []
-    registered_definitions: list[Any] = [*store.list_entities(), *views, *store.list_feature_services()]
+    with _use_store(config) as store:
+        views = store.list_feature_views()
+        for view in views:
+            view.materialization_intervals = []
+        registered_definitions: list[Any] = [*store.list_entities(), *views, *store.list_feature_services()]
     registered_by_name = {(type(definition), definition.name): definition for definition in registered_definitions}
     return all(registered_by_name.get((type(definition), definition.name)) == definition for definition in definitions)
 
 
-def _has_tables(config: RepoConfig, definitions: Sequence[Any]) -> bool:
+def _list_names(config: RepoConfig, definitions: Sequence[Any]) -> set[str]:
+    """Return the names of Feast's tables of the online views."""
     from feast import FeatureView
 
     views = (definition for definition in definitions if isinstance(definition, FeatureView) and definition.online)
-    table_names = {name_online_table(config, view) for view in views}
-    with closing(sqlite3.connect(config.online_store.path)) as database:
-        return table_names <= list_tables(database)
+    return {name_online_table(config, view) for view in views}
+
+
+def _check_table_names(config: RepoConfig, definitions: Sequence[Any]) -> None:
+    """Raise ``FeatureStoreError`` if Postgres would cut the name of a table."""
+    if config.online_store.type == "postgres":
+        for name in _list_names(config, definitions):
+            if len(name.encode()) > _LONGEST_NAME:
+                raise FeatureStoreError(f"{name} is too long for a table of Postgres: give the probe a shorter name")
 
 
 def load_feast() -> None:

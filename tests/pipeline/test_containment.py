@@ -19,7 +19,7 @@ from ops.core.settings import load_settings
 from ops.core.types import SilentProgress, make_video_id
 from ops.dialogue.build import build_dialogue
 from ops.dialogue.report import list_unusable_subtitles
-from ops.features.store import locate_database, project_name
+from ops.features.config import locate_file, project_name
 from ops.index.index import open_index
 from ops.index.lines import open_lines
 from tests.builders.homes import Home
@@ -175,7 +175,7 @@ def test_the_command_goes_on_if_the_feature_store_refuses_a_film(tmp_path: Path)
     home.run("ingest", str(films["a"].path))  # so that the tables exist
     settings = load_settings(home=str(home.path))
     b = make_video_id(hashlib.sha256(films["b"].path.read_bytes()).hexdigest())
-    with closing(sqlite3.connect(locate_database(settings))) as database, database:
+    with closing(sqlite3.connect(locate_file(settings))) as database, database:
         database.execute(
             f"CREATE TRIGGER no_b BEFORE INSERT ON {project_name(settings)}_shot_metadata "
             f"WHEN instr(CAST(NEW.entity_key AS BLOB), CAST('{b}' AS BLOB)) BEGIN SELECT RAISE(ABORT, 'no b'); END"
@@ -191,7 +191,7 @@ def test_the_command_goes_on_if_the_feature_store_refuses_a_film(tmp_path: Path)
     doctor = home.run("doctor").stdout
     assert f"{films['b'].path}: its features cannot be written" in doctor and "needle ingest --retry" in doctor
     assert home.json("ingest", folder, expect=3)["up_to_date"]
-    with closing(sqlite3.connect(locate_database(settings))) as database, database:
+    with closing(sqlite3.connect(locate_file(settings))) as database, database:
         database.execute("DROP TRIGGER no_b")
     assert not home.json("ingest", "--retry", folder)["set_aside"]
     assert {video["state"] for video in home.json("status")["videos"]} == {"ready"}

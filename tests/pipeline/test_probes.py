@@ -12,7 +12,7 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.features import online_features
-from ops.features.store import locate_database
+from ops.features.config import locate_file
 from tests.builders.films import Picture, run_ffmpeg
 from tests.builders.homes import Home
 
@@ -161,7 +161,7 @@ def test_6_more_labels_are_a_new_version(coloured: tuple[Home, Path, dict[str, b
     label(home, truths, True, 14)
     label(home, truths, False, 14)
     settings = load_settings(home=str(home.path))
-    online = locate_database(settings)
+    online = locate_file(settings)
     aside = online.rename(online.with_suffix(".aside"))
     online.mkdir()
     failed = home.run("probe", "fit", "red", expect=1)

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from ops.core.schemas import find_schema
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.features import online
+from ops.features.config import locate_file, open_database
 from ops.features.online import remove_online
-from ops.features.store import locate_database
 from tests.builders.lakes import COMPUTED, DIM, ENCODER, FILMED, fill, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -112,7 +112,7 @@ def test_a_write_that_was_killed_half_way_is_finished(home: Settings) -> None:
     """Stamps are stored before the values, so a kill leaves new stamps beside old values."""
     old, new = shot_rows(0), shot_rows(0, show="new", created_timestamp=COMPUTED + HOUR)
     features.write_online(home, "shot_metadata", table(old))
-    with closing(sqlite3.connect(home.home / "feast" / "online.db")) as database:
+    with open_database(home) as database:
         online._select_current(database, "shot_metadata", "shot_id", table(new))
     assert features.write_online(home, "shot_metadata", table(old)) == 0
     assert features.write_online(home, "shot_metadata", table(new)) == 4
@@ -440,14 +440,14 @@ def test_the_store_is_rewritten_once_for_all_that_was_removed_before(home: Setti
         features.write_online(home, "shot_metadata", table(before))
         now = {"show": f"secret {number} after", "created_timestamp": COMPUTED + HOUR}
         features.write_online(home, "shot_metadata", table(shot_rows(number, 200, **now)))
-    size = locate_database(home).stat().st_size
+    size = locate_file(home).stat().st_size
     assert remove_online(home, [video_id(1)]) > 0
     assert remove_online(home, (), [row["shot_id"] for row in shot_rows(2, 100)]) > 0
-    assert locate_database(home).stat().st_size >= size  # out of date, not forgotten: no rewrite
+    assert locate_file(home).stat().st_size >= size  # out of date, not forgotten: no rewrite
     gone = features.online_features(home, [shot_rows(1)[0]["shot_id"]], ["shot_metadata:show"])
     assert gone[0]["show"] is None
     assert features.forget_features(home, [video_id(3), video_id(4)]) > 0
-    assert locate_database(home).stat().st_size < size / 2
+    assert locate_file(home).stat().st_size < size / 2
     data = b"".join(path.read_bytes() for path in (home.home / "feast").iterdir())
     for number in (1, 3, 4):
         assert video_id(number).encode() not in data and f"secret {number}".encode() not in data
