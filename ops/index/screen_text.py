@@ -52,8 +52,9 @@ def read_wanted_texts(settings: Settings) -> Iterator[LineRow]:
                     shot_ids=(row["shot_id"],),
                     start_frame=row["start_frame"],
                     end_frame=row["end_frame"],
-                    start_s=row["start_s"],
-                    end_s=row["end_s"],
+                    # The embedded engine changes the last of 17 digits.
+                    start_s=round(row["start_s"], 3),
+                    end_s=round(row["end_s"], 3),
                     text=row["text"],
                     language=row["language"] or "en",
                     source=SOURCE,

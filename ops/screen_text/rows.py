@@ -81,7 +81,7 @@ def _build_row(
 def _find_time(shot: LakeShot, frame: int) -> float:
     """Return the time of a frame of the shot in seconds; within a shot, frames are evenly spaced but for odd files."""
     part = (frame - shot["start_frame"]) / (shot["end_frame"] - shot["start_frame"])
-    return shot["start_s"] + part * (shot["end_s"] - shot["start_s"])
+    return round(shot["start_s"] + part * (shot["end_s"] - shot["start_s"]), 3)
 
 
 def mark_kinds(rows: Sequence[LakeScreenText], shots: int) -> list[LakeScreenText]:

@@ -12,13 +12,14 @@ import pyarrow.compute as pc
 from feature_repo.names import embedding_view
 from ops.core.schemas import SCORES, TABLES, find_key_column, find_schema
 from ops.core.steps import Step
+from ops.dialogue.spoken_words import UNSURE
 from ops.embeddings.build import name_table
 from ops.pipeline import list_steps, list_tables
-from ops.search.schema import Line, ProbeScore
 from ops.search.shot_details import VideoRow
 from ops.serve.answers import ShotAnswer
 from ops.serve.answers.details import VideoFacts
 from ops.serve.answers.provenance import Dialogue, DialogueSource, Provenance, Run, Source
+from ops.serve.answers.shots import HitText, ProbeScore, SpokenLine
 from ops.serve.problems import ProblemError
 from ops.serve.service import Service
 from ops.shots.proxy_times import read_proxy_times
@@ -46,23 +47,43 @@ def build_shot_document(service: Service, shot_id: str) -> ShotAnswer:
             service.settings.store, shot.video_id, shot.start_frame, shot.end_frame, Fraction(shot.fps)
         ),
         lines=list_lines(service, video, shot_id),
+        texts=list_texts(service, video, shot_id),
         probes=list_probes(service, shot_id),
         video=VideoFacts(**{name: getattr(video, name) for name in VideoFacts.model_fields}),
         provenance=_build_provenance(service, shot_id, video),
     )
 
 
-def list_lines(service: Service, video: VideoRow, shot_id: str | None = None) -> list[Line]:
+def list_lines(service: Service, video: VideoRow, shot_id: str | None = None) -> list[SpokenLine]:
     """Return the dialogue of a video, or of one of its shots, in the order of time."""
     names = ("line_id", "text", "start_s", "end_s", "start_frame", "end_frame", "language", "source")
     partition = service.settings.resolve_partition(video.video_id)
-    rows = service.settings.lake.read("dialogue", [partition], (*names, "shot_ids", "video_id")).to_pylist()
+    columns = (*names, "shot_ids", "video_id", "certainty")
+    rows = service.settings.lake.read("dialogue", [partition], columns).to_pylist()
     return [
-        Line(
-            start_timecode=video.timecode_at(row["start_frame"], row["start_s"]), **{name: row[name] for name in names}
+        SpokenLine(
+            start_timecode=video.timecode_at(row["start_frame"], row["start_s"]),
+            is_unsure=row["certainty"] is not None and row["certainty"] < UNSURE,
+            **{name: row[name] for name in names},
         )
         for row in sorted(rows, key=lambda row: (row["start_frame"], row["line_id"]))
         if row["video_id"] == video.video_id and (shot_id is None or shot_id in row["shot_ids"])
+    ]
+
+
+def list_texts(service: Service, video: VideoRow, shot_id: str) -> list[HitText]:
+    """Return the writing in the picture of a shot, in the order of time and from top to bottom."""
+    columns = ("text_id", "text", "start_frame", "end_frame", "start_s", "shot_id", "kind", "box")
+    rows = service.settings.lake.read(
+        "screen_text", [service.settings.resolve_partition(video.video_id)], columns
+    ).to_pylist()
+    texts = [row for row in rows if row["shot_id"] == shot_id and row["kind"] == "text"]
+    return [
+        HitText(
+            start_timecode=video.timecode_at(row["start_frame"], row["start_s"]),
+            **{name: row[name] for name in ("text_id", "text", "start_frame", "end_frame")},
+        )
+        for row in sorted(texts, key=lambda row: (row["start_frame"], row["box"][1]))
     ]
 
 

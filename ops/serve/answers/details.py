@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ops.serve.answers.provenance import Provenance
-from ops.serve.answers.shots import Answer, Line, ProbeScore, Shot
+from ops.serve.answers.shots import Answer, HitText, ProbeScore, Shot, SpokenLine
 
 
 class VideoFacts(Answer):
@@ -26,7 +26,8 @@ class ShotAnswer(Shot):
     frame_times: list[float] | None = Field(
         description="seconds from the shot's start at which each frame begins, where the rate is not constant"
     )
-    lines: list[Line]
+    lines: list[SpokenLine]
+    texts: list[HitText] = Field(description="writing in the picture, without timecodes and logos")
     probes: list[ProbeScore]
     is_blank: bool
     is_title: bool

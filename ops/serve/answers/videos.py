@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ops.serve.answers.shots import Answer, Line, Rate, Url
+from ops.serve.answers.shots import Answer, Rate, SpokenLine, Url
 
 
 class Poster(Answer):
@@ -64,7 +64,7 @@ class TranscriptAnswer(Answer):
     """Every line of dialogue of a video, in the order of time."""
 
     video_id: str
-    lines: list[Line]
+    lines: list[SpokenLine]
 
 
 class SmallPostersAnswer(Answer):

@@ -3,7 +3,7 @@
 import { el, iconButton, inside, lengthOf, smallAddress } from "./dom.js";
 import { timecodeIn } from "./timecode.js";
 /**
- * @import {Line} from "./service.d.ts"
+ * @import {SpokenLine} from "./service.d.ts"
  * @import {PageShot} from "./types.d.ts"
  */
 
@@ -19,7 +19,7 @@ const HOVER_WIDTH = 160;
 export class FilmTimeline {
   /** @type {PageShot[]} */
   shots = [];
-  /** @type {readonly Line[]} */
+  /** @type {readonly SpokenLine[]} */
   lines = [];
   /** @type {FilmHit[]} */
   hits = [];

@@ -204,6 +204,12 @@ export class Player {
       el("button", { type: "button", class: "line", onclick: () => this.standAt(line.start_frame) },
         el("span", { class: "said" }, line.text),
         el("span", { class: "timecode" }, `${line.start_timecode} · ${line.source}`))));
+    const texts = (this.full ?? this.shot)?.texts ?? [];
+    if (texts.length) {
+      this.lines.append(el("h3", {}, "Written"), ...texts.map((text) =>
+        el("button", { type: "button", class: "line", onclick: () => this.standAt(text.start_frame) },
+          el("span", { class: "written" }, text.text), el("span", { class: "timecode" }, text.start_timecode))));
+    }
     const probes = (this.full ?? this.shot)?.probes ?? [];
     if (probes.length) {
       this.lines.append(el("h3", {}, "Probes"), el("div", { class: "labels" }, ...probes.map((one) =>

@@ -435,18 +435,6 @@ export type LabelsAnswer = {
   labels: LabelCounts[];
 };
 
-export type Line = {
-  line_id: string;
-  text: string;
-  start_s: number;
-  end_s: number;
-  start_frame: number;
-  end_frame: number;
-  start_timecode: string;
-  language: string | null;
-  source: string;
-};
-
 export type NewCollectionBody = {
   /** unique, whatever the case of its letters */
   name: string;
@@ -871,7 +859,9 @@ export type ShotAnswer = {
   next: string | null;
   /** seconds from the shot's start at which each frame begins, where the rate is not constant */
   frame_times: number[] | null;
-  lines: Line[];
+  lines: SpokenLine[];
+  /** writing in the picture, without timecodes and logos */
+  texts: HitText[];
   probes: ProbeScore[];
   is_blank: boolean;
   is_title: boolean;
@@ -931,6 +921,20 @@ export type Span = {
   end_frame: number;
 };
 
+export type SpokenLine = {
+  line_id: string;
+  text: string;
+  start_s: number;
+  end_s: number;
+  start_frame: number;
+  end_frame: number;
+  start_timecode: string;
+  language: string | null;
+  source: string;
+  /** true for recognised speech of which the model is not certain */
+  is_unsure: boolean;
+};
+
 export type TextCondition = {
   text: string;
   /** At least so relevant (0-1); by default, more than hardly a shot is by chance. */
@@ -971,7 +975,7 @@ export type Totals = {
 
 export type TranscriptAnswer = {
   video_id: string;
-  lines: Line[];
+  lines: SpokenLine[];
 };
 
 export type VideoEntry = {

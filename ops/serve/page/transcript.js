@@ -2,15 +2,15 @@
 // blocks, and only blocks near the visible part are in the page.
 import { marked } from "./card.js";
 import { counted, el } from "./dom.js";
-/** @import {Line} from "./service.d.ts" */
+/** @import {SpokenLine} from "./service.d.ts" */
 
 const BLOCK = 40; // lines
 const LINE_HEIGHT = 46; // pixels, until a block was drawn once
 
 export class Transcript {
-  /** those of the chosen language @type {readonly Line[]} */
+  /** those of the chosen language @type {readonly SpokenLine[]} */
   lines = [];
-  /** @type {readonly Line[]} */
+  /** @type {readonly SpokenLine[]} */
   all = [];
   /** @type {string[]} */
   words = [];
@@ -35,7 +35,7 @@ export class Transcript {
     this.list.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** @param {readonly Line[]} lines in the order of time @param {string[]} words to mark */
+  /** @param {readonly SpokenLine[]} lines in the order of time @param {string[]} words to mark */
   show(lines, words) {
     Object.assign(this, { all: lines, words });
     const languages = [...new Set(lines.map((line) => line.language ?? ""))];
@@ -75,12 +75,13 @@ export class Transcript {
     block.style.minHeight = "";
   }
 
-  /** @param {Line} line @param {number} index */
+  /** @param {SpokenLine} line @param {number} index */
   row(line, index) {
     return el("div", { role: "listitem", "data-line": index, "aria-posinset": index + 1, "aria-setsize": this.lines.length, class: index === this.current ? "current" : "" },
       el("button", { type: "button", class: "line", tabindex: index === this.active ? 0 : -1, "aria-current": index === this.current ? "true" : undefined,
         onclick: () => { this.setActive(index); this.seek(line.start_frame); } },
-      el("span", { class: "timecode" }, line.start_timecode), el("span", { class: "said" }, ...marked(line.text, this.words))));
+      el("span", { class: "timecode" }, line.start_timecode), el("span", { class: "said" }, ...marked(line.text, this.words)),
+      line.is_unsure && el("span", { class: "muted", title: "Recognised speech of which the model is not certain" }, "unsure")));
   }
 
   /** Mark the line at a frame, and scroll to it unless a person is reading elsewhere. @param {number} frame of the film */

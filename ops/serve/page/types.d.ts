@@ -1,5 +1,5 @@
 // Types that several modules of the page share; those of the service's API are in service.d.ts.
-import type { Hit, Line, OfferedShot, ProbeScore, Show, ShowsAnswer, Span } from "./service.d.ts";
+import type { Hit, OfferedShot, ProbeScore, Show, ShowsAnswer, Span, SpokenLine } from "./service.d.ts";
 
 /** A shot that the page can show: a hit, a shot of a feed or of a video, what follows a hit, or one in the tray. */
 export type PageShot = Omit<OfferedShot, "path" | "score"> & {
@@ -9,7 +9,7 @@ export type PageShot = Omit<OfferedShot, "path" | "score"> & {
   relevance?: number;
   matched?: Hit["matched"];
   texts?: Hit["texts"];
-  lines?: (Line & { line_ids?: string[] })[];
+  lines?: (Omit<SpokenLine, "is_unsure"> & { line_ids?: string[]; is_unsure?: boolean })[];
   probes?: ProbeScore[];
   /** ids of near-duplicates */
   folded?: string[];
