@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.index.line_replica import LineReplica
-from ops.index.lines import SCREEN_TEXT, LineIndex, LineRow, open_lines
+from ops.index.lines import SCREEN_TEXT, LineIndex, LineRow, drop_old_lines, open_lines
 from ops.videos import catalogue
 
 SOURCE = "screen"
@@ -82,8 +82,14 @@ def has_current_texts(settings: Settings) -> bool:
 
 
 def build_texts(settings: Settings, progress: Progress) -> StepReport:
-    """Publish the lake's texts as the current version of their index; a no-op if they already are."""
-    return WRITING.build(settings, progress)
+    """Publish the lake's texts as the current version of their index; a no-op if they already are.
+
+    If the setting is off, earlier versions are deleted too, with the texts in them.
+    """
+    report = WRITING.build(settings, progress)
+    if settings.screen_text == "off":
+        drop_old_lines(settings, SCREEN_TEXT)
+    return report
 
 
 def check_texts(settings: Settings) -> CheckOutcome:

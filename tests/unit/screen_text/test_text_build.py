@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ops.core.errors import MediaError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
-from ops.index.lines import SCREEN_TEXT, drop_old_lines
 from ops.index.screen_text import build_texts, check_texts, has_current_texts, open_texts
 from ops.screen_text.build import build_screen_text, find_due, retry_texts
 from ops.screen_text.reader import SeenText, explain_problem
@@ -122,7 +121,6 @@ def test_off_again_leaves_nothing_behind(home: Settings) -> None:
     assert not find_due(off, [VIDEO]) and build(off).changed == 0
     assert not has_current_texts(off)
     build_texts(off, SilentProgress())
-    drop_old_lines(off, SCREEN_TEXT)
     assert open_texts(off) is None and has_current_texts(off)
     everything = b"".join(path.read_bytes() for path in off.home.rglob("*") if path.is_file())
     assert b"Way out" not in everything and b"way" not in everything
