@@ -40,6 +40,8 @@ COMMANDS = {
     "report": "ops.cli.report",
     "serve": "ops.cli.serve",
     "token": "ops.cli.token",
+    "backup": "ops.cli.backup",
+    "restore": "ops.cli.restore",
     "dagster": "ops.cli.dagster",
     "demo": "ops.cli.demo",
     "doctor": "ops.cli.doctor",

@@ -28,6 +28,7 @@ TITLES = {
     "saved searches": "Saved searches",
     "comparison": "Comparison",
     "export": "Exporting",
+    "backup": "Copying files",
     "clips": "Watching clips",
     "strips": "Strips of frames",
 }

@@ -1,0 +1,32 @@
+"""``needle restore``: a backup into an empty home and an empty store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.cli.main import announce
+from ops.cli.options import add_setting_options, load_command_settings
+from ops.cli.progress import Bars
+from ops.core.backup import describe_backup, restore
+
+
+@click.command(name="restore")
+@click.argument("source", type=click.Path(path_type=Path))
+@add_setting_options()
+def command(source: Path, **options: Any) -> int:
+    """Copy the backup SOURCE into the home and the object store of the settings, which must be empty.
+
+    Every file is compared with its digest first. Videos that were forgotten after the backup come back: forget them
+    again.
+
+    \b
+    Example: needle restore /backups/monday --home ~/restored
+    """
+    settings = load_command_settings(options, follows_live=False)
+    with Bars() as bars:
+        manifest = restore(settings, source.absolute(), bars)
+    announce(f"{settings.home}: {describe_backup(manifest)}; next: needle doctor")
+    return 0
