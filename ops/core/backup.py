@@ -26,7 +26,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, write_atomically
 from ops.core.types import Progress
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 MANIFEST = "backup.json"
 MARKER = "restore.unfinished"
 """File of a home in which a restore was begun: the moment of its backup."""
