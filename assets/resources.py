@@ -150,7 +150,6 @@ def convert_check(outcome: CheckOutcome) -> dg.AssetCheckResult:
 def json_console(context: dg.InitLoggerContext) -> logging.Logger:
     """Write the log of one run as Needle's JSON records, with the configuration of Dagster's own console logger."""
     logger = logging.Logger(context.logger_config["name"], level=context.logger_config["log_level"])
-    logger.addFilter(lambda record: not record.name.startswith("ops."))  # the root's handler writes these
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logger.addHandler(handler)
@@ -165,3 +164,9 @@ def write_json_logs_of_runs(settings: Settings) -> None:
     """
     if write_json_logs(settings):
         _loggers.colored_console_logger = json_console
+        logging.getLogger().handlers[0].addFilter(is_new_to_dagster)
+
+
+def is_new_to_dagster(record: logging.LogRecord) -> bool:
+    """Return False for a record of Needle that Dagster has captured, because it logs the same again."""
+    return not hasattr(record, "dagster_meta")

@@ -20,8 +20,8 @@ def command(target: Path, **options: Any) -> int:
     """Copy home and object store into the new folder TARGET, with a digest of each file.
 
     Searches go on. Ingests and other computations wait while tables and databases are copied, and the backup waits for
-    a step that runs. Not in it: the footage itself, caches, and what is on servers (Qdrant's indexes, which the next
-    `needle ingest` publishes again).
+    a step that runs. Not in it: the footage itself, caches, records on Postgres, and Qdrant's indexes, which the next
+    `needle ingest` publishes again.
 
     \b
     Example: needle backup /backups/monday

@@ -39,7 +39,6 @@ CHART_VALUES = {
         "imagePullSecrets": [{"name": "registry"}],
         "ingress": {"enabled": True, "host": "needle.example", "className": "nginx", "tlsSecret": "tls"},
         "monitoring": {"serviceMonitor": True, "prometheusRule": True},
-        "postgres": {"enabled": True},
         "networkPolicies": {"clients": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]},
         "publicUrl": "https://needle.example",
         "ray": {"enabled": True, "gpus": 1},
@@ -183,7 +182,7 @@ def test_every_command_is_one_of_needle() -> None:
 
 def test_every_setting_exists() -> None:
     known = {f"NEEDLE_{name.upper()}" for name in Settings.model_fields}
-    own = {"NEEDLE_IMAGE", "NEEDLE_FOOTAGE", "NEEDLE_POSTGRES"}  # of compose.yaml; the last one is to come
+    own = {"NEEDLE_IMAGE", "NEEDLE_FOOTAGE"}  # of compose.yaml
     for path in [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".md"]:
         named = set(re.findall(r"(?<![A-Z_])NEEDLE_[A-Z_]+\b", path.read_text()))
         assert named <= known | own, f"{path}: {sorted(named - known - own)}"
