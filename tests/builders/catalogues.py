@@ -24,6 +24,8 @@ from ops.dialogue.timing import PLAIN
 from ops.embeddings.build import hash_inputs as hash_vector_inputs
 from ops.features import build_features
 from ops.index.build import build_index
+from ops.screen_text.build import TABLES as TEXT_TABLES
+from ops.screen_text.build import hash_inputs as hash_text_inputs
 
 SHOW_SIZE = 10
 
@@ -101,10 +103,13 @@ def _rename(row: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 def _renew_hashes(settings: Settings, tables: dict[str, list[dict[str, Any]]], shots: Sequence[LakeShot]) -> None:
     """Give rows the hashes of their inputs, in which the ids of shots are."""
     vector_inputs = {shot["shot_id"]: hash_vector_inputs(shot, settings.frames_per_shot) for shot in shots}
+    text_inputs = {shot["shot_id"]: hash_text_inputs(shot, settings.screen_text) for shot in shots}
     dialogue_inputs = hash_dialogue_inputs(shots, [], PLAIN)
     for table, rows in tables.items():
         for row in rows:
             if table == "shot_dialogue":
                 row["input_hash"] = dialogue_inputs
+            elif table in TEXT_TABLES:
+                row["input_hash"] = text_inputs[row["shot_id"]]
             elif "input_hash" in row:
                 row["input_hash"] = vector_inputs[row["shot_id"]]
