@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 from alembic.script import ScriptDirectory
@@ -29,10 +28,10 @@ _open_engines = ExitStack()
 
 
 @contextmanager
-def keep_records_open() -> Iterator[None]:
+def keep_records_open(*, on_postgres: bool = False) -> Iterator[None]:
     """Keep a connection to each of Dagster's databases of this process until the block ends."""
     _share_engines()
-    if find_spec("dagster_postgres"):
+    if on_postgres:
         _share_postgres_engines()
     with _open_engines:
         yield

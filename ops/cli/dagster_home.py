@@ -97,7 +97,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
     folder = str(find_dagster_home(settings))
     with (
-        keep_records_open(),
+        keep_records_open(on_postgres=settings.postgres_address is not None),
         report_record_errors(settings),
         dg.DagsterInstance.from_config(folder, _BY_HAND) as instance,
     ):
