@@ -30,7 +30,8 @@
  * @property {string} label       the label that is given to shots; "" for none
  */
 
-export const PAGE = 60;
+const FIRST_PAGE = 36; // hits, about as many as a window shows: fewer are there sooner
+const PAGE = 60;
 export const MAX_WITHIN = 100;  // as in ops/search/schema.py
 
 /** @returns {Query} the empty query */
@@ -122,7 +123,7 @@ export function writeAddress(query) {
  * The body of POST /api/search.
  * @param {Query} query @param {string|null} cursor @param {number} limit @returns {SearchBody}
  */
-export function bodyOf(query, cursor = null, limit = PAGE) {
+export function bodyOf(query, cursor = null, limit = cursor ? PAGE : FIRST_PAGE) {
   // A filter narrows a query; without one it is the query: the shots with the highest scores come first.
   const alone = !isDescribed(query);
   const where = alone ? [] : query.where;

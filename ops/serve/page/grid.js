@@ -9,7 +9,7 @@ import { stopPreview } from "./preview.js";
 
 const AHEAD = "1400px"; // about two screens, so that the next hits are there in time
 const UNFOLD_LIMIT = 24;
-const LATEST_MS = 1000; // so long everything else waits for the pictures in the window
+const LATEST_MS = 1000; // so long everything else waits until the pictures in the window are painted
 const CARD_AREA = 36_000; // of a window, for each card that is in it
 const MOST_AT_ONCE = 60; // pictures of one answer
 const SHARP = 1.3; // from so many pixels of the screen for one of the page on, a small picture is not sharp
@@ -99,7 +99,7 @@ export class Grid {
     const all = [...items];
     const count = earlier ? 0 : Math.min(Math.ceil((innerWidth * innerHeight) / CARD_AREA), MOST_AT_ONCE);
     const first = all.filter(([item]) => !item.hidden).slice(0, count);
-    if (first.length) await Promise.race([showTogether(first), new Promise((done) => { setTimeout(done, LATEST_MS); })]);
+    if (first.length) await showTogether(first);
     await earlier;
     if (this.hits !== hits) return; // another list has begun
     const width = all.length ? inside(all[0][0], ".poster", HTMLElement).clientWidth : 0;
@@ -279,7 +279,7 @@ export class Grid {
 
 /**
  * Show the pictures of cards from one answer. One that is missing in it is left to load by itself.
- * @param {[HTMLElement, PageShot][]} cards @returns {Promise<void>} when they are painted, or have failed
+ * @param {[HTMLElement, PageShot][]} cards @returns {Promise<void>} when they are painted, have failed, or take long
  */
 async function showTogether(cards) {
   /** @type {Record<string, string>} */
@@ -295,8 +295,9 @@ async function showTogether(cards) {
     if (poster) picture.src = poster;
     return picture;
   });
-  await Promise.all(pictures.filter((picture) => picture.hasAttribute("src")).map(whenLoaded));
-  await new Promise((done) => { requestAnimationFrame(() => { setTimeout(done); }); });
+  const painted = Promise.all(pictures.filter((picture) => picture.hasAttribute("src")).map(whenLoaded))
+    .then(() => new Promise((done) => { requestAnimationFrame(() => { setTimeout(done); }); }));
+  await Promise.race([painted, new Promise((done) => { setTimeout(done, LATEST_MS); })]); // a hidden tab paints nothing
 }
 
 /** @param {HTMLImageElement} picture @returns {Promise<unknown>} when it is loaded, or has failed */

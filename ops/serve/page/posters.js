@@ -7,7 +7,7 @@ import { neighbour } from "./grid.js";
  * @import {Poster, VideoEntry} from "./service.d.ts"
  */
 
-const WIDTH = 240; // of a poster, about
+const WIDTH = 300; // of a poster, at most
 
 /** A picture that may be missing. @param {Poster} poster @param {boolean} [soon] on the screen at once */
 export function still({ poster }, soon = false) {
