@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,22 +29,35 @@ LEAST_KEPT = 32
 
 
 def read_rows(
-    lake: Lake, table: str, *, damage: list[DamagedTableError] | None = None, least: int = LEAST_KEPT
+    lake: Lake,
+    table: str,
+    partitions: Iterable[str] | None = None,
+    *,
+    damage: list[DamagedTableError] | None = None,
+    least: int = LEAST_KEPT,
 ) -> list[dict[str, Any]]:
-    """Return all rows of a table as :meth:`Lake.read` would, as dicts, in partition order.
+    """Return the rows of a table, or of the named partitions, as :meth:`Lake.read` would, as dicts in their order.
 
-    For tables with few rows a video and without vectors.
+    For tables with few rows a video and without vectors. Raises ``DamagedTableError`` if a named partition is damaged.
     """
+    names = None if partitions is None else list(partitions)
+    if names is not None and len(names) < LEAST_KEPT:
+        rows: list[dict[str, Any]] = lake.read(table, names).to_pylist()
+        return rows
     schema = find_schema(table)
     stamps = [field.name for field in schema if pa.types.is_timestamp(field.type)]
     # Another version of the project may have other columns.
     kind = f"rows {hashlib.blake2b(str(schema).encode(), digest_size=8).hexdigest()}"
-    rows: list[dict[str, Any]] = []
-    for content in _read_contents(lake, kind, table, None, _dump_rows, damage, least):
-        for row in json.loads(content):
-            for name in stamps:
-                if row[name] is not None:
-                    row[name] = datetime.fromisoformat(row[name])
+    faults: list[DamagedTableError] | None = damage if names is None else []
+    contents = _read_contents(lake, kind, table, None, _dump_rows, faults, least)
+    if names is not None and (damaged := [error for error in faults or () if error.partition in set(names)]):
+        raise damaged[0]
+    rows = []
+    for name in contents if names is None else names:
+        for row in json.loads(contents.get(name, "[]")):
+            for stamp in stamps:
+                if row[stamp] is not None:
+                    row[stamp] = datetime.fromisoformat(row[stamp])
             rows.append(row)
     return rows
 
@@ -54,7 +67,7 @@ def count_rows(
 ) -> Counter[str]:
     """Count the rows of each video in a whole table."""
     counts = Counter[str]()
-    for content in _read_contents(lake, "counts", table, ["video_id"], _dump_counts, damage, least):
+    for content in _read_contents(lake, "counts", table, ["video_id"], _dump_counts, damage, least).values():
         counts.update(json.loads(content))
     return counts
 
@@ -81,13 +94,13 @@ def _read_contents(
     dump: Callable[[pa.Table], str],
     damage: list[DamagedTableError] | None,
     least: int,
-) -> list[str]:
-    """Return the content of each intact file in partition order, of changed ones from the file."""
+) -> dict[str, str]:
+    """Return the content of each intact file by partition, in their order; of changed ones from the file."""
     # The listing comes first: a file that is replaced after it has a new stamp in the next one, and is read again.
     files = lake.stat_partitions(table)
     name = lake.path(table)
     known = lake.memory.read_contents(kind, name) if lake.memory else {}
-    contents, fresh = list[str](), dict[str, tuple[str, str]]()
+    contents, fresh = dict[str, str](), dict[str, tuple[str, str]]()
     for partition, stamp in sorted(files.items()):
         if known.get(partition, ("", ""))[0] != stamp:
             try:
@@ -98,7 +111,7 @@ def _read_contents(
                 else:
                     damage.append(error)
                 continue
-        contents.append((fresh.get(partition) or known[partition])[1])
+        contents[partition] = (fresh.get(partition) or known[partition])[1]
     if lake.memory and len(fresh) >= max(least, 1):
         lake.memory.put_contents(kind, name, fresh, sorted(known.keys() - files.keys()))
     return contents

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from ops.core.known_rows import read_rows
 from ops.core.settings import Settings
 from ops.dialogue.sources import SPEECH
 from ops.videos import catalogue
@@ -19,7 +20,7 @@ def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> l
     Includes each video whose dialogue or speech could not be read."""
     existing = set(settings.lake.list_partitions("subtitles"))
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids} & existing)
-    rows = settings.lake.read("subtitles", partitions).to_pylist()
+    rows = read_rows(settings.lake, "subtitles", partitions)
     refused_rows = [
         row for row in rows if row["video_id"] in video_ids and row["source"] != "embedded" and row["reason"]
     ]
@@ -46,7 +47,7 @@ def list_unread_subtitles(
     """
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
     existing = sorted(set(settings.lake.list_partitions("subtitles")) & set(partitions))
-    rows = settings.lake.read("subtitles", existing).to_pylist()
+    rows = read_rows(settings.lake, "subtitles", existing)
     unread = [
         {"path": row["path"], "reason": row["notes"][0]}
         for row in rows

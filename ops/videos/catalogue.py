@@ -39,11 +39,7 @@ def read_videos(
     A video with a tombstone is left out even if its row is still there, because a ``forget`` was killed half way:
     nothing may be computed for it again. ``least`` as in ``known_rows.py``.
     """
-    rows: list[LakeVideo]
-    if partitions is None:
-        rows = cast(list[LakeVideo], read_rows(lake, TABLE, least=least))
-    else:
-        rows = lake.read(TABLE, partitions).to_pylist()
+    rows = cast(list[LakeVideo], read_rows(lake, TABLE, partitions, least=least))
     if with_forgotten or not rows:
         return rows
     forgotten_ids = read_forgotten_ids(lake.store)

@@ -16,6 +16,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
+from ops.core.known_rows import read_rows
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.videos.closed_captions import CODEC as CAPTIONS
@@ -147,7 +148,7 @@ def find_changed_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> di
     partitions = sorted({settings.resolve_partition(row["video_id"]) for row in rows})
     read = set(settings.lake.list_partitions("subtitles"))
     old_sidecars: dict[str, set[tuple[str, str]]] = {}
-    for row in settings.lake.read("subtitles", [name for name in partitions if name in read]).to_pylist():
+    for row in read_rows(settings.lake, "subtitles", [name for name in partitions if name in read]):
         if row["source"] == "sidecar":
             old_sidecars.setdefault(row["video_id"], set()).add((row["path"], row["content_hash"]))
     once = [row for row in rows if settings.resolve_partition(row["video_id"]) in read]

@@ -32,6 +32,7 @@ def main() -> int:
         "match_cuts": ["tests.bench.bench_match_cuts", str(Path(film).parent)],
         "motion": ["tests.bench.bench_motion", str(Path(film).parent)],
         "screen_text": ["tests.bench.bench_screen_text"],
+        "scale": ["tests.bench.bench_scale"],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
     for name in wanted:

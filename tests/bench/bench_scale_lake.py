@@ -1,8 +1,9 @@
 """What an ingest costs in a large catalogue: nothing to do, and one new film.
 
-``python -m tests.bench.scale_lake [--films 100 1000 10000] [--folder FOLDER]`` makes catalogues of copies of one film,
-each in a home of its own, and runs ``needle ingest`` in them as processes of their own. CPU seconds count; the share
-of the indexes is measured within the run and shown apart. With ``--folder`` the catalogues stay there for a next time.
+``python -m tests.bench.bench_scale_lake [--films 100 1000 10000] [--folder FOLDER]`` makes catalogues of copies of one
+film, each in a home of its own, and runs ``needle ingest`` in them as processes of their own. CPU seconds count; the
+share of the indexes is measured within the run and shown apart. With ``--folder`` the catalogues stay there for a next
+time.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ INDEX_WORK = (
     "build_lines",
     "check_lines",
     "has_current_lines",
+    "has_current_texts",
 )
 
 
@@ -78,7 +80,7 @@ def ingest(home: Home, library: Path, films: int, what: str) -> tuple[Cost, dict
     with tempfile.NamedTemporaryFile("r") as shares:
         start, before = time.monotonic(), os.times()
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.scale_lake", "--run", shares.name, str(library)],
+            [sys.executable, "-m", "tests.bench.bench_scale_lake", "--run", shares.name, str(library)],
             cwd=CHECKOUT,
             env=home.environment(),
             capture_output=True,
