@@ -12,7 +12,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint format types arch audit sbom licences deploy wheel bench serve dagster clean
+.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench serve dagster clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,10 @@ types: setup ## mypy, strict; TypeScript, strict, for the page (the compiler is 
 
 arch: setup ## who may import whom
 	$(BIN)/lint-imports --no-cache
+
+contract: setup ## the suite of the index against a Qdrant server: QDRANT_URL=http://host:6333 [QDRANT_API_KEY=...]
+	NEEDLE_TEST_QDRANT_URL=$(QDRANT_URL) NEEDLE_TEST_QDRANT_API_KEY=$(QDRANT_API_KEY) \
+		$(BIN)/python -m pytest tests/contract/test_index_contract.py -k server
 
 audit: setup ## known vulnerabilities of the pinned packages, if the advisory database can be reached
 	$(BIN)/python -m tests.house.audit

@@ -92,6 +92,12 @@ def whole_catalogue(asset: dg.AssetKey) -> Any:
     return due.with_label("anything upstream changed, and nothing upstream is running")
 
 
+def nightly(asset: dg.AssetKey) -> Any:
+    """The condition of an asset that is made once a night, if anything upstream changed since."""
+    due: Any = dg.AutomationCondition.on_cron("0 3 * * *")
+    return due.with_label("at night, if anything upstream changed")
+
+
 def when_refitted(probe: dg.AssetKey) -> Any:
     """True if a probe was fitted again, or another version was promoted; false if a fit changed nothing.
 

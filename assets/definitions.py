@@ -9,7 +9,7 @@ import dagster as dg
 
 from assets.automation import automation_sensors, corrections_sensor, failure_sensor, labels_sensor, library_sensor
 from assets.dialogue import dialogue_index, same_lines_as_lake
-from assets.index import same_rows_as_lake, search_index_asset
+from assets.index import merged_index, same_rows_as_lake, search_index_asset
 from assets.library import describe_library, searchable_in_time
 from assets.partitions import choose_partitions
 from assets.probes import labels, probe_assets
@@ -60,6 +60,7 @@ def build_definitions(settings: Settings, needle: Needle) -> dg.Definitions:
         describe_library(settings),
         *step_assets(settings, encoder_id, partitions),
         search_index_asset(encoder_id),
+        merged_index,
         dialogue_index,
         screen_text_index,
         saved_searches,

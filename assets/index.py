@@ -1,8 +1,8 @@
-"""``search_index``: the nearest-neighbour index, replicated from the lake and compared with it."""
+"""``search_index``: the nearest-neighbour index, replicated from the lake and compared with it; merged at night."""
 
 import dagster as dg
 
-from assets.automation import whole_catalogue
+from assets.automation import nightly, whole_catalogue
 from assets.resources import Needle, convert_check
 
 
@@ -11,7 +11,7 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
         deps=["shots", "shot_embeddings"],
         group_name="search",
         code_version=f"1-{encoder_id}",
-        kinds={"qdrant"},
+        kinds={"qdrant", "numpy"},
         automation_condition=whole_catalogue(dg.AssetKey("search_index")),
     )
     def search_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
@@ -26,6 +26,21 @@ def search_index_asset(encoder_id: str) -> dg.AssetsDefinition:
         )
 
     return search_index
+
+
+@dg.asset(
+    deps=["search_index"],
+    group_name="maintenance",
+    code_version="1",
+    automation_condition=nightly(dg.AssetKey("merged_index")),
+)
+def merged_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
+    """The embedded index in one segment, without the points of changed and removed videos. Answers stay the same."""
+    from ops.index.build import merge_segments
+
+    return needle.record(
+        context, needle.contain(lambda: merge_segments(needle.settings, needle.encoder_id, needle.progress))
+    )
 
 
 @dg.asset_check(asset="search_index", name="same_rows_as_lake")

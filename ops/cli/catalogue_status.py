@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypedDict, cast
 
@@ -19,8 +18,8 @@ from ops.core.schemas import TABLES
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
 from ops.embeddings.set_aside import set_aside_shots
-from ops.index.build import read_wanted_rows
-from ops.index.index import IndexRow, compute_version, open_index, read_current_version
+from ops.index.build import plan_index
+from ops.index.index import open_index, read_current_version
 from ops.index.lines import read_current_line_version
 from ops.videos import catalogue
 
@@ -172,22 +171,16 @@ class IndexedShots:
 def count_indexed(settings: Settings, encoder_id: str) -> IndexedShots:
     """Count the shots of the current version of the index by video.
 
-    A version's name depends on its content. If the lake's rows give the same name, they are counted instead: opening an
-    index makes the engine touch its files, and a status command should write nothing.
+    A version's name depends on its content. If the lake's rows give the same name, their known numbers are the index's.
     """
     version = read_current_version(settings, encoder_id)
     if version is None:
         return IndexedShots()
-    rows = Counter[str]()
-
-    def counted() -> Iterator[IndexRow]:
-        for row in read_wanted_rows(settings, encoder_id):
-            rows[row.payload["video_id"]] += 1
-            yield row
-
     try:
-        if compute_version(encoder_id, counted()) == version:
-            return IndexedShots(version=version, counts=rows, is_current=True)
+        plan = plan_index(settings, encoder_id)
+        if plan.version == version:
+            counts = Counter({video_id: each.rows for video_id, each in plan.videos.items()})
+            return IndexedShots(version=version, counts=counts, is_current=True)
     except DamagedTableError as error:
         logger.warning("%s", error)
     with open_index(settings, encoder_id) as index:

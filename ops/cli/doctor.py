@@ -23,8 +23,8 @@ from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import list_unusable_subtitles
 from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
-from ops.index.build import index_is_current, read_wanted_rows
-from ops.index.index import open_index
+from ops.index.build import plan_index
+from ops.index.index import open_index, read_current_version
 from ops.screen_text.build import explain_setting
 from ops.videos.objects import is_remote, list_objects
 
@@ -106,10 +106,11 @@ def _check_encoder(settings: Settings) -> str:
 
 def _index(settings: Settings) -> str:
     encoder_id = resolve_encoder(settings).encoder_id
-    if next(read_wanted_rows(settings, encoder_id), None):
+    plan = plan_index(settings, encoder_id)
+    if plan.rows:
         open_index(settings, encoder_id).close()  # if this fails, every search fails too
-    current = index_is_current(settings, encoder_id)
-    return "matches the lake" if current else "is older than the lake: run `needle ingest`"
+    is_current = read_current_version(settings, encoder_id) == plan.version
+    return "matches the lake" if is_current else "is older than the lake: run `needle ingest`"
 
 
 def _check_library(settings: Settings) -> str:

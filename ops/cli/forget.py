@@ -29,8 +29,9 @@ from ops.features import forget_features
 from ops.features.online import find_online_videos
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines
-from ops.index.index import drop_old_versions, read_current_version
+from ops.index.index import read_current_version
 from ops.index.lines import SCREEN_TEXT, drop_old_lines
+from ops.index.publishing import drop_old_versions
 from ops.index.screen_text import build_texts
 from ops.pipeline import list_steps
 from ops.search.saved_searches import forget_video_matches

@@ -19,6 +19,7 @@ from ops.core.errors import SettingsError
 from ops.core.lake_memory import FILE, LakeMemory
 from ops.core.locks import lock_shared
 from ops.core.postgres import PostgresAddress, parse_postgres_url
+from ops.core.qdrant_options import check_qdrant_options
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
 
@@ -88,6 +89,10 @@ class Settings(BaseSettings):
     )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
+    qdrant_options: Annotated[str, AfterValidator(check_qdrant_options)] = Field(
+        default="",
+        description="options of collections on the Qdrant server, such as shards=3,replicas=2,on_disk=yes,grpc=6334",
+    )
     catalogue: Annotated[str, Field(pattern=r"^([a-z0-9]+(-[a-z0-9]+)*)?$", max_length=40)] = Field(
         default="", description="name of the catalogue on a Qdrant server (default: a random one, kept in the store)"
     )

@@ -6,58 +6,45 @@ whatever else the lake contains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
+from heapq import nsmallest
 
 from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
-from ops.core.tables import compute_digest, count_digested
+from ops.core.tables import count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.embeddings.build import convert_to_matrix, name_table, require_dimension
-from ops.index.index import IndexCheck, IndexRow, compute_version, open_index, publish, read_current_version
+from ops.index.engines import hold_versions
+from ops.index.index import IndexCheck, open_index, read_current_version
 from ops.index.lag import measure_lag
-from ops.videos import catalogue
+from ops.index.lake_videos import LakeVideos, read_wanted_rows
+from ops.index.plan import Plan, plan_videos, sum_digests
+from ops.index.points import hash_text
+from ops.index.publishing import merge_index, publish_plans
 
-EMBEDDING_COLUMNS = ("shot_id", "video_id", "embedding", "vector_hash")
 ATTEMPTS = 3
-SHOT_COLUMNS = ("shot_id", "video_id", "show", "start_frame", "end_frame", "is_blank")
-
-
-def read_wanted_rows(settings: Settings, encoder_id: str) -> Iterator[IndexRow]:
-    """Yield every row that belongs in the index, partition by partition (constant memory).
-
-    Raises ``DamagedTableError`` for a partition that is damaged, or whose vectors are not of the encoder's length.
-    """
-    dim = 0
-    for partition in settings.lake.list_partitions(name_table(encoder_id)):
-        rows = catalogue.read_videos(settings.lake, [partition])
-        # A video that was only moved is pending until its file is checked again; it stays searchable meanwhile.
-        ready = {
-            row["video_id"] for row in rows if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
-        }
-        shots = {row.pop("shot_id"): row for row in settings.lake.read("shots", [partition], SHOT_COLUMNS).to_pylist()}
-        table = settings.lake.read(name_table(encoder_id), [partition], EMBEDDING_COLUMNS)
-        vectors = convert_to_matrix(table["embedding"])
-        dim = require_dimension(settings, encoder_id, partition, vectors.shape[1], dim)
-        for row, vector in zip(table.drop_columns(["embedding"]).to_pylist(), vectors, strict=True):
-            if row["video_id"] in ready and row["shot_id"] in shots:
-                yield IndexRow(
-                    shot_id=row["shot_id"],
-                    vector=vector,
-                    vector_hash=row["vector_hash"],
-                    payload=shots[row["shot_id"]],
-                )
+COMPARED_VIDEOS = 8
+"""Maximum number of videos of which a check compares vectors."""
 
 
 def compute_wanted_digest(settings: Settings, encoder_id: str) -> str:
     """Return the digest of the (shot, vector) rows that belong in the index, read from the lake."""
-    return compute_digest((row.shot_id, row.vector_hash) for row in read_wanted_rows(settings, encoder_id))
+    return sum_digests(LakeVideos(settings, encoder_id).videos)
 
 
 def index_is_current(settings: Settings, encoder_id: str) -> bool:
     """Return True if the lake's rows would give the current version of the index."""
     current = read_current_version(settings, encoder_id)
-    return current is not None and current == compute_version(encoder_id, read_wanted_rows(settings, encoder_id))
+    return current is not None and current == plan_index(settings, encoder_id).version
+
+
+def plan_index(settings: Settings, encoder_id: str) -> Plan:
+    """Return the version of the index that the lake's rows would give; reads only what changed since the last build."""
+    return _plan(LakeVideos(settings, encoder_id), encoder_id)
+
+
+def _plan(lake: LakeVideos, encoder_id: str) -> Plan:
+    return plan_videos(encoder_id, lake.videos, lake.dim, datetime.now(UTC))
 
 
 def build_index(
@@ -69,14 +56,24 @@ def build_index(
     """
     progress.start("index", 0, "vectors")
     before = read_current_version(settings, encoder_id)
-    version = publish(
-        settings,
-        encoder_id,
-        lambda: read_wanted_rows(settings, encoder_id),
-        on_progress=lambda rows: progress.advance("index", rows),
-    )
+    plans: list[Plan] = []
+
+    def plan_rows() -> Plan:
+        lake = LakeVideos(settings, encoder_id)
+        lake.store()
+        plans.append(_plan(lake, encoder_id))
+        return plans[-1]
+
+    with hold_versions(settings, encoder_id) as versions:
+        version = publish_plans(
+            versions,
+            encoder_id,
+            plan_rows,
+            lambda video_ids: read_wanted_rows(settings, encoder_id, video_ids),
+            on_progress=lambda rows: progress.advance("index", rows),
+        )
     progress.finish("index")
-    digest = compute_wanted_digest(settings, encoder_id)
+    digest = plans[-1].manifest["digest"]
     lag = measure_lag(settings, encoder_id, before, version, clock()) if clock and version != before else {}
     return StepReport(
         changed=int(version != before),
@@ -84,6 +81,18 @@ def build_index(
         details={"index_version": version, "digest": digest, **lag},
         rows=count_digested(digest),
     )
+
+
+def merge_segments(settings: Settings, encoder_id: str, progress: Progress) -> StepReport:
+    """Merge the segments of the index, as publications of single videos leave them; a no-op if there is one.
+
+    Searches give the same answers before, meanwhile and after.
+    """
+    progress.start("merge", 0, "segments")
+    changed = merge_index(settings, encoder_id)
+    progress.finish("merge")
+    version = read_current_version(settings, encoder_id) or "none"
+    return StepReport(changed=int(changed), data_version=version, details={"index_version": version})
 
 
 def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
@@ -112,8 +121,10 @@ def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
 def _compare(settings: Settings, encoder_id: str) -> IndexCheck:
     for _ in range(ATTEMPTS):
         with open_index(settings, encoder_id) as index:
-            lake_digest = compute_wanted_digest(settings, encoder_id)
-            result = index.check(lake_digest, read_wanted_rows(settings, encoder_id))
+            lake = LakeVideos(settings, encoder_id)
+            lake_digest = sum_digests(lake.videos)
+            compared = nsmallest(COMPARED_VIDEOS, lake.videos, key=lambda name: hash_text(f"{index.version} {name}"))
+            result = index.check(lake_digest, read_wanted_rows(settings, encoder_id, compared))
         if result.passed or lake_digest == compute_wanted_digest(settings, encoder_id):
             break
     return result

@@ -1,54 +1,40 @@
-"""Publish shot vectors as an immutable version of the index, and search the current one.
+"""Search the current version of the index of shot vectors.
 
-A version's name depends on its content (ids, vector hashes, payloads) and on how it is built. So publishing the same
-rows again is a no-op that writes nothing. The embedded engine is the default; with ``NEEDLE_QDRANT_URL`` the same
-versions are on a server.
+The embedded engine is the default; with ``NEEDLE_QDRANT_URL`` the same versions are on a server.
 """
 
 from __future__ import annotations
 
 import heapq
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import VectorIndexError
-from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.index import tuning
-from ops.index.backends.edge import EdgeVersions
-from ops.index.backends.server import ServerVersions, reuse_client
-from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
+from ops.index.engines import choose_engine
 from ops.index.fetching import Fetched, fetch_until
-from ops.index.plan import RowsChangedError, build_planned_points, hash_text, make_plan
-from ops.index.points import HASH_KEY, MARKS_KEY, IndexHit, IndexRow, Payload, PointStore, Versions, Wanted
-
-__all__ = [
-    "IndexCheck",
-    "IndexHit",
-    "IndexRow",
-    "VectorIndex",
-    "compute_version",
-    "drop_index",
-    "drop_old_versions",
-    "list_videos",
-    "open_index",
-    "publish",
-    "read_current_version",
-]
-
-log = logging.getLogger(__name__)
-
-Rows = Iterable[IndexRow] | Callable[[], Iterable[IndexRow]]
+from ops.index.points import (
+    BLANK,
+    HASH_KEY,
+    LOT_KEY,
+    MARKS_KEY,
+    IndexHit,
+    IndexRow,
+    Payload,
+    PointStore,
+    Versions,
+    Wanted,
+    draw_lot,
+    hash_text,
+)
 
 COMPARED = 100
 VECTOR_TOLERANCE = 1e-6
@@ -181,10 +167,16 @@ class VectorIndex:
     def sample(self) -> NDArray[np.float32]:
         """Return up to 2,000 catalogue vectors, float32 (S, D), without blank shots: the same for the same version.
 
-        Chosen by a hash of the shot id, which is independent of the content of the shot.
+        Chosen by :func:`~ops.index.points.draw_lot`.
         """
-        points = self._points.scroll(Wanted(sampled=True, exclude_blank=True), vectors=True)
-        vectors = [point.vector for point in points if point.vector is not None]
+        points = self._points.scroll(Wanted(sampled=True), vectors=True)
+        chosen = heapq.nsmallest(tuning.SAMPLE, points, key=lambda point: draw_lot(point.shot_id))
+        chosen.sort(key=lambda point: point.shot_id)
+        vectors = [
+            point.vector
+            for point in chosen
+            if point.vector is not None and BLANK not in point.payload.get(MARKS_KEY, [])
+        ]
         return np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
 
     def sample_scores(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -197,9 +189,11 @@ class VectorIndex:
     def check(self, expected_digest: str, rows: Iterable[IndexRow]) -> IndexCheck:
         """Compare with the lake: the digest of all rows, and some vectors read back component by component.
 
-        ``rows`` are the lake's, streamed once; the compared shots are chosen by a hash of their ids.
+        ``rows`` are some of the lake's, streamed once; the compared shots are chosen by a hash of their ids. The digest
+        is read back row by row in an index of up to ``tuning.READ_BACK`` shots. In a larger one it is that of the
+        manifest: each segment is read back when it is written, and when segments are merged.
         """
-        digest = self.digest()
+        digest = self.digest() if self._rows <= tuning.READ_BACK else self.manifest_digest
         sample = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_text(row.shot_id))
         stored_vectors = self.vectors([row.shot_id for row in sample])
         problems = []
@@ -231,62 +225,12 @@ class VectorIndex:
         )
 
 
-def publish(
-    settings: Settings,
-    encoder_id: str,
-    rows: Rows,
-    *,
-    now: datetime | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> str:
-    """Make ``rows`` the current version of the encoder's index and return its name.
-
-    ``rows`` is a function that returns a new iterator over the rows each time (constant memory), or an iterable; an
-    iterator is held in memory. Two passes are made: one names the version, one builds it. If that version is current
-    already, nothing is written. If it is still stored, only the switch is made. One publisher at a time: others wait.
-    ``on_progress`` is called with the number of rows just written.
-    Raises ``VectorIndexError`` on rows that do not fit together and on an engine that refuses.
-    """
-    versions = _choose_engine(settings, encoder_id, publishes=True)
-    with lock_exclusively(_locate_lock(settings, encoder_id)):
-        return publish_to(versions, encoder_id, rows, now=now, on_progress=on_progress)
-
-
-def publish_to(
-    versions: Versions,
-    encoder_id: str,
-    rows: Rows,
-    *,
-    now: datetime | None = None,
-    on_progress: Callable[[int], None] | None = None,
-) -> str:
-    """Apply :func:`publish` to given versions; the caller ensures that it is the only publisher there."""
-    replay = _make_replayable(rows)
-    for _ in range(ATTEMPTS):
-        plan = make_plan(encoder_id, replay(), now or datetime.now(UTC))
-        if versions.current() == plan.version:
-            return plan.version
-        try:
-            if not versions.has(plan.version):
-                versions.build(plan.manifest, build_planned_points(plan, replay(), on_progress))
-        except RowsChangedError:
-            log.info("the rows changed while version %s of the index was built: building again", plan.version)
-            continue
-        versions.switch(plan.version)
-        log.info("index %s: version %s is current", encoder_id, plan.version)
-        return plan.version
-    raise VectorIndexError(
-        f"the vectors of {encoder_id} changed during each of {ATTEMPTS} attempts to index them: "
-        "wait until no ingest is running and materialise the index again"
-    )
-
-
 def open_index(settings: Settings, encoder_id: str) -> VectorIndex:
     """Open the current version of the encoder's index.
 
     Raises ``VectorIndexError`` if there is none yet, if it is broken, or if it cannot be reached.
     """
-    return open_versions(_choose_engine(settings, encoder_id), encoder_id)
+    return open_versions(choose_engine(settings, encoder_id), encoder_id)
 
 
 def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
@@ -306,7 +250,7 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
 
 def read_current_version(settings: Settings, encoder_id: str) -> str | None:
     """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
-    return _choose_engine(settings, encoder_id).current()
+    return choose_engine(settings, encoder_id).current()
 
 
 def list_videos(settings: Settings, encoder_id: str, version: str) -> set[str]:
@@ -314,34 +258,8 @@ def list_videos(settings: Settings, encoder_id: str, version: str) -> set[str]:
 
     Raises ``VectorIndexError`` if it is broken, was deleted, or cannot be reached.
     """
-    with VectorIndex(_choose_engine(settings, encoder_id), version) as index:
+    with VectorIndex(choose_engine(settings, encoder_id), version) as index:
         return set(index.counts("video_id"))
-
-
-def compute_version(encoder_id: str, rows: Iterable[IndexRow]) -> str:
-    """Return the name of the version that :func:`publish` would make of ``rows``; writes nothing."""
-    return make_plan(encoder_id, rows, datetime.now(UTC)).version
-
-
-def drop_old_versions(settings: Settings, encoder_id: str) -> None:
-    """Delete every version but the current one, because forgotten rows must not stay in older ones.
-
-    On disk, a version that another process reads is deleted by the next call after it is closed.
-    """
-    versions = _choose_engine(settings, encoder_id)
-    with lock_exclusively(_locate_lock(settings, encoder_id)):
-        versions.drop_old()
-
-
-def drop_index(settings: Settings, encoder_id: str) -> None:
-    """Delete every version of the index of an encoder that is not used any more."""
-    versions = _choose_engine(settings, encoder_id)
-    with lock_exclusively(_locate_lock(settings, encoder_id)):
-        versions.drop_all()
-
-
-def _locate_lock(settings: Settings, encoder_id: str) -> Path:
-    return settings.home / "locks" / f"index-{encoder_id}.lock"
 
 
 def _scale_to_unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -351,31 +269,8 @@ def _scale_to_unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vector / length, np.float32)
 
 
-def _make_replayable(rows: Rows) -> Callable[[], Iterable[IndexRow]]:
-    if callable(rows):
-        return rows
-    row_list = list(rows) if isinstance(rows, Iterator) else rows
-    return lambda: row_list
-
-
-def _choose_engine(settings: Settings, encoder_id: str, *, publishes: bool = False) -> Versions:
-    if settings.qdrant_url:
-        client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
-        catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
-        holder = name_holder(settings)
-        return ServerVersions(client, encoder_id, settings.qdrant_url, catalogue=catalogue, holder=holder)
-    if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
-        raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")
-    return _find_folder(settings.home, encoder_id)
-
-
-@lru_cache(maxsize=16)
-def _find_folder(home: Path, encoder_id: str) -> EdgeVersions:
-    return EdgeVersions(home / "index" / encoder_id)
-
-
 def _select_public(payload: Payload) -> Payload:
-    return cast(Payload, {key: value for key, value in payload.items() if key not in (HASH_KEY, MARKS_KEY)})
+    return cast(Payload, {key: value for key, value in payload.items() if key not in (HASH_KEY, MARKS_KEY, LOT_KEY)})
 
 
 def _measure_difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:

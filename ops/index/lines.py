@@ -19,12 +19,13 @@ from pathlib import Path
 
 from ops.core.errors import VectorIndexError
 from ops.core.locks import lock_exclusively
+from ops.core.qdrant_options import parse_qdrant_options
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.index.affixes import find_nouns
 from ops.index.backends.edge_lines import EdgeLineVersions
-from ops.index.backends.server import reuse_client
 from ops.index.backends.server_lines import ServerLineVersions
+from ops.index.backends.server_versions import reuse_client
 from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
@@ -275,11 +276,14 @@ def choose_line_engine(settings: Settings, name: str = NAME, *, publishes: bool 
     ``name`` is that of the index: ``NAME`` for dialogue, or ``SCREEN_TEXT``.
     """
     if settings.qdrant_url:
-        client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value())
+        options = parse_qdrant_options(settings.qdrant_options)
+        client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value(), options.grpc)
         catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
         holder = name_holder(settings)
         # No encoder's id starts with a dash, so no encoder's collections have this name.
-        return ServerLineVersions(client, f"-{name}", settings.qdrant_url, catalogue=catalogue, holder=holder)
+        return ServerLineVersions(
+            client, f"-{name}", settings.qdrant_url, catalogue=catalogue, holder=holder, options=options
+        )
     return EdgeLineVersions(settings.home / "index" / name)
 
 

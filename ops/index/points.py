@@ -6,8 +6,9 @@ package uses only these.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NotRequired, Protocol, TypedDict, TypeVar
@@ -24,11 +25,9 @@ _FRAME_BITS = 64
 
 # Keys that the package adds to a point's payload and removes again.
 HASH_KEY: Final = "vector_hash"
-# A list of words rather than booleans: Edge 0.9.0 reads a Python bool in a condition as an integer, which then matches
-# nothing.
 MARKS_KEY: Final = "marks"
+LOT_KEY: Final = "lot"
 BLANK = "blank"
-SAMPLED = "sampled"
 
 
 class Manifest(TypedDict):
@@ -48,7 +47,10 @@ class Manifest(TypedDict):
 
 
 class Payload(TypedDict, total=False):
-    """The values of a shot that an engine stores with its vector; ``vector_hash`` and ``marks`` are the package's."""
+    """The values of a shot that an engine stores with its vector.
+
+    ``vector_hash``, ``marks`` and ``lot`` (see :func:`draw_lot`) are the package's.
+    """
 
     video_id: str
     show: str
@@ -57,6 +59,7 @@ class Payload(TypedDict, total=False):
     is_blank: bool
     vector_hash: str
     marks: list[str]
+    lot: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,10 @@ class IndexHit:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The filter for points. Applied by the engine during the search, not to its results."""
+    """The filter for points. Applied by the engine during the search, not to its results.
+
+    ``sampled`` are the points with the lowest lots: at least ``tuning.SAMPLE``, or all.
+    """
 
     shows: tuple[str, ...] = ()
     videos: tuple[str, ...] = ()
@@ -99,6 +105,30 @@ class StoredPoint:
     shot_id: str
     payload: Payload
     vector: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoDigest:
+    """The indexed shots of one video: their number, and sums modulo 2**128 of hashes of each shot.
+
+    ``content`` is of ids, vector hashes and payloads, ``digest`` as :func:`ops.core.tables.compute_digest`. Sums do not
+    depend on the order, and those of a catalogue are the sums of its videos.
+    """
+
+    rows: int
+    content: int
+    digest: int
+
+
+VideoDigests = Mapping[str, VideoDigest]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """A stored version that a new one continues: without the videos of ``dropped``."""
+
+    version: str
+    dropped: frozenset[str]
 
 
 class PointStore(Protocol):
@@ -132,8 +162,20 @@ class Versions(Protocol):
     def has(self, version: str) -> bool:
         """Return True if a complete version of that name is stored."""
 
-    def build(self, manifest: Manifest, points: Iterable[StoredPoint]) -> None:
+    def read_videos(self, version: str) -> VideoDigests | None:
+        """Return the videos of a stored version, or ``None`` if it cannot be the base of another one."""
+
+    def build(
+        self,
+        manifest: Manifest,
+        points: Iterable[StoredPoint],
+        *,
+        videos: VideoDigests,
+        base: Base | None = None,
+    ) -> None:
         """Write the version ``manifest["version"]``, which no reader sees yet.
+
+        It has ``points``, and those of ``base``. ``videos`` are all of its videos.
 
         After a failure or a kill, :meth:`has` returns False for it.
         Raises ``VectorIndexError`` if the number of different points is not ``manifest["rows"]``.
@@ -179,6 +221,16 @@ def encode_point_id(shot_id: str) -> uuid.UUID:
     if video_and_frame is None or video_and_frame[1] >= 1 << _FRAME_BITS:
         raise VectorIndexError(f"{shot_id!r} is not a shot id (<video id>:<start frame>) and cannot be indexed")
     return uuid.UUID(int=(int(video_and_frame[0], 16) << _FRAME_BITS) | video_and_frame[1])
+
+
+def hash_text(text: str) -> int:
+    """Return 128 bits of BLAKE2b."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
+
+
+def draw_lot(shot_id: str) -> int:
+    """Return 63 bits of a hash of the shot id, which is independent of the content of the shot."""
+    return hash_text(shot_id) >> 65
 
 
 def decode_point_id(point_id: uuid.UUID | str) -> str:

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.index.fetching import Fetched, fetch_until
-from ops.index.index import IndexHit, VectorIndex
+from ops.index.index import VectorIndex
+from ops.index.points import IndexHit
 from ops.index.words import split_words
 
 Vector = NDArray[np.float32]

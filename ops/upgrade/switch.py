@@ -21,7 +21,8 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.ends import name_ends_table
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
-from ops.index.index import drop_index, read_current_version
+from ops.index.index import read_current_version
+from ops.index.publishing import drop_index
 from ops.probes.promotion import drop_states, keep_scores, keep_state
 from ops.probes.versions import list_fitted_probes
 from ops.upgrade.candidate import find_missing, require_candidate

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.settings import Settings, load_settings
-from ops.index.index import IndexRow, VectorIndex, open_index, publish
+from ops.index.index import VectorIndex, open_index
+from ops.index.points import IndexRow
+from ops.index.publishing import publish
 from tests.builders.vectors import SHOWS, clustered, row_of
 
 ENCODER = "bench"

@@ -33,7 +33,7 @@ INDEX_WORK = (
     "build_index",
     "check_index",
     "index_is_current",
-    "compute_version",
+    "plan_index",
     "build_lines",
     "check_lines",
     "has_current_lines",

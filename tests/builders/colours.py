@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ops.core.settings import Settings
 from ops.core.types import make_shot_id
 from ops.embeddings.pooling import pool_mean
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
 from tests.builders.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
 
 COLOURS = ("red", "green", "blue")

@@ -19,8 +19,8 @@ from ops.embeddings.motion import TABLE as MOTION
 from ops.embeddings.motion import build_motion_row
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.starter.head import load_head
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
 from ops.shots.segment import make_proxy_key
 from tests.builders.films import make_film
 from tests.builders.lakes import COMPUTED, shot_rows, vector_rows, video_id, video_row

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.types import make_shot_id
-from ops.index.index import IndexRow
+from ops.index.points import IndexRow
 
 SHOWS = ("Night Train", 'Ünïcode\'s "Show"', "Bikes", "Harbour", "One", "Two", "Three", "Four", "Five", "Six")
 

@@ -1,10 +1,12 @@
 """What every engine of the index must do: Qdrant Edge in the process, and a server through its client.
 
-No Qdrant server can be installed here; the client's in-memory mode stands for the foreign party.
+The client's in-memory mode stands for the server; ``make contract QDRANT_URL=http://...`` runs the suite against a real
+one, in collections called ``needle-contract--...``, which it deletes.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,12 @@ import pytest
 
 from ops.core.errors import VectorIndexError
 from ops.core.tables import compute_digest
-from ops.index.backends.edge import EdgeVersions
+from ops.index.backends.scan import ScanVersions
 from ops.index.backends.server import ServerVersions
-from ops.index.index import IndexRow, VectorIndex, open_versions, publish_to
-from ops.index.points import Versions
+from ops.index.backends.server_versions import connect
+from ops.index.index import VectorIndex, open_versions
+from ops.index.points import IndexRow, Versions
+from ops.index.publishing import publish_to
 from tests.builders.vectors import SHOWS, clustered, exact_ranking, rows_of
 
 # What the client says of its in-memory mode, which only stands for a server here.
@@ -31,15 +35,19 @@ ROWS = rows_of(clustered(300, DIM, per_cluster=20))
 ENCODER = "contract-encoder"
 
 
-@pytest.fixture(params=["edge", "server"])
+@pytest.fixture(params=["scan", "server"])
 def versions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Versions]:
-    if request.param == "edge":
-        yield EdgeVersions(tmp_path / "index")
+    if request.param == "scan":
+        yield ScanVersions(tmp_path / "index")
         return
     from qdrant_client import QdrantClient
 
-    client = QdrantClient(":memory:")
-    yield ServerVersions(client, ENCODER)
+    url = os.environ.get("NEEDLE_TEST_QDRANT_URL")
+    client = connect(url, os.environ.get("NEEDLE_TEST_QDRANT_API_KEY", "")) if url else QdrantClient(":memory:")
+    versions = ServerVersions(client, ENCODER, catalogue="contract")
+    versions.drop_all()
+    yield versions
+    versions.drop_all()
     client.close()
 
 

@@ -16,9 +16,13 @@ from qdrant_client import QdrantClient
 from ops.core.errors import IndexUnavailableError, SettingsError, StorageError
 from ops.core.settings import Settings, load_settings
 from ops.index import tuning
-from ops.index.backends.server import LEASE_S, ServerVersions
+from ops.index.backends import server_versions
+from ops.index.backends.server import ServerVersions
+from ops.index.backends.server_versions import LEASE_S
 from ops.index.catalogue_name import KEY, UNNAMED, name_holder, pin_catalogue_name, read_catalogue_name
-from ops.index.index import IndexRow, open_versions, publish_to
+from ops.index.index import open_versions
+from ops.index.points import IndexRow
+from ops.index.publishing import publish_to
 from tests.builders.vectors import clustered, rows_of
 
 pytestmark = [
@@ -28,6 +32,12 @@ pytestmark = [
 
 ROWS = rows_of(clustered(60, 8, per_cluster=20))
 ENCODER = "shared-encoder"
+
+
+@pytest.fixture(autouse=True)
+def fresh_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers see at once what another home published; usually within half a second."""
+    monkeypatch.setattr(server_versions, "ALIASES_S", 0.0)
 
 
 class Clock:

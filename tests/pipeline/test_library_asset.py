@@ -23,7 +23,8 @@ from ops.core.errors import (
 )
 from ops.core.settings import CHECKOUT, load_settings
 from ops.core.storage import ObjectStore
-from ops.index.backends.server import ServerVersions, connect
+from ops.index.backends.server import ServerVersions
+from ops.index.backends.server_versions import connect
 from ops.videos.watch import Watch
 
 FIGURES = {"videos": 2, "bytes": 900, "waiting": 0, "being_copied": 0, "left_out": 0, "set_aside": 0}

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from ops.cli.main import cli
 from ops.core.settings import load_settings
 from ops.embeddings.encoder import resolve_encoder
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
 from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from ops.index import tuning
 from ops.index.backends.shards import OpenShard, ShardVersions, mapped
 from ops.index.line_points import WORDS_KEY, LinePayload, LinePoint, WantedLines, line_point_id, name_terms_field
-from ops.index.points import Manifest, split_into_batches
+from ops.index.points import Base, Manifest, VideoDigests, split_into_batches
 
 _UNUSED_VECTOR = "none"
 """A shard must have a vector; a sparse one that no point has uses no space."""
@@ -45,7 +45,9 @@ class EdgeLines(OpenShard):
 class EdgeLineVersions(ShardVersions[LinePoint, EdgeLines]):
     """Versions of the lines below ``folder`` (``<home>/index/dialogue``)."""
 
-    def _write(self, path: Path, manifest: Manifest, points: Iterable[LinePoint]) -> int:
+    def _write(
+        self, path: Path, manifest: Manifest, points: Iterable[LinePoint], videos: VideoDigests, base: Base | None
+    ) -> int:
         import qdrant_edge
 
         path.mkdir()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ops.index import tuning
-from ops.index.backends.server import CollectionVersions
+from ops.index.backends.server_versions import CollectionVersions
 from ops.index.line_points import WORDS_KEY, LinePayload, LinePoint, WantedLines, line_point_id, name_terms_field
 from ops.index.points import Manifest
 

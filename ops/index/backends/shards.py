@@ -1,15 +1,16 @@
-"""Immutable versions of an index of the embedded engine, in a folder.
+"""Immutable versions of an embedded index, in a folder.
 
 ::
 
     <folder>/versions/<version>/manifest.json
+                                videos.json     digests of its videos, for an index that grows by videos
                                 shard/
     <folder>/current -> versions/<version>
     <folder>/building-*/        the work of a publisher; left over only by a kill
     <folder>/locks/             one file per version, locked shared by its readers
 
-The engine must never open a shard that another process writes (the owner's next flush then fails). So nothing is
-written after the rename that makes a version visible.
+Qdrant Edge, which has the lines, must never open a shard that another process writes (the owner's next flush then
+fails). So nothing is written after the rename that makes a version visible.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from typing import Any, Generic, TypeVar
 from ops.core.errors import VectorIndexError
 from ops.core.locks import lock_exclusively
 from ops.index import tuning
-from ops.index.points import Manifest, require_rows
+from ops.index.points import Base, Manifest, VideoDigest, VideoDigests, require_rows
 
+VIDEOS = "videos.json"
 REPAIR = "delete its folder and run `needle ingest` again"
 
 Item = TypeVar("Item")
@@ -53,13 +55,32 @@ class ShardVersions(ABC, Generic[Item, Store]):
     def has(self, version: str) -> bool:
         return (self._path(version) / "manifest.json").exists()
 
-    def build(self, manifest: Manifest, points: Iterable[Item]) -> None:
+    def read_videos(self, version: str) -> VideoDigests | None:
+        try:
+            content = json.loads((self._path(version) / VIDEOS).read_text())
+            return {
+                name: VideoDigest(rows=rows, content=int(content_sum, 16), digest=int(digest, 16))
+                for name, (rows, content_sum, digest) in content.items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+    def build(
+        self,
+        manifest: Manifest,
+        points: Iterable[Item],
+        *,
+        videos: VideoDigests | None = None,
+        base: Base | None = None,
+    ) -> None:
         self._sweep()
         self.folder.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix="building-", dir=self.folder))
         building.chmod(0o755)
         try:
-            require_rows(manifest, self._write(building / "shard", manifest, points))
+            require_rows(manifest, self._write(building / "shard", manifest, points, videos or {}, base))
+            rows = {name: (each.rows, f"{each.content:x}", f"{each.digest:x}") for name, each in (videos or {}).items()}
+            (building / VIDEOS).write_text(json.dumps(rows))
             with (building / "manifest.json").open("w") as handle:
                 json.dump(dict(manifest), handle, indent=1, sort_keys=True)
                 handle.flush()
@@ -99,7 +120,9 @@ class ShardVersions(ABC, Generic[Item, Store]):
             raise
 
     @abstractmethod
-    def _write(self, path: Path, manifest: Manifest, points: Iterable[Item]) -> int:
+    def _write(
+        self, path: Path, manifest: Manifest, points: Iterable[Item], videos: VideoDigests, base: Base | None
+    ) -> int:
         """Write a shard that no other process uses yet; return the number of its points."""
 
     @abstractmethod

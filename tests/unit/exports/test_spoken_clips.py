@@ -18,9 +18,9 @@ from ops.core.types import SilentProgress
 from ops.dialogue.build import build_dialogue
 from ops.embeddings.encoder import resolve_encoder
 from ops.exports.picks import select_picks
-from ops.index.build import read_wanted_rows
 from ops.index.dialogue import build_lines
-from ops.index.index import publish
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
 from ops.search.schema import Hit, Query, Span
 from tests.builders.answers import make_hit, make_line, make_result
 from tests.builders.films import Film, make_film

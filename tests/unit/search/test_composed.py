@@ -14,9 +14,9 @@ from ops.cli.options import parse_condition
 from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish
+from ops.index.lake_videos import read_wanted_rows
 from ops.index.lines import LineRow, publish_lines
+from ops.index.publishing import publish
 from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, TextCondition
 from ops.search.schema import Hit, Query, SearchResult, Then
 from ops.search.searcher import Searcher

@@ -14,7 +14,7 @@ from PIL import Image
 from ops.core.errors import NotFoundError, UsageError, VectorIndexError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import make_shot_id
-from ops.index.build import read_wanted_rows
+from ops.index.lake_videos import read_wanted_rows
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, fill_with_colours, index_lake, lean, shot, write_video

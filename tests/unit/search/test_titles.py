@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ops.cli.search import print_hits
 from ops.core.settings import load_settings
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.search.titles import LEAST_GAP, TitleDirection, draw_cards, is_about_writing

@@ -16,8 +16,9 @@ from ops.core.types import SilentProgress
 from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish, read_current_version
+from ops.index.index import read_current_version
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.training.pair_table import build_pairs
