@@ -14,7 +14,7 @@ CHUNK = 16_384
 # Share of wanted points in a chunk below which they are copied together first, instead of comparing the whole chunk.
 SPARSE = 0.25
 
-# A new version that changes less than this share of the shots continues the current one; else all of it is written again.
+# A new version that changes less than this share of the shots continues the current one; else it is written whole.
 MOST_CHANGED = 0.5
 # Newer segments are merged with the next older one once they have at least this share of its points. So a catalogue
 # that grows by single videos has at most about log2 of their number of segments.

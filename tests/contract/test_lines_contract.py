@@ -17,7 +17,7 @@ from ops.core.errors import VectorIndexError
 from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.lines import (
-    SERVER_NAME,
+    NAME,
     LineIndex,
     LineVersions,
     compute_line_digest,
@@ -57,7 +57,7 @@ def versions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LineVer
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")
-    yield ServerLineVersions(client, SERVER_NAME)
+    yield ServerLineVersions(client, f"-{NAME}")
     client.close()
 
 
@@ -203,7 +203,7 @@ def test_a_server_gets_stems_and_does_not_stem(tmp_path: Path) -> None:
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")
-    server = ServerLineVersions(client, SERVER_NAME)
+    server = ServerLineVersions(client, f"-{NAME}")
     publish_lines_to(server, [line_row(0, "robots", language="de"), line_row(1, "die Häuser", language="de")])
     schemas = dict(server._build_payload_indexes({"stemmers": ["german", "none"]}))
     assert schemas["terms_german"].scoring and schemas["words"].phrase_matching
@@ -221,9 +221,7 @@ def spoken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     client = QdrantClient(":memory:")
     is_edge = request.param == "edge"
-    versions = (
-        EdgeLineVersions(tmp_path_factory.mktemp("lines")) if is_edge else ServerLineVersions(client, SERVER_NAME)
-    )
+    versions = EdgeLineVersions(tmp_path_factory.mktemp("lines")) if is_edge else ServerLineVersions(client, f"-{NAME}")
     # The in-memory mode counts all words of a field again for each query: without a stemmer all lines share a field.
     languages = [pairs.language if is_edge else "zz" for pairs in LINES]
     rows = [line_row(n, pairs.line, language=languages[n], second=n) for n, pairs in enumerate(LINES)]
