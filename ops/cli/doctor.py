@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ops.cli.catalogue_status import build_status
-from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.main import EXIT_FAILED, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cluster.session import describe_cluster
 from ops.core.alerts import describe_webhook
@@ -32,8 +32,10 @@ from ops.videos.objects import is_remote, list_objects
 @click.command(name="doctor")
 @click.argument("file", default="", metavar="[FILE]")
 @add_setting_options("library", "encoder", "detector", "workers", "partitions", "engine", "ray_address")
+@click.option("--faults", is_flag=True, help="Compare home, object store, indexes and features with each other.")
+@click.option("--repair", is_flag=True, help="Also mend what --faults finds.")
 @json_option
-def command(file: str, as_json: bool, **options: Any) -> int:
+def command(file: str, as_json: bool, faults: bool, repair: bool, **options: Any) -> int:
     """Show every setting and its source, and check that it works.
 
     With FILE (a path, or the name or id of a video): the record of facts about it, with the evidence for
@@ -42,6 +44,7 @@ def command(file: str, as_json: bool, **options: Any) -> int:
     \b
     Example: needle doctor
              needle doctor film.mp4
+             needle doctor --repair
     """
     if file:
         from ops.cli.facts import print_facts
@@ -49,6 +52,8 @@ def command(file: str, as_json: bool, **options: Any) -> int:
         print_facts(load_command_settings(options, follows_live=False), file, as_json=as_json)
         return 0
     settings = load_command_settings(options, follows_live=False)  # this command reports contradictions itself
+    if faults or repair:
+        return _report_faults(settings, wants_repair=repair, as_json=as_json)
     values = {name: value for name, value in options.items() if name in Settings.model_fields}
     rows = describe_settings(**values)
     checks = [_run_check(name, check, settings) for name, check in CHECKS.items()]
@@ -64,6 +69,26 @@ def command(file: str, as_json: bool, **options: Any) -> int:
         for name, ok, note in checks:
             click.echo(f"{'ok  ' if ok else 'FAIL'} {name:<10} {note}")
     return 0 if all(ok for _, ok, _ in checks) else EXIT_FAILED
+
+
+def _report_faults(settings: Settings, *, wants_repair: bool, as_json: bool) -> int:
+    """Print the faults of the home, mend them if that is wanted, and return the exit status for those that remain."""
+    from ops.cli.home_faults import find_faults, repair
+    from ops.cli.progress import Bars
+
+    faults = find_faults(settings)
+    if wants_repair and faults.describe():
+        for line in faults.describe():
+            announce(f"found: {make_printable(line)}")
+        with Bars() as bars:
+            repair(settings, faults, bars)
+        faults = find_faults(settings)
+    lines = faults.describe()
+    if as_json:
+        print_json({"faults": lines})
+    else:
+        click.echo("\n".join(map(make_printable, lines)) or "no faults")
+    return EXIT_FAILED if lines else 0
 
 
 def _run_check(name: str, check: Callable[[Settings], str], settings: Settings) -> tuple[str, bool, str]:

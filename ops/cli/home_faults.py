@@ -1,0 +1,187 @@
+"""What is wrong with a home and its store, and how `needle doctor --repair` mends it.
+
+Stands alone because each step knows only its own part: objects that no row names, and what a killed process left,
+belong to none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ops.cli import runs
+from ops.cli.looks import find_due_partitions
+from ops.cli.progress import Bars
+from ops.core.errors import DamagedTableError
+from ops.core.locks import lock_exclusively, lock_if_free
+from ops.core.plural import plural
+from ops.core.rows import LakeVideo
+from ops.core.settings import Settings
+from ops.core.steps import never_due
+from ops.embeddings.encoder import resolve_encoder
+from ops.index.build import index_is_current
+from ops.index.dialogue import has_current_lines
+from ops.index.screen_text import has_current_texts
+from ops.pipeline import list_steps
+from ops.probes.definitions import load_definitions
+from ops.shots.segment import make_poster_key, make_proxy_key
+from ops.shots.sheet import make_sheet_key
+from ops.videos import catalogue
+from ops.videos.damaged_tables import put_away_all
+from ops.videos.objects import is_remote
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeFaults:
+    """Faults by kind; each is empty if there is none.
+
+    ``damaged`` are messages about files of the lake; while there are any, nothing else is judged. ``orphans`` are keys
+    of objects that no row names; ``is_shared``: other homes may have the same store, so they stay. ``due`` has the
+    partitions for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
+    ``indexes`` are indexes that differ from the lake. ``interrupted`` counts ingests that were killed, ``leftovers``
+    are folders of killed processes. ``unreachable`` are paths of videos with something due whose source cannot be
+    found.
+    """
+
+    damaged: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+    is_shared: bool = False
+    due: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    indexes: tuple[str, ...] = ()
+    interrupted: int = 0
+    leftovers: tuple[Path, ...] = ()
+    unreachable: tuple[str, ...] = ()
+
+    def describe(self) -> list[str]:
+        """Return a line for each kind of fault."""
+        lines = list(self.damaged)
+        if self.orphans:
+            objects = plural(len(self.orphans), "object that no row names", "objects that no row names")
+            why = "; not deleted, because other homes may be writing to this store" if self.is_shared else ""
+            lines.append(f"{objects}: {_name(self.orphans)}{why}")
+        for step, partitions in self.due.items():
+            lines.append(
+                f"{step}: {plural(len(partitions), 'partition is', 'partitions are')} due: {_name(partitions)}"
+            )
+        lines += [f"{index} differs from the lake" for index in self.indexes]
+        if self.interrupted:
+            lines.append(f"{plural(self.interrupted, 'ingest was', 'ingests were')} killed before its end")
+        if self.leftovers:
+            lines.append(f"left by killed processes: {_name(map(str, self.leftovers))}")
+        if self.unreachable:
+            lines.append(f"their source cannot be found, so they stay as they are: {_name(self.unreachable)}")
+        return lines
+
+
+def find_faults(settings: Settings) -> HomeFaults:
+    """Look for faults; writes nothing. Objects and markers of work that is going on are not faults."""
+    if damage := settings.lake.find_damage():
+        return HomeFaults(damaged=tuple(map(str, damage)))
+    encoder_id = resolve_encoder(settings).encoder_id
+    rows = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
+    ready = [video_id for video_id, row in rows.items() if row["state"] == "ready"]
+    is_busy = runs.count_running_ingests(settings) > 0
+    due = {
+        step.name: tuple(sorted(step.is_due(settings, encoder_id, ready)))
+        for step in list_steps()
+        if step.is_due is not never_due
+    }
+    due_partitions = {partition for partitions in due.values() for partition in partitions}
+    lost = [
+        rows[video_id]["path"]
+        for video_id in ready
+        if settings.resolve_partition(video_id) in due_partitions and not _has_source(rows[video_id])
+    ]
+    checks: dict[str, Callable[[], bool]] = {
+        "search_index": lambda: index_is_current(settings, encoder_id),
+        "dialogue_index": lambda: has_current_lines(settings),
+        "index of writing": lambda: has_current_texts(settings),
+    }
+    return HomeFaults(
+        orphans=() if is_busy else tuple(find_orphans(settings)),
+        is_shared=bool(settings.storage),
+        due={name: partitions for name, partitions in due.items() if partitions},
+        indexes=tuple(name for name, is_current in checks.items() if ready and not is_current()),
+        interrupted=len(runs.find_interrupted_ingests(settings)),
+        leftovers=() if is_busy else tuple(_find_leftovers(settings)),
+        unreachable=tuple(lost),
+    )
+
+
+def find_orphans(settings: Settings) -> list[str]:
+    """Return keys of proxies, posters and contact sheets that belong to no shot and no video of the lake.
+
+    Raises ``DamagedTableError`` if shots cannot be read: their objects must not count as orphans.
+    """
+    damage: list[DamagedTableError] = []
+    shots = settings.lake.read("shots", None, ["video_id", "start_frame", "end_frame"], damage=damage).to_pylist()
+    if damage:
+        raise damage[0]
+    spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in shots]
+    wanted = {make(*span) for span in spans for make in (make_proxy_key, make_poster_key)}
+    wanted |= {make_sheet_key(video_id) for video_id, _, _ in spans}
+    folders = sorted({folder for step in list_steps() for folder in step.folders} | {"sheets"})
+    cut = {video_id for video_id, _, _ in spans}
+    uncut = {row["video_id"] for row in catalogue.read_videos(settings.lake)} - cut  # they may be cut again
+    keys = [key for folder in folders for key in settings.store.list(folder) if key not in wanted]
+    return [key for key in keys if key.split("/")[1].removesuffix(".jpg") not in uncut]
+
+
+def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
+    """Move damaged files away, delete orphans and leftovers, and run what is due, as an ingest does.
+
+    Raises ``NeedleError`` if a step fails, and as :func:`ops.cli.runs.run_pipeline`.
+    """
+    if faults.damaged:
+        _put_damage_away(settings, bars)
+        faults = find_faults(settings)
+    if faults.orphans and not faults.is_shared:
+        with lock_exclusively(settings.work_lock):
+            for key in find_orphans(settings):  # again: a step may have finished meanwhile
+                settings.store.delete(key)
+    runs.clear_scratch(settings)
+    for folder in faults.leftovers:
+        shutil.rmtree(folder, ignore_errors=True)
+    encoder_id = resolve_encoder(settings).encoder_id
+    rows = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
+    reachable = [
+        video_id for video_id, row in rows.items() if row["state"] in ("ready", "pending") and _has_source(row)
+    ]
+    due = find_due_partitions(settings, encoder_id, reachable)
+    due -= {settings.resolve_partition(video_id) for video_id, row in rows.items() if row["path"] in faults.unreachable}
+    interrupted = runs.find_interrupted_ingests(settings)
+    if due or interrupted or faults.indexes:
+        last = (*(f"probe_scores/{label}" for label in load_definitions(settings)), "saved_searches")
+        runs.run_pipeline(settings, sorted(due), interrupted, bars, last=last, started_by="needle doctor")
+
+
+def _put_damage_away(settings: Settings, bars: Bars) -> None:
+    """Move damaged files away, and let the videos that lost rows be computed again."""
+    encoder_id = resolve_encoder(settings).encoder_id
+    put_away_all(settings, encoder_id, bars)
+    aside = [row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "set_aside"]
+    for step in list_steps():
+        if step.retry:
+            step.retry(settings, encoder_id, aside, datetime.now(UTC))
+
+
+def _find_leftovers(settings: Settings) -> Iterable[Path]:
+    with lock_if_free(settings.work_lock) as is_free:
+        if is_free and settings.scratch.is_dir() and any(settings.scratch.iterdir()):
+            yield settings.scratch
+
+
+def _has_source(row: LakeVideo) -> bool:
+    return is_remote(row["path"]) or not os.path.isabs(row["path"]) or os.path.exists(row["path"])
+
+
+def _name(things: Iterable[str]) -> str:
+    names = list(things)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

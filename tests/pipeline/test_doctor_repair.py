@@ -1,0 +1,82 @@
+"""`needle doctor --repair`: each kind of fault is made, named and mended; afterwards the home is what it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ops.core.settings import Settings, load_settings
+from tests.builders.films import make_film
+from tests.builders.homes import Home
+
+
+def list_media(settings: Settings) -> list[str]:
+    return [key for folder in ("proxies", "posters") for key in settings.store.list(folder)]
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("repaired")
+    home = Home(folder / "home")
+    home.run("ingest", str(make_film(folder / "film.mp4", cuts=(30,), frames=60, width=160, height=90).path))
+    return home
+
+
+def test_every_kind_of_fault_is_named_and_mended(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    before = list_media(settings)
+    assert "no faults" in healthy.run("doctor", "--faults").stdout
+    settings.store.delete(before[0])
+    settings.store.write_bytes("proxies/00000000000000ff/0-9.mp4", b"of no video")
+    settings.store.write_bytes(f"{before[0].rpartition('/')[0]}/7-8.mp4", b"of no shot")
+    shutil.rmtree(healthy.path / "index")
+    for path in Path(settings.lake.path("shot_embeddings")).rglob("*.parquet"):
+        path.unlink()
+    (healthy.path / "feast" / "online.db").unlink()
+    (healthy.path / "scratch").mkdir(exist_ok=True)
+    (healthy.path / "scratch" / "left").write_text("by a process that was killed")
+    (healthy.path / "ingests" / "dead.json").write_text(json.dumps({"partitions": [], "runs": []}))
+
+    told = healthy.run("doctor", "--faults", expect=1).stdout
+    for fault in (
+        "2 objects that no row names",
+        "shots: 1 partition is due",
+        "shot_embeddings: 1 partition is due",
+        "media_features: 1 partition is due",
+        "search_index differs from the lake",
+        "1 ingest was killed",
+        "left by killed processes",
+    ):
+        assert fault in told
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
+    assert list_media(settings) == before
+    assert healthy.json("status")["totals"]["videos"] == 1
+    assert len(healthy.json("search", "anything")["hits"]) == 2
+
+
+def test_a_video_whose_source_is_gone_stays_as_it_is(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    before = list_media(settings)
+    (video,) = healthy.json("status")["videos"]
+    source = Path(video["path"])
+    source.rename(source.with_suffix(".away"))
+    settings.store.delete(before[0])
+    told = healthy.run("doctor", "--repair", expect=1).stdout
+    source.with_suffix(".away").rename(source)
+    assert "source cannot be found" in told
+    assert healthy.json("status")["videos"][0]["state"] == "ready"
+    assert "no faults" in healthy.run("doctor", "--repair").stdout and list_media(settings) == before
+
+
+def test_a_damaged_table_is_mended_and_its_objects_are_no_orphans(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    before = list_media(settings)
+    (shots,) = Path(settings.lake.path("shots")).glob("*.parquet")
+    shots.write_bytes(b"damaged")
+    told = healthy.run("doctor", "--faults", expect=1).stdout
+    assert "is damaged" in told and "no row names" not in told
+    assert list_media(settings) == before
+    assert "no faults" in healthy.run("doctor", "--repair").stdout and list_media(settings) == before
