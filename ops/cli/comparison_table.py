@@ -28,6 +28,9 @@ def format_comparison(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"encoder   {document['encoder_id']}"
     if against:
         yield f"against   {against['encoder_id']}"
+    gallery = document.get("gallery")
+    if gallery and gallery["largest"]:
+        yield _format_gallery(gallery)
     shows, training_shows = document.get("shows", {}), document.get("learned_from", [])
     if training_shows:
         fate = "left out of pooled figures" if document["pooled_is_fair"] else "no other show, so no fair figure"
@@ -43,6 +46,11 @@ def format_comparison(document: Mapping[str, Any]) -> Iterator[str]:
         yield "≈ within noise: the 95 % interval of the difference holds 0"
     if "verdict" in document:
         yield from _format_verdict(document["verdict"])
+
+
+def _format_gallery(gallery: Mapping[str, Any]) -> str:
+    sizes = sorted({gallery["smallest"], gallery["largest"]})
+    return f"gallery   {gallery['competing']}: {' to '.join(f'{size:,}' for size in sizes)}"
 
 
 def _format_verdict(verdict: Mapping[str, Any]) -> Iterator[str]:

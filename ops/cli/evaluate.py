@@ -18,6 +18,7 @@ from ops.cli.progress import Bars
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder, resolve_spec
+from ops.evaluation.galleries import GALLERIES, Gallery, describe_gallery
 
 HOME = "current"
 
@@ -32,6 +33,13 @@ HOME = "current"
     help=f"Measure this encoder on the same data too, and the differences: an encoder as in --encoder, or {HOME!r} "
     "for the one that the settings name.",
 )
+@click.option(
+    "--gallery",
+    type=click.Choice(GALLERIES),
+    default=None,
+    help="Shots that compete: those of the same video, of the same show, of all shows, or (without --footage) all "
+    "shots of the catalogue, as in a search [default: show].",
+)
 @click.option("--cuts-only", is_flag=True, help="With --footage: only shot boundaries; no encoder is loaded.")
 @click.option(
     "--report",
@@ -45,13 +53,15 @@ def command(
     captions: Path | None,
     footage: Path | None,
     against: str,
+    gallery: Gallery | None,
     cuts_only: bool,
     report: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int | None:
     """Measure retrieval (and shot detection, on footage) for the home's encoder or --encoder; on the captioned shots
-    of the catalogue if no data are named.
+    of the catalogue if no data are named. The gallery, the shots that compete, is named with the figures; a gallery of
+    one is refused.
 
     On footage, each false and each missed shot boundary is listed. Intervals of these figures are over clips. A clip
     that cannot be used is named, the others are measured (exit status 3).
@@ -67,16 +77,38 @@ def command(
             raise UsageError(f"{name} is about footage: add --footage DIR")
     if cuts_only and against:
         raise UsageError("--cuts-only measures no encoder: leave out --cuts-only or --against")
+    _check_gallery(gallery, captions, footage, cuts_only=cuts_only)
     if footage is not None:
-        return _evaluate_footage(footage, against, options, cuts_only=cuts_only, report=report, as_json=as_json)
+        return _evaluate_footage(
+            footage, against, options, gallery or "show", cuts_only=cuts_only, report=report, as_json=as_json
+        )
     settings, encoder_id, other = _choose_encoders(against, options)
     with Bars() as bars:
-        document = _build_document(settings, captions, encoder_id, other, bars)
+        document = _build_document(settings, captions, encoder_id, other, gallery or "show", bars)
     return _print(document, as_json, bars)
 
 
+def _check_gallery(gallery: Gallery | None, captions: Path | None, footage: Path | None, *, cuts_only: bool) -> None:
+    """Raise ``UsageError`` for a gallery that these data do not have."""
+    if gallery and captions is not None:
+        raise UsageError("--gallery is about shots: all images of --captions compete with each other")
+    if gallery and cuts_only:
+        raise UsageError("--cuts-only measures no encoder: leave out --cuts-only or --gallery")
+    if gallery == "catalogue" and footage is not None:
+        raise UsageError(
+            "--gallery catalogue ranks the shots of this home: leave out --footage, or choose --gallery all"
+        )
+
+
 def _evaluate_footage(
-    folder: Path, against: str, options: Mapping[str, Any], *, cuts_only: bool, report: Path | None, as_json: bool
+    folder: Path,
+    against: str,
+    options: Mapping[str, Any],
+    gallery: Gallery,
+    *,
+    cuts_only: bool,
+    report: Path | None,
+    as_json: bool,
 ) -> int | None:
     """Evaluate the clips of a folder: their boundaries and, unless only these are requested, retrieval."""
     from ops.training.evaluate import evaluate_clips
@@ -95,6 +127,7 @@ def _evaluate_footage(
             detector=settings.detector,
             frames_per_shot=settings.frames_per_shot,
             learned_by=find_training_shows(settings, ids),
+            gallery=gallery,
             progress=bars,
         )
         if report is not None:
@@ -141,19 +174,27 @@ def _find_other(spec: str, options: Mapping[str, Any]) -> str:
 
 
 def _build_document(
-    settings: Settings, captions: Path | None, encoder_id: str, other: str, bars: Bars
+    settings: Settings, captions: Path | None, encoder_id: str, other: str, gallery: Gallery, bars: Bars
 ) -> Mapping[str, object]:
     if captions is None:
-        return _evaluate_catalogue(settings, encoder_id, other, bars)
-    from ops.training.evaluate import evaluate_captions
+        return _evaluate_catalogue(settings, encoder_id, other, gallery, bars)
+    from ops.training.evaluate_images import evaluate_captions
 
     encoder = load_encoder(encoder_id, settings.home)
     return evaluate_captions(captions, encoder, load_encoder(other, settings.home) if other else None)
 
 
-def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: Bars) -> Mapping[str, object]:
+def _evaluate_catalogue(
+    settings: Settings, encoder_id: str, other: str, gallery: Gallery, bars: Bars
+) -> Mapping[str, object]:
     from ops.evaluation.comparison import compare_answers
-    from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
+    from ops.training.evaluate_catalogue import (
+        ComparedEncoders,
+        answer_both,
+        build_tasks,
+        choose_competitors,
+        find_training_shows,
+    )
     from ops.training.pair_table import build_pairs
     from ops.videos import catalogue
 
@@ -164,8 +205,10 @@ def _evaluate_catalogue(settings: Settings, encoder_id: str, other: str, bars: B
             "no shot of the catalogue has a caption: put <film>.captions.jsonl next to ingested films, or name data "
             "with --captions FILE.parquet or --footage DIR"
         )
+    tasks = choose_competitors(settings, tasks, gallery, bars)
     answers = answer_both(settings, ComparedEncoders(encoder_id=encoder_id, against_id=other), tasks, bars)
-    return compare_answers(answers, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
+    document = compare_answers(answers, find_training_shows(settings, [encoder_id, *([other] if other else [])]))
+    return {**document, "gallery": describe_gallery(gallery, tasks)}
 
 
 def _print(document: Mapping[str, Any], as_json: bool, bars: Bars) -> int | None:
@@ -174,7 +217,12 @@ def _print(document: Mapping[str, Any], as_json: bool, bars: Bars) -> int | None
         print_json(document)
     else:
         lines = format_cuts(document) if "detector" in document else ()
-        figures = format_comparison(document.get("retrieval", document)) if document["encoder_id"] else ()
+        figures = format_comparison(_take_retrieval(document)) if document["encoder_id"] else ()
         for line in (*lines, *figures):
             click.echo(line)
     return EXIT_SET_ASIDE if bars.aside else None
+
+
+def _take_retrieval(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the figures of retrieval, with the gallery, which the document of footage has beside them."""
+    return {"gallery": document.get("gallery"), **document.get("retrieval", document)}

@@ -31,6 +31,7 @@ COMMANDS = {
     "dialogue": "ops.cli.dialogue",
     "label": "ops.cli.label",
     "probe": "ops.cli.probe",
+    "models": "ops.cli.models",
     "train": "ops.cli.train",
     "evaluate": "ops.cli.evaluate",
     "benchmark": "ops.cli.benchmark",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,18 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.training.recipes import RECIPES, build_recipe
 
-CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling", "precision", "hold_out", "seed")
+CHANGES = (
+    "base",
+    "epochs",
+    "batch",
+    "micro_batch",
+    "learning_rate",
+    "blend",
+    "pooling",
+    "precision",
+    "hold_out",
+    "seed",
+)
 
 
 @click.command(name="train")
@@ -28,14 +40,26 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
     "captioned shots and images that the catalogue knows].",
 )
 @click.option("--name", default="", help="Name of the encoder [default: made of recipe, data and code].")
-@click.option("--base", default=None, help="Encoder to start from: starter, or open_clip:<model>/<tag or file>.")
+@click.option(
+    "--base",
+    default=None,
+    help="Encoder to start from: starter, open_clip:<model>/<tag or file>, or finetuned:<name>.",
+)
 @click.option("--epochs", type=int, default=None, help="Instead of the recipe's.")
 @click.option("--batch", type=int, default=None, help="Pairs contrasted with each other, instead of the recipe's.")
 @click.option("--micro-batch", type=int, default=None, help="Pairs computed at once, for small memories.")
 @click.option("--learning-rate", type=float, default=None, help="Instead of the recipe's.")
+@click.option("--blend", type=float, default=None, help="Share (0-1) of the fitted weights; the rest stays the base's.")
 @click.option("--pooling", type=click.Choice(["mean", "temporal"]), default=None, help="How frames become a shot.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default=None, help="Of the towers.")
 @click.option("--hold-out", type=float, default=None, help="Share (0-1) of the shows to validate on.")
+@click.option(
+    "--forgetting",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Captioned data of another kind, as in --data, to measure what the fit forgets [default: captions of the "
+    "catalogue that the fit does not use].",
+)
 @click.option("--seed", type=int, default=None, help="Of all that is random.")
 @click.option("--threads", type=int, default=None, help="CPU threads; a fit is repeatable only with the same number.")
 @click.option(
@@ -47,6 +71,7 @@ CHANGES = ("base", "epochs", "batch", "micro_batch", "learning_rate", "pooling",
 def command(
     recipe: str,
     data: tuple[Path, ...],
+    forgetting: tuple[Path, ...],
     name: str,
     threads: int | None,
     workers: int | None,
@@ -57,7 +82,7 @@ def command(
     """Fine-tune an encoder, as the Dagster asset encoder/NAME; `needle upgrade --encoder finetuned:NAME` makes it live.
 
     \b
-    Example: needle train --recipe lit_temporal --data ~/footage
+    Example: needle train --recipe adapt --data ~/footage
     """
     from ops.cli.train_runs import train_as_asset
 
@@ -68,7 +93,16 @@ def command(
     now = datetime.now(UTC)
     with Bars() as bars:
         version = train_as_asset(
-            settings, fit_settings, data, now, bars, name=name, threads=threads, workers=workers, gpu=gpu
+            settings,
+            fit_settings,
+            data,
+            now,
+            bars,
+            name=name,
+            threads=threads,
+            workers=workers,
+            gpu=gpu,
+            forgetting=forgetting,
         )
     if as_json:
         print_json(
@@ -78,5 +112,18 @@ def command(
         what = "made" if version.is_new else "was there already, of the same recipe, data and code"
         steps, loss = plural(version.lineage["steps"], "step"), f"loss {version.lineage['last_loss']:.3f}"
         click.echo(f"{version.encoder_id}: {what} ({steps}, {loss})")
+        for line in _format_changes(version.lineage):
+            click.echo(line)
         click.echo(f"next: needle upgrade --encoder finetuned:{version.name}", err=True)
     return EXIT_SET_ASIDE if bars.aside else None
+
+
+def _format_changes(lineage: Mapping[str, Any]) -> Iterator[str]:
+    """Format the change of nDCG@10 from the base, on what was held out and on data of another kind."""
+    measured = {"held-out shows": lineage.get("validation", {}), **lineage.get("forgetting", {})}
+    for kind, figures in measured.items():
+        if overall := figures.get("overall"):
+            interval = f"{overall['difference']:+.3f} [{overall['low']:+.3f}, {overall['high']:+.3f}]"
+            noise = " ≈ within noise" if overall["low"] <= 0 <= overall["high"] else ""
+            change = f"nDCG@10 {overall['base']:.3f} → {overall['encoder']:.3f}, {interval}{noise}"
+            yield f"{kind} ({figures['pairs']:,} captioned): {change}"

@@ -28,6 +28,7 @@ def train_as_asset(
     threads: int | None,
     workers: int | None = None,
     gpu: bool | None = None,
+    forgetting: Sequence[Path] = (),
 ) -> TrainedEncoder:
     """Define the encoder and materialise it; errors as of ``train``.
 
@@ -40,7 +41,14 @@ def train_as_asset(
     changes = {key: value for key, value in vars(recipe).items() if before[key] != value}
     paths = tuple(map(str, data))
     definition = EncoderDefinition(
-        name=name, recipe=recipe.name, data=paths, changes=changes, threads=threads, workers=workers, gpu=gpu
+        name=name,
+        recipe=recipe.name,
+        data=paths,
+        forgetting=tuple(resolve_local_path(str(path)) for path in forgetting),
+        changes=changes,
+        threads=threads,
+        workers=workers,
+        gpu=gpu,
     )
     is_added = define(settings, definition)
     try:

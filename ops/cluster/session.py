@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ops.core.errors import ClusterError
 from ops.core.locks import is_alive
-from ops.core.settings import CHECKOUT
+from ops.core.settings import CHECKOUT, count_cores
 
 if TYPE_CHECKING:
     import psutil
@@ -194,7 +194,7 @@ def _configure_local() -> dict[str, Any]:
     loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     return {
         "address": "local",
-        "num_cpus": _count_cores(),
+        "num_cpus": count_cores(),
         "include_dashboard": False,
         "_temp_dir": str(_SESSION.scratch),
         **_configure_quiet({"env_vars": {"PYTHONPATH": str(CHECKOUT), **loopback}}),
@@ -278,7 +278,3 @@ def _is_running(process: psutil.Process) -> bool:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def _count_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -40,7 +40,8 @@ def _normalise_address(value: str) -> str:
     return resolve_local_path(value)
 
 
-def _count_cores() -> int:
+def count_cores() -> int:
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
         description="auto, or an encoder such as starter, open_clip:<model>/<pretrained tag or file>, finetuned:<name>",
     )
     detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(default="auto", description="shot detector")
-    workers: int = Field(default_factory=_count_cores, ge=1, le=1024, description="CPU processes for segmentation")
+    workers: int = Field(default_factory=count_cores, ge=1, le=1024, description="CPU processes for segmentation")
     open_seconds: int = Field(
         default=300, ge=1, le=86_400, description="seconds after which opening one film is given up"
     )

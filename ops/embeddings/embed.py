@@ -8,7 +8,6 @@ dimensions.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, ProxyError, take_first_sentence
+from ops.core.settings import count_cores
 from ops.core.storage import ObjectStore
 from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import read_frames, sample_positions
@@ -124,7 +124,7 @@ def embed_shots(
     Raises ``StorageError`` if the store cannot be read, and ``EncoderError`` if the encoder also fails on a test image.
     """
     size = max(1, batch_frames or encoder.batch_frames)
-    count = max(1, readers or _cores())
+    count = max(1, readers or count_cores())
     # Enough shots ahead for one batch in the model, one waiting, and every reader busy.
     ahead = count + 2 * -(-size // max(1, frames_per_shot))
     reading = ThreadPoolExecutor(count, thread_name_prefix="needle-read")
@@ -246,7 +246,3 @@ def _refuse(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
             "picture: check its weights with `needle evaluate`"
         )
     return UnusableShot(shot_id=shot_id, cause="encoder", reason=f"the encoder cannot embed it: {reason}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, SettingsError
-from ops.core.settings import Settings
+from ops.core.settings import Settings, count_cores
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.weights import EncoderIdentity
 from ops.shots.devices import has_cuda
@@ -207,7 +206,7 @@ def load_encoder(
     spec = EncoderRegistry(home).find_spec(encoder_id_or_spec)
     expected_id = encoder_id_or_spec if spec else None
     kind, rest = find_kind(spec or encoder_id_or_spec)
-    encoder = kind.load(rest, LoadOptions(home=home, device=device, part=part, threads=threads or _cores()))
+    encoder = kind.load(rest, LoadOptions(home=home, device=device, part=part, threads=threads or count_cores()))
     if expected_id and encoder.encoder_id != expected_id:
         raise EncoderError(
             f"the weights of {spec} have changed: {expected_id} is now {encoder.encoder_id}. Put the old weights "
@@ -250,7 +249,3 @@ def _load_kind(name: str) -> EncoderKind:
     if not isinstance(kind, EncoderKind) or kind.name != name:
         raise TypeError(f"{KINDS}.{name}: end it in KIND = an EncoderKind with name = {name!r}")
     return kind
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

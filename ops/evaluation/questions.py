@@ -78,7 +78,7 @@ def compute_chance_curve(answers: Sequence[ShowAnswer], direction: str, ks: Sequ
         counts = [
             (
                 len(answer.item_ranks_N),
-                len(answer.task.texts),
+                len(answer.task.texts) + len(answer.task.other_captions),
                 round(len(answer.task.texts) / max(1, len(answer.item_ranks_N))),
             )
             for answer in answers

@@ -145,17 +145,23 @@ def estimate_paired_interval(
 
 
 def rank_captions(
-    texts_QD: ArrayLike, items_ND: ArrayLike, owner_Q: ArrayLike
+    texts_QD: ArrayLike, items_ND: ArrayLike, owner_Q: ArrayLike, others_PD: ArrayLike | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Ranks of text -> item (Q,) and item -> text (of each captioned item) among unit vectors.
 
-    ``owner_Q`` is the item of each text. An item's rank is that of its best caption.
+    ``owner_Q`` is the item of each text. An item's rank is that of its best caption. ``others_PD`` are texts of none of
+    these items, which compete with the captions.
     """
-    items = np.asarray(items_ND)
+    texts, items = np.asarray(texts_QD), np.asarray(items_ND)
     own_QN = np.asarray(owner_Q)[:, None] == np.arange(len(items))
-    scores_QN = np.asarray(texts_QD) @ items.T
+    scores_QN = texts @ items.T
     has_caption_N = own_QN.any(axis=0)
-    return rank_queries(scores_QN, own_QN), rank_queries(scores_QN.T[has_caption_N], own_QN.T[has_caption_N])
+    back_CQ, own_CQ = scores_QN.T[has_caption_N], own_QN.T[has_caption_N]
+    if others_PD is not None and len(np.asarray(others_PD)):
+        others_CP = items[has_caption_N] @ np.asarray(others_PD).T
+        back_CQ = np.concatenate([back_CQ, others_CP], axis=1)
+        own_CQ = np.concatenate([own_CQ, np.zeros(others_CP.shape, dtype=bool)], axis=1)
+    return rank_queries(scores_QN, own_QN), rank_queries(back_CQ, own_CQ)
 
 
 def describe_ranks(ranks_Q: ArrayLike, groups_Q: ArrayLike | None = None) -> PartFigures:

@@ -1,8 +1,9 @@
 """The questions of each show, and an encoder's answers.
 
 A show has three kinds of questions: each caption should find its shot, each shot its captions, and each graded query
-its annotated matches. Shots of other shows do not compete. Pure numpy, as :mod:`ops.evaluation.retrieval`. Legend: Q
-captions, N items (shots or images), G graded queries, D dimensions, K first items.
+its annotated matches. :mod:`ops.evaluation.galleries` decides which items compete. Pure numpy, as
+:mod:`ops.evaluation.retrieval`. Legend: Q captions, N items (shots or images), G graded queries, D dimensions, K first
+items.
 """
 
 from __future__ import annotations
@@ -27,16 +28,21 @@ SHOWN = 8
 class ShowTask:
     """The questions of one show: ``captions`` of each item (N; an item may have none), and graded ``queries``.
 
-    A query has grades > 0 by item id. Raises ``UsageError`` if an item with a grade does not exist.
+    ``items`` are all that compete, also those without a question; ``other_captions`` compete with the captions. A query
+    has grades > 0 by item id. Raises ``UsageError`` if an item has two rows, or an item with a grade does not exist.
     """
 
     show: str
     items: tuple[str, ...]
     captions: tuple[tuple[str, ...], ...]
     queries: tuple[tuple[str, Mapping[str, float]], ...] = ()
+    other_captions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known_items = set(self.items)
+        if len(known_items) < len(self.items):
+            twice = next(item for item in self.items if self.items.count(item) > 1)
+            raise UsageError(f"show {self.show}: the item {twice} is there twice")
         for query, grades in self.queries:
             if missing := [item for item in grades if item not in known_items]:
                 raise UsageError(f"show {self.show}: the query {query!r} names {missing[0]}, which is not asked for")
@@ -78,10 +84,11 @@ def answer(
     if len(items_ND) != len(task.items):
         raise UsageError(f"show {task.show}: {len(items_ND)} vectors for {len(task.items)} items")
     texts, queries = task.texts, [query for query, _ in task.queries]
-    vectors = encode_text([*texts, *queries]) if texts or queries else np.zeros((0, items_ND.shape[1]))
-    texts_QD, queries_GD = vectors[: len(texts)], vectors[len(texts) :]
+    asked = [*texts, *queries, *(task.other_captions if texts else ())]
+    vectors = encode_text(asked) if asked else np.zeros((0, items_ND.shape[1]))
+    texts_QD, queries_GD, others_QD = np.split(vectors, [len(texts), len(texts) + len(queries)])
     none = np.zeros(0, dtype=np.int64)
-    ranks = rank_captions(texts_QD, items_ND, task.owners) if texts else (none, none)
+    ranks = rank_captions(texts_QD, items_ND, task.owners, others_QD) if texts else (none, none)
     place = {item: position for position, item in enumerate(task.items)}
     grades_GN = np.zeros((len(queries), len(task.items)))
     for row, (_, grades) in enumerate(task.queries):
@@ -96,6 +103,27 @@ def answer(
         first_QK=np.argsort(-(texts_QD @ items_ND.T), axis=1, kind="stable")[:, :SHOWN],
         first_GK=np.argsort(-scores_GN, axis=1, kind="stable")[:, :SHOWN],
     )
+
+
+def answer_tasks(
+    tasks: Sequence[ShowTask],
+    vectors_by_item: Mapping[str, NDArray[Any]],
+    encode_text: Callable[[Sequence[str]], NDArray[np.float32]],
+) -> list[ShowAnswer]:
+    """:func:`answer` for tasks that share items and texts: each text is encoded once."""
+    texts = dict.fromkeys(
+        text for task in tasks for text in (*task.texts, *(query for query, _ in task.queries), *task.other_captions)
+    )
+    place = {text: row for row, text in enumerate(texts)}
+    vectors_CD = encode_text(list(texts)) if texts else np.zeros((0, 0), np.float32)
+    return [
+        answer(
+            task,
+            np.stack([vectors_by_item[item] for item in task.items]),
+            lambda wanted: vectors_CD[[place[text] for text in wanted]],
+        )
+        for task in tasks
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,9 @@ Legend: N pairs, T frames, F and H tower features, K classes.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +19,10 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress
-from ops.embeddings.encoders.finetuned import MANIFEST
-from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, load_tower
+from ops.embeddings.encoders.finetuned import MANIFEST, FinetunedFiles, find_finetuned_files, identify_finetuned
+from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, list_tokenizer_files, load_tower
 from ops.embeddings.encoders.starter import StarterEncoder, compute_starter_id, compute_towers_id
+from ops.embeddings.pooling import load_temporal
 from ops.embeddings.starter.head import StarterHead, compute_class_probabilities, compute_image_features, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
@@ -31,6 +34,7 @@ from ops.training.model import DualEncoder, build_clip_model, build_starter_mode
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe
+from ops.training.temporal import TemporalModule
 
 
 class Base(Protocol):
@@ -49,35 +53,85 @@ class Base(Protocol):
         ...
 
 
-def identify_base(recipe: Recipe) -> str:
+def identify_base(recipe: Recipe, settings: Settings) -> str:
     """Return an id of the base's weights, made of their bytes; for a fresh start those of the towers. Loads no model.
 
     Raises ``UsageError`` if the recipe names no base, ``EncoderError`` if weights cannot be read.
     """
     if recipe.base == "starter":
         return compute_starter_id() if recipe.start == "base" else compute_towers_id()
+    if files := _find_finetuned_base(recipe, settings):
+        return identify_finetuned(files).encoder_id
     return identify_open_clip(_parse_clip_spec(recipe)).encoder_id
+
+
+def find_base_shows(recipe: Recipe, settings: Settings) -> list[str]:
+    """Return the shows that the base was fitted on. A fit that starts from it knows them too."""
+    files = _find_finetuned_base(recipe, settings)
+    return sorted(map(str, files.manifest.get("shows", ()))) if files else []
+
+
+def has_linear_maps(recipe: Recipe, settings: Settings) -> bool:
+    """Return whether the fit learns the linear maps of the starter encoder, and not towers."""
+    files = _find_finetuned_base(recipe, settings)
+    return files.is_starter if files else recipe.base == "starter"
+
+
+def settle_learning_rate(recipe: Recipe, settings: Settings) -> Recipe:
+    """Return the recipe with the one learning rate of its kind of base."""
+    is_tower = recipe.tower_learning_rate and not has_linear_maps(recipe, settings)
+    rate = recipe.tower_learning_rate if is_tower else recipe.learning_rate
+    return replace(recipe, learning_rate=rate, tower_learning_rate=0.0)
 
 
 def load_base(recipe: Recipe, settings: Settings, device: str, threads: int) -> Base:
     """Load the base of a recipe; errors as of :func:`identify_base`."""
-    if recipe.base == "starter":
-        return StarterBase(recipe, settings, device, threads)
-    return ClipBase(recipe, settings, _parse_clip_spec(recipe), device, threads)
+    files = _find_finetuned_base(recipe, settings)
+    if recipe.base == "starter" or (files and files.is_starter):
+        return StarterBase(recipe, settings, device, threads, files)
+    rest = f"{files.manifest['model']}/{files.weights}" if files else _parse_clip_spec(recipe)
+    return ClipBase(recipe, settings, rest, device, threads, files)
+
+
+def _find_finetuned_base(recipe: Recipe, settings: Settings) -> FinetunedFiles | None:
+    """Return the files of a base ``finetuned:<name>``, ``None`` for another kind.
+
+    Raises ``UsageError`` if it has a temporal head that the fit would drop.
+    """
+    kind, _, name = recipe.base.partition(":")
+    if kind != "finetuned":
+        return None
+    files = find_finetuned_files(settings.home, name)
+    if files.temporal and recipe.pooling != "temporal":
+        raise UsageError(f"base {recipe.base!r} has a temporal head: keep it with --pooling temporal")
+    return files
 
 
 def _parse_clip_spec(recipe: Recipe) -> str:
     kind, _, rest = recipe.base.partition(":")
     if kind != "open_clip" or not rest:
-        raise UsageError(f"base {recipe.base!r}: write starter, or open_clip:<model>/<pretrained tag or file>")
+        raise UsageError(
+            f"base {recipe.base!r}: write starter, open_clip:<model>/<pretrained tag or file>, or finetuned:<name>"
+        )
     return rest
+
+
+def _take_temporal_head(model: DualEncoder, files: FinetunedFiles | None, dim: int) -> DualEncoder:
+    """Replace a new temporal head by that of the base, whatever its size."""
+    if files and files.temporal:
+        head = load_temporal(files.temporal, dim)
+        model.temporal = TemporalModule(dim, len(head.weights["narrow.weight"]), head.heads, head.layers)
+        model.temporal.take(head)
+    return model
 
 
 class StarterBase:
     """Frozen towers without torch; the linear maps of their features are trained."""
 
-    def __init__(self, recipe: Recipe, settings: Settings, device: str, threads: int) -> None:
-        self._recipe, self._cache = recipe, settings.home / "cache" / "training"
+    def __init__(
+        self, recipe: Recipe, settings: Settings, device: str, threads: int, files: FinetunedFiles | None = None
+    ) -> None:
+        self._recipe, self._cache, self._files = recipe, settings.home / "cache" / "training", files
         self._text_tower = TextTower(threads)
         self._encoder = StarterEncoder(settings.home, threads=threads)
         image_tower: list[ImageTower] = []
@@ -93,7 +147,8 @@ class StarterBase:
             batch_frames=self._encoder.batch_frames,
             key=compute_starter_id(),
         )
-        self.head = load_head() if recipe.start == "base" else self._create_head()
+        shipped = load_head(files.weights) if files else load_head()
+        self.head = shipped if recipe.start == "base" else self._create_head()
 
     def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> InMemory:
         recipe = self._recipe
@@ -114,7 +169,8 @@ class StarterBase:
 
     def build_model(self) -> DualEncoder:
         head = self.head if self._recipe.start == "base" else None
-        return build_starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
+        model = build_starter_model(self._recipe, head, torch.from_numpy(self.head.text_mean_H))
+        return _take_temporal_head(model, self._files, self.head.dim)
 
     def save(self, model: DualEncoder, folder: Path, figures: FitFigures) -> None:
         save_weights(model, folder, self.head, {})
@@ -150,20 +206,31 @@ class StarterBase:
 class ClipBase:
     """An open_clip model; if its image tower is locked, its vectors are computed once and cached."""
 
-    def __init__(self, recipe: Recipe, settings: Settings, rest: str, device: str, threads: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        settings: Settings,
+        rest: str,
+        device: str,
+        threads: int,
+        files: FinetunedFiles | None = None,
+    ) -> None:
         if recipe.crops and recipe.image != "locked":
             raise UsageError(f"recipe {recipe.name}: crops need a locked image tower, whose features are cached")
         self._recipe, self._settings, self._rest, self._device = recipe, settings, rest, device
-        self._threads = threads
+        self._threads, self._files = threads, files
         self._cache = settings.home / "cache" / "training"
-        self._model, self._tokenizer, self._prepare, self._preprocessing = load_tower(rest)
+        preprocessing = files.manifest["preprocessing"] if files else None
+        self._model, self._tokenizer, self._prepare, self._preprocessing = load_tower(rest, preprocessing)
         self.dim = int(self._model.encode_text(self._tokenizer(["a"])).shape[1])
 
     def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
         recipe = self._recipe
         if recipe.image != "locked":
             return Streamed(pairs, reader, self._prepare, self._tokenize(pairs), recipe.frames)
-        encoder = OpenClipEncoder(self._rest, device=self._device, threads=self._threads)
+        encoder = OpenClipEncoder(
+            self._rest, device=self._device, threads=self._threads, preprocessing=self._preprocessing
+        )
         tower = LockedTower(
             prepare=encoder.prepare,
             run=lambda frames: (encoder.encode_prepared(frames),),
@@ -182,10 +249,12 @@ class ClipBase:
 
     def build_model(self) -> DualEncoder:
         model, *_ = load_tower(self._rest)
-        return build_clip_model(self._recipe, model, self.dim)
+        return _take_temporal_head(build_clip_model(self._recipe, model, self.dim), self._files, self.dim)
 
     def save(self, model: DualEncoder, folder: Path, figures: FitFigures) -> None:
         save_weights(model, folder, None, self._model.state_dict())
+        for file in list_tokenizer_files(self._rest):
+            shutil.copy(file, folder)
         name = self._rest.partition("/")[0]
         _write_manifest(folder, {"model": name, "preprocessing": self._preprocessing, **figures})
 
@@ -203,8 +272,6 @@ def list_class_texts() -> list[str]:
 
 
 def _set_text_mean(head: StarterHead, text_CH: Any) -> StarterHead:
-    from dataclasses import replace
-
     return replace(head, text_mean_H=text_CH.mean(axis=0))
 
 

@@ -3,9 +3,10 @@
 .. code-block:: yaml
 
     mine:
-      recipe: lit_temporal
+      recipe: adapt
       data: [/footage]           # if missing: every row of the catalogue's table of captions
       changes: {epochs: 10}      # replace values of the recipe
+      forgetting: [/photos]      # data of another kind; if missing: captions of the catalogue that the fit does not use
       threads: 2                 # a fit repeats exactly only with the same number
       workers: 4                 # with engine ray: workers that share each batch, one GPU each
       gpu: true
@@ -41,6 +42,7 @@ class EncoderDefinition(BaseModel):
     name: str
     recipe: str
     data: tuple[str, ...] = ()
+    forgetting: tuple[str, ...] = ()
     changes: dict[str, Any] = {}
     threads: int | None = None
     workers: int | None = None

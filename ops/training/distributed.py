@@ -56,10 +56,18 @@ def all_gather_dict(local: dict[str, str]) -> dict[str, str]:
 
 
 def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    """Sum the gradients of the towers over all workers."""
-    if world_size() == 1:
+    """Sum the gradients of the towers over all workers. A parameter without one in every worker stays without.
+
+    With a gradient of zeros the optimiser would decay a parameter that takes no part in the fit.
+    """
+    if world_size() == 1 or not parameters:
         return
-    for parameter in parameters:
+    has_gradient = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32)
+    has_gradient = has_gradient.to(parameters[0].device)
+    torch.distributed.all_reduce(has_gradient)
+    for parameter, count in zip(parameters, has_gradient.tolist(), strict=True):
+        if not count:
+            continue
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         torch.distributed.all_reduce(parameter.grad)

@@ -1,61 +1,41 @@
-"""Measure an encoder on captioned images, and encoder and detector on annotated clips.
+"""Measure encoder and detector on annotated clips.
 
 Frames and pooling are those of ingest; a clip is decoded once, for detection and retrieval.
-Legend: Q queries, N images or shots, D dimensions.
+Legend: Q queries, N shots, D dimensions.
 """
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
 from ops.core.types import JsonObject, Progress, SilentProgress
-from ops.embeddings.encoder import Encoder, pool_each
+from ops.embeddings.encoder import Encoder
 from ops.embeddings.frames import sample_positions
 from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation, SetAsideClip, compare_clip, name_clip
 from ops.evaluation.comparison import NOTHING, compare_answers
 from ops.evaluation.cuts import ShotAnnotation
-from ops.evaluation.figures import Figures, compute_figures, compute_gains
-from ops.evaluation.shows import ShowAnswer, ShowTask, answer
+from ops.evaluation.figures import Figures, compute_figures
+from ops.evaluation.galleries import ALONE, Gallery, describe_gallery, widen_tasks
+from ops.evaluation.shows import ShowAnswer, ShowTask, answer_tasks
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
 from ops.shots.detectors.choice import load_detector
 from ops.shots.pictures import make_detector_frame
 from ops.shots.reading import read_proxy_frames
-from ops.training.pairs import clean_captions
+from ops.training.sources import join_captions
 from ops.videos.film_errors import convert_film_errors
 from ops.videos.probe import probe
 
 Floats = NDArray[np.float32]
-
-
-def evaluate_captions(parquet: Path, encoder: Encoder, against: Encoder | None = None) -> dict[str, object]:
-    """Measure text → image and image → text retrieval over a parquet of ``image`` (JPEG bytes) and ``captions``.
-
-    Each direction: ``r@1``, ``r@5``, ``r@10`` in percent, ``median_rank``, ``queries`` and ``images`` counts,
-    and their 95 % bootstrap intervals (``*_interval``; the captions of an image are drawn together). An image's rank
-    is that of its best caption. ``against`` another encoder adds its figures, and under ``gain`` the paired
-    ``[difference, low, high]``. Raises ``UsageError`` if the file has another form or an image cannot be read.
-    """
-    encoders = [encoder, *([against] if against is not None else [])]
-    answers = [[_answer_images(parquet, each)] for each in encoders]
-    document: dict[str, object] = {"encoder_id": encoder.encoder_id, **_rename_for_images(compute_figures(answers[0]))}
-    if against is not None:
-        document["against"] = {"encoder_id": against.encoder_id, **_rename_for_images(compute_figures(answers[1]))}
-        document["gain"] = _rename_for_images(compute_gains(*answers))
-    return document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +54,11 @@ def evaluate_footage(
     *,
     against: Encoder | None = None,
     learned_by: Mapping[str, Collection[str]] = NOTHING,
+    gallery: Gallery = "show",
 ) -> Mapping[str, object]:
     """The document of :func:`evaluate_clips` for one encoder, or for one ``against`` another."""
     encoders = [encoder, *([against] if against is not None else [])]
-    return evaluate_clips(folder, encoders, detector, frames_per_shot, learned_by=learned_by).document
+    return evaluate_clips(folder, encoders, detector, frames_per_shot, learned_by=learned_by, gallery=gallery).document
 
 
 def evaluate_clips(
@@ -87,6 +68,7 @@ def evaluate_clips(
     frames_per_shot: int = 8,
     *,
     learned_by: Mapping[str, Collection[str]] = NOTHING,
+    gallery: Gallery = "show",
     progress: Progress | None = None,
 ) -> FootageEvaluation:
     """Measure shot detection and retrieval on the annotated clips of a folder (formats in its ``SOURCE.md``).
@@ -95,9 +77,11 @@ def evaluate_clips(
 
     - ``.shots.json``: F1 of hard cuts and of gradual transitions, ±2 frames; ``faults`` lists each false and each
       missed boundary.
-    - ``.captions.jsonl``: caption → shot and, under ``video_to_text``, back; R@1/5/10 in percent and median rank among
-      the clip's own.
+    - ``.captions.jsonl``: caption → shot and, under ``video_to_text``, back; R@1/5/10 in percent and median rank.
     - ``.queries.jsonl``: nDCG@10 (0-1) of graded queries.
+
+    ``gallery`` decides which captioned shots compete (:mod:`ops.evaluation.galleries`): by default those of all clips
+    of the show, which is the clip's first folder below ``folder``, or the clip itself.
 
     Figures are pooled over clips, then given for each. Intervals of cuts are over clips
     (:func:`ops.evaluation.clip_cuts.estimate_interval_over_clips`). The other ``*_interval`` are 95 % bootstrap
@@ -107,7 +91,8 @@ def evaluate_clips(
     ``encoders`` only boundaries are measured, of the clips that have a ``.shots.json``.
 
     A clip that cannot be read or has a damaged annotation is skipped with its reason, and so is an annotation
-    without a clip. Raises ``UsageError`` if nothing is annotated, or every clip is skipped.
+    without a clip, and the questions of a clip whose gallery has one shot. Raises ``UsageError`` if nothing is
+    annotated, or every clip is skipped.
     """
     progress = progress or SilentProgress()
     endings = _ANNOTATIONS if encoders else _ANNOTATIONS[:1]
@@ -116,6 +101,11 @@ def evaluate_clips(
         raise UsageError(f"{folder} has no film with {', '.join(f'<file>{ending}' for ending in endings)} next to it")
     results: list[_ClipResult] = []
     skipped_clips: list[SetAsideClip] = []
+
+    def skip(name: str, reason: str) -> None:
+        skipped_clips.append(SetAsideClip(name=name, reason=reason))
+        progress.set_aside("clips", name, reason)
+
     progress.start("clips", len(paths), "clips")
     for path, reason in [*((path, "") for path in paths), *lonely]:
         try:
@@ -123,11 +113,10 @@ def evaluate_clips(
                 raise UsageError(reason)
             results.append(_evaluate_clip(path, folder, encoders, detector, frames_per_shot))
         except (MediaError, UsageError) as error:
-            name = name_clip(path, folder)
-            skipped_clips.append(SetAsideClip(name=name, reason=str(error)))
-            progress.set_aside("clips", name, str(error))
+            skip(name_clip(path, folder), str(error))
         progress.advance("clips", not reason)
-    if not results:
+    _answer_clips(results, encoders, gallery, skip)
+    if not any(result.answers or result.cuts for result in results):
         raise UsageError(
             "\n".join(["no clip can be evaluated:", *(f"{clip.name}: {clip.reason}" for clip in skipped_clips)])
         )
@@ -135,7 +124,12 @@ def evaluate_clips(
     cuts = CutEvaluation(
         detector=detector, clips=tuple(result.cuts for result in results if result.cuts), set_aside=tuple(skipped_clips)
     )
-    return FootageEvaluation(document=_build_document(results, encoders, cuts, learned_by), cuts=cuts)
+    document = _build_document(results, encoders, cuts, learned_by)
+    if encoders:
+        document["gallery"] = describe_gallery(
+            gallery, [result.answers[0].task for result in results if result.answers]
+        )
+    return FootageEvaluation(document=document, cuts=cuts)
 
 
 def _find_annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
@@ -201,11 +195,16 @@ _ANNOTATIONS = (".shots.json", ".captions.jsonl", ".queries.jsonl")
 
 @dataclass(kw_only=True)
 class _ClipResult:
-    """The measurements of one clip: its cuts, and each encoder's answers; empty without that annotation."""
+    """The measurements of one clip: its cuts, its questions, each encoder's vectors (N, D) of its shots and answers.
+
+    Empty without that annotation.
+    """
 
     name: str
     show: str
     cuts: ClipCuts | None = None
+    task: ShowTask | None = None
+    vectors: list[Floats] = field(default_factory=list)
     answers: list[ShowAnswer] = field(default_factory=list)
 
 
@@ -217,8 +216,10 @@ def _evaluate_clip(
     with _report_annotation_errors(path):
         shots, captions, queries = (_read_annotation(path, ending) for ending in _ANNOTATIONS)
         annotation = ShotAnnotation.from_document(shots[0]) if shots else None
-        ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in captions] if encoders else []
-        task = _build_task(result.show, captions, queries) if captions and encoders else None
+        captions = captions if encoders else []
+        spans = join_captions(captions)
+        ranges = [(int(row["start_frame"]), int(row["end_frame"])) for row in spans]
+        result.task = _build_task(result, spans, captions, queries) if captions else None
     with convert_film_errors(result.name, "measuring it"):
         fps = probe(path).fps
         clip_data = _decode_clip(
@@ -226,11 +227,31 @@ def _evaluate_clip(
         )
     if annotation:
         result.cuts = _compare(path, result.name, fps, clip_data, annotation)
-    if task:
-        with _report_annotation_errors(path):
-            pairs = zip(clip_data.vectors, encoders, strict=True)
-            result.answers = [answer(task, vectors, encoder.encode_text) for vectors, encoder in pairs]
+    result.vectors = clip_data.vectors if result.task else []
     return result
+
+
+def _answer_clips(
+    results: Sequence[_ClipResult], encoders: Sequence[Encoder], gallery: Gallery, skip: Callable[[str, str], None]
+) -> None:
+    """Give each clip with questions its answers; ``skip`` those whose gallery has one shot."""
+    asked = [(result, result.task) for result in results if result.task]
+    wide = zip(asked, widen_tasks([task for _, task in asked], gallery), strict=True)
+    kept: list[tuple[_ClipResult, ShowTask]] = []
+    for (result, _), task in wide:
+        if len(task.items) > 1:
+            kept.append((result, task))
+        else:
+            skip(result.name, ALONE)
+    for number, encoder in enumerate(encoders):
+        by_item = {
+            item: vector
+            for result, own in asked
+            for item, vector in zip(own.items, result.vectors[number], strict=True)
+        }
+        answers = answer_tasks([task for _, task in kept], by_item, encoder.encode_text)
+        for (result, _), answer in zip(kept, answers, strict=True):
+            result.answers.append(answer)
 
 
 @contextmanager
@@ -257,13 +278,23 @@ def _compare(path: Path, name: str, fps: Fraction, clip_data: _DecodedClip, anno
     )
 
 
-def _build_task(show: str, captions: list[JsonObject], queries: list[JsonObject]) -> ShowTask:
-    return ShowTask(
-        show=show,
-        items=tuple(str(row["shot"]) for row in captions),
-        captions=tuple(clean_captions(row["captions"]) for row in captions),
-        queries=tuple((row["query"], row["relevant"]) for row in queries),
-    )
+def _build_task(
+    clip: _ClipResult, spans: list[JsonObject], rows: list[JsonObject], queries: list[JsonObject]
+) -> ShowTask:
+    """Return the questions of a clip; an item is called ``<clip> <shot>``, because other clips have its number too.
+
+    ``spans`` are the ``rows`` of its captions, joined. Raises ``UsageError`` if a query has no relevant shot.
+    """
+    items = {(int(row["start_frame"]), int(row["end_frame"])): f"{clip.name} {row['shot']}" for row in spans}
+    numbers = {str(row["shot"]): items[int(row["start_frame"]), int(row["end_frame"])] for row in rows}
+    graded = []
+    for row in queries:
+        grades = {numbers.get(shot, f"{clip.name} {shot}"): float(grade) for shot, grade in row["relevant"].items()}
+        if not any(grade > 0 for grade in grades.values()):
+            raise UsageError(f"the query {row['query']!r} has no relevant shot")
+        graded.append((str(row["query"]), grades))
+    captions = tuple(row["captions"] for row in spans)
+    return ShowTask(show=clip.show, items=tuple(items.values()), captions=captions, queries=tuple(graded))
 
 
 @dataclass(kw_only=True)
@@ -310,6 +341,8 @@ def _decode_clip(
         if not shot_vectors:
             raise UsageError(f"{path} has no frames {ranges[shot]}: its annotation is of another file")
     clip_data.vectors = [_pool_shots(each, encoder) for each, encoder in zip(vectors, encoders, strict=True)]
+    if not all(np.isfinite(each).all() for each in clip_data.vectors):
+        raise UsageError(f"{path}: the vectors of a shot's frames cancel each other")
     return clip_data
 
 
@@ -354,26 +387,6 @@ def _flatten_figures(figures: Figures) -> dict[str, object]:
     return flat | figures.get("graded", {})
 
 
-def _answer_images(parquet: Path, encoder: Encoder) -> ShowAnswer:
-    captions: list[list[str]] = []
-    parts = [pool_each(encoder, encoder.encode_prepared(part)) for part in _prepare_images(parquet, encoder, captions)]
-    images_ND = np.concatenate(parts)
-    task = ShowTask(
-        show=parquet.stem, items=tuple(map(str, range(len(captions)))), captions=tuple(map(tuple, captions))
-    )
-    return answer(task, images_ND, encoder.encode_text)
-
-
-def _rename_for_images(figures: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
-    """Rename the directions and counts of a document about images."""
-    directions = {"text_to_video": "text_to_image", "video_to_text": "image_to_text"}
-    image_figures = {directions[name]: dict(values) for name, values in figures.items()}
-    for values in image_figures.values():
-        if "items" in values:
-            values["images"] = values.pop("items")
-    return image_figures
-
-
 def _find_annotation(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
@@ -390,27 +403,3 @@ def _read_annotation(path: Path, ending: str) -> list[JsonObject]:
     pieces = [text] if ending.endswith(".json") else [line for line in text.splitlines() if line.strip()]
     rows: list[JsonObject] = [json.loads(piece) for piece in pieces]
     return rows
-
-
-def _prepare_images(parquet: Path, encoder: Encoder, captions: list[list[str]]) -> Iterator[NDArray[Any]]:
-    """Yield prepared images, a few at a time; append their captions to ``captions``."""
-    from PIL import Image, ImageOps
-
-    try:
-        file = pq.ParquetFile(parquet)
-        for batch in file.iter_batches(batch_size=encoder.batch_frames, columns=["image", "captions"]):
-            inputs = []
-            for row in batch.to_pylist():
-                with Image.open(io.BytesIO(row["image"])) as image:
-                    pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-                inputs.append(encoder.prepare(pixels[None]))
-                captions.append([str(text) for text in row["captions"]])
-            if inputs:
-                yield np.concatenate(inputs)
-    except (OSError, pa.ArrowException, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{parquet} cannot be used (near row {len(captions)}): it needs the columns image (JPEG bytes) and "
-            f"captions (list of strings): {error}"
-        ) from error
-    if not any(captions):
-        raise UsageError(f"{parquet} has no captioned image")

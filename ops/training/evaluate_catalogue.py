@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError, StorageError
+from ops.core.errors import EncoderError, StorageError, UsageError
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import Progress
@@ -23,11 +23,13 @@ from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
-from ops.evaluation.shows import ShowAnswer, ShowTask, answer
+from ops.evaluation.galleries import ALONE, Gallery, widen_tasks
+from ops.evaluation.shows import ShowAnswer, ShowTask, answer_tasks
 from ops.shots.segment import make_proxy_key
 from ops.training.pair_table import load_pairs
 from ops.training.sources import map_shot_numbers, read_annotations
 from ops.videos import catalogue
+from ops.videos.forgotten import read_forgotten_ids
 
 QUERIES = ".queries.jsonl"
 STAGE = "evaluation"
@@ -103,6 +105,61 @@ def build_tasks(settings: Settings, progress: Progress) -> list[ShowTask]:
     ]
 
 
+def choose_competitors(
+    settings: Settings, tasks: Sequence[ShowTask], gallery: Gallery, progress: Progress
+) -> list[ShowTask]:
+    """Return the tasks with the competing shots of their gallery; ``catalogue`` adds shots without a caption.
+
+    A task whose gallery has one shot is skipped and reported. Raises ``UsageError`` if none is left.
+    """
+    if gallery == "video":
+        wide = [part for task in tasks for part in _split_by_video(task)]
+    else:
+        wide = widen_tasks(tasks, gallery, _list_usable_shots(settings) if gallery == "catalogue" else ())
+    for task in wide:
+        if len(task.items) < 2:
+            progress.set_aside(ASKING, task.items[0], ALONE)
+    kept = [task for task in wide if len(task.items) > 1]
+    if not kept:
+        raise UsageError(f"nothing can be measured: {ALONE}")
+    return kept
+
+
+def _list_usable_shots(settings: Settings) -> list[str]:
+    ready = {video["video_id"] for video in catalogue.read_videos(settings.lake) if video["state"] == "ready"}
+    ready -= read_forgotten_ids(settings.store)
+    skipped = {
+        row["shot_id"]
+        for encoder_id in settings.lake.list_tables_below(SET_ASIDE)
+        for row in set_aside_shots(settings, encoder_id)
+    }
+    rows = settings.lake.read("shots", columns=["shot_id", "video_id"]).to_pylist()
+    return [row["shot_id"] for row in rows if row["video_id"] in ready and row["shot_id"] not in skipped]
+
+
+def _split_by_video(task: ShowTask) -> list[ShowTask]:
+    videos = dict.fromkeys(item.partition(":")[0] for item in task.items)
+    parts = []
+    for video in videos:
+        own = {
+            item: captions
+            for item, captions in zip(task.items, task.captions, strict=True)
+            if item.partition(":")[0] == video
+        }
+        queries = (
+            (text, {item: grade for item, grade in grades.items() if item in own}) for text, grades in task.queries
+        )
+        parts.append(
+            ShowTask(
+                show=task.show,
+                items=tuple(own),
+                captions=tuple(own.values()),
+                queries=tuple((text, grades) for text, grades in queries if grades),
+            )
+        )
+    return parts
+
+
 def answer_catalogue(
     settings: Settings, encoder_id: str, tasks: Sequence[ShowTask], progress: Progress
 ) -> list[ShowAnswer]:
@@ -110,7 +167,7 @@ def answer_catalogue(
 
     Raises ``EncoderError`` if it cannot be loaded, ``StorageError`` if a proxy cannot be read.
     """
-    items = [item for task in tasks for item in task.items]
+    items = list(dict.fromkeys(item for task in tasks for item in task.items))
     vectors = _read_vectors(settings, encoder_id, items)
     missing = [item for item in items if item not in vectors]
     encoder = load_encoder(encoder_id, settings.home, part="both" if missing else "text")
@@ -130,7 +187,7 @@ def answer_catalogue(
         vectors[result.shot_id] = result.embedding
         progress.advance(STAGE)
     progress.finish(STAGE)
-    return [answer(task, np.stack([vectors[item] for item in task.items]), encoder.encode_text) for task in tasks]
+    return answer_tasks(tasks, vectors, encoder.encode_text)
 
 
 def answer_both(

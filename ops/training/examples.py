@@ -5,8 +5,8 @@ Legend: N pairs, V views, T frames, C captions of all pairs, B batch; X is a tow
 
 from __future__ import annotations
 
+import hashlib
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Batch:
 
     ``semantic_BTX`` are vectors that join the frames' unchanged; of the starter encoder only. ``usable_B`` is false if
     an image could not be read. That row only fills its place, so that all workers have the same number of rows
-    (``None``: all were read).
+    (``None``: all were read). ``keys_B2`` is the same number for the same image, and for the same text.
     """
 
     frames_BTX: torch.Tensor
@@ -52,6 +52,7 @@ class Batch:
     text_BX: torch.Tensor
     semantic_BTX: torch.Tensor | None = None
     usable_B: torch.Tensor | None = None
+    keys_B2: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.mask_BT)
@@ -71,6 +72,7 @@ class Batch:
             text_BX=change(self.text_BX),
             semantic_BTX=None if self.semantic_BTX is None else change(self.semantic_BTX),
             usable_B=None if self.usable_B is None else change(self.usable_B),
+            keys_B2=None if self.keys_B2 is None else change(self.keys_B2),
         )
 
 
@@ -114,6 +116,8 @@ class InMemory:
         self.skipped = dict(skipped or {})
         self.frames_NVTX, self.mask_NT, self.text_CX, self.semantic_NTX = frames_NVTX, mask_NT, text_CX, semantic_NTX
         self.captions = Captions(np.diff(np.asarray(starts)))
+        # Of the first view: the others are random crops of the same image.
+        self._image_keys_N, self._text_keys_C = hash_rows(frames_NVTX[:, 0]), hash_rows(text_CX)
 
     def __len__(self) -> int:
         return len(self.frames_NVTX)
@@ -124,11 +128,12 @@ class InMemory:
 
     def batches(self, choices: Iterable[BatchChoice]) -> Iterator[Batch]:
         for choice in choices:
-            rows = choice.rows
+            rows, texts = choice.rows, self.captions.place(choice)
             yield Batch(
                 frames_BTX=self.frames_NVTX[rows, choice.views],
                 mask_BT=self.mask_NT[rows],
-                text_BX=self.text_CX[self.captions.place(choice)],
+                text_BX=self.text_CX[texts],
+                keys_B2=torch.stack([self._image_keys_N[rows], self._text_keys_C[texts]], dim=1),
                 semantic_BTX=None if self.semantic_NTX is None else self.semantic_NTX[rows],
             )
 
@@ -153,6 +158,7 @@ class Streamed:
         self._pairs, self._reader, self._prepare = pairs, reader, prepare
         self._text_CX, self._frames = text_CX, frames
         self.captions = Captions(np.array([len(pair.captions) for pair in pairs]))
+        self._text_keys_C = hash_rows(text_CX)
         self.skipped: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -165,7 +171,8 @@ class Streamed:
         all_choices = list(choices)
         rows = (row for choice in all_choices for row in choice.rows.tolist())
         size = max((len(choice.rows) for choice in all_choices), default=1)
-        pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="needle-pairs")
+        # As many threads as the model has: several workers of one machine share its cores.
+        pool = ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="needle-pairs")
         try:
             ready = map_ahead(pool, self._read_frames, rows, _BATCHES_AHEAD * size)
             for choice in all_choices:
@@ -195,12 +202,20 @@ class Streamed:
         mask = np.zeros((len(shots), longest), dtype=bool)
         for row, shot in enumerate(shots):
             frames[row, : len(shot)], mask[row, : len(shot)] = shot, True
+        texts = self.captions.place(choice)
         return Batch(
             frames_BTX=torch.from_numpy(frames),
             mask_BT=torch.from_numpy(mask),
-            text_BX=self._text_CX[self.captions.place(choice)],
+            text_BX=self._text_CX[texts],
+            keys_B2=torch.stack([hash_rows(shots), self._text_keys_C[texts]], dim=1),
             usable_B=torch.tensor([each is not None for each in read]),
         )
+
+
+def hash_rows(rows: Iterable[Any]) -> torch.Tensor:
+    """Return an int64 for each row, equal for rows of equal bytes."""
+    digests = [hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in rows]
+    return torch.from_numpy(np.frombuffer(b"".join(digests), dtype=np.int64).copy())
 
 
 class Captions:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from ops.core.errors import MediaError, StorageError
+from ops.core.settings import count_cores
 from ops.core.storage import write_atomically
 from ops.core.types import Progress
 from ops.embeddings.embed import map_ahead
@@ -27,6 +27,8 @@ from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 
 STAGE = "training_features"
+_MOST_READERS = 16
+"""Threads that read and scale frames. Each has up to two pairs in memory, and more than that no tower needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,7 @@ def _run_tower(
             return frames
         return np.stack([_prepare_views(frame, plans, tower.size, tower.prepare) for frame in frames], 1)
 
-    workers = os.cpu_count() or 1
+    workers = min(_MOST_READERS, count_cores())
     with ThreadPoolExecutor(workers, thread_name_prefix="needle-pairs") as pool:
         tasks = ((pair, [RandomCrop.draw(rng) for rng in crop_rngs]) for pair in pairs)
         waiting: list[NDArray[Any] | str] = []

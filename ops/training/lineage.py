@@ -29,18 +29,48 @@ class FitFigures(TypedDict):
 
 
 class FitValidation(TypedDict, total=False):
-    """Figures of the encoder and of its base on held-out pairs; empty if there were too few pairs."""
+    """Figures of the encoder and of its base on other pairs; empty if there were too few pairs.
+
+    ``fitted`` is the encoder before it was blended with its base. ``overall`` is nDCG@10 over all questions.
+    """
 
     pairs: int
     shows: list[str]
     encoder: Figures
     base: Figures
     gain: Gains
+    fitted: Figures
+    fitted_gain: Gains
+    overall: OverallLoss
     set_aside: dict[str, str]
+
+
+class OverallLoss(TypedDict):
+    """nDCG@10 of encoder and base, their difference with its 95 % interval, and the accepted loss, ``margin``."""
+
+    base: float
+    encoder: float
+    difference: float
+    low: float
+    high: float
+    margin: float
+
+
+def describe_loss(kind: str, measured: FitValidation) -> str:
+    """Return a sentence about a loss beyond noise that may be larger than the margin; empty if there is none."""
+    overall = measured.get("overall")
+    if not overall or overall["high"] >= 0 or overall["low"] >= -overall["margin"]:
+        return ""
+    change = f"{overall['difference']:+.3f}, {overall['low']:+.3f} to {overall['high']:+.3f}"
+    return (
+        f"it forgets {kind}: nDCG@10 {overall['base']:.3f} → {overall['encoder']:.3f} ({change}) on "
+        f"{measured['pairs']:,} that its fit did not learn from; {overall['margin']:.2g} is accepted"
+    )
 
 
 class Lineage(FitInputs, FitFigures):
     """The content of a manifest that training adds to that of the encoder's kind."""
 
     validation: FitValidation
+    forgetting: dict[str, FitValidation]
     trained_at: str

@@ -21,13 +21,15 @@ from ops.core.errors import TrainingError, take_first_sentence
 from ops.core.storage import write_atomically
 from ops.training.distributed import BatchRng, all_gather, all_gather_dict, local_shard, rank, sum_gradients, world_size
 from ops.training.examples import Batch, BatchChoice, Examples
-from ops.training.loss import backward_loss
+from ops.training.loss import MAX_LOG_SCALE, backward_loss, find_same_pairs
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
 _BAD_GRADIENT = "a gradient is NaN or infinite"
+_MOST_OVERFLOWS = 25
+"""Steps in a row whose fp16 gradients may overflow. The factor halves each time, from 65,536 to below 1 after 17."""
 
 _FUSED_FROM = 4_000_000
 """From this number of parameters the optimiser works in one pass over memory, in a seventh of the time on a CPU. It
@@ -121,16 +123,14 @@ class _Run:
         self.device = device
         self.per_epoch = max(1, len(examples) // recipe.batch)
         self.learning = model.learning()
-        groups = [
-            {"params": self.learning, "weight_decay": recipe.weight_decay},
-            {"params": [model.log_scale], "weight_decay": 0.0},
-        ]
+        groups = _group_parameters(model, recipe)
         is_fused = sum(parameter.numel() for parameter in self.learning) > _FUSED_FROM
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=is_fused)
         self.schedule = _build_schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
         self.dtype = _choose_dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
-        self.steps, self.saved_step = 0, 0
+        self.steps, self.saved_step, self.refused_steps = 0, 0, 0
+        clamp_scale(model)
         self.losses: list[float] = []
         self.skip_reasons: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
@@ -179,14 +179,22 @@ class _Run:
             self.draws.seed_step(self.steps)
         parts, usable_B = batch.parts(recipe.micro_batch), self.find_usable(batch)
         grow = self.scaler.get_scale()
-        loss = backward_loss(model.encode, parts, model.log_scale, autocast=self.autocast, grow=grow, usable_B=usable_B)
+        keys = self.read_keys(batch, usable_B)
+        loss = backward_loss(
+            model.encode,
+            parts,
+            model.log_scale,
+            autocast=self.autocast,
+            grow=grow,
+            usable_B=usable_B,
+            keys_B2=keys,
+        )
         sum_gradients(self.learning)
         self.scaler.unscale_(self.optimizer)
-        # The scaler handles fp16 gradients that overflow; nothing handles a loss that is not finite.
-        if not math.isfinite(loss.item()) or (self.dtype is None and not self._is_finite()):
-            raise TrainingError(self._explain_failure(loss.item()))
+        self._require_finite(loss.item())
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        clamp_scale(model)
         self.schedule.step()
         self.steps += 1
         self.losses.append(loss.item())
@@ -205,6 +213,22 @@ class _Run:
                 f"{self._describe_checkpoint()}; repair the data; the same command then resumes"
             )
         return usable_B
+
+    def read_keys(self, batch: Batch, usable_B: torch.Tensor | None) -> torch.Tensor | None:
+        """Return the keys of all workers' pairs, or ``None`` if equal pairs are to be contrasted.
+
+        Raises ``TrainingError`` if no two pairs of the batch differ: nothing could be learned from it.
+        """
+        if self.recipe.as_shipped or batch.keys_B2 is None:
+            return None
+        keys_B2 = all_gather(batch.keys_B2)
+        usable = keys_B2 if usable_B is None else keys_B2[usable_B]
+        if len(usable) > 1 and bool(find_same_pairs(usable).all()):
+            raise TrainingError(
+                f"all {len(usable)} pairs of {self._place(self.steps + 1)} share their picture or their caption, so "
+                "there is nothing to contrast: add other data, or raise --batch"
+            )
+        return keys_B2
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.split(":")[0], self.dtype) if self.dtype else nullcontext()
@@ -270,6 +294,17 @@ class _Run:
         # A checkpoint may come from a machine with another number of GPUs.
         torch.cuda.set_rng_state_all([each.cpu() for each in state["random_cuda"][: torch.cuda.device_count()]])
 
+    def _require_finite(self, loss: float) -> None:
+        """Raise ``TrainingError`` for a loss or gradient that is NaN or infinite, before it reaches a weight.
+
+        In fp16 a gradient may overflow: the scaler then leaves out the step and lowers its factor, a few times.
+        """
+        is_finite = self._is_finite()
+        self.refused_steps = 0 if is_finite else self.refused_steps + 1
+        may_overflow = self.dtype == torch.float16 and self.refused_steps < _MOST_OVERFLOWS
+        if not math.isfinite(loss) or not (is_finite or may_overflow):
+            raise TrainingError(self._explain_failure(loss))
+
     def _is_finite(self) -> bool:
         # One pass and one number: a test of each element allocates a tensor of booleans and took longer than a step.
         gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
@@ -290,11 +325,31 @@ class _Run:
         return "no checkpoint was written yet"
 
 
+def clamp_scale(model: DualEncoder) -> None:
+    """Keep the inverse temperature in the range of CLIP, 1 to 100."""
+    with torch.no_grad():
+        model.log_scale.clamp_(0.0, MAX_LOG_SCALE)
+
+
+def _group_parameters(model: DualEncoder, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: weight decay is for matrices, not for biases, gains and the temperature."""
+    learning = model.learning()
+    decayed = [parameter for parameter in learning if parameter.ndim > 1 or recipe.as_shipped]
+    plain = [parameter for parameter in learning if parameter.ndim <= 1 and not recipe.as_shipped]
+    groups: list[tuple[list[torch.nn.Parameter], float]] = [
+        (decayed, recipe.weight_decay),
+        ([*plain, model.log_scale], 0.0),
+    ]
+    return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups]
+
+
 def _build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> Any:
     rising = max(recipe.warmup, 1.5 / total)
     if total < 3:
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=total, pct_start=rising)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=total, pct_start=rising, cycle_momentum=recipe.as_shipped
+    )
 
 
 def _choose_dtype(recipe: Recipe, device: str) -> torch.dtype | None:

@@ -8,6 +8,7 @@ Legend: B batch of all workers, D dimensions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -19,15 +20,31 @@ from ops.training.distributed import all_gather, rank
 
 Vectors = tuple[torch.Tensor, torch.Tensor]
 RandomState = tuple[torch.Tensor, list[torch.Tensor]]
-MAX_SCALE = 100.0
-"""Largest inverse temperature, as in CLIP."""
+MAX_LOG_SCALE = math.log(100.0)
+"""Largest logarithm of the inverse temperature, as in CLIP. The loop clamps the parameter after each step, as open_clip
+does. A clamp in the loss would end its gradient: in float32, exp(ln 100) is above 100."""
 
 
-def compute_infonce(image_BD: torch.Tensor, text_BD: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy of image -> text and text -> image; rows are pairs of unit vectors."""
+def compute_infonce(
+    image_BD: torch.Tensor, text_BD: torch.Tensor, scale: torch.Tensor, keys_B2: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the mean cross-entropy of image -> text and text -> image; rows are pairs of unit vectors.
+
+    ``keys_B2`` identify the image and the text of each pair. Pairs that share one are not each other's negatives: the
+    caption of one is right for the other.
+    """
     logits_BB = scale * image_BD @ text_BD.T
+    if keys_B2 is not None:
+        same_BB = find_same_pairs(keys_B2).fill_diagonal_(False)
+        if same_BB.any():
+            logits_BB = logits_BB.masked_fill(same_BB, -math.inf)
     targets_B = torch.arange(len(logits_BB), device=logits_BB.device)
     return (cross_entropy(logits_BB, targets_B) + cross_entropy(logits_BB.T, targets_B)) / 2
+
+
+def find_same_pairs(keys_B2: torch.Tensor) -> torch.Tensor:
+    """Return which pairs (B, B) share their image or their text."""
+    return (keys_B2[:, None] == keys_B2[None]).any(dim=2)
 
 
 def backward_loss(
@@ -38,12 +55,14 @@ def backward_loss(
     autocast: Callable[[], AbstractContextManager[Any]],
     grow: float = 1.0,
     usable_B: torch.Tensor | None = None,
+    keys_B2: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Add the gradients of the whole batch's loss to all parameters; return the loss, detached.
 
     ``encode`` runs both towers over one of this worker's ``parts``; if there are several parts, each runs twice, with
     the same random numbers. ``grow`` multiplies gradients (of fp16, against underflow). Rows of the whole batch
-    that are not ``usable`` are neither pairs nor negatives, and get no gradient. With torch.distributed, every worker
+    that are not ``usable`` are neither pairs nor negatives, and get no gradient. ``keys_B2`` of the whole batch as in
+    :func:`compute_infonce`. With torch.distributed, every worker
     computes the same loss over all workers' vectors; its tower gradients are those of its own rows, to be summed with
     ``distributed.sum_gradients``.
     """
@@ -56,8 +75,9 @@ def backward_loss(
             vectors.append(encode(part))
     local = [torch.cat([pair[side].detach().float() for pair in vectors]) for side in (0, 1)]
     image_BD, text_BD = (all_gather(side).requires_grad_() for side in local)
-    pairs = (image_BD, text_BD) if usable_B is None else (image_BD[usable_B], text_BD[usable_B])
-    loss = compute_infonce(*pairs, log_scale.exp().clamp(max=MAX_SCALE))
+    rows = slice(None) if usable_B is None else usable_B
+    keys = None if keys_B2 is None else keys_B2[rows]
+    loss = compute_infonce(image_BD[rows], text_BD[rows], log_scale.exp(), keys)
     (loss * grow).backward()  # type: ignore[no-untyped-call]
     sizes = [len(pair[0]) for pair in vectors]
     gradients = [torch.split(_compute_local_gradients(side, len(local[0])), sizes) for side in (image_BD, text_BD)]

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import dropout, normalize
 
+from ops.core.errors import UsageError
 from ops.embeddings.encoders.finetuned import HEAD, MODEL, TEMPORAL
 from ops.embeddings.starter.head import StarterHead
 from ops.training.examples import Batch
@@ -32,6 +33,20 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.image, self.text, self.temporal = image, text, temporal
         self.log_scale = nn.Parameter(torch.tensor(log_scale))
+
+    def train(self, mode: bool = True) -> DualEncoder:
+        """Set the mode of training; layers with batch normalisation keep the statistics of the base.
+
+        Statistics of a batch depend on its parts and workers, so ``micro_batch`` and ``workers`` would change the fit.
+        """
+        super().train(mode)
+        for layer in self.list_batch_norms():
+            layer.eval()
+        return self
+
+    def list_batch_norms(self) -> list[nn.Module]:
+        """Return the layers with batch normalisation, of which some image towers have many."""
+        return [layer for layer in self.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
 
     def encode(self, batch: Batch) -> Vectors:
         """Return unit vectors (B, D) of the batch's shots and of its texts."""
@@ -132,9 +147,11 @@ def build_starter_model(recipe: Recipe, head: StarterHead | None, text_mean_H: t
 
 
 def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
-    """Build the model around an open_clip model, locked by the recipe, without its image tower if that is locked."""
-    model.lock_text_tower(unlocked_layers=recipe.last_blocks if recipe.text == "last" else 0)
-    model.lock_image_tower(unlocked_groups=recipe.last_blocks if recipe.image == "last" else 0)
+    """Build the model around an open_clip model, locked by the recipe, without its image tower if that is locked.
+
+    Raises ``UsageError`` if the model's towers cannot be locked or trained like that.
+    """
+    _lock_towers(recipe, model)
     image = PrecomputedVectors() if recipe.image == "locked" else ClipImage(model)
     if recipe.image == "all":
         model.visual.requires_grad_(True)
@@ -146,6 +163,37 @@ def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
     if getattr(model, "logit_bias", None) is not None:
         model.logit_bias.requires_grad_(False)
     return DualEncoder(image, text, _build_temporal(recipe, dim), float(model.logit_scale))
+
+
+def _lock_towers(recipe: Recipe, model: Any) -> None:
+    wanted = (("lock_text_tower", "text", "unlocked_layers"), ("lock_image_tower", "image", "unlocked_groups"))
+    for method, side, option in wanted:
+        if not hasattr(model, method):
+            raise UsageError(
+                f"base {recipe.base!r}: a {type(model).__name__} model cannot be fine-tuned, because its {side} tower "
+                "is not separate: choose a CLIP or SigLIP model"
+            )
+        part = getattr(recipe, side)
+        try:
+            getattr(model, method)(**{option: recipe.last_blocks if part == "last" else 0})
+        except (AssertionError, NotImplementedError, AttributeError) as error:
+            raise UsageError(
+                f"base {recipe.base!r}: its {side} tower cannot learn with {side} = {part!r}"
+                f"{f' ({error})' if str(error) else ''}: choose {side} = 'all' or 'locked'"
+            ) from error
+
+
+def copy_weights(model: DualEncoder) -> dict[str, torch.Tensor]:
+    """Return a copy of every weight that learns."""
+    return {name: value.detach().cpu().clone() for name, value in model.named_parameters() if value.requires_grad}
+
+
+def blend_weights(model: DualEncoder, base: dict[str, torch.Tensor], share: float) -> None:
+    """Move the weights back towards ``base``: ``share`` (0-1) of the way from there stays."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name in base:
+                value.copy_(torch.lerp(base[name].to(value.device), value, share))
 
 
 def export_head(model: DualEncoder, base: StarterHead) -> StarterHead:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.training.pairs import CaptionPair, PairCollection
+from ops.training.pairs import CaptionPair, PairCollection, merge_pairs
 from ops.training.sources import add_shot_pairs, read_captions
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
@@ -37,7 +37,7 @@ def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, pr
             collection = PairCollection()
             if video["state"] == "ready":
                 add_shot_pairs(settings, video, read_captions(video["path"]), collection)
-            rows = make_rows(settings, collection.learn, now)
+            rows = make_rows(settings, merge_pairs(collection.learn), now)
             changes += settings.lake.update(
                 TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows
             )
@@ -58,22 +58,25 @@ def store_pairs(settings: Settings, pairs: Sequence[CaptionPair], now: datetime)
     is_changed = False
     for source, images in by_source.items():
         partition = f"images-{hashlib.blake2b(source.encode(), digest_size=8).hexdigest()}"
-        is_changed |= settings.lake.write(TABLE, partition, make_rows(settings, images, now))
+        is_changed |= settings.lake.write(TABLE, partition, make_rows(settings, merge_pairs(images), now))
     return is_changed
 
 
 def load_pairs(settings: Settings) -> list[CaptionPair]:
-    """Return all pairs of the table, except those whose shot left the catalogue or whose video is forgotten."""
+    """Return all pairs of the table, except those whose shot left the catalogue or whose video is forgotten.
+
+    An image that several files hold is one pair, with the captions of all.
+    """
     forgotten_ids = read_forgotten_ids(settings.store)
     shots = settings.lake.read("shots", columns=["shot_id", "video_id"]).to_pylist()
     known_ids = {shot["shot_id"] for shot in shots if shot["video_id"] not in forgotten_ids}
     names = CaptionPair.__dataclass_fields__
     rows = settings.lake.read(TABLE).to_pylist()
-    return [
+    return merge_pairs(
         CaptionPair(**{name: row[name] for name in names if name != "captions"}, captions=tuple(row["captions"]))
         for row in rows
         if not row["shot_id"] or row["shot_id"] in known_ids
-    ]
+    )
 
 
 def check_captions(settings: Settings) -> CheckOutcome:

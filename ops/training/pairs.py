@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ops.core.errors import UsageError
@@ -57,7 +57,7 @@ def build_image_pair(source: str, member: str, show: str, data: bytes, captions:
     if not data:
         return "has no image"
     content = hashlib.blake2b(data, digest_size=16)
-    identity = f"image:{content.hexdigest()}:{hashlib.blake2b(member.encode(), digest_size=4).hexdigest()}"
+    identity = f"image:{content.hexdigest()}"
     content.update(json.dumps(texts).encode())
     return CaptionPair(
         pair_id=identity,
@@ -94,6 +94,23 @@ def clean_captions(captions: Any) -> tuple[str, ...]:
     return tuple(text.strip() for text in caption_list or () if isinstance(text, str) and text.strip())
 
 
+def merge_pairs(pairs: Iterable[CaptionPair]) -> list[CaptionPair]:
+    """Return each shot and each image once, with all its captions: two of one would be each other's negatives.
+
+    One caption a line, and one image in several rows or files, are common forms of data sets.
+    """
+    merged: dict[str, CaptionPair] = {}
+    for pair in pairs:
+        first = merged.setdefault(pair.pair_id, pair)
+        if more := [text for text in dict.fromkeys(pair.captions) if text not in first.captions]:
+            captions = (*first.captions, *more)
+            content = json.dumps([first.input_hash, captions]).encode()
+            merged[pair.pair_id] = replace(
+                first, captions=captions, input_hash=hashlib.blake2b(content, digest_size=16).hexdigest()
+            )
+    return list(merged.values())
+
+
 def split_by_show(pairs: Sequence[CaptionPair], share: float) -> tuple[list[CaptionPair], list[CaptionPair]]:
     """Return ``(learn, validate)``: about ``share`` (0-1) of the shows is held out, each whole, always the same ones.
 
@@ -107,30 +124,25 @@ def split_by_show(pairs: Sequence[CaptionPair], share: float) -> tuple[list[Capt
 
 
 def drop_similar(
-    learn: Sequence[CaptionPair], validate: Sequence[CaptionPair]
+    learn: Sequence[CaptionPair], validate: Sequence[CaptionPair], base_shows: Sequence[str] = ()
 ) -> tuple[list[CaptionPair], dict[str, str]]:
     """Return the pairs of ``validate`` that are not trained on, each once, and the skipped ones: thing -> reason.
 
     A shot is skipped if its show is trained on, because shots of a show are similar; an image if the same bytes are
-    trained on, whatever their name.
+    trained on, whatever their name. ``base_shows`` are those that the base was fitted on.
     """
-    shows = {pair.show for pair in learn if pair.shot_id}
-    images = {_hash_image(pair) for pair in learn if not pair.shot_id}
-    kept_pairs: dict[str, CaptionPair] = {}
+    shows = {*(pair.show for pair in learn if pair.shot_id), *base_shows}
+    images = {pair.pair_id for pair in learn if not pair.shot_id}
+    kept_pairs: list[CaptionPair] = []
     skip_reasons: dict[str, str] = {}
     for pair in validate:
         if pair.shot_id and pair.show in shows:
             skip_reasons[f"{pair.source} for validation"] = f"its show {pair.show!r} is trained on too"
-        elif not pair.shot_id and _hash_image(pair) in images:
+        elif not pair.shot_id and pair.pair_id in images:
             skip_reasons[f"{pair.thing} for validation"] = "the same image is trained on too"
         else:
-            kept_pairs.setdefault(pair.pair_id, pair)
-    return list(kept_pairs.values()), skip_reasons
-
-
-def _hash_image(pair: CaptionPair) -> str:
-    """Return the hash of an image's bytes."""
-    return pair.pair_id.split(":")[1] if ":" in pair.pair_id else pair.pair_id
+            kept_pairs.append(pair)
+    return merge_pairs(kept_pairs), skip_reasons
 
 
 def digest_pairs(pairs: Iterable[CaptionPair]) -> str:

@@ -1,5 +1,6 @@
 """Recipes: functions that return one frozen object with all settings of a fit.
 
+adapt            the one to begin with: both maps or towers, mean-pooled, blended with the base's weights
 debug            takes seconds anywhere; checks that the whole path works
 starter_head     both linear maps of the starter encoder, from scratch; made the shipped head
 lit_temporal     locked image tower; trains the text side and a temporal head over frames (Zhai et al., "LiT", 2022)
@@ -37,13 +38,18 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 class Recipe:
     """All settings of a fit, without the pairs. Raises ``UsageError`` for an invalid value.
 
-    - ``base``: ``starter`` or ``open_clip:<model>/<tag or file>``.
+    - ``base``: ``starter``, ``open_clip:<model>/<tag or file>``, or ``finetuned:<name>`` of the home.
     - ``start``: the base's weights, or ``fresh`` (starter only): new linear maps of ``joint_dim``.
     - ``space``: the vectors whose cosine is trained: ``whole`` vectors or (starter) their ``joint`` half.
     - ``image`` and ``text``: the part of each tower that is trained; for the starter encoder only the linear maps.
     - ``batch``: the number of negatives over all workers, computed in parts of ``micro_batch`` (0: at once).
+    - ``tower_learning_rate``: instead of ``learning_rate`` if towers learn and not linear maps; 0: the same.
+    - ``blend``: share (0-1) of the fitted weights in the result, the rest is the base's (Wortsman et al., "Robust
+      fine-tuning of zero-shot models", 2022): most of the gain stays, most of the forgetting goes.
     - ``crops``: random crops beside the image and its mirror image; ``frames``: frames of a shot.
     - ``conse_weight``, ``temperature`` and ``top`` are values of a fresh starter head.
+    - ``as_shipped``: optimise as on 2026-11-22, when the shipped head was fitted: momentum rises and falls against the
+      rate, biases are decayed too, and pairs with the same caption are each other's negatives.
     """
 
     name: str
@@ -61,6 +67,8 @@ class Recipe:
     batch: int = 64
     micro_batch: int = 0
     learning_rate: float = 3e-4
+    tower_learning_rate: float = 0.0
+    blend: float = 1.0
     weight_decay: float = 1e-2
     warmup: float = 0.1
     image_dropout: float = 0.0
@@ -75,6 +83,7 @@ class Recipe:
     checkpoint_steps: int = 50
     hold_out: float = 0.0
     seed: int = 0
+    as_shipped: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -86,6 +95,11 @@ class Recipe:
         for name in ("image_dropout", "text_dropout", "warmup", "hold_out"):
             self._require("must be from 0 to below 1", 0 <= getattr(self, name) < 1, name)
         self._require("must be above 0 and at most 100", 0 < self.learning_rate <= 100, "learning_rate")
+        rate = self.tower_learning_rate
+        self._require("must be from 0 to 100", 0 <= rate <= 100, "tower_learning_rate")
+        self._require("must be above 0 and at most 1", 0 < self.blend <= 1, "blend")
+        blends = self.blend == 1 or (self.start == "base" and self.pooling == "mean")
+        self._require("only weights that the base has can be blended", blends, "blend", "start", "pooling")
         self._require("width must be a multiple of heads", self.width % self.heads == 0, "width", "heads")
         plain = self.base == "starter" or (self.start == "base" and self.space == "whole")
         self._require("start=fresh and space=joint are for the starter encoder", plain, "base", "start", "space")
@@ -106,6 +120,11 @@ class Recipe:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def adapt() -> Recipe:
+    """Adapts an encoder to new footage: both maps or towers, half of the way (``docs/training.md`` has the figures)."""
+    return Recipe(name="adapt", epochs=30, batch=16, learning_rate=1e-3, tower_learning_rate=1e-5, blend=0.5)
+
+
 def debug() -> Recipe:
     """Two epochs with batches of four pairs."""
     return Recipe(name="debug", epochs=2, batch=4, frames=2, pooling="temporal", width=16, heads=2, checkpoint_steps=1)
@@ -124,6 +143,7 @@ def starter_head() -> Recipe:
         text_dropout=0.1,
         crops=2,
         frames=1,
+        as_shipped=True,
     )
 
 
@@ -138,6 +158,7 @@ def full_finetune() -> Recipe:
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "adapt": adapt,
     "debug": debug,
     "starter_head": starter_head,
     "lit_temporal": lit_temporal,
@@ -150,4 +171,6 @@ def build_recipe(name: str, **changes: Any) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}: choose one of {', '.join(RECIPES)}")
     values = {key: value for key, value in changes.items() if value is not None}
+    if "learning_rate" in values:
+        values.setdefault("tower_learning_rate", 0.0)
     return dataclasses.replace(RECIPES[name](), **values)

@@ -23,7 +23,14 @@ from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.types import JsonObject
-from ops.training.pairs import CaptionPair, PairCollection, build_image_pair, build_shot_pair
+from ops.training.pairs import (
+    CaptionPair,
+    PairCollection,
+    build_image_pair,
+    build_shot_pair,
+    clean_captions,
+    merge_pairs,
+)
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
 
@@ -38,7 +45,10 @@ _SPECIAL = ("test",)
 
 
 def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
-    """Collect the pairs of files and folders. Raises ``UsageError`` if a path has no file of a known form."""
+    """Collect the pairs of files and folders, each shot and image once a file.
+
+    Raises ``UsageError`` if a path has no file of a known form.
+    """
     collection = PairCollection()
     for path in paths:
         files = _list_files(Path(resolve_local_path(str(path))))
@@ -52,8 +62,7 @@ def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
             into = collection.validate if split in ("dev", "val", "validation") else collection.learn
             pairs = PairCollection(skipped=collection.skipped)
             _read(settings, file, pairs)
-            into.extend(pairs.learn)
-    collection.learn = _drop_repeated(collection.learn, collection.skipped)
+            into.extend(merge_pairs(pairs.learn))
     return collection
 
 
@@ -79,6 +88,19 @@ def read_annotations(path: str, ending: str) -> list[JsonObject] | str | None:
     except (StorageError, ValueError) as error:
         return str(error)
     return rows
+
+
+def join_captions(rows: Sequence[JsonObject]) -> list[JsonObject]:
+    """Return one row a frame range, with the captions of all rows that name it, in the order of the first ones.
+
+    Raises ``KeyError`` if a row names no frames or no captions.
+    """
+    by_range: dict[tuple[int, int], JsonObject] = {}
+    for row in rows:
+        frames = (int(row["start_frame"]), int(row["end_frame"]))
+        first = by_range.setdefault(frames, {**row, "captions": ()})
+        first["captions"] = tuple(dict.fromkeys((*first["captions"], *clean_captions(row["captions"]))))
+    return list(by_range.values())
 
 
 def map_shot_numbers(settings: Settings, video: LakeVideo) -> dict[int, str]:
@@ -269,13 +291,3 @@ def _take(pair: CaptionPair | str, thing: str, into: PairCollection) -> None:
         into.skipped[thing] = pair
     else:
         into.learn.append(pair)
-
-
-def _drop_repeated(pairs: Sequence[CaptionPair], skip_reasons: dict[str, str]) -> list[CaptionPair]:
-    """Keep each shot or image once: two of one in a batch would be each other's negatives."""
-    pairs_by_id: dict[str, CaptionPair] = {}
-    for pair in pairs:
-        if pair.pair_id in pairs_by_id:
-            skip_reasons[pair.thing] = "is in the data twice"
-        pairs_by_id.setdefault(pair.pair_id, pair)
-    return list(pairs_by_id.values())

@@ -12,29 +12,34 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ops.core.errors import UsageError
 from ops.core.locks import lock_exclusively
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
 from ops.embeddings.registry import EncoderRegistry
-from ops.training.bases import identify_base, load_base
+from ops.training.bases import Base, find_base_shows, identify_base, load_base, settle_learning_rate
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
 from ops.training.lineage import FitFigures, FitInputs, FitValidation, Lineage
 from ops.training.loop import Checkpoint, count_steps, fit
+from ops.training.model import DualEncoder, blend_weights, copy_weights
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
 from ops.training.pair_table import build_pairs, load_pairs, store_pairs
-from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, require_pairs, split_by_show
+from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, merge_pairs, require_pairs, split_by_show
 from ops.training.ray_fit import RayFit, plan_ray_fit
 from ops.training.recipes import Recipe
 from ops.training.sources import collect_pairs
-from ops.training.validate import validate_fit
+from ops.training.validate import FitCheck
 from ops.training.version import compute_code_version
 from ops.videos import catalogue
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STAGE = "training"
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
@@ -62,8 +67,12 @@ def train(
     threads: int | None = None,
     workers: int | None = None,
     gpu: bool | None = None,
+    forgetting: Sequence[Path] = (),
 ) -> TrainedEncoder:
     """Fit an encoder on the pairs of ``data`` (default: all pairs of the catalogue's table).
+
+    On the pairs of ``forgetting`` (default: those of the table that the fit does not use) it is measured what the fit
+    forgets.
 
     With the engine ``ray``, ``workers`` of a cluster share each batch (see ``plan_ray_fit``). Each has a GPU if ``gpu``
     is true, or, by default, if the cluster has GPUs. Otherwise one process fits, with CUDA if it is available.
@@ -79,8 +88,9 @@ def train(
         TrainingError: the fit cannot continue.
         ClusterError: Ray refuses.
     """
+    recipe = settle_learning_rate(recipe, settings)
     learn, validate, too_near = _collect_pairs(settings, recipe, data, now, progress)
-    inputs, key = _collect_inputs(recipe, learn)
+    inputs, key = _collect_inputs(settings, recipe, learn)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
@@ -92,11 +102,14 @@ def train(
         start_ray_fit = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
         with start_ray_fit() if settings.engine == "ray" else nullcontext() as ray_fit:
             figures = _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
-        validation = validate_fit(settings, recipe, work / "encoder", validate, progress, too_near=too_near)
+        check = FitCheck(settings, recipe, work / "encoder", progress)
+        validation = check.validate(validate, too_near=too_near)
+        unlike = _collect_unlike_pairs(settings, recipe, forgetting, learn, validate, progress)
         lineage: Lineage = {
             **inputs,
             **figures,
             "validation": validation,
+            "forgetting": check.measure_forgetting(unlike),
             "trained_at": now.isoformat(timespec="seconds"),
         }
         with settings.hold_work_lock():
@@ -109,11 +122,12 @@ def train(
 
 def choose_default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
     """Return the name that :func:`train` uses by default; errors as there."""
+    recipe = settle_learning_rate(recipe, settings)
     learn, *_ = _collect_pairs(settings, recipe, data, now, SilentProgress())
-    return f"{recipe.name}-{_collect_inputs(recipe, learn)[1]}"
+    return f"{recipe.name}-{_collect_inputs(settings, recipe, learn)[1]}"
 
 
-def _collect_inputs(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[FitInputs, str]:
+def _collect_inputs(settings: Settings, recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[FitInputs, str]:
     """Return the inputs of a fit, and 8 hex digits of them.
 
     Raises ``UsageError`` if there are too few pairs, and as ``identify_base``.
@@ -121,9 +135,9 @@ def _collect_inputs(recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[FitIn
     require_pairs(learn, recipe.batch)
     inputs: FitInputs = {
         "recipe": asdict(recipe),
-        "base_id": identify_base(recipe),
+        "base_id": identify_base(recipe, settings),
         "pairs_digest": digest_pairs(learn),
-        "shows": sorted({pair.show for pair in learn}),
+        "shows": sorted({pair.show for pair in learn}.union(find_base_shows(recipe, settings))),
         "code_version": compute_code_version(),
     }
     return inputs, hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=4).hexdigest()
@@ -144,12 +158,34 @@ def _collect_pairs(
             store_pairs(settings, collection.learn, now)
         progress.advance(PAIRS, len(collection.learn) + len(collection.validate))
         progress.finish(PAIRS)
-        learn, held_out = split_by_show(collection.learn, recipe.hold_out)
+        learn, held_out = split_by_show(merge_pairs(collection.learn), recipe.hold_out)
         validate, skip_reasons = [*collection.validate, *held_out], collection.skipped
-    distant, near = drop_similar(learn, validate)
+    distant, near = drop_similar(learn, validate, find_base_shows(recipe, settings))
     for thing, reason in (skip_reasons | near).items():
         progress.set_aside(PAIRS, thing, reason)
     return learn, distant, len(validate) - len(distant)
+
+
+def _collect_unlike_pairs(
+    settings: Settings,
+    recipe: Recipe,
+    forgetting: Sequence[Path],
+    learn: Sequence[CaptionPair],
+    validate: Sequence[CaptionPair],
+    progress: Progress,
+) -> list[CaptionPair]:
+    """Return pairs that neither the fit nor its validation uses, of shows that the fit does not know."""
+    base_shows = find_base_shows(recipe, settings)
+    with settings.hold_work_lock():
+        if not forgetting:
+            used = {pair.pair_id for pair in validate}
+            others = [pair for pair in load_pairs(settings) if pair.pair_id not in used]
+            return drop_similar(learn, others, base_shows)[0]
+        collection = collect_pairs(settings, forgetting)
+    unlike, near = drop_similar(learn, [*collection.learn, *collection.validate], base_shows)
+    for thing, reason in (collection.skipped | near).items():
+        progress.set_aside(PAIRS, thing, reason)
+    return unlike
 
 
 def _fit(
@@ -178,6 +214,9 @@ def _fit(
         torch.set_num_threads(count)  # another number of threads rounds sums differently
         try:
             model = base.build_model()
+            start = copy_weights(model) if recipe.blend < 1 else {}
+            if frozen := len(model.list_batch_norms()):
+                progress.note(STAGE, f"{plural(frozen, 'layer')} with batch normalisation keep the base's statistics")
             progress.start(STAGE, count_steps(recipe, len(examples)), "steps")
             checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identify_checkpoint(key, examples))
             steps = _Steps(progress, examples)
@@ -195,8 +234,8 @@ def _fit(
             torch.set_num_threads(before)
         steps.report(fit_result.skipped)
         progress.finish(STAGE)
-        shutil.rmtree(work / "encoder", ignore_errors=True)
-        (work / "encoder").mkdir()
+        for folder in ("encoder", "fitted"):
+            shutil.rmtree(work / folder, ignore_errors=True)
     figures: FitFigures = {
         "pairs": len(pairs) - len(fit_result.skipped),
         "set_aside": fit_result.skipped,
@@ -205,8 +244,20 @@ def _fit(
         "threads": ray_fit.threads if ray_fit else count,
         "workers": ray_fit.group.workers if ray_fit else 1,
     }
-    base.save(model, work / "encoder", figures)
+    _save(base, model, work, figures, start, recipe.blend)
     return figures
+
+
+def _save(
+    base: Base, model: DualEncoder, work: Path, figures: FitFigures, start: dict[str, Tensor], blend: float
+) -> None:
+    """Write the encoder; before it is blended with its base also into ``fitted``, to be measured."""
+    if start:
+        (work / "fitted").mkdir()
+        base.save(model, work / "fitted", figures)
+        blend_weights(model, start, blend)
+    (work / "encoder").mkdir()
+    base.save(model, work / "encoder", figures)
 
 
 def _identify_checkpoint(key: str, examples: Examples) -> str:
@@ -302,6 +353,7 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
         now,
         progress,
         name=name,
+        forgetting=list(map(Path, definition.forgetting)),
         threads=definition.threads,
         workers=definition.workers if is_ray else None,
         gpu=definition.gpu if is_ray else None,
@@ -319,6 +371,7 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
             "base": lineage["recipe"]["base"],
             **{key: facts[key] for key in _REPORTED if key in facts},
             **_format_validation(lineage.get("validation") or {}),
+            **_format_forgetting(lineage.get("forgetting") or {}),
         },
     )
 
@@ -335,3 +388,12 @@ def _format_validation(validation: FitValidation) -> dict[str, object]:
         for metric, (gain, low, high) in gains.items():
             details[f"gain {direction} {metric}"] = f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
     return details
+
+
+def _format_forgetting(forgetting: Mapping[str, FitValidation]) -> dict[str, object]:
+    """Return the change of nDCG@10 over all questions on each kind of data that the fit did not learn from."""
+    return {
+        f"change on {kind} nDCG@10": "{difference:+.3f} ({low:+.3f} to {high:+.3f})".format(**measured["overall"])
+        for kind, measured in forgetting.items()
+        if "overall" in measured
+    }

@@ -21,6 +21,7 @@ from ops.core.storage import write_atomically
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, SilentProgress, StepReport
 from ops.embeddings.encoder import Encoder, ResolvedEncoder, load_encoder, resolve_encoder
+from ops.embeddings.encoders.finetuned import find_finetuned_files
 from ops.embeddings.registry import UpgradeCandidate
 from ops.evaluation.comparison import compare_answers
 from ops.evaluation.retrieval import estimate_interval
@@ -31,6 +32,7 @@ from ops.probes.definitions import load_definitions
 from ops.probes.state import read_promoted_version
 from ops.search.baselines import GENERIC_TEXTS
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
+from ops.training.lineage import describe_loss
 from ops.training.pair_table import load_pairs
 from ops.training.pairs import digest_pairs
 from ops.upgrade.candidate import list_probes_to_refit, require_candidate
@@ -42,7 +44,7 @@ LEAST_OVERLAP = 1 - MARGIN
 the share that changes."""
 RULE = (
     f"parts as one, without what the live one learned, margin {MARGIN} of the lead over chance, {LEAST_SHOTS} shots "
-    f"and losses of as many, overlap {LEAST_OVERLAP}"
+    f"and losses of as many, overlap {LEAST_OVERLAP}, forgetting beyond the margin"
 )
 WAY_OUT = (
     "caption more shots of videos that it was not fitted on (<film>.captions.jsonl), hold a show out of the fit "
@@ -82,7 +84,8 @@ class Comparison:
     """The result of a comparison. ``reasons`` are against the candidate; ``forced`` is a person's reason to accept it.
 
     ``evaluation`` is the verdict on captions and graded queries (:func:`ops.evaluation.verdict.judge_answers`).
-    ``overlap`` is the share of the first shots that both find. ``inputs`` identifies what was compared, and the rule.
+    ``overlap`` is the share of the first shots that both find. ``forgotten`` has a sentence for each kind of data that
+    the candidate's fit made worse (:func:`find_forgotten`). ``inputs`` identifies what was compared, and the rule.
     """
 
     candidate: str
@@ -92,6 +95,7 @@ class Comparison:
     evaluation: EncoderVerdict
     overlap: SharedHits
     probes: tuple[ComparedProbe, ...]
+    forgotten: tuple[str, ...]
     reasons: tuple[str, ...]
     forced: str
 
@@ -114,6 +118,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     progress.advance(STAGE)
     overlap = _compare_searches(settings, encoders)
     probes = tuple(_compare_probe(settings, label, candidate.encoder_id) for label in list_probes_to_refit(settings))
+    forgotten = tuple(find_forgotten(settings, candidate.spec, live.encoder_id))
     comparison = Comparison(
         candidate=candidate.encoder_id,
         live=live.encoder_id,
@@ -122,7 +127,8 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
         evaluation=evaluation,
         overlap=overlap,
         probes=probes,
-        reasons=tuple(find_reasons_against(evaluation, overlap, probes)),
+        forgotten=forgotten,
+        reasons=tuple(find_reasons_against(evaluation, overlap, probes, forgotten)),
         forced=candidate.force,
     )
     path = _locate(settings, candidate.encoder_id)
@@ -146,7 +152,7 @@ def read_last_comparison(settings: Settings, encoder_id: str) -> Comparison | No
     """Return the last comparison of an encoder; ``None`` if it was never compared."""
     try:
         content = json.loads(_locate(settings, encoder_id).read_text(encoding="utf-8"))
-        lists = {name: tuple(content[name]) for name in ("probes", "reasons")}
+        lists = {name: tuple(content[name]) for name in ("probes", "forgotten", "reasons")}
         return Comparison(**(content | lists))
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -169,9 +175,28 @@ def drop_comparison(settings: Settings, encoder_id: str) -> None:
     _locate(settings, encoder_id).unlink(missing_ok=True)
 
 
-def find_reasons_against(evaluation: EncoderVerdict, overlap: SharedHits, probes: Sequence[ComparedProbe]) -> list[str]:
+def find_forgotten(settings: Settings, spec: str, live_id: str) -> list[str]:
+    """Return what the candidate's fit made worse beyond the margin, a sentence each.
+
+    Its manifest has the figures, of photographs and of footage that it did not learn from. They count only if the live
+    encoder is the base that they compare with.
+    """
+    kind, _, name = spec.partition(":")
+    manifest = find_finetuned_files(settings.home, name).manifest if kind == "finetuned" else {}
+    if manifest.get("base_id") != live_id:
+        return []
+    sentences = [describe_loss(name, measured) for name, measured in manifest.get("forgetting", {}).items()]
+    return [sentence for sentence in sentences if sentence]
+
+
+def find_reasons_against(
+    evaluation: EncoderVerdict,
+    overlap: SharedHits,
+    probes: Sequence[ComparedProbe],
+    forgotten: Sequence[str] = (),
+) -> list[str]:
     """Return reasons why the candidate may not go live, a sentence each; empty if it may. Pure."""
-    reasons = list(evaluation["worse"])
+    reasons = [*evaluation["worse"], *forgotten]
     if overlap["low"] < LEAST_OVERLAP:
         agreement = (
             f"only {overlap['mean']:.0%} of the first {plural(overlap['top'], 'shot')} of searches stay the same"
@@ -236,6 +261,7 @@ def _build_report(candidate: UpgradeCandidate, live: ResolvedEncoder, comparison
         "evaluation": comparison.evaluation,
         "overlap": comparison.overlap,
         "probes": list(comparison.probes),
+        "forgotten": list(comparison.forgotten),
         "reasons_against": list(comparison.reasons),
         "forced_because": comparison.forced,
     }

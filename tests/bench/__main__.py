@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+CAPTIONS = str(CHECKOUT.parent / "shared" / "captions")
 FILM = CHECKOUT.parent / "shared" / "footage" / "bbb_full_360p.mp4"
 
 
@@ -25,6 +26,7 @@ def main() -> int:
         "long": ["tests.bench.bench_ingest", film, "--long"],
         "training": ["tests.bench.bench_training"],
         "embedding": ["tests.bench.bench_embedding", film],
+        "adaptation": ["tests.bench.bench_adaptation", "--captions", CAPTIONS, "--footage", str(Path(film).parent)],
         "detectors": ["tests.bench.bench_detectors", str(Path(film).parent)],
         "cuts": ["tests.bench.bench_cuts", str(Path(film).parent)],
         "thresholds": ["tests.bench.bench_thresholds", str(Path(film).parent)],
@@ -35,6 +37,8 @@ def main() -> int:
         "scale": ["tests.bench.bench_scale"],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
+    # Throughput of the loop, then gain and forgetting of the recipes.
+    wanted = [part for name in wanted for part in ([name, "adaptation"] if name == "training" else [name])]
     for name in wanted:
         status = subprocess.run([sys.executable, "-m", *commands[name]], cwd=CHECKOUT, check=False).returncode
         if status:

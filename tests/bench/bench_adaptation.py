@@ -1,13 +1,18 @@
-"""What fine-tuning brings.
+"""What the shipped recipes bring, and what they forget. Makes the tables of docs/training.md anew.
 
-    python -m tests.bench.bench_adaptation --captions DIR --footage DIR --home HOME [--seeds 3] [--markdown]
+    python -m tests.bench.bench_adaptation --captions DIR --footage DIR [--home HOME] [--seeds 3] [--markdown]
 
-HOME holds the footage, ingested; tower features are kept there. Photographs: a head fitted on Flickr8k train,
-against the half that needs no captions and against ridge regression, on its test split and on two films. Films: Big
-Buck Bunny and the Sintel trailer, one learned from and the other tested on, with mean pooling, a temporal head and the
-middle frame alone. Each way is fitted with several seeds. A figure is the mean over seeds, its 95 % bootstrap interval
-is over shots or photographs (the captions of one are drawn together) of the values averaged over seeds. Prints one
-JSON document, or tables.
+HOME holds the footage, ingested, each clip in a folder (a show) by itself; features of the locked towers are cached
+there. Without it, the clips of DIR are ingested into a new home.
+
+- Photographs: a head fitted on Flickr8k train, against the half that needs no captions and against ridge regression,
+  on its test split and on two films.
+- Films: every recipe for footage, learned from one film or from all captioned clips but one, tested on the other.
+  Forgetting: each of these fits on the photographs of the test split, which none of them saw.
+
+Each fit runs with several seeds. A figure is the mean over seeds; its 95 % bootstrap interval is over shots or
+photographs (the captions of one are drawn together) of the values averaged over seeds. Prints one JSON document, or
+tables.
 """
 
 from __future__ import annotations
@@ -36,7 +41,8 @@ from ops.training.model import DualEncoder, build_starter_model, export_head
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe, build_recipe
-from ops.training.sources import collect_pairs
+from ops.training.sources import CAPTIONS, collect_pairs
+from tests.bench.recipe_tables import compare_recipes, format_recipes, ingest
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +65,9 @@ class Study:
     def __init__(self, settings: Settings, captions: Path, footage: Path) -> None:
         self.settings = settings
         self._texts: dict[tuple[str, ...], Any] = {}
-        self.pairs = {name: collect_pairs(settings, [footage / file]).learn for name, file in FILMS.items()}
+        files = sorted(path.with_name(path.name.removesuffix(CAPTIONS)) for path in footage.rglob(f"*{CAPTIONS}"))
+        self.clips = {path.name: collect_pairs(settings, [path]).learn for path in files}
+        self.pairs = {name: self.clips[file] for name, file in FILMS.items()}
         for split in ("train", "dev", "test"):
             found = collect_pairs(settings, [captions / f"flickr8k_{split}.parquet"])
             self.pairs[split] = found.learn + found.validate
@@ -81,7 +89,9 @@ class Study:
         return self._texts[texts]
 
     def examples(self, name: str, recipe: Recipe, base: StarterBase | None = None) -> InMemory:
-        pairs: list[CaptionPair] = self.pairs[name]
+        return self.read(self.pairs[name], recipe, base)
+
+    def read(self, pairs: Sequence[CaptionPair], recipe: Recipe, base: StarterBase | None = None) -> InMemory:
         recipe = replace(recipe, batch=2) if base is None else recipe
         with PairReader(self.settings, pairs, recipe.frames) as reader:
             return (base or self.base(recipe)).read_examples(pairs, reader, SilentProgress())
@@ -198,35 +208,6 @@ def _ridge(study: Study) -> Any:
     return lambda examples: ranks(examples, best[1])
 
 
-def films(study: Study, seeds: int) -> dict[str, Any]:
-    """Each way of learning from one film, on the other; no value was chosen by looking at these figures."""
-    both = replace(PLAIN, image="all")
-    recipes = {
-        "both maps, mean": both,
-        "both maps, temporal head": replace(both, pooling="temporal"),
-        "both maps, middle frame": replace(both, frames=1),
-        "text side, mean": PLAIN,
-        "text side, temporal head": build_recipe("lit_temporal"),
-    }
-    against = {way: ["shipped"] for way in recipes} | {"shipped, middle frame": ["shipped"]}
-    for way in ("both maps, temporal head", "both maps, middle frame"):
-        against[way] = ["shipped", "both maps, mean"]
-    against["text side, temporal head"] = ["shipped", "text side, mean"]
-    found: dict[str, Any] = {}
-    for source, target in (("bbb", "sintel"), ("sintel", "bbb")):
-        middle = replace(PLAIN, frames=1)
-        ways: dict[str, list[Ranks]] = {
-            "shipped": [study.ranks(study.start(PLAIN), target, PLAIN)],
-            "shipped, middle frame": [study.ranks(study.start(middle), target, middle)],
-        }
-        for way, recipe in recipes.items():
-            own = (study.fitted(source, recipe, seed)[0] for seed in range(seeds))
-            ways[way] = [study.ranks(model, target, recipe) for model in own]
-            log.info("%s -> %s: %s done", source, target, way)
-        found[f"{source} -> {target}"] = report(ways, study.owners(target), against)
-    return found
-
-
 def tables(found: Mapping[str, Any]) -> str:
     """Markdown of all figures of caption -> shot, and R@1, R@10 of the other direction."""
     lines = []
@@ -266,8 +247,9 @@ def _owners(examples: InMemory) -> Any:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("captions", "footage", "home"):
+    for name in ("captions", "footage"):
         parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--home", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=["photographs", "films"])
     parser.add_argument("--markdown", action="store_true", help="tables instead of JSON")
@@ -275,12 +257,19 @@ def main() -> int:
     torch.set_num_threads(1)  # small matrices: on a busy machine two threads wait for each other most of the time
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     began = time.perf_counter()
-    study = Study(load_settings(home=str(options.home), encoder="starter"), options.captions, options.footage)
-    parts = {"photographs": photographs, "films": films}
+    home, footage = (options.home, options.footage) if options.home else ingest(options.footage)
+    study = Study(load_settings(home=str(home), encoder="starter"), options.captions, footage)
+    parts = {"photographs": photographs, "films": compare_recipes}
     wanted = {name: part for name, part in parts.items() if options.only in (None, name)}
     found = {name: part(study, options.seeds) for name, part in wanted.items()}
     log.info("took %.0f s", time.perf_counter() - began)
-    sys.stdout.write(tables(found) if options.markdown else json.dumps(found, indent=1) + "\n")
+    if not options.markdown:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        return 0
+    if "photographs" in found:
+        sys.stdout.write(tables({"photographs": found["photographs"]}))
+    if "films" in found:
+        sys.stdout.write(format_recipes(found["films"]))
     return 0
 
 

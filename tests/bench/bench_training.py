@@ -46,11 +46,13 @@ def home_of(folder: Path) -> Settings:
     """A home with one film of generated shots."""
     folder.mkdir()
     settings = load_settings(home=str(folder), encoder="starter")
-    proxy = make_film(folder / "proxy.mp4", cuts=(), frames=24, gop=250).path.read_bytes()
+    films = [make_film(folder / f"{seed}.mp4", cuts=(), frames=24, gop=250, seed=seed) for seed in range(8)]
+    proxies = [film.path.read_bytes() for film in films]
     settings.lake.write("videos", video_id(0), [video_row(0)])
     settings.lake.write("shots", video_id(0), shot_rows(0, PAIRS))
     for shot in range(PAIRS):
-        settings.store.write_bytes(make_proxy_key(video_id(0), 24 * shot, 24 * shot + 24), proxy)
+        key = make_proxy_key(video_id(0), 24 * shot, 24 * shot + 24)
+        settings.store.write_bytes(key, proxies[shot % len(proxies)])
     return settings
 
 

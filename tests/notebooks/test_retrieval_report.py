@@ -58,6 +58,7 @@ def refuse(home: Settings, contest: ComparedEncoders) -> None:
         evaluation={},
         overlap={},
         probes=(),
+        forgotten=(),
         reasons=("its probe <i>door</i> is worse: AP falls",),
         forced="",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.embeddings.encoders.starter import StarterEncoder
-from ops.training.evaluate import evaluate_captions
+from ops.training.evaluate_images import evaluate_captions
 from tests.quality.conftest import Watched
 
 

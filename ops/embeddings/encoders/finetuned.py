@@ -102,6 +102,11 @@ class FinetunedEncoder:
         self.batch_frames = self._base.batch_frames
         self._temporal: TemporalHead | None = load_temporal(files.temporal, self.dim) if files.temporal else None
 
+    @property
+    def starter(self) -> StarterEncoder | None:
+        """The starter encoder with the fitted head, if this is one."""
+        return self._base if isinstance(self._base, StarterEncoder) else None
+
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._base.encode_text(texts)
 

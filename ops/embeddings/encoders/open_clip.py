@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Prepare = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
+TOKENIZER = "tokenizer.json"
 _TEXT_BATCH = 64
 # Models of open_clip 3.3 with multilingual text towers or data, by a part of their names.
 _MULTILINGUAL = ("xlm", "mt5", "nllb", "i18n", "siglip2", "worldwide")
@@ -35,18 +36,16 @@ def identify_open_clip(rest: str) -> EncoderIdentity:
     return _identify(*_locate_weights(rest))
 
 
-def load_tower(rest: str) -> tuple[Any, Any, Prepare, dict[str, Any]]:
+def load_tower(rest: str, preprocessing: dict[str, Any] | None = None) -> tuple[Any, Any, Prepare, dict[str, Any]]:
     """The torch model itself, for fine-tuning: ``(model, tokenizer, prepare, preprocessing)``.
 
-    ``rest``, ``prepare`` and errors as of the encoder; ``preprocessing`` is its configuration.
+    ``rest``, ``prepare``, ``preprocessing`` and errors as of the encoder; the last value is its configuration.
     """
-    import open_clip
-
     model_name, tag, weights = _locate_weights(rest)
     model = _build_model(model_name, tag, weights)
-    configuration = dict(model.visual.preprocess_cfg)
+    configuration = dict(preprocessing or model.visual.preprocess_cfg)
     transform = _build_transform(configuration)
-    return model, open_clip.get_tokenizer(model_name), partial(_prepare, transform), configuration
+    return model, _build_tokenizer(model_name, tag, weights), partial(_prepare, transform), configuration
 
 
 def guess_languages(model: str) -> tuple[str, ...]:
@@ -71,12 +70,11 @@ class OpenClipEncoder:
         threads: int = 1,
         preprocessing: dict[str, Any] | None = None,
     ) -> None:
-        import open_clip
         import torch
 
         model_name, tag, weights = _locate_weights(rest)
         self._model = _build_model(model_name, tag, weights).to(device).eval()
-        self._tokenizer = open_clip.get_tokenizer(model_name)
+        self._tokenizer = _build_tokenizer(model_name, tag, weights)
         configuration = preprocessing or self._model.visual.preprocess_cfg
         self._prepare = build_resizing(configuration) or partial(_prepare, _build_transform(configuration))
         self._normalisation = [
@@ -183,6 +181,58 @@ def _build_model(model: str, tag: str, weights: Path) -> Any:
         raise EncoderError(f"{weights} does not hold the weights of {model}: {take_first_sentence(error)}") from error
 
 
+def find_tokenizer_file(model: str, tag: str, weights: Path) -> Path | None:
+    """The ``tokenizer.json`` beside a checkpoint file, of a model whose tokenizer is not part of open_clip.
+
+    Of a pretrained tag the weights are in the hub's cache, and so is the tokenizer: ``None``.
+    """
+    beside = weights.with_name(TOKENIZER)
+    is_local = tag == str(weights) and beside.is_file()
+    return beside if is_local and _read_tokenizer_settings(model) else None
+
+
+def list_tokenizer_files(rest: str) -> list[Path]:
+    """The files of a tokenizer beside a checkpoint file, which a copy of the weights needs too."""
+    tokenizer = find_tokenizer_file(*_locate_weights(rest))
+    return sorted(tokenizer.parent.glob("tokenizer*.json")) if tokenizer else []
+
+
+def _read_tokenizer_settings(model: str) -> dict[str, Any]:
+    """The settings of a model's tokenizer if that is on the hub, as of SigLIP 2; empty if open_clip has it."""
+    import open_clip
+
+    text = (open_clip.get_model_config(model) or {}).get("text_cfg", {})
+    return text if text.get("hf_tokenizer_name") else {}
+
+
+def _build_tokenizer(model: str, tag: str, weights: Path) -> Any:
+    import open_clip
+    from open_clip.tokenizer import HFTokenizer
+
+    local, settings = find_tokenizer_file(model, tag, weights), _read_tokenizer_settings(model)
+    if local is None and not settings:
+        return open_clip.get_tokenizer(model)
+    try:
+        if local is None:
+            return open_clip.get_tokenizer(model)
+        return HFTokenizer(
+            str(local.parent),
+            context_length=settings.get("context_length", 77),
+            tokenizer_mode=settings.get("tokenizer_mode"),
+            **settings.get("tokenizer_kwargs", {}),
+        )
+    except ImportError as error:
+        raise EncoderError(
+            f"the tokenizer of {model} needs another package ({error}): pip install transformers"
+        ) from error
+    except Exception as error:  # its class depends on the http library, and on what the files hold
+        raise EncoderError(
+            f"the tokenizer of {model}, {settings['hf_tokenizer_name']}, cannot be loaded "
+            f"({take_first_sentence(error)}): put its {TOKENIZER} and tokenizer_config.json beside a checkpoint file, "
+            f"here {weights.parent}, and name that file"
+        ) from error
+
+
 def _identify(model: str, tag: str, weights: Path) -> EncoderIdentity:
     import open_clip
 
@@ -193,7 +243,8 @@ def _identify(model: str, tag: str, weights: Path) -> EncoderIdentity:
     }
     for place in ("url", "hf_hub", "file"):
         preprocessing.pop(place, None)
-    return identify_weights(f"open_clip_{model}", [weights], preprocessing)
+    tokenizer = find_tokenizer_file(model, tag, weights)
+    return identify_weights(f"open_clip_{model}", [weights, *([tokenizer] if tokenizer else [])], preprocessing)
 
 
 def _prepare(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:

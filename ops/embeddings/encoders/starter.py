@@ -86,7 +86,17 @@ class StarterEncoder:
         return np.stack(scaled_frames) if scaled_frames else np.zeros((0, *size, 3), dtype=np.uint8)
 
     def encode_prepared(self, prepared_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.embed_tower_outputs(*self.run_image_tower(prepared_NHWC))
+
+    def run_image_tower(self, prepared_NHWC: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features and logits of the frozen tower, which are the same for every head."""
         pooled_NF, logits_NK = self._load_image_tower()(prepared_NHWC)
+        return pooled_NF, logits_NK
+
+    def embed_tower_outputs(
+        self, pooled_NF: NDArray[np.float32], logits_NK: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Vectors (N, D) of the outputs of :meth:`run_image_tower`."""
         vectors_ND = np.empty((len(pooled_NF), self.dim), dtype=np.float32)
         # One row at a time: the rounding of a row in a matrix product depends on the number of rows. A shot's vector
         # (and its hash) would depend on its batch.

@@ -16,14 +16,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ops.cli.main import cli
 from ops.core.errors import EncoderError, StorageError
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
-from ops.embeddings.pretrained import AUTO_MODEL, AUTO_REPOSITORY, choose_auto
+from ops.embeddings.models import MODELS, list_auto_models
+from ops.embeddings.pretrained import choose_auto
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.starter.head import load_head
 
+AUTO_MODEL, AUTO_REPOSITORY = list_auto_models("cpu")[0].spec, list_auto_models("cpu")[0].repository
 NOBODY = "http://127.0.0.1:9"
 """Nothing listens on the discard port: a connection is refused at once."""
 
@@ -116,11 +120,38 @@ def test_cached_weights_are_taken_without_asking(tmp_path: Path) -> None:
     assert AUTO_MODEL in done.stdout and "local cache" in done.stdout
 
 
-def test_the_automatic_model_is_one_that_open_clip_has() -> None:
+def test_a_gpu_gets_a_larger_model_and_a_refused_one_is_replaced_by_a_cached_one(tmp_path: Path, hub: str) -> None:
+    assert choose_auto(endpoint=hub, device="cuda")[0] == list_auto_models("cuda")[0].spec != AUTO_MODEL
+    snapshot = tmp_path / f"models--{AUTO_REPOSITORY.replace('/', '--')}" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "open_clip_pytorch_model.bin").write_bytes(b"weights")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("0" * 40)
+    program = (
+        f"from ops.embeddings.pretrained import choose_auto\nprint(choose_auto(endpoint={NOBODY!r}, device='cuda'))"
+    )
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith(f"('{AUTO_MODEL}'") and "cannot be downloaded" in done.stdout
+
+
+def test_the_models_of_the_table_are_those_that_open_clip_has() -> None:
     import open_clip
 
-    model, tag = AUTO_MODEL.removeprefix("open_clip:").split("/")
-    assert open_clip.get_pretrained_cfg(model, tag)["hf_hub"].strip("/") == AUTO_REPOSITORY
+    for model in MODELS:
+        name, tag = model.spec.removeprefix("open_clip:").split("/")
+        assert open_clip.get_pretrained_cfg(name, tag)["hf_hub"].strip("/") == model.repository, name
+    figures = [model.coco for model in MODELS]
+    assert figures == sorted(figures, reverse=True), "best first"
+    assert all(list_auto_models(device) for device in ("cpu", "cuda"))
+
+
+def test_the_command_lists_them_and_names_the_choice_of_auto() -> None:
+    told = json.loads(CliRunner().invoke(cli, ["models", "--json"], standalone_mode=False).stdout)
+    assert [each["spec"] for each in told["models"]] == [model.spec for model in MODELS]
+    assert set(told["models"][0]) >= {"licence", "languages", "image_gflops", "coco", "source", "cached"}
+    table = CliRunner().invoke(cli, ["models"], standalone_mode=False).stdout.splitlines()
+    assert len(table) == len(MODELS) + 4 and table[-1].startswith(f"auto takes {told['auto']['spec']}: ")
 
 
 def test_the_first_of_many_processes_decides(tmp_path: Path) -> None:

@@ -185,3 +185,32 @@ except EncoderError as error:
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
     assert "cannot be downloaded" in done.stdout and "NEEDLE_ENCODER=starter" in done.stdout
+
+
+def test_a_tokenizer_beside_the_checkpoint_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of SigLIP 2, whose tokenizer is not part of open_clip."""
+    import huggingface_hub.constants
+    import open_clip
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    text = {**TINY["text_cfg"], "vocab_size": 8, "hf_tokenizer_name": "nobody/nothing"}  # type: ignore[dict-item]
+    (tmp_path / "needle-hub-tokenizer.json").write_text(json.dumps(TINY | {"text_cfg": text}))
+    open_clip.add_model_config(tmp_path / "needle-hub-tokenizer.json")
+    torch.save(open_clip.create_model("needle-hub-tokenizer").state_dict(), tmp_path / "weights.pt")
+    spec = f"open_clip:needle-hub-tokenizer/{tmp_path}/weights.pt"
+    with pytest.raises(EncoderError, match=r"nobody/nothing, cannot be loaded .* put its tokenizer\.json"):
+        load_encoder(spec, tmp_path / "home")
+    words = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "a", "dog", "cat"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    encoder = load_encoder(spec, tmp_path / "home")
+    texts = encoder.encode_text(["a dog", "a cat"])
+    assert not np.allclose(texts[0], texts[1], atol=1e-4)
+    tokenizer.post_processor = None
+    Tokenizer(models.WordLevel(dict(reversed(words.items())), unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
+    assert load_encoder(spec, tmp_path / "home2").encoder_id != encoder.encoder_id, "another tokenizer, other vectors"

@@ -18,7 +18,8 @@ from ops.core.errors import UsageError
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import sample_positions
 from ops.embeddings.pooling import pool_mean
-from ops.training.evaluate import evaluate_captions, evaluate_clips, evaluate_footage
+from ops.training.evaluate import evaluate_clips, evaluate_footage
+from ops.training.evaluate_images import evaluate_captions
 from tests.builders.films import make_film
 
 
@@ -158,6 +159,50 @@ def test_clips_that_cannot_be_used_are_named_and_the_rest_is_measured(annotated:
     assert set(skipped) == {f"{name}.mp4" for name in ("noise", "gone", "form", "kind", "deep", "dangling")}
     assert "annotation is there, the clip is not" in skipped["gone.mp4"] and "broken" in skipped["kind.mp4"]
     assert found.document["films"]["1.mp4"]["cuts_missed"] == 1 and "retrieval" not in found.document
+
+
+def caption(film: Path, rows: list[tuple[int, int, int, str]]) -> None:
+    names = ("shot", "start_frame", "end_frame", "captions")
+    lines = [json.dumps(dict(zip(names, (*row[:3], [row[3]]), strict=True))) for row in rows]
+    film.with_name(film.name + ".captions.jsonl").write_text("\n".join(lines))
+
+
+def test_clips_of_a_show_compete_and_one_shot_alone_is_refused(
+    annotated: Path, encoder: StarterEncoder, tmp_path: Path
+) -> None:
+    """Two clips of one span each, with captions that say nothing: before, each was first among one."""
+    shows = [tmp_path / name for name in ("quiz", "other")]
+    for number, show in ((0, shows[0]), (1, shows[0]), (2, shows[1])):
+        show.mkdir(exist_ok=True)
+        shutil.copy(annotated / f"{number}.mp4", show)
+        caption(show / f"{number}.mp4", [(0, 0, 20, "xyzzy plugh"), (0, 0, 20, "frobnicate")])
+    found = evaluate_footage(tmp_path, encoder)
+    assert found["gallery"] == {
+        "kind": "show",
+        "competing": "the captioned shots of the same show",
+        "smallest": 2,
+        "largest": 2,
+    }
+    assert found["r@1"] == 50.0 and found["captions"] == 4, "equal captions cannot find two different shots"
+    assert [own["clip"] for own in found["set_aside"]] == ["other/2.mp4"]
+    assert "always be first" in found["set_aside"][0]["reason"]
+    assert evaluate_footage(tmp_path, encoder, gallery="all")["gallery"]["largest"] == 3
+    with pytest.raises(UsageError, match="always be first"):
+        evaluate_footage(tmp_path, encoder, gallery="video")
+
+
+def test_a_query_may_name_any_line_of_a_shot_and_must_name_one(
+    annotated: Path, encoder: StarterEncoder, tmp_path: Path
+) -> None:
+    shutil.copy(annotated / "0.mp4", tmp_path)
+    caption(tmp_path / "0.mp4", [(0, 0, 30, "a"), (1, 30, 60, "b"), (2, 0, 30, "c")])
+    queries = tmp_path / "0.mp4.queries.jsonl"
+    queries.write_text(json.dumps({"query": "the first", "relevant": {"2": 1}}))
+    found = evaluate_footage(tmp_path, encoder)
+    assert (found["captions"], found["queries"], found["gallery"]["largest"]) == (3, 1, 2)
+    queries.write_text(json.dumps({"query": "the first", "relevant": {"1": 0}}))
+    with pytest.raises(UsageError, match="'the first' has no relevant shot"):
+        evaluate_footage(tmp_path, encoder)
 
 
 def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: StarterEncoder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from ops.core.errors import TrainingError
-from ops.training.loop import Checkpoint, fit
+from ops.training.examples import InMemory
+from ops.training.loop import Checkpoint, _Run, fit
 from ops.training.recipes import Recipe
 from tests.builders.training import examples, model
 from tests.unit.training.test_loss import spawned
@@ -125,6 +127,88 @@ def test_a_checkpoint_of_something_else_is_refused_and_left_as_it_is(tmp_path: P
 def test_bf16_learns_too() -> None:
     _, losses = fitted(replace(RECIPE, precision="bf16"))
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gradient_that_is_nan_reaches_no_weight(precision: str) -> None:
+    own = model()
+    own.text.linear.weight.register_hook(lambda gradient: gradient * (float("nan") if armed else 1.0))  # type: ignore[union-attr,operator]
+    armed: list[int] = []
+
+    def on_step(step: int, loss: float) -> None:
+        if step == 2:
+            armed.append(step)
+
+    with pytest.raises(TrainingError, match="a gradient is NaN or infinite at step 3 of 18"):
+        fit(own, examples(), replace(RECIPE, precision=precision), on_step=on_step)  # type: ignore[arg-type]
+    assert all(bool(value.isfinite().all()) for value in own.state_dict().values())
+
+
+@pytest.mark.parametrize("start", [math.log(100), math.log(99), 4.8])
+def test_the_temperature_learns_from_where_clip_ends(start: float) -> None:
+    """exp(ln 100) is above 100 in float32: a clamp in the loss left it there for ever."""
+    own = model()
+    with torch.no_grad():
+        own.log_scale.fill_(start)
+    before = min(start, math.log(100))
+    fit(own, examples(), replace(RECIPE, epochs=2))
+    assert own.log_scale.item() < before - 1e-3
+    with torch.no_grad():
+        own.log_scale.fill_(-3.0)
+    fit(own, examples(), replace(RECIPE, epochs=1))
+    assert 0 <= own.log_scale.item() <= math.log(100) + 1e-6
+
+
+def test_pairs_that_do_not_differ_are_refused() -> None:
+    same = examples()
+    same.frames_NVTX[:] = same.frames_NVTX[:1]
+    equal = InMemory(same.frames_NVTX, same.mask_NT, same.text_CX, list(range(0, 49, 2)))
+    with pytest.raises(TrainingError, match="all 8 pairs of step 1 of 18 share their picture or their caption"):
+        fit(model(), equal, RECIPE)
+    fit(model(), equal, replace(RECIPE, as_shipped=True))
+
+
+class _Normalised(torch.nn.Module):
+    """An image tower with batch normalisation, which has seen other data before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = torch.nn.Linear(12, 8), torch.nn.BatchNorm1d(8)
+        self.norm.running_mean += 0.3
+        self.norm.running_var *= 2.0
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self.norm(self.linear(frames)), dim=1)
+
+
+def test_parts_change_nothing_with_batch_normalisation() -> None:
+    results = []
+    for micro_batch in (0, 4):
+        own = model(drop=0.0, temporal=False)
+        torch.manual_seed(5)
+        own.image = _Normalised()
+        before = own.image.norm.running_mean.clone()
+        torch.manual_seed(0)
+        losses = fit(own, examples(), replace(RECIPE, micro_batch=micro_batch)).losses
+        assert torch.equal(own.image.norm.running_mean, before) and len(own.list_batch_norms()) == 1
+        results.append((losses, own.state_dict()))
+    assert results[0][0] == pytest.approx(results[1][0], abs=1e-4)
+    for name, value in results[0][1].items():
+        torch.testing.assert_close(results[1][1][name], value, atol=1e-3, rtol=1e-3)
+
+
+def test_only_matrices_decay_and_momentum_stays() -> None:
+    own = model()
+    run = _Run(own, examples(), RECIPE, "cpu", None)
+    decay = {id(each): group["weight_decay"] for group in run.optimizer.param_groups for each in group["params"]}
+    for name, parameter in own.named_parameters():
+        assert decay[id(parameter)] == (RECIPE.weight_decay if parameter.ndim > 1 else 0.0), name
+    momenta = set()
+    run.optimizer.step()
+    for _ in range(17):
+        run.schedule.step()
+        momenta |= {group["betas"] for group in run.optimizer.param_groups}
+    assert momenta == {(0.9, 0.999)}
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5, 10])

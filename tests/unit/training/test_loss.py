@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ops.training.distributed import sum_gradients
-from ops.training.examples import Batch
+from ops.training.examples import Batch, BatchChoice, InMemory
 from ops.training.loss import backward_loss, compute_infonce
 from ops.training.model import DualEncoder
 from tests.builders.training import examples, model
@@ -27,6 +27,29 @@ def test_the_loss_is_the_mean_of_both_cross_entropies() -> None:
     columns = -np.log(np.exp(logits) / np.exp(logits).sum(axis=0, keepdims=True)).diagonal().mean()
     found = compute_infonce(torch.from_numpy(image), torch.from_numpy(text), torch.tensor(3.0))
     assert found.item() == pytest.approx((rows + columns) / 2)
+
+
+@pytest.mark.parametrize("keys", [[[0, 0], [1, 1], [2, 0], [1, 3]], [[0, 0], [1, 1], [2, 2], [3, 3]]])
+def test_pairs_with_the_same_image_or_text_are_not_each_others_negatives(keys: list[list[int]]) -> None:
+    image, text = (torch.from_numpy(np.random.default_rng(seed).normal(size=(4, 3))) for seed in (1, 2))
+    logits = 3.0 * image @ text.T
+    rows, columns = [], []
+    for i, own in enumerate(keys):
+        others = [j for j, each in enumerate(keys) if j == i or not (own[0] == each[0] or own[1] == each[1])]
+        rows.append(torch.logsumexp(logits[i, others], 0) - logits[i, i])
+        columns.append(torch.logsumexp(logits[others, i], 0) - logits[i, i])
+    found = compute_infonce(image, text, torch.tensor(3.0), torch.tensor(keys))
+    assert found.item() == pytest.approx(float(torch.stack(rows + columns).mean()))
+
+
+def test_examples_know_equal_images_and_texts_whatever_the_view() -> None:
+    pairs = examples()
+    pairs.frames_NVTX[3] = pairs.frames_NVTX[7]
+    again = InMemory(pairs.frames_NVTX, pairs.mask_NT, torch.ones_like(pairs.text_CX), list(range(0, 49, 2)))
+    choice = BatchChoice(rows=torch.arange(24), views=torch.arange(24) % 2, captions=torch.zeros(24, dtype=torch.long))
+    keys = next(again.batches([choice])).keys_B2
+    assert keys is not None and len(keys[:, 1].unique()) == 1
+    assert len(keys[:, 0].unique()) == 23 and keys[3, 0] == keys[7, 0]
 
 
 def a_batch() -> Batch:

@@ -18,7 +18,7 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder
 from ops.shots.segment import make_proxy_key
-from ops.training.evaluate import evaluate_captions
+from ops.training.evaluate_images import evaluate_captions
 from ops.training.recipes import build_recipe
 from ops.training.train import TrainedEncoder, train
 from tests.builders.lakes import video_id

@@ -19,7 +19,15 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import TABLE, build_pairs, load_pairs, store_pairs
-from ops.training.pairs import CaptionPair, build_image_pair, digest_pairs, drop_similar, require_pairs, split_by_show
+from ops.training.pairs import (
+    CaptionPair,
+    build_image_pair,
+    digest_pairs,
+    drop_similar,
+    merge_pairs,
+    require_pairs,
+    split_by_show,
+)
 from ops.training.sources import collect_pairs
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import write_tombstone
@@ -110,6 +118,39 @@ def test_parquet_of_images_and_of_shots(settings: Settings, tmp_path: Path) -> N
     assert len(settings.lake.read(TABLE)) == 4
     with PairReader(settings, found.learn, 2) as reader:
         assert abs(int(reader.read(found.learn[3])[0][0, 0, 0]) - 27) < 6
+
+
+def test_a_caption_a_line_is_one_pair_with_all_captions(settings: Settings, tmp_path: Path) -> None:
+    film = tmp_path / "film0.mp4"
+    rows = [
+        {"start_frame": 24 * shot, "end_frame": 24 * shot + 24, "captions": [text]}
+        for text in ("first", "second", "first")
+        for shot in range(5)
+    ]
+    (tmp_path / "film0.mp4.captions.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    report = build_pairs(settings, BOTH, NOW, SilentProgress())
+    assert report.details["pairs"] == 10
+    assert {pair.captions for pair in load_pairs(settings) if pair.show == "show 0"} == {("first", "second")}
+    found = collect_pairs(settings, [film])
+    assert [pair.captions for pair in found.learn] == [("first", "second")] * 5 and not found.skipped
+    again = collect_pairs(settings, [film, film])
+    assert digest_pairs(merge_pairs(again.learn)) == digest_pairs(found.learn), "the same data twice are the same data"
+
+
+def test_an_image_in_several_rows_and_files_is_one_pair(settings: Settings, tmp_path: Path) -> None:
+    red, blue = jpeg((200, 0, 0)), jpeg((0, 0, 200))
+    rows = [{"image": red, "captions": [f"red {n}"]} for n in range(3)] + [{"image": blue, "captions": ["blue"]}]
+    files = [
+        parquet(tmp_path / "a.parquet", rows),
+        shard(tmp_path / "b.tar", {"x.jpg": red, "x.txt": b"scarlet", "y.jpg": blue, "y.txt": b"blue"}),
+    ]
+    found = collect_pairs(settings, [*files, files[0]])
+    assert [len(pair.captions) for pair in found.learn] == [3, 1, 1, 1, 3, 1]
+    assert store_pairs(settings, found.learn, NOW)
+    both = merge_pairs(found.learn)
+    assert [pair.captions for pair in both] == [("red 0", "red 1", "red 2", "scarlet"), ("blue",)]
+    stored = [pair for pair in load_pairs(settings) if pair.kind == "image"]
+    assert sorted(len(pair.captions) for pair in stored) == [1, 4]
 
 
 def test_webdataset_shards(settings: Settings, tmp_path: Path) -> None:

@@ -21,9 +21,13 @@ from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.encoders.starter import compute_starter_id
-from ops.training.bases import identify_base
+from ops.embeddings.starter.head import load_head
+from ops.training.bases import identify_base, settle_learning_rate
+from ops.training.model import build_clip_model
+from ops.training.pairs import CaptionPair
 from ops.training.recipes import RECIPES, build_recipe
 from ops.training.train import TrainedEncoder, choose_default_name, train
+from ops.training.validate import sample_pairs
 from tests.builders.training import fill_captioned, jpeg
 
 pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
@@ -31,8 +35,11 @@ pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def trained(settings: Settings, data: list[Path], name: str = "", **changes: Any) -> TrainedEncoder:
-    return train(settings, build_recipe("debug", **changes), data, NOW, SilentProgress(), name=name, threads=1)
+def trained(
+    settings: Settings, data: list[Path], name: str = "", forgetting: list[Path] | None = None, **changes: Any
+) -> TrainedEncoder:
+    recipe = build_recipe("debug", **changes)
+    return train(settings, recipe, data, NOW, SilentProgress(), name=name, threads=1, forgetting=forgetting or [])
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -166,9 +173,9 @@ def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path,
     assert made.lineage["base_id"] != other.lineage["base_id"]
 
 
-def test_a_fresh_head_starts_from_the_towers_alone() -> None:
-    assert identify_base(build_recipe("starter_head")).startswith("starter_towers_w")
-    assert identify_base(build_recipe("debug")) == compute_starter_id()
+def test_a_fresh_head_starts_from_the_towers_alone(settings: Settings) -> None:
+    assert identify_base(build_recipe("starter_head"), settings).startswith("starter_towers_w")
+    assert identify_base(build_recipe("debug"), settings) == compute_starter_id()
 
 
 def test_weights_that_cannot_be_read_are_refused(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:
@@ -201,7 +208,8 @@ def test_a_fit_that_is_not_validated_says_so_and_goes_on(
     data = [tmp_path / f"film{number}.mp4" for number in range(films)]
     made = train(settings, build_recipe("debug", hold_out=hold_out), data, NOW, told, name="mine", threads=1)
     assert made.is_new and bool(made.lineage["validation"]) == (not note)
-    assert [note in text for text in told.notes] == ([True] if note else [])
+    notes = [text for text in told.notes if "forgets is not measured" not in text]
+    assert [note in text for text in notes] == ([True] if note else [])
 
 
 def test_a_broken_head_is_told_without_advice_to_read_it_unsafely(settings: Settings, tmp_path: Path) -> None:
@@ -227,6 +235,80 @@ def test_without_data_the_catalogue_is_learned_from_and_no_captions_are_said(
         (tmp_path / f"film{number}.mp4.captions.jsonl").unlink()
     with pytest.raises(UsageError, match="no captioned pairs"):
         trained(settings, [])
+
+
+def test_half_of_the_way_is_the_mean_of_base_and_fit(settings: Settings, tmp_path: Path) -> None:
+    changes = {"pooling": "mean", "learning_rate": 0.01, "hold_out": 0.5}
+    whole, half = (
+        trained(settings, [tmp_path], name, blend=share, **changes) for name, share in (("a", 1.0), ("b", 0.5))
+    )
+    weights = [load_head(made.folder / "head.npz").text_weight_HJ for made in (whole, half)]
+    np.testing.assert_allclose(weights[1], (weights[0] + load_head().text_weight_HJ) / 2, atol=1e-6)
+    assert "fitted" not in whole.lineage["validation"]
+    told = half.lineage["validation"]
+    assert told["fitted"] == whole.lineage["validation"]["encoder"] != told["encoder"]
+    assert set(told["overall"]) >= {"difference", "low", "high", "margin"}
+
+
+@pytest.mark.parametrize("kind", ["open_clip", "starter"])
+def test_a_fine_tuned_encoder_is_a_base(settings: Settings, tmp_path: Path, tiny_clip: str, kind: str) -> None:
+    first = {"base": tiny_clip} if kind == "open_clip" else {}
+    before = trained(settings, [tmp_path / "film0.mp4"], "one", learning_rate=0.01, **first)
+    with pytest.raises(UsageError, match="has a temporal head: keep it with --pooling temporal"):
+        trained(settings, [tmp_path / "film1.mp4"], "two", base="finetuned:one", pooling="mean")
+    after = trained(settings, [tmp_path / "film1.mp4"], "two", base="finetuned:one", learning_rate=1e-9)
+    assert after.lineage["base_id"] == before.encoder_id and after.lineage["shows"] == ["show 0", "show 1"]
+    encoders = [load_encoder(f"finetuned:{name}", settings.home) for name in ("one", "two")]
+    frames = np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), dtype=np.uint8)
+    vectors = [each.pool(each.encode_frames(frames)) for each in encoders]
+    np.testing.assert_allclose(vectors[1], vectors[0], atol=1e-4)
+    assert not np.allclose(vectors[0], load_encoder("starter", settings.home).encode_text(["a"])[0][: encoders[0].dim])
+
+
+def test_the_rate_is_that_of_the_kind_of_base(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:
+    def rate(**changes: Any) -> float:
+        return settle_learning_rate(build_recipe("adapt", **changes), settings).learning_rate
+
+    assert (rate(), rate(base=tiny_clip), rate(base=tiny_clip, learning_rate=0.5)) == (1e-3, 1e-5, 0.5)
+    trained(settings, [tmp_path], "clip", base=tiny_clip, pooling="mean")
+    trained(settings, [tmp_path], "head", pooling="mean")
+    assert (rate(base="finetuned:clip"), rate(base="finetuned:head")) == (1e-5, 1e-3)
+
+
+def test_what_a_fit_forgets_is_measured_on_what_it_did_not_use(settings: Settings, tmp_path: Path) -> None:
+    rows = [{"image": jpeg((9 * n, 40, 0)), "captions": [f"colour {n}"]} for n in range(12)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "photos.parquet")
+    film = [tmp_path / "film0.mp4"]
+    told = trained(settings, film, "named", forgetting=[tmp_path / "photos.parquet", tmp_path / "film1.mp4", *film])
+    forgetting = told.lineage["forgetting"]
+    assert forgetting["photographs"]["pairs"] == 12 and forgetting["other footage"]["shows"] == ["show 1"]
+    trained(settings, [tmp_path / "photos.parquet"], "photos", batch=4)
+    told = trained(settings, film, "by_itself")
+    assert told.lineage["forgetting"]["photographs"]["pairs"] == 12, "the table holds them since"
+
+
+def test_models_that_cannot_learn_are_named(tmp_path: Path) -> None:
+    import open_clip
+    from open_clip.model import CLIP
+
+    with pytest.raises(UsageError, match="a object model cannot be fine-tuned, because its text tower is not separate"):
+        build_clip_model(build_recipe("adapt", base="open_clip:coca/x"), object(), 4)
+    text = {"context_length": 8, "vocab_size": 64, "width": 32, "heads": 2, "layers": 1}
+    vision = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
+    resnet = CLIP(32, open_clip.CLIPVisionCfg(**vision), open_clip.CLIPTextCfg(**text))
+    with pytest.raises(UsageError, match=r"image tower cannot learn with image = 'last' .*: choose image = 'all'"):
+        build_clip_model(build_recipe("adapt", base="open_clip:rn/x", image="last"), resnet, 32)
+    assert len(build_clip_model(build_recipe("adapt", base="open_clip:rn/x"), resnet, 32).list_batch_norms()) > 10
+
+
+def test_a_sample_is_spread_over_all_pairs_and_does_not_depend_on_their_order() -> None:
+    pairs = [
+        CaptionPair(pair_id=str(n), kind="image", show=str(n // 100), captions=("a",), input_hash="")
+        for n in range(400)
+    ]
+    drawn = sample_pairs(pairs, 100)
+    assert len(drawn) == 100 and {pair.show for pair in drawn} == {"0", "1", "2", "3"}
+    assert set(sample_pairs(pairs[::-1], 100)) == set(drawn) and sample_pairs(pairs, 999) == pairs
 
 
 def test_every_recipe_is_frozen_and_makes_sense() -> None:

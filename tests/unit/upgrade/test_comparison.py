@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.upgrade.compare import find_reasons_against
+from ops.core.settings import load_settings
+from ops.upgrade.compare import find_forgotten, find_reasons_against
 
 
 def evaluation(worse: str = "", too_little: str = "") -> dict[str, Any]:
@@ -42,3 +45,33 @@ def test_losses_and_too_little_evidence_speak_against_it(told: Any, expected: li
     found = find_reasons_against(*told)
     assert len(found) == len(expected)
     assert all(reason.startswith(part) for part, reason in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("overall", "is_lost"),
+    [
+        ({"difference": -0.08, "low": -0.1, "high": -0.06}, True),
+        ({"difference": -0.01, "low": -0.02, "high": -0.005}, False),
+        ({"difference": -0.03, "low": -0.1, "high": 0.01}, False),
+        ({"difference": 0.1, "low": 0.05, "high": 0.2}, False),
+    ],
+)
+def test_forgetting_counts_beyond_the_margin_and_against_its_own_base(
+    tmp_path: Path, overall: dict[str, float], is_lost: bool
+) -> None:
+    settings = load_settings(home=tmp_path)
+    folder = tmp_path / "encoders" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "head.npz").touch()
+    measured = {
+        "pairs": 1000,
+        "overall": {"base": 0.4, "encoder": 0.4 + overall["difference"], "margin": 0.04, **overall},
+    }
+    manifest = {"base_id": "live", "forgetting": {"photographs": measured}}
+    (folder / "encoder.json").write_text(json.dumps(manifest))
+    found = find_forgotten(settings, "finetuned:mine", "live")
+    assert bool(found) == is_lost and not find_forgotten(settings, "finetuned:mine", "another")
+    assert find_forgotten(settings, "starter", "live") == []
+    if found:
+        assert "it forgets photographs: nDCG@10 0.400 → 0.320 (-0.080, -0.100 to -0.060) on 1,000" in found[0]
+    assert find_reasons_against(evaluation(), overlap(1.0), [], found) == found
