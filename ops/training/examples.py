@@ -159,6 +159,7 @@ class Streamed:
         self._text_CX, self._frames = text_CX, frames
         self.captions = Captions(np.array([len(pair.captions) for pair in pairs]))
         self._text_keys_C = hash_rows(text_CX)
+        self._image_keys: dict[int, int] = {}
         self.skipped: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -186,6 +187,8 @@ class Streamed:
             frames = self._reader.read(self._pairs[row])
         except (MediaError, StorageError) as error:
             return str(error)
+        if row not in self._image_keys:
+            self._image_keys[row] = _hash_bytes(np.stack(frames))
         return np.concatenate([self._prepare(frame[None]) for frame in frames])
 
     def _note_reason(self, row: int, read: NDArray[Any] | str) -> NDArray[Any] | None:
@@ -203,19 +206,24 @@ class Streamed:
         for row, shot in enumerate(shots):
             frames[row, : len(shot)], mask[row, : len(shot)] = shot, True
         texts = self.captions.place(choice)
+        image_keys = torch.tensor([self._image_keys.get(row, 0) for row in choice.rows.tolist()])
         return Batch(
             frames_BTX=torch.from_numpy(frames),
             mask_BT=torch.from_numpy(mask),
             text_BX=self._text_CX[texts],
-            keys_B2=torch.stack([hash_rows(shots), self._text_keys_C[texts]], dim=1),
+            keys_B2=torch.stack([image_keys, self._text_keys_C[texts]], dim=1),
             usable_B=torch.tensor([each is not None for each in read]),
         )
 
 
 def hash_rows(rows: Iterable[Any]) -> torch.Tensor:
     """Return an int64 for each row, equal for rows of equal bytes."""
-    digests = [hashlib.blake2b(np.ascontiguousarray(row).tobytes(), digest_size=8).digest() for row in rows]
-    return torch.from_numpy(np.frombuffer(b"".join(digests), dtype=np.int64).copy())
+    return torch.tensor([_hash_bytes(row) for row in rows], dtype=torch.int64)
+
+
+def _hash_bytes(array: Any) -> int:
+    digest = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 class Captions:

@@ -79,6 +79,18 @@ def test_the_table_fits_a_terminal_and_says_what_was_learned_from(ran: Run) -> N
     assert "≈ within noise" in done.stdout and "caption → shot: 10 captions of 5 shots" in done.stdout
 
 
+def test_the_gallery_is_chosen_and_printed(ran: Run) -> None:
+    sizes = {}
+    for gallery in ("video", "show", "all", "catalogue"):
+        told = json.loads(ran("--gallery", gallery, "--json", encoder="starter").stdout)
+        assert told["gallery"]["kind"] == gallery and told["text_to_video"]["queries"] == 20
+        sizes[gallery] = told["gallery"]["largest"], told["text_to_video"]["r@10"]
+    assert [size for size, _ in sizes.values()] == [5, 5, 10, 10]
+    assert sizes["show"][1] >= sizes["all"][1]
+    assert "gallery   the captioned shots of all shows: 10\n" in ran("--gallery", "all").stdout
+    assert "gallery   the captioned shots of the same show: 5\n" in ran().stdout
+
+
 def test_photographs_are_compared_too(tmp_path: Path, ran: Run) -> None:
     rows = [{"image": jpeg((9 * n, 90, 60)), "captions": [f"colour {n}", f"tone {n}"]} for n in range(4)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet")
@@ -123,6 +135,9 @@ def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path:
         (["--captions", "a.parquet", "--footage", "b"], "give one of --captions"),
         (["--captions", "a.parquet"], "a.parquet"),
         (["--cuts-only"], "add --footage DIR"),
+        (["--captions", "a.parquet", "--gallery", "all"], "all images of --captions compete"),
+        (["--footage", "b", "--gallery", "catalogue"], "leave out --footage"),
+        (["--footage", "b", "--cuts-only", "--gallery", "all"], "measures no encoder"),
         (["--footage", "b", "--cuts-only", "--against", "starter"], "measures no encoder"),
         (["--footage", "b", "--cuts-only"], "b has no film with"),
         (["--report", "a.html"], "add --footage DIR"),
