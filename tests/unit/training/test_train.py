@@ -243,7 +243,7 @@ def test_half_of_the_way_is_the_mean_of_base_and_fit(settings: Settings, tmp_pat
         trained(settings, [tmp_path], name, blend=share, **changes) for name, share in (("a", 1.0), ("b", 0.5))
     )
     weights = [load_head(made.folder / "head.npz").text_weight_HJ for made in (whole, half)]
-    np.testing.assert_allclose(weights[1], (weights[0] + load_head().text_weight_HJ) / 2, atol=1e-6)
+    np.testing.assert_allclose(weights[1], (weights[0] + load_head().text_weight_HJ) / 2, atol=1e-4)
     assert "fitted" not in whole.lineage["validation"]
     told = half.lineage["validation"]
     assert told["fitted"] == whole.lineage["validation"]["encoder"] != told["encoder"]
