@@ -129,7 +129,7 @@ class _Run:
         self.schedule = _build_schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
         self.dtype = _choose_dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
-        self.steps, self.saved_step, self.refused_steps = 0, 0, 0
+        self.steps, self.saved_step, self.refused_steps, self.equal_batches = 0, 0, 0, 0
         clamp_scale(model)
         self.losses: list[float] = []
         self.skip_reasons: dict[str, str] = {}
@@ -217,16 +217,17 @@ class _Run:
     def read_keys(self, batch: Batch, usable_B: torch.Tensor | None) -> torch.Tensor | None:
         """Return the keys of all workers' pairs, or ``None`` if equal pairs are to be contrasted.
 
-        Raises ``TrainingError`` if no two pairs of the batch differ: nothing could be learned from it.
+        Raises ``TrainingError`` if no batch of a whole epoch has two pairs that differ: nothing can be learned.
         """
         if self.recipe.as_shipped or batch.keys_B2 is None:
             return None
         keys_B2 = all_gather(batch.keys_B2)
         usable = keys_B2 if usable_B is None else keys_B2[usable_B]
-        if len(usable) > 1 and bool(find_same_pairs(usable).all()):
+        self.equal_batches = self.equal_batches + 1 if bool(find_same_pairs(usable).all()) else 0
+        if self.equal_batches >= self.per_epoch:
             raise TrainingError(
-                f"all {len(usable)} pairs of {self._place(self.steps + 1)} share their picture or their caption, so "
-                "there is nothing to contrast: add other data, or raise --batch"
+                f"the pairs of each batch of an epoch, up to {self._place(self.steps + 1)}, share their picture or "
+                "their caption, so there is nothing to contrast: add other data, or raise --batch"
             )
         return keys_B2
 

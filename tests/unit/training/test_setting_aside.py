@@ -172,7 +172,8 @@ def test_pictures_are_nobodys_footage_and_validation_on_what_was_learned_is_none
     pictures(data / "a_dev.parquet", 0, 4)
     made = fitted(settings, tiny_clip, data, "mine", Looking(), image="locked")
     assert made.lineage["validation"] == {} and free == [True] * 6
-    assert len(notes) == 1 and "4 pairs for validation are too similar to the training data" in notes[0]
+    assert len(notes) == 2 and "4 pairs for validation are too similar to the training data" in notes[0]
+    assert "forgets is not measured" in notes[1]
 
 
 def test_only_what_was_asked_for_decides_the_exit_status_and_errors_speak_for_themselves(
