@@ -104,7 +104,7 @@ def test_a_stopped_fit_goes_on_exactly_and_remembers_what_it_could_not_read(
         for key in PROXIES if step == 3 else ():
             settings.store.delete(key)
 
-    data, proxy = tmp_path / "film0.mp4", settings.store.read_bytes(PROXIES[0])
+    data, proxies = tmp_path / "film0.mp4", {key: settings.store.read_bytes(key) for key in PROXIES}
     settings.store.delete(PROXIES[0])
     changes = {"image": "last", "epochs": 6, "batch": 5}
     whole = fitted(settings, tiny_clip, data, "whole", Telling(), **changes)
@@ -116,7 +116,7 @@ def test_a_stopped_fit_goes_on_exactly_and_remembers_what_it_could_not_read(
     with pytest.raises(TrainingError, match=r"fewer than two of the 5 pairs of step \d of 6 can be read .*\.pt, of"):
         fitted(settings, tiny_clip, data, "gone", Telling(vanishing), **changes)
     for key in PROXIES[1:]:
-        settings.store.write_bytes(key, proxy)
+        settings.store.write_bytes(key, proxies[key])
     assert fitted(settings, tiny_clip, data, "gone", Telling(), **changes).encoder_id == whole.encoder_id
 
 
