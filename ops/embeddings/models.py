@@ -1,16 +1,16 @@
 """Pretrained open_clip models that suit Needle: cost, licence, languages, and published retrieval figures.
 
 ``auto`` takes the best one that the device can run. Figures are those of text-to-image retrieval, not the average over
-tasks, which prefers models that classify better. Sources: open_clip's ``docs/openclip_retrieval_results.csv`` and
-``docs/model_profile.csv`` (read at commit 05e7db4), and the table of Meta's perception_models README for PE-Core. Plain
-data, without imports of torch.
+tasks, which prefers models that classify better. Sources: open_clip's openclip_retrieval_results.csv and
+model_profile.csv (read at commit 05e7db4), and the table of Meta's perception_models README for PE-Core. Plain data,
+without imports of torch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-OPEN_CLIP = "open_clip docs/openclip_retrieval_results.csv"
+OPEN_CLIP = "open_clip, openclip_retrieval_results.csv"
 PERCEPTION = "facebookresearch/perception_models README"
 ANY = "many"
 
