@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +91,8 @@ def evaluate_clips(
     an encoder was fitted on (``learned_by`` its id) count in the pooled figures only if there are no others. Without
     ``encoders`` only boundaries are measured, of the clips that have a ``.shots.json``.
 
-    A clip that cannot be read or has a damaged annotation is skipped with its reason, and so is an annotation
-    without a clip, and the questions of a clip whose gallery has one shot. Raises ``UsageError`` if nothing is
-    annotated, or every clip is skipped.
+    Skipped with a reason: a clip that cannot be read or has a damaged annotation, an annotation without a clip, the
+    questions of a clip whose gallery has one shot. Raises ``UsageError`` if nothing is annotated or left.
     """
     progress = progress or SilentProgress()
     endings = _ANNOTATIONS if encoders else _ANNOTATIONS[:1]
@@ -102,10 +102,7 @@ def evaluate_clips(
     results: list[_ClipResult] = []
     skipped_clips: list[SetAsideClip] = []
 
-    def skip(name: str, reason: str) -> None:
-        skipped_clips.append(SetAsideClip(name=name, reason=reason))
-        progress.set_aside("clips", name, reason)
-
+    skip = partial(_skip_clip, skipped_clips, progress)
     progress.start("clips", len(paths), "clips")
     for path, reason in [*((path, "") for path in paths), *lonely]:
         try:
@@ -124,12 +121,12 @@ def evaluate_clips(
     cuts = CutEvaluation(
         detector=detector, clips=tuple(result.cuts for result in results if result.cuts), set_aside=tuple(skipped_clips)
     )
-    document = _build_document(results, encoders, cuts, learned_by)
-    if encoders:
-        document["gallery"] = describe_gallery(
-            gallery, [result.answers[0].task for result in results if result.answers]
-        )
-    return FootageEvaluation(document=document, cuts=cuts)
+    return FootageEvaluation(document=_build_document(results, encoders, cuts, learned_by, gallery), cuts=cuts)
+
+
+def _skip_clip(skipped_clips: list[SetAsideClip], progress: Progress, name: str, reason: str) -> None:
+    skipped_clips.append(SetAsideClip(name=name, reason=reason))
+    progress.set_aside("clips", name, reason)
 
 
 def _find_annotated_clips(folder: Path, endings: Sequence[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
@@ -154,6 +151,7 @@ def _build_document(
     encoders: Sequence[Encoder],
     cuts: CutEvaluation,
     learned_by: Mapping[str, Collection[str]],
+    gallery: Gallery,
 ) -> dict[str, object]:
     document: dict[str, object] = {
         "encoder_id": encoders[0].encoder_id if encoders else "",
@@ -173,6 +171,7 @@ def _build_document(
     document["set_aside"] = [{"clip": clip.name, "reason": clip.reason} for clip in cuts.set_aside]
     if encoders:
         with_answers = [result for result in results if result.answers]
+        document["gallery"] = describe_gallery(gallery, [result.answers[0].task for result in with_answers])
         document["retrieval"] = compare_answers(
             [
                 (encoder.encoder_id, [result.answers[number] for result in with_answers])

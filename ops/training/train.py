@@ -70,15 +70,13 @@ def train(
     forgetting: Sequence[Path] = (),
 ) -> TrainedEncoder:
     """Fit an encoder on the pairs of ``data`` (default: all pairs of the catalogue's table).
-
-    On the pairs of ``forgetting`` (default: those of the table that the fit does not use) it is measured what the fit
-    forgets.
+    ``forgetting`` (default: pairs of the table that the fit does not use) shows what the fit forgets.
 
     With the engine ``ray``, ``workers`` of a cluster share each batch (see ``plan_ray_fit``). Each has a GPU if ``gpu``
     is true, or, by default, if the cluster has GPUs. Otherwise one process fits, with CUDA if it is available.
 
     Readable pairs, recipe, base weights, code and ``threads`` determine the weights, and the pairs the default name.
-    If that encoder exists, nothing is fitted again. A fit that was stopped continues from its last checkpoint.
+    If that encoder exists, nothing is fitted again. A stopped fit continues from its last checkpoint.
 
     Images that cannot be read are skipped and reported. The lock is held only while pairs are read, features of
     shots are computed, and the result is written, so footage can be forgotten during a fit.
@@ -103,12 +101,11 @@ def train(
         with start_ray_fit() if settings.engine == "ray" else nullcontext() as ray_fit:
             figures = _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
         check = FitCheck(settings, recipe, work / "encoder", progress)
-        validation = check.validate(validate, too_near=too_near)
         unlike = _collect_unlike_pairs(settings, recipe, forgetting, learn, validate, progress)
         lineage: Lineage = {
             **inputs,
             **figures,
-            "validation": validation,
+            "validation": check.validate(validate, too_near=too_near),
             "forgetting": check.measure_forgetting(unlike),
             "trained_at": now.isoformat(timespec="seconds"),
         }
