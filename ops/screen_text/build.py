@@ -115,13 +115,9 @@ def load_texts(settings: Settings, video_id: str, shots: list[LakeShot]) -> Vide
 
 def find_due(settings: Settings, video_ids: Collection[str]) -> set[str]:
     """Return the partitions of those of the videos whose texts are missing, out of date, or to be deleted."""
-    due = set[str]()
-    for video in catalogue.read_usable_videos(settings, video_ids):
-        partition = settings.resolve_partition(video["video_id"])
-        shots = read_shots_by_video(settings, partition).get(video["video_id"], [])
-        if shots and not load_texts(settings, video["video_id"], shots).is_current:
-            due.add(partition)
-    return due
+    partitions = sorted(set(map(settings.resolve_partition, video_ids)))
+    videos = [video for video in _list_videos(settings, partitions) if video.video_id in video_ids]
+    return {settings.resolve_partition(video.video_id) for video in videos if not video.is_current}
 
 
 def retry_texts(settings: Settings, video_ids: Collection[str]) -> None:
@@ -168,13 +164,15 @@ def build_screen_text(
 
 
 def _list_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoTexts]:
+    """Return the usable videos with shots, and those without shots, whose texts are to be deleted."""
     videos = []
     for partition in partitions:
         shots = read_shots_by_video(settings, partition)
         rows: list[LakeVideo] = catalogue.read_videos(settings.lake, [partition])
         for video in rows:
-            if video["state"] in ("ready", "pending") and shots.get(video["video_id"]):
-                videos.append(load_texts(settings, video["video_id"], shots[video["video_id"]]))
+            video_shots = shots.get(video["video_id"], [])
+            if video["state"] in ("ready", "pending") or (not video_shots and video["state"] != "removed"):
+                videos.append(load_texts(settings, video["video_id"], video_shots))
     return videos
 
 

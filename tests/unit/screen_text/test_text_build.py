@@ -105,6 +105,17 @@ def test_a_lost_file_of_texts_is_computed_again(home: Settings) -> None:
     assert len(rows_of(home, "screen_text")) == 2 and not find_due(home, [VIDEO])
 
 
+def test_texts_of_a_video_whose_shots_are_lost_are_deleted(home: Settings) -> None:
+    build(home)
+    home.lake.delete("shots", VIDEO)
+    (video,) = home.lake.read("videos").to_pylist()
+    home.lake.write("videos", VIDEO, [video | {"state": "set_aside"}])
+    assert find_due(home, [VIDEO]) == {VIDEO}
+    build(home)
+    assert not rows_of(home, "screen_text") and not rows_of(home, "shot_screen_text")
+    assert not find_due(home, [VIDEO]) and build(home).changed == 0
+
+
 def test_off_again_leaves_nothing_behind(home: Settings) -> None:
     home.lake.write("shots", VIDEO, shot_rows(0, 2, is_blank=False))
     build(home)
