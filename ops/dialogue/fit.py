@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from ops.dialogue.alphabets import WESTERN_LETTERS, Alphabet
 
@@ -37,6 +37,8 @@ _FINAL_ONLY = {"hebrew": frozenset("םןךףץ"), "greek": frozenset("ς"), "ara
 _NOT_FINAL = {"hebrew": frozenset("כמנצ"), "greek": frozenset("σ")}
 WIDE = ("japanese", "korean", "chinese")
 _JOINERS = frozenset("\u200c\u200d\u200e\u200f")
+_TEXTS = 64
+"""Number of texts whose words are kept: a file is decoded by some forty encodings, each rated for several languages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,36 +84,57 @@ def _fit_words(text: str, alphabet: Alphabet) -> LanguageFit:
     # The code page of Vietnamese has no letters with tones, so its tones are characters of their own.
     is_without_tones = script == "vietnamese" and not any(map(unicodedata.combining, text))
     text = unicodedata.normalize("NFC", text)
-    marked_letters = plain = upper = lower = 0
-    for word, times in Counter(_WORD.findall(text)).items():
-        if word.isascii():
-            plain += len(word) * times
-            continue
-        letters = [sign for sign in word if not sign.isascii()]
-        marked_letters += len(letters) * times
-        plain += (len(word) - len(letters)) * times
-        upper += sum(map(str.isupper, word[1:])) * times
-        lower += sum(map(str.islower, word)) * times
+    counts = _count_letters(text)
+    for word, letters, times in counts.words:
         _rate_word(word, letters, alphabet, times, tally)
     _rate_marks(text, script, tally)
     extra = 0.0
-    if script == "latin" and marked_letters + plain:
-        extra += max(marked_letters / (marked_letters + plain) - _MOST_MARKED, 0.0)
-    if script in ("cyrillic", "greek") and upper + lower:
+    if script == "latin" and counts.marked + counts.plain:
+        extra += max(counts.marked / (counts.marked + counts.plain) - _MOST_MARKED, 0.0)
+    if script in ("cyrillic", "greek") and counts.upper + counts.lower:
         # Headings are in capitals, whole files hardly ever; a file of some length without any is another script.
-        is_flat = text.lower() == text and lower > 12
-        extra += 0.1 * upper / (upper + lower) + (0.1 if is_flat else 0.0)
+        is_flat = text.lower() == text and counts.lower > 12
+        extra += 0.1 * counts.upper / (counts.upper + counts.lower) + (0.1 if is_flat else 0.0)
     if is_without_tones:
         extra += 0.3
-    if alphabet.language == "ar" and marked_letters > 12 and not re.search(r"\bال", text):
+    if alphabet.language == "ar" and counts.marked > 12 and not re.search(r"\bال", text):
         extra += 0.05  # hardly a sentence is without the article
     return tally.fit(extra)
 
 
-def _rate_word(word: str, letters: list[str], alphabet: Alphabet, times: int, tally: _FitCounts) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _LetterCounts:
+    """Words with letters beyond ASCII: each with the number of these letters and how often it occurs.
+
+    ``marked`` and ``plain`` are letters beyond ASCII and in it; ``upper`` and ``lower`` are of ``words`` only.
+    """
+
+    words: tuple[tuple[str, int, int], ...]
+    marked: int
+    plain: int
+    upper: int
+    lower: int
+
+
+@lru_cache(maxsize=_TEXTS)
+def _count_letters(text: str) -> _LetterCounts:
+    words = []
+    marked = plain = upper = lower = 0
+    for word, times in Counter(_WORD.findall(text)).items():
+        letters = 0 if word.isascii() else sum(not sign.isascii() for sign in word)
+        marked += letters * times
+        plain += (len(word) - letters) * times
+        if letters:
+            upper += sum(map(str.isupper, word[1:])) * times
+            lower += sum(map(str.islower, word)) * times
+            words.append((word, letters, times))
+    return _LetterCounts(words=tuple(words), marked=marked, plain=plain, upper=upper, lower=lower)
+
+
+def _rate_word(word: str, letters: int, alphabet: Alphabet, times: int, tally: _FitCounts) -> None:
     costs = _compute_costs(alphabet.letters)
     script = alphabet.script
-    is_mixed = script not in ("latin", "vietnamese") and len(letters) < len(word)
+    is_mixed = script not in ("latin", "vietnamese") and letters < len(word)
     is_odd = is_mixed or (script in _CASED and not _is_cased(word))
     for place, sign in enumerate(word):
         if sign.isascii():
@@ -155,17 +178,22 @@ def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
 
 def _rate_marks(text: str, script: str, tally: _FitCounts) -> None:
     """Rate characters beyond ASCII that are not letters: in an unusual place they mean the wrong code page."""
-    for before, sign, after in _pair_signs(text):
-        if sign.isascii() or sign.isalpha():
-            continue
+    marks, unpaired = _list_marks(text)
+    for before, sign, after in marks:
         if _is_usual(before, sign, after, script):
             tally.good += 0.3
             tally.cost += 0.3 * 0.5
             tally.rated_weight += 0.3
         else:
             tally.bad += 2 if unicodedata.category(sign) == "Cc" else 1
-    for opening, closing in _PAIRS:
-        tally.bad += abs(text.count(opening) - text.count(closing))
+    tally.bad += unpaired
+
+
+@lru_cache(maxsize=_TEXTS)
+def _list_marks(text: str) -> tuple[tuple[tuple[str, str, str], ...], int]:
+    """Return characters beyond ASCII that are not letters, each between its neighbours, and how many lack a partner."""
+    marks = tuple(signs for signs in _pair_signs(text) if not (signs[1].isascii() or signs[1].isalpha()))
+    return marks, sum(abs(text.count(opening) - text.count(closing)) for opening, closing in _PAIRS)
 
 
 def _is_usual(before: str, sign: str, after: str, script: str) -> bool:

@@ -46,6 +46,12 @@ class Clip:
     tinies: list[TinyPicture] = field(default_factory=list)
     answers: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
 
+    def add(self, detector_frame: DetectorFrame) -> None:
+        """Keep the images of the next frame, the larger one at the size of a likeness."""
+        self.smalls.append(detector_frame.small)
+        tiny = cv2.resize(detector_frame.tiny, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        self.tinies.append(np.asarray(tiny, np.uint8))
+
     def detector_frames(self) -> Iterable[DetectorFrame]:
         return (_pair_pictures(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
 
@@ -94,25 +100,38 @@ def _pair_pictures(small: TinyPicture, tiny: TinyPicture) -> DetectorFrame:
 
 
 def decode_clip(path: Path, annotation: ShotAnnotation) -> Clip:
-    """The clip's frames as ``segment_video`` shows them to the detector, the larger ones at the size of a likeness."""
+    """The clip's frames as ``segment_video`` shows them to the detector."""
     info = probe(path)
     scaler, clip = FrameScaler(info), Clip(info.fps, annotation)
     frames = (frame for item in read_media(path) if isinstance(item, Picture) for frame in scaler.push(item.frame))
     for frame in chain(frames, scaler.finish()):
-        detector_frame = make_detector_frame(frame)
-        clip.smalls.append(detector_frame.small)
-        tiny = cv2.resize(detector_frame.tiny, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-        clip.tinies.append(np.asarray(tiny, np.uint8))
+        clip.add(make_detector_frame(frame))
     return clip
+
+
+class RecordingDetector(AutoDetector):
+    """The shipped detector; it keeps the images of its frames in ``clip``, which has no annotation yet."""
+
+    def __init__(self, fps: Fraction) -> None:
+        super().__init__(fps=fps)
+        self.clip = Clip(fps, ShotAnnotation(hard=(), gradual=()))
+
+    def push(self, detector_frame: DetectorFrame) -> list[Boundary]:
+        self.clip.add(detector_frame)
+        return super().push(detector_frame)
+
+
+def read_annotations(footage: Path) -> dict[str, ShotAnnotation]:
+    """The annotation of every annotated clip of a folder, by file name."""
+    return {
+        path.name.removesuffix(".shots.json"): ShotAnnotation.from_document(json.loads(path.read_text()))
+        for path in sorted(footage.glob("*.shots.json"))
+    }
 
 
 def decode_clips(footage: Path) -> dict[str, Clip]:
     """Every annotated clip of a folder by file name."""
-    clips = {}
-    for path in sorted(footage.glob("*.shots.json")):
-        name = path.name.removesuffix(".shots.json")
-        clips[name] = decode_clip(path.with_name(name), ShotAnnotation.from_document(json.loads(path.read_text())))
-    return clips
+    return {name: decode_clip(footage / name, annotation) for name, annotation in read_annotations(footage).items()}
 
 
 def pooled(scores: Iterable[BoundaryScore]) -> BoundaryScore:

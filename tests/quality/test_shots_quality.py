@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import replace
+from fractions import Fraction
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -16,8 +14,16 @@ import pytest
 
 from ops.evaluation.cuts import BoundaryScore, CutScore, ShotAnnotation
 from ops.shots.thresholds import AUTO
-from tests.builders.homes import CHECKOUT
-from tests.quality.annotated_clips import Clip, decode_clip, decode_clips, fit_thresholds, fit_weights, pooled
+from tests.builders.homes import Home
+from tests.quality.annotated_clips import (
+    Clip,
+    RecordingDetector,
+    decode_clip,
+    fit_thresholds,
+    fit_weights,
+    pooled,
+    read_annotations,
+)
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
@@ -35,17 +41,33 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def clips(footage: Path) -> dict[str, Clip]:
-    return decode_clips(footage)
+def recorded(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Clip]]:
+    """The document that ``needle evaluate --footage`` prints, and the clips as its detectors saw them."""
+    detectors: list[RecordingDetector] = []
+
+    def load(name: str, fps: Fraction) -> RecordingDetector:
+        assert name == "auto"
+        detectors.append(RecordingDetector(fps))
+        return detectors[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ops.training.evaluate.load_detector", load)
+        home = Home(tmp_path_factory.mktemp("home"))
+        document = home.json("evaluate", "--footage", str(footage), "--cuts-only")
+    annotations = read_annotations(footage)
+    assert list(document["films"]) == list(annotations)
+    pairs = zip(annotations.items(), detectors, strict=True)
+    return document, {name: replace(detector.clip, annotation=annotation) for (name, annotation), detector in pairs}
 
 
 @pytest.fixture(scope="module")
-def evaluation(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The document that ``needle evaluate --footage`` prints."""
-    command = [sys.executable, "-m", "ops.cli", "evaluate", "--footage", str(footage), "--cuts-only", "--json"]
-    home = str(tmp_path_factory.mktemp("home"))
-    done = subprocess.run([*command, "--home", home], cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+def evaluation(recorded: tuple[dict[str, Any], dict[str, Clip]]) -> dict[str, Any]:
+    return recorded[0]
+
+
+@pytest.fixture(scope="module")
+def clips(recorded: tuple[dict[str, Any], dict[str, Clip]]) -> dict[str, Clip]:
+    return recorded[1]
 
 
 @pytest.fixture(scope="module")
