@@ -31,7 +31,7 @@ Out = TypeVar("Out")
 
 Cause = Literal["proxy", "encoder"]
 
-_PICTURE_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
+_IMAGE_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
 """Errors that numpy, Pillow, torch and onnxruntime raise for images that they cannot process.
 
 Our own ``EncoderError`` is about the encoder; a ``TypeError`` or ``KeyError`` is a bug of the program. Both end the
@@ -187,7 +187,7 @@ def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per
     try:
         prepared = encoder.prepare(wanted_NHWC[[row[at] for at in positions]])
         return _Prepared(shot=shot, frames_N=prepared, motion=motion)
-    except _PICTURE_ERRORS as error:
+    except _IMAGE_ERRORS as error:
         return _refuse(shot.shot_id, encoder, take_first_sentence(error))
 
 
@@ -195,7 +195,7 @@ def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[Sho
     prepared_shots = [entry for entry in batch if isinstance(entry, _Prepared)]
     try:
         results = _encode_batch(prepared_shots, encoder)
-    except _PICTURE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
+    except _IMAGE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
         results = [_encode_alone(entry, encoder) for entry in prepared_shots]
     left = iter(results)
     return [entry if isinstance(entry, UnusableShot) else next(left) for entry in batch]
@@ -204,7 +204,7 @@ def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[Sho
 def _encode_alone(entry: _Prepared, encoder: Encoder) -> ShotVector | UnusableShot:
     try:
         return _encode_batch([entry], encoder)[0]
-    except _PICTURE_ERRORS as error:
+    except _IMAGE_ERRORS as error:
         return _refuse(entry.shot.shot_id, encoder, take_first_sentence(error))
 
 
@@ -235,10 +235,10 @@ def _pool(entry: _Prepared, frame_vectors_ND: NDArray[np.float32], encoder: Enco
 
 def _refuse(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
     """A shot that the encoder cannot embed. Raises ``EncoderError`` if it cannot embed a test image either."""
-    picture_HWC = np.random.default_rng(0).integers(0, 256, (_TEST_SIDE, _TEST_SIDE, 3), np.uint8)
+    image_HWC = np.random.default_rng(0).integers(0, 256, (_TEST_SIDE, _TEST_SIDE, 3), np.uint8)
     try:
-        works = bool(np.isfinite(encoder.pool(encoder.encode_frames(picture_HWC[None]))).all())
-    except _PICTURE_ERRORS:
+        works = bool(np.isfinite(encoder.pool(encoder.encode_frames(image_HWC[None]))).all())
+    except _IMAGE_ERRORS:
         works = False
     if not works:
         raise EncoderError(

@@ -20,14 +20,14 @@ from ops.core.types import Progress, SilentProgress
 from ops.evaluation.clip_cuts import ClipCuts, ClipFault, CutEvaluation
 from ops.evaluation.cuts import Fault
 from ops.shots.cutting import TimedFrame
-from ops.shots.detector import DetectorFrame, TinyPicture
+from ops.shots.detector import DetectorFrame, TinyImage
 from ops.shots.detectors.transnet_model import make_small_rgb, predict_transitions
 from ops.shots.pictures import make_detector_frame
 from ops.shots.reading import read_proxy_frames
 from ops.videos.film_errors import convert_film_errors
 from ops.videos.probe import probe
 
-Network = Callable[[list[TinyPicture]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+Network = Callable[[list[TinyImage]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 MOST_STRIPS = 300
 """Maximum number of faults with images on one page, about 40 KB each: with more, a browser takes seconds to open it."""
@@ -135,11 +135,13 @@ def make_strips(
     """
     progress = progress or SilentProgress()
     selection = choose_faults(evaluation.faults, limit)
-    pictured_faults = set(selection)
+    faults_with_strips = set(selection)
     network_faults = set(choose_faults(selection, most_judged)) if network else set()
     result = Strips(
         reasons={
-            fault: f"only {limit} faults have pictures" for fault in evaluation.faults if fault not in pictured_faults
+            fault: f"only {limit} faults have pictures"
+            for fault in evaluation.faults
+            if fault not in faults_with_strips
         }
     )
     progress.start("strips", len(selection), "strips")
@@ -195,10 +197,10 @@ class _FrameCache:
 
     def __init__(self, needs: Sequence[_Need]) -> None:
         self.changes = array("f")
-        self.tiles: dict[int, TinyPicture] = {}
-        self.inputs: dict[int, TinyPicture] = {}
-        self.smalls: dict[int, TinyPicture] = {}
-        self._before: TinyPicture | None = None
+        self.tiles: dict[int, TinyImage] = {}
+        self.inputs: dict[int, TinyImage] = {}
+        self.smalls: dict[int, TinyImage] = {}
+        self._before: TinyImage | None = None
         ends = sorted(needs, key=lambda need: need.end)
         self._tiles_until = {frame: need.end for need in ends for frame in need.shown}
         self._inputs_until = {frame: need.end for need in ends for frame in need.window}
@@ -256,29 +258,29 @@ def _strip(need: _Need, cache: _FrameCache, network: Network | None) -> Strip:
     fault = need.fault.fault
     is_range = fault.last > fault.first
     begins = None if is_range else next((at for at, frame in enumerate(need.shown) if frame >= fault.first), None)
-    picture = _join_tiles([cache.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
-    is_encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    image = _join_tiles([cache.tiles[frame] for frame in need.shown], begins, COLOURS[fault.kind])
+    is_encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not is_encoded:
         raise RuntimeError("OpenCV cannot write JPEG files")
     return Strip(
         frames=need.shown,
         jpeg=bytes(data),
-        width=picture.shape[1],
-        height=picture.shape[0],
+        width=image.shape[1],
+        height=image.shape[0],
         begins=begins,
         inside=tuple(is_range and fault.first <= frame <= fault.last for frame in need.shown),
         evidence=_collect_evidence(need, cache, network),
     )
 
 
-def _resize_tile(picture: TinyPicture) -> TinyPicture:
-    height, width = picture.shape[:2]
+def _resize_tile(image: TinyImage) -> TinyImage:
+    height, width = image.shape[:2]
     scale = min(1.0, TILE_SIDE / max(height, width))
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _join_tiles(tiles: Sequence[TinyPicture], begins: int | None, colour: tuple[int, int, int]) -> TinyPicture:
+def _join_tiles(tiles: Sequence[TinyImage], begins: int | None, colour: tuple[int, int, int]) -> TinyImage:
     """Tiles of equal width, each after a separator; the one before the first tile of the shot is coloured."""
     parts = []
     for at, tile in enumerate(tiles):
@@ -307,6 +309,6 @@ def _collect_evidence(need: _Need, cache: _FrameCache, network: Network | None) 
     )
 
 
-def _measure_difference(one: TinyPicture, other: TinyPicture) -> float:
+def _measure_difference(one: TinyImage, other: TinyImage) -> float:
     """Mean absolute difference of two small images, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

@@ -172,7 +172,7 @@ class MapPage:
         for number, rows in enumerate(groups[:GROUPS]):
             put_text(f"Group {number + 1}: {len(rows)} shots")
             self._put_posters((self._ids[row], f"cluster {self._clusters[row] + 1}") for row in rows[:SHOWN_OF_GROUP])
-        put_verdict(verdicts.judge_same_pictures(len(self._ids), len(groups), sum(map(len, groups))))
+        put_verdict(verdicts.judge_same_images(len(self._ids), len(groups), sum(map(len, groups))))
 
     def _put_posters(self, shots: Iterable[tuple[str, str]]) -> None:
         if self._enough:

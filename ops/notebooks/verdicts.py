@@ -128,7 +128,7 @@ def judge_lengths(lengths_s: NDArray[np.float64]) -> str:
     return f"{short:,} of {plural(len(lengths_s), 'shot')} {verb} shorter than {SHORT_S} s: the cuts look sound."
 
 
-def judge_same_pictures(shots: int, groups: int, grouped: int) -> str:
+def judge_same_images(shots: int, groups: int, grouped: int) -> str:
     """Return what groups of the same pictures save."""
     if not groups:
         return "No two shots show the same pictures: each one teaches something when it is labelled."

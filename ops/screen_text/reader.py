@@ -92,11 +92,11 @@ class RapidTextReader:
     def read(self, frame_HWC: NDArray[np.uint8]) -> list[SeenText]:
         """See :class:`TextReader`."""
         height, width = frame_HWC.shape[:2]
-        picture_HWC = np.ascontiguousarray(frame_HWC[:, :, ::-1])
+        image_HWC = np.ascontiguousarray(frame_HWC[:, :, ::-1])
         try:
-            boxes = self._engine(picture_HWC, use_det=True, use_rec=False).boxes
+            boxes = self._engine(image_HWC, use_det=True, use_rec=False).boxes
             corners = [] if boxes is None else [np.asarray(each, np.float32) for each in boxes]
-            lines = [self._recognise(_cut_line(picture_HWC, each)) for each in corners]
+            lines = [self._recognise(_cut_line(image_HWC, each)) for each in corners]
         except (RuntimeError, ValueError, ArithmeticError) as error:
             raise MediaError(f"its writing cannot be read: {str(error).splitlines()[0]}") from error
         self._known = lines
@@ -117,10 +117,10 @@ class RapidTextReader:
         return _KnownLine(small_HW=small_HW, text=" ".join(text.split()), confidence=float(score))
 
 
-def _cut_line(picture_HWC: NDArray[np.uint8], corners_42: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _cut_line(image_HWC: NDArray[np.uint8], corners_42: NDArray[np.float32]) -> NDArray[np.uint8]:
     from rapidocr.utils.process_img import get_rotate_crop_image
 
-    line: NDArray[np.uint8] = get_rotate_crop_image(picture_HWC, corners_42)
+    line: NDArray[np.uint8] = get_rotate_crop_image(image_HWC, corners_42)
     return line
 
 

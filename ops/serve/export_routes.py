@@ -29,7 +29,7 @@ from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.roles import read_identity
 from ops.serve.schemas import ExportBody, PickBody
 from ops.serve.search_body import SearchBody
-from ops.serve.search_routes import page_of_hits, store_pictures
+from ops.serve.search_routes import page_of_hits, store_images
 from ops.serve.service import Service
 
 TOLD = 10
@@ -84,7 +84,7 @@ def build_export_routes(service: Service) -> APIRouter:
         summary="A selection, or the hits of a search, as a file for an editing system",
     )
     async def export_file(request: Request, body: ExportBody) -> Response:
-        search = await store_pictures(service, body.search) if body.search and not body.picks else None
+        search = await store_images(service, body.search) if body.search and not body.picks else None
         queue = service.queues.heavy_export if find_format(body.format).is_slow else service.queues.export
         tally, name = ExportTally(), read_identity(request).name
         try:

@@ -26,7 +26,7 @@ from ops.serve.problems import describe_problems
 from ops.serve.roles import choose_author
 from ops.serve.schemas import Author, SavedSearchBody
 from ops.serve.search_body import SearchBody
-from ops.serve.search_routes import store_pictures
+from ops.serve.search_routes import store_images
 from ops.serve.service import Service
 
 SHOWN = 24
@@ -54,7 +54,7 @@ def build_saved_search_routes(service: Service) -> APIRouter:
     )
     async def save(request: Request, body: SavedSearchBody) -> Response:
         author = choose_author(request, body.author)
-        search = await store_pictures(service, body.search)
+        search = await store_images(service, body.search)
         return send_json(request, await service.queues.lookup.run(_save, service, body.name, search, author))
 
     @router.post(

@@ -31,7 +31,7 @@ def build_search_routes(service: Service) -> APIRouter:
         summary="Find shots by describing them, by examples, or by both",
     )
     async def search(request: Request, body: SearchBody) -> Response:
-        fields = await store_pictures(service, body)
+        fields = await store_images(service, body)
         return await service.queues.search.run(_run_search, service, request, fields, body.cursor)
 
     @router.get(
@@ -54,7 +54,7 @@ def build_search_routes(service: Service) -> APIRouter:
     return router
 
 
-async def store_pictures(service: Service, body: SearchBody) -> SearchBody:
+async def store_images(service: Service, body: SearchBody) -> SearchBody:
     """Store every inline image of the search and replace it by its name: answers and cursors stay short."""
     pictures = [example for example in body.list_examples() if example.startswith("data:")]
     names = {each: await service.queues.pictures.run(service.uploads.keep_data_uri, each) for each in pictures}

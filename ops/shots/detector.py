@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-TinyPicture = npt.NDArray[np.uint8]
+TinyImage = npt.NDArray[np.uint8]
 """uint8 BGR (H, W, 3)."""
 
 SMALL = (32, 18)
@@ -29,7 +29,7 @@ class DetectorFrame:
     most varied channel, 0-128. ``tiny`` is uint8 BGR (H, W, 3), longer side at most 256, computed on first access.
     """
 
-    def __init__(self, small: TinyPicture, make_tiny: Callable[[], TinyPicture]) -> None:
+    def __init__(self, small: TinyImage, make_tiny: Callable[[], TinyImage]) -> None:
         import cv2
 
         self.small = small
@@ -37,17 +37,17 @@ class DetectorFrame:
         self._make_tiny = make_tiny
 
     @cached_property
-    def tiny(self) -> TinyPicture:
+    def tiny(self) -> TinyImage:
         """The larger image."""
         return self._make_tiny()
 
     @classmethod
-    def wrap(cls, picture: TinyPicture) -> DetectorFrame:
+    def wrap(cls, image: TinyImage) -> DetectorFrame:
         """The detector_frame of an image that is already tiny."""
         import cv2
 
-        small = np.asarray(cv2.resize(picture, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
-        return cls(small, lambda: picture)
+        small = np.asarray(cv2.resize(image, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
+        return cls(small, lambda: image)
 
 
 @dataclass(frozen=True, order=True, slots=True)

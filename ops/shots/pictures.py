@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import SMALL, DetectorFrame, TinyPicture
+from ops.shots.detector import SMALL, DetectorFrame, TinyImage
 from ops.shots.thumbnails import QUALITY, SMALL_PX, add_thumbnail
 
 TINY_SIDE = 256
@@ -34,17 +34,17 @@ def make_detector_frame(frame: av.VideoFrame) -> DetectorFrame:
     In two steps, because one average over 400 pixels per cell takes half as long again and finds the same cuts.
     """
     width, height = SMALL
-    return DetectorFrame(_pack_bgr(frame, width, height, steps=True), lambda: make_tiny_picture(frame))
+    return DetectorFrame(_pack_bgr(frame, width, height, steps=True), lambda: make_tiny_image(frame))
 
 
-def make_tiny_picture(frame: av.VideoFrame) -> TinyPicture:
+def make_tiny_image(frame: av.VideoFrame) -> TinyImage:
     """The BGR image for detection, longer side at most 256, of a yuv420p frame."""
     scale = min(1.0, TINY_SIDE / max(frame.width, frame.height))
     width, height = (max(round(side * scale / 4) * 4, 4) for side in (frame.width, frame.height))
     return _pack_bgr(frame, width, height)
 
 
-def _pack_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyPicture:
+def _pack_bgr(frame: av.VideoFrame, width: int, height: int, *, steps: bool = False) -> TinyImage:
     """The frame as BGR of another, even size: planes are scaled first, colours are converted last."""
     yuv = np.empty((height * 3 // 2, width), np.uint8)
     luma, *chroma = split_planes(frame)
@@ -70,17 +70,17 @@ def measure_sharpness(frame: av.VideoFrame) -> float:
 
 def encode_poster(frame: av.VideoFrame) -> bytes:
     """The frame as a JPEG file, with a small version in it if the frame is larger."""
-    picture: Any = frame.to_ndarray(format="bgr24")
-    scale = SMALL_PX / max(picture.shape[:2])
-    poster = _encode_jpeg(picture, POSTER_QUALITY)
+    image: Any = frame.to_ndarray(format="bgr24")
+    scale = SMALL_PX / max(image.shape[:2])
+    poster = _encode_jpeg(image, POSTER_QUALITY)
     if scale >= 1:
         return poster
-    size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
-    return add_thumbnail(poster, _encode_jpeg(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), QUALITY))
+    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+    return add_thumbnail(poster, _encode_jpeg(cv2.resize(image, size, interpolation=cv2.INTER_AREA), QUALITY))
 
 
-def _encode_jpeg(picture: Any, quality: int) -> bytes:
-    is_encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+def _encode_jpeg(image: Any, quality: int) -> bytes:
+    is_encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not is_encoded:
         raise RuntimeError("OpenCV cannot write JPEG files")
     return bytes(data)

@@ -14,7 +14,7 @@ from ops.core.media import MediaInfo
 from ops.shots.cutting import TimedFrame, compute_exact_time
 from ops.shots.scaling import FrameScaler
 from ops.videos.damage import Damage
-from ops.videos.reader import Picture, Sound, read_media
+from ops.videos.reader import DecodedFrame, Sound, read_media
 
 AHEAD = 24
 """Number of items between decoder and detector."""
@@ -36,7 +36,7 @@ def read_proxy_frames(
     reading = read_media(source, threads=decoders, audio=streams, damage=damage)
     with closing(reading) as items:  # type: ignore[type-var]
         for item in items:
-            if isinstance(item, Picture):
+            if isinstance(item, DecodedFrame):
                 times.append((item.index, compute_exact_time(item.index, item.time_s, info)))
                 for frame in scaler.push(item.frame):
                     yield TimedFrame(*times.popleft(), frame)

@@ -16,9 +16,9 @@ from ops.core.media import Crop, MediaInfo, Orientation
 from ops.shots.pictures import split_planes
 from ops.shots.tone_mapping import ToneMapper, needs_mapping
 from ops.videos.colours import is_full_range, tag_matrix
+from ops.videos.display import has_alpha_channel
 from ops.videos.fields import MAX_LINES
 from ops.videos.filters import MIN_SIDE, FrameFilter, Step, build_deinterlacing_steps, crop_steps, set_time
-from ops.videos.picture import has_alpha_channel
 
 SHORT_SIDE = 360
 """Maximum short side of a proxy, pixels."""

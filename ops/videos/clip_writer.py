@@ -11,7 +11,7 @@ import numpy as np
 from av.stream import Disposition
 
 from ops.core.media import MediaInfo, SoundTrack
-from ops.videos.clip_pictures import ClipPictures
+from ops.videos.clip_frames import ClipFrames
 from ops.videos.sound_line import Samples
 
 DEPTHS = {"pcm_s32le": "s32", "pcm_s32be": "s32", "pcm_f32le": "flt", "pcm_f32be": "flt", "pcm_f64le": "flt"} | {
@@ -28,7 +28,7 @@ class ClipWriter:
 
     The file is QuickTime (``.mov``), with these tracks:
 
-    - video as in ``clip_pictures.py``, in the source's own size and pixel shape;
+    - video as in ``clip_frames.py``, in the source's own size and pixel shape;
     - every sound track, the heard ones first, with its own channels, rate, language and title, as 24-bit PCM (32 bits
       if the source has them). PCM has no encoder delay;
     - a timecode track with the source's reel that begins with ``timecode``, unless that is empty.
@@ -41,7 +41,7 @@ class ClipWriter:
         self._timecode = timecode
         self._tick = FINE if info.variable_rate else 1 / info.fps
         self._container = av.open(str(path), "w", format="mov", options={"movflags": "+faststart"})
-        self._pictures: ClipPictures | None = None
+        self._pictures: ClipFrames | None = None
         self._sounds: list[av.AudioStream] = []
         self._last = -1
         self._samples = [0] * len(info.sound_tracks)
@@ -49,7 +49,7 @@ class ClipWriter:
 
     def begin(self, frame: av.VideoFrame, aspect: Fraction | None) -> None:
         """Set up the tracks for frames like ``frame`` with pixels of ``aspect``."""
-        self._pictures = ClipPictures(self._container, self._info, frame, aspect, self._tick)
+        self._pictures = ClipFrames(self._container, self._info, frame, aspect, self._tick)
         if self._timecode:
             self._pictures.stream.metadata["timecode"] = self._timecode
             if self._info.reel:  # becomes the name in the timecode track

@@ -26,8 +26,8 @@ from ops.videos.hashes import HashCache, compute_hash
 from ops.videos.library import open_local_source
 from ops.videos.objects import is_remote
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, Sound, read_media
-from ops.videos.seeking import build_picture_table, read_from
+from ops.videos.reader import DecodedFrame, Sound, read_media
+from ops.videos.seeking import build_frame_table, read_from
 from ops.videos.sound_line import SoundConverter, SoundLine, is_unnamed
 from ops.videos.tracks import choose_video_track
 
@@ -120,7 +120,7 @@ def cut_clips(
         and any(span.start_frame > MIN_SKIP for span in spans)
         and all(span.end_frame <= frames for span in spans)
     ):
-        table = build_picture_table(source, frames)
+        table = build_frame_table(source, frames)
         for group in _group_spans(left) if table else []:
             assert table is not None
             read = partial(read_from, source, table, group[0].start_frame)
@@ -150,7 +150,7 @@ def _cut(
     source: Path,
     info: MediaInfo,
     spans: Sequence[ClipSpan],
-    read: Callable[..., Iterator[Picture | Sound]],
+    read: Callable[..., Iterator[DecodedFrame | Sound]],
     threads: int,
     stop: CancelToken,
 ) -> Iterator[ClipSpan]:
@@ -202,7 +202,7 @@ class _Cutting:
     def is_done(self) -> bool:
         return not self._waiting and not self._open
 
-    def take(self, item: Picture | Sound) -> Iterator[ClipSpan]:
+    def take(self, item: DecodedFrame | Sound) -> Iterator[ClipSpan]:
         """Take one more frame or piece of sound; yields the clips that are complete with it."""
         if isinstance(item, Sound):
             self._lines[item.stream].add(item.time_s, item.frame)
@@ -235,13 +235,13 @@ class _Cutting:
             clip.writer.abandon()
             clip.span.target.unlink(missing_ok=True)
 
-    def _find_exact_time(self, picture: Picture) -> Fraction:
+    def _find_exact_time(self, decoded: DecodedFrame) -> Fraction:
         """Return the frame's own time at a constant rate, unless the clock is more than half a frame off."""
-        ideal = picture.index / self._info.fps
-        near = not self._info.variable_rate and abs(picture.time_s - ideal) < 1 / (2 * self._info.fps)
-        return ideal if near else picture.time_s
+        ideal = decoded.index / self._info.fps
+        near = not self._info.variable_rate and abs(decoded.time_s - ideal) < 1 / (2 * self._info.fps)
+        return ideal if near else decoded.time_s
 
-    def _begin(self, span: ClipSpan, first: Picture, time_s: Fraction) -> None:
+    def _begin(self, span: ClipSpan, first: DecodedFrame, time_s: Fraction) -> None:
         info = self._info
         is_counted = not info.variable_rate and 1 <= round(info.fps) <= MAX_COUNTED
         start = frame_at(span.start_frame, time_s, info.fps)

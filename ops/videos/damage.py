@@ -21,7 +21,7 @@ from fractions import Fraction
 from ops.core.errors import MediaError
 from ops.core.plural import plural
 
-NOT_ONE_PICTURE = "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
+NOT_ONE_FRAME = "not one picture in it can be decoded: the file is damaged or holds no pictures; copy it again"
 MAX_PLACES = 4
 """Places that a note lists; the others are counted."""
 SEAM = 32
@@ -43,7 +43,7 @@ class Place:
 class Damage:
     """Filled in by :func:`ops.videos.reader.read_media`; complete once everything was read."""
 
-    pictures: int = 0
+    frame_count: int = 0
     leading: int = 0
     damaged: list[Place] = field(default_factory=list)
     missing: list[Place] = field(default_factory=list)
@@ -98,15 +98,15 @@ class Damage:
     @property
     def undamaged(self) -> int:
         """Number of frames that decoded without damage."""
-        return self.pictures - sum(place.count for place in self.damaged)
+        return self.frame_count - sum(place.count for place in self.damaged)
 
     def require_useful(self) -> None:
         """Raise ``MediaError`` if nothing useful was decoded."""
-        if not self.pictures:
-            raise MediaError(NOT_ONE_PICTURE)
-        if self.undamaged < self.pictures * UNDAMAGED_SHARE:
+        if not self.frame_count:
+            raise MediaError(NOT_ONE_FRAME)
+        if self.undamaged < self.frame_count * UNDAMAGED_SHARE:
             raise MediaError(
-                f"{self.pictures - self.undamaged:,} of its {plural(self.pictures, 'picture')} are damaged: "
+                f"{self.frame_count - self.undamaged:,} of its {plural(self.frame_count, 'picture')} are damaged: "
                 "copy the file again"
             )
 
@@ -115,7 +115,7 @@ class Damage:
         notes = list(self.remarks)
         if self.leading:
             notes.append(
-                f"the file begins between two key pictures: {_count_pictures(self.leading)} before the first whole one "
+                f"the file begins between two key pictures: {_count_frames(self.leading)} before the first whole one "
                 f"cannot be decoded, and frame 0 is that one"
             )
         if self.missing:
@@ -157,7 +157,7 @@ class Damage:
         return others
 
 
-def _count_pictures(count: int) -> str:
+def _count_frames(count: int) -> str:
     return plural(count, "picture")
 
 

@@ -66,11 +66,11 @@ def find_length(
     log.add("duration", f"{float(duration):.3f} s", evidence, contradictions=contradictions)
     if table and not (sample.is_field_coded and sample.is_whole):
         # Some frames may be two fields and others whole: the same share as in the beginning.
-        share = Fraction(sample.pictures, sample.packets) if sample.is_field_coded else 1
+        share = Fraction(sample.frame_count, sample.packets) if sample.is_field_coded else 1
         frames = round(table.shown * share)
         evidence = f"index of the file ({table.hidden} hidden by an edit list)" if table.hidden else "index of the file"
     elif sample.is_whole:
-        frames, evidence = sample.pictures, "all packets counted"
+        frames, evidence = sample.frame_count, "all packets counted"
     else:
         frames, evidence = round(duration * rate.fps), "duration and rate, until the film is decoded"
     frames = max(frames, 1)

@@ -31,7 +31,7 @@ class Element(NamedTuple):
     end: int | None
 
 
-def read_announced_pictures(path: Path, number: int = 0) -> tuple[int, str]:
+def read_announced_frames(path: Path, number: int = 0) -> tuple[int, str]:
     """Return ``(number of frames, fault)`` of a video track of a Matroska file; ``number`` 0 is the first track.
 
     Reads a few bytes a block. ``(0, "")`` for any other file; 0 if the elements do not fit together, or blocks belong

@@ -1,7 +1,7 @@
 """Describe a media file: the only module that fills in the record :class:`ops.core.media.MediaInfo`.
 
 Each area of facts has a module of its own that adds to the same :class:`FactLog`: the video track (``tracks.py``), rate
-and times (``timing.py``), how frames are shown (``picture.py``), timecode and reel (``timecodes.py``), sound tracks
+and times (``timing.py``), how frames are shown (``display.py``), timecode and reel (``timecodes.py``), sound tracks
 (``sound_tracks.py``). A description reads headers and a bounded part of the packets (``sample.py``). It decodes a few
 frames, however long the video is.
 """
@@ -22,9 +22,9 @@ from ops.core.media import MediaInfo
 from ops.core.plural import plural
 from ops.videos.boxes import is_encrypted
 from ops.videos.container import open_container, prepare_decoder, require_file
+from ops.videos.display import read_display
 from ops.videos.fact_log import FactLog
 from ops.videos.length import IndexTable, find_length, read_table
-from ops.videos.picture import read_picture
 from ops.videos.sample import HeadSample, read_sample
 from ops.videos.sound_tracks import choose_sound
 from ops.videos.timecodes import read_timecode
@@ -50,8 +50,10 @@ def probe(path: Path) -> MediaInfo:
         sample = read_sample(container, stream)
         rate = _find_rate(container, stream, table, sample, log)
         frames, duration = find_length(path, container, stream, table, sample, rate, log)
-        picture = read_picture(path, stream.index, log)
-        timecode = read_timecode(path, container, stream, sample.picture, rate.fps, log, variable_rate=rate.is_variable)
+        display = read_display(path, stream.index, log)
+        timecode = read_timecode(
+            path, container, stream, sample.first_frame, rate.fps, log, variable_rate=rate.is_variable
+        )
         sound = choose_sound(path, container, float(duration), log)
         return MediaInfo(
             fps=rate.fps,
@@ -69,7 +71,7 @@ def probe(path: Path) -> MediaInfo:
             duration_s=float(duration),
             facts=log.facts,
             notes=log.notes,
-            **vars(picture),
+            **vars(display),
         )
 
 
@@ -96,7 +98,7 @@ def _confirm_rate(
     rate: FrameRate, table: IndexTable, sample: HeadSample, tick: Fraction, claims: Sequence[RateClaim]
 ) -> FrameRate:
     """Compare the rate of the first frames with decoding times of all: they vary if presentation times do."""
-    if sample.is_field_coded and sample.pictures * 2 != sample.packets:
+    if sample.is_field_coded and sample.frame_count * 2 != sample.packets:
         return rate  # of some frames both fields are listed, of others the whole
     times = table.decode_times[:: 2 if sample.is_field_coded else 1]
     if any(one >= other for one, other in itertools.pairwise(times)):

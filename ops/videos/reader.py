@@ -41,20 +41,20 @@ from ops.videos.container import (
 from ops.videos.damage import SEAM, Damage, Place
 from ops.videos.decode_times import DecodeTimes, find_usual_step, has_no_clock
 from ops.videos.integrity import explain_broken_structure
-from ops.videos.matroska import CUT_SHORT, read_announced_pictures
+from ops.videos.matroska import CUT_SHORT, read_announced_frames
 from ops.videos.seams import Seams
 from ops.videos.tracks import choose_video_track
 
 logger = logging.getLogger(__name__)
 
-ONE_PICTURE_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "prores", "dnxhd", "ffv1"})
+ONE_FRAME_A_PACKET = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "prores", "dnxhd", "ffv1"})
 """Decoders that give one frame for each shown packet of an mp4 or Matroska file. VP8 hides some, and MPEG-4 leaves out
 frames that equal the last one. Interlaced video may come as two fields (seen on its first frame)."""
 
 MPEG2 = frozenset({"mpeg1video", "mpeg2video"})
 """The same, but sought in packets without times: counted here only."""
 
-MAX_SOUNDS_BEFORE_PICTURE = 20_000
+MAX_SOUNDS_BEFORE_FRAME = 20_000
 MAX_HELD_SOUNDS = 400
 """Pieces of sound that wait for the frame that shows their clock, about 8 s."""
 MAX_FAILURES = 1_000
@@ -62,7 +62,7 @@ MAX_FAILURES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedFrame:
     """One decoded frame: ``index`` counts from 0 in presentation order, ``time_s`` from the first frame.
 
     ``frame`` is as stored: not rotated, pixels not square if the file declares that, its own pixel format. Its size may
@@ -101,7 +101,7 @@ def read_media(
     audio: bool | Collection[int] = False,
     start: int | None = None,
     damage: Damage | None = None,
-) -> Iterator[Picture | Sound]:
+) -> Iterator[DecodedFrame | Sound]:
     """Decode a file once, from its first frame to its last.
 
     ``threads`` is the number of decoder threads (more cost 20-40 % more CPU for the same frames). ``audio`` selects the
@@ -112,16 +112,16 @@ def read_media(
     """
     require_file(path)
     damage = Damage() if damage is None else damage
-    counts = Counter[type[Picture | Sound]]()
+    counts = Counter[type[DecodedFrame | Sound]]()
     if threads > 1:
-        held, pictures = deque[Picture | Sound](), 0
+        held, frame_count = deque[DecodedFrame | Sound](), 0
         try:
             for item in _read(path, threads, audio, start, damage):
                 held.append(item)
-                pictures += isinstance(item, Picture)
-                while pictures > HELD_PER_THREAD * threads:
+                frame_count += isinstance(item, DecodedFrame)
+                while frame_count > HELD_PER_THREAD * threads:
                     oldest = held.popleft()
-                    pictures -= isinstance(oldest, Picture)
+                    frame_count -= isinstance(oldest, DecodedFrame)
                     yield oldest
                     counts[type(oldest)] += 1
             yield from held
@@ -138,14 +138,14 @@ def read_media(
 
 def _read(
     path: Path, threads: int, audio: bool | Collection[int], start: int | None, damage: Damage
-) -> Iterator[Picture | Sound]:
+) -> Iterator[DecodedFrame | Sound]:
     reason = explain_broken_structure(path)
     threads = 1 if reason else threads
     with open_container(path) as container:
         video = choose_video_track(container)
         number = [stream.index for stream in container.streams.video].index(video.index)
         announced_count, structure_fault = (
-            (0, "") if start is not None or reason else read_announced_pictures(path, number)
+            (0, "") if start is not None or reason else read_announced_frames(path, number)
         )
         pass_ = _Pass(video, _select_sound_streams(container, audio), container, damage)
         pass_.packets_due = announced_count or pass_.packets_due
@@ -178,7 +178,7 @@ class _Pass:
         self.is_broadcast = not {"mpegts", "mpeg"}.isdisjoint(names)
         # If each packet carries the presentation time of its frame, which AVI and others do not.
         has_exact_times = not {"mov", "matroska", "mpegts"}.isdisjoint(names)
-        self.counts_pictures = has_exact_times and video.codec_context.name in ONE_PICTURE_A_PACKET | MPEG2
+        self.counts_frames = has_exact_times and video.codec_context.name in ONE_FRAME_A_PACKET | MPEG2
         # AVI has a table of its chunks at the end; a demultiplexer that lost its position skips some.
         self.packets_due = sum(entry.size > 0 for entry in video.index_entries) if "avi" in names else 0
         self.has_table = "mov" in names  # each track's own: if one ends too early, another may go on
@@ -195,10 +195,10 @@ class _Pass:
         self.orphans = 0
         self.seams = Seams(find_usual_step(video))
         self.is_other_clock = False
-        self.broken_pictures = set[int | None]()
+        self.broken_frames = set[int | None]()
         self.waiting: deque[tuple[int, AudioFrame]] = deque()
 
-    def run(self) -> Iterator[Picture | Sound]:
+    def run(self) -> Iterator[DecodedFrame | Sound]:
         """Demultiplex and decode to the end."""
         for packet in self._read_packets():
             # packet.stream, not stream_index: the last, empty packet that flushes the decoder has no index.
@@ -212,7 +212,7 @@ class _Pass:
                 stream = next(stream for stream in self.sounds if stream.index == packet.stream.index)
                 yield from self._decode_audio(stream, packet)
         yield from self._pass_sound(is_last=True)
-        self.damage.pictures = self.index
+        self.damage.frame_count = self.index
         self._note_missing(len(self.announced) + self.orphans)
         self._record_end()
 
@@ -240,7 +240,7 @@ class _Pass:
     def _note_new_track(self) -> None:
         self.damage.add_new_track(self.index, self.clock.time_s)
 
-    def _decode_video(self, packet: av.Packet[Any] | None) -> Iterator[Picture | Sound]:
+    def _decode_video(self, packet: av.Packet[Any] | None) -> Iterator[DecodedFrame | Sound]:
         if packet is not None:
             verdict = self.seams.judge(packet) if self.is_broadcast else ""
             if verdict == "orphan":
@@ -254,14 +254,14 @@ class _Pass:
         except av.FFmpegError:
             self._require_one_thread()
             # A recording that starts between two keyframes begins with some packets that cannot be decoded.
-            if not self.counts_pictures and (self.index or self.has_key):
+            if not self.counts_frames and (self.index or self.has_key):
                 self._note_missing(1)
             self.decode_times.drop_latest()
             return
         for frame in frames:
-            yield from self._yield_picture(frame)
+            yield from self._yield_frame(frame)
 
-    def _cross_seam(self, *, is_join: bool) -> Iterator[Picture | Sound]:
+    def _cross_seam(self, *, is_join: bool) -> Iterator[DecodedFrame | Sound]:
         """At the seam of joined streams, take the remaining frames out of the decoder, and reset it."""
         yield from self._decode_video(None)
         self._note_missing(len(self.announced) + self.orphans)
@@ -273,28 +273,28 @@ class _Pass:
     def _announce(self, packet: av.Packet[Any]) -> None:
         """Note that a packet was found."""
         if packet.is_corrupt and self.index:
-            self.broken_pictures.add(packet.pts)
+            self.broken_frames.add(packet.pts)
         self.decode_times.note(packet)
         self.packets += 1
         self.has_key = self.has_key or packet.is_keyframe
-        if self.counts_pictures and packet.pts is not None and not packet.is_discard:
+        if self.counts_frames and packet.pts is not None and not packet.is_discard:
             heapq.heappush(self.announced, packet.pts)
 
-    def _yield_picture(self, frame: VideoFrame) -> Iterator[Picture | Sound]:
+    def _yield_frame(self, frame: VideoFrame) -> Iterator[DecodedFrame | Sound]:
         require_size(frame.width, frame.height)
         if frame.interlaced_frame:
-            self.counts_pictures = False
+            self.counts_frames = False
             self.announced.clear()
         self.decode_times.settle(frame)
         self._remove_announced(frame.pts)
         self._set_clock(frame)
-        if frame.pts in self.broken_pictures:
-            self.broken_pictures.discard(frame.pts)
+        if frame.pts in self.broken_frames:
+            self.broken_frames.discard(frame.pts)
             self.damage.breaks.append(Place(self.index, self.clock.time_s))
         if frame.is_corrupt:
             self._require_one_thread()
             self.damage.add_damaged(self.index, self.clock.time_s)
-        yield Picture(self.index, self.clock.time_s, frame)
+        yield DecodedFrame(self.index, self.clock.time_s, frame)
         self.index += 1
         yield from self._pass_sound()
 
@@ -304,7 +304,7 @@ class _Pass:
         Before the first frame this is not damage: a video that was cut without a keyframe begins with frames whose
         references are gone, and no player shows them.
         """
-        if not self.counts_pictures or pts is None:
+        if not self.counts_frames or pts is None:
             return
         count = 0
         while self.announced and self.announced[0] < pts:
@@ -370,7 +370,7 @@ class _Pass:
             self.damage.add_silence(*self.clock.locate(at))
             return
         self.waiting.extend((stream.index, frame) for frame in frames)
-        while not self.index and len(self.waiting) > MAX_SOUNDS_BEFORE_PICTURE:
+        while not self.index and len(self.waiting) > MAX_SOUNDS_BEFORE_FRAME:
             self.waiting.popleft()
         yield from self._pass_sound()
 

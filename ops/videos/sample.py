@@ -1,6 +1,6 @@
 """The first frames of a video track: their presentation times, and how packets become frames.
 
-The reading is bounded: at most :data:`MAX_PICTURES` packets and :data:`MAX_BYTES` of the track. So a video of two hours
+The reading is bounded: at most :data:`MAX_FRAMES` packets and :data:`MAX_BYTES` of the track. So a video of two hours
 is described as fast as a clip. For interlaced H.264, up to :data:`MAX_DECODED` packets are decoded, because each field
 may be a packet of its own. Otherwise only the first frame is decoded.
 """
@@ -18,13 +18,13 @@ from av.video.stream import VideoStream
 from ops.core.errors import MediaError
 from ops.videos.clock import MAX_BACK_S, MAX_PAUSE_S
 from ops.videos.container import demux, require_size
-from ops.videos.damage import NOT_ONE_PICTURE
+from ops.videos.damage import NOT_ONE_FRAME
 from ops.videos.decode_times import has_no_clock
 
-MAX_PICTURES = 400
+MAX_FRAMES = 400
 MAX_BYTES = 64 << 20
 MAX_DECODED = 120
-MIN_PICTURES = 24
+MIN_FRAMES = 24
 """Packets that are read even if they are larger than the bound in bytes: frames of 16K video have 100 MiB."""
 MAX_UNDECODABLE = 20_000
 """After this number of packets without a decodable frame, the track is given up."""
@@ -34,13 +34,13 @@ REORDERED = 17
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSample:
-    """``times`` are those of shown frames, ascending, in ticks of the track. ``pictures`` counts those without a time
-    too, of which there are ``untimed``. ``is_whole`` is true if the track ended within the bounds, ``is_field_coded``
-    if a frame is two packets."""
+    """``times`` are those of shown frames, ascending, in ticks of the track. ``frame_count`` includes the ``untimed``
+    ones, which have no time. ``is_whole``: the track ended within the bounds. ``is_field_coded``: a frame is two
+    packets."""
 
-    picture: av.VideoFrame
+    first_frame: av.VideoFrame
     times: list[int]
-    pictures: int
+    frame_count: int
     packets: int
     untimed: int
     is_whole: bool
@@ -78,9 +78,9 @@ class _PacketReader:
 
     @property
     def is_done(self) -> bool:
-        enough = self._bytes > MAX_BYTES and self._packets >= MIN_PICTURES
+        enough = self._bytes > MAX_BYTES and self._packets >= MIN_FRAMES
         if self._decoded_frames:
-            return self._packets >= MAX_PICTURES or enough
+            return self._packets >= MAX_FRAMES or enough
         return self._packets >= MAX_UNDECODABLE
 
     def take(self, packet: av.Packet[Any]) -> None:
@@ -88,7 +88,7 @@ class _PacketReader:
             return
         self._packets += 1
         self._bytes += packet.size
-        if not packet.is_discard and self._frame_count < MAX_PICTURES:
+        if not packet.is_discard and self._frame_count < MAX_FRAMES:
             self._note_time(packet)
         if self._is_open:
             self._decode(packet)
@@ -142,24 +142,24 @@ class _PacketReader:
         if self._is_open:
             self._flush()
         if not self._decoded_frames:
-            raise MediaError(NOT_ONE_PICTURE)
-        picture = self._decoded_frames[0]
-        require_size(picture.width, picture.height)
+            raise MediaError(NOT_ONE_FRAME)
+        first_frame = self._decoded_frames[0]
+        require_size(first_frame.width, first_frame.height)
         times = _join(self._runs)
-        if not is_whole and len(times) > MIN_PICTURES:
+        if not is_whole and len(times) > MIN_FRAMES:
             times = times[:-REORDERED]
         frame_times = sorted({frame.pts for frame in self._decoded_frames if frame.pts is not None})
         is_field_coded = self._may_be_fields and 0 < len(frame_times) * 4 < len(set(self._decoding)) * 3
-        pictures = self._frame_count
+        frame_count = self._frame_count
         if is_field_coded:
             fields = len(set(self._decoding))
             times = self._pair(times, frame_times, is_regular=fields == 2 * len(frame_times))
-            pictures = round(self._frame_count * len(frame_times) / fields)
+            frame_count = round(self._frame_count * len(frame_times) / fields)
         return HeadSample(
-            picture=picture,
+            first_frame=first_frame,
             times=times,
             packets=self._packets,
-            pictures=pictures,
+            frame_count=frame_count,
             untimed=self._frame_count - sum(map(len, self._runs)),
             is_whole=is_whole,
             is_field_coded=is_field_coded,

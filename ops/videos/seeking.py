@@ -17,7 +17,7 @@ import av
 
 from ops.core.errors import MediaError
 from ops.videos.container import demux, open_container, require_file
-from ops.videos.reader import ONE_PICTURE_A_PACKET, Picture, Sound, read_media
+from ops.videos.reader import ONE_FRAME_A_PACKET, DecodedFrame, Sound, read_media
 from ops.videos.tracks import choose_video_track
 
 TIMED = ("mov", "matroska")
@@ -29,7 +29,7 @@ MARGIN_KEYS = 2
 
 
 @dataclass(frozen=True)
-class PictureTable:
+class FrameTable:
     """Times of all frames and of the keyframes, ascending, in ticks of ``tick`` seconds."""
 
     times: list[int]
@@ -44,7 +44,7 @@ class PictureTable:
         return self.keys[key] if key > 0 else None
 
 
-def build_picture_table(path: Path, frames: int) -> PictureTable | None:
+def build_frame_table(path: Path, frames: int) -> FrameTable | None:
     """Return the table of a video that has ``frames`` frames, or ``None`` if its packets do not give exact times.
 
     Reads the whole file, decodes nothing. Raises ``MediaError`` if the file cannot be read.
@@ -53,7 +53,7 @@ def build_picture_table(path: Path, frames: int) -> PictureTable | None:
     with open_container(path) as container:
         stream = choose_video_track(container)
         is_timed = not set(TIMED).isdisjoint(container.format.name.split(","))
-        if not is_timed or stream.codec_context.name not in ONE_PICTURE_A_PACKET or not stream.time_base:
+        if not is_timed or stream.codec_context.name not in ONE_FRAME_A_PACKET or not stream.time_base:
             return None
         times, keys = set[int](), set[int]()
         try:
@@ -66,12 +66,12 @@ def build_picture_table(path: Path, frames: int) -> PictureTable | None:
                         keys.add(packet.pts)
         except (av.FFmpegError, OSError):
             return None
-        return PictureTable(sorted(times), sorted(keys), Fraction(stream.time_base)) if len(times) == frames else None
+        return FrameTable(sorted(times), sorted(keys), Fraction(stream.time_base)) if len(times) == frames else None
 
 
 def read_from(
-    path: Path, table: PictureTable, frame: int, *, threads: int = 1, audio: bool | Collection[int] = False
-) -> Iterator[Picture | Sound]:
+    path: Path, table: FrameTable, frame: int, *, threads: int = 1, audio: bool | Collection[int] = False
+) -> Iterator[DecodedFrame | Sound]:
     """Yield frames from ``frame`` or some before it on, and their sound, numbered and timed as from the beginning.
 
     Raises ``MediaError`` as :func:`read_media` does, and if a frame differs from the one in the table.
@@ -92,4 +92,4 @@ def read_from(
             raise MediaError(
                 f"the picture at {float(item.time_s + shift):.3f} s is not the one that its packets announce"
             )
-        yield Picture(number, (at - table.times[0]) * table.tick, item.frame)
+        yield DecodedFrame(number, (at - table.times[0]) * table.tick, item.frame)

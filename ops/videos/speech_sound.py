@@ -48,7 +48,7 @@ def read_speech_sound(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[
     try:
         return _collect(_read_pieces(path, tracks), tracks)
     except _JumpError:
-        return _collect(_read_pieces_with_pictures(path, tracks), tracks)
+        return _collect(_read_pieces_with_frames(path, tracks), tracks)
 
 
 def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[np.float32]:
@@ -96,7 +96,7 @@ def _read_pieces(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
                 yield stream, time_s, frame
 
 
-def _read_pieces_with_pictures(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
+def _read_pieces_with_frames(path: Path, tracks: Sequence[SoundTrack]) -> Iterator[Piece]:
     """Yield pieces by the clock of the frames, which are decoded for it."""
     with closing(read_media(path, audio=[track.stream for track in tracks])) as items:  # type: ignore[type-var]
         for item in items:

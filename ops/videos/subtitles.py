@@ -191,7 +191,7 @@ def look_inside(path: str) -> Inside:
 def read_track(path: str, track: Track, scratch: Path) -> Iterator[Packet]:
     """Yield the packets of a text track in the order of the file. Raises ``MediaError`` if the video cannot be read."""
     with open_local_source(path, scratch) as local, open_container(local) as container:
-        zero = _find_first_picture_time(container)
+        zero = _find_first_frame_time(container)
         try:
             if track.codec == CAPTIONS:
                 yield from _read_captions(container, track, zero)
@@ -258,7 +258,7 @@ def _list_inside(container: InputContainer) -> Inside:
     if (video := _find_film_track(container)) and has_captions(container, video):
         tracks.append(Track(index=video.index, codec=CAPTIONS, language="", kind="ass"))
     zero = (container.start_time or 0) / av.time_base
-    return Inside(tracks=tuple(tracks), delay_s=max(_find_first_picture_time(container) - zero, 0.0))
+    return Inside(tracks=tuple(tracks), delay_s=max(_find_first_frame_time(container) - zero, 0.0))
 
 
 def _read_captions(container: InputContainer, track: Track, zero_s: float) -> Iterable[Packet]:
@@ -277,7 +277,7 @@ def _find_film_track(container: InputContainer) -> VideoStream | None:
         return None
 
 
-def _find_first_picture_time(container: InputContainer) -> float:
+def _find_first_frame_time(container: InputContainer) -> float:
     """Return the presentation time of the first frame in the file's own clock."""
     video = _find_film_track(container)
     if video is None or video.start_time is None or video.time_base is None:

@@ -49,7 +49,7 @@ class TimecodeTrack:
     is_chosen: bool
 
 
-def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]:
+def read_timecode_tracks(path: Path, video_stream: int) -> list[TimecodeTrack]:
     """Return the timecode tracks of a QuickTime or MP4 file, those of the video track ``picture_stream`` first.
 
     Tracks that only other tracks refer to are left out, unless all are such tracks. Empty for other files, and for an
@@ -60,13 +60,13 @@ def read_timecode_tracks(path: Path, picture_stream: int) -> list[TimecodeTrack]
         tracks = [box for box in _read_children(index, 0, len(index)) if box.kind == b"trak"]
         try:
             scale = _read_movie_scale(index)
-            picture = _read_edit(index, tracks[picture_stream]) if picture_stream < len(tracks) else (0, 0)
-            references = _read_references(index, tracks[picture_stream]) if picture_stream < len(tracks) else []
+            edit = _read_edit(index, tracks[video_stream]) if video_stream < len(tracks) else (0, 0)
+            references = _read_references(index, tracks[video_stream]) if video_stream < len(tracks) else []
             others = {each for track in tracks for each in _read_references(index, track)} - set(references)
             candidates = [
                 (
                     _track_id(index, track),
-                    _read_timecode_track(file, index, number, track, (scale, picture[0]), references),
+                    _read_timecode_track(file, index, number, track, (scale, edit[0]), references),
                 )
                 for number, track in enumerate(tracks)
             ]

@@ -90,7 +90,7 @@ def read_timecode(
     path: Path,
     container: InputContainer,
     stream: VideoStream,
-    picture: av.VideoFrame,
+    first_frame: av.VideoFrame,
     fps: Fraction,
     log: FactLog,
     *,
@@ -98,7 +98,7 @@ def read_timecode(
 ) -> SourceTimecode:
     """Return the start timecode and the reel of an opened source whose frames run at ``fps``; facts go to ``log``.
 
-    ``picture`` is the first decoded frame. Reads a few boxes of the file, decodes nothing.
+    ``first_frame`` is the first decoded frame. Reads a few boxes of the file, decodes nothing.
     """
     names = container.format.name.split(",")
     tracks = read_timecode_tracks(path, stream.index) if "mov" in names else []
@@ -111,7 +111,7 @@ def read_timecode(
     ]
     if "mov" in names and (camera := read_camera_timecode(path)):
         candidates.append(_read_count("the camera's document", *camera))
-    ffmpeg_label = picture.metadata.get("timecode", "")
+    ffmpeg_label = first_frame.metadata.get("timecode", "")
     if re.search("[1-9]", ffmpeg_label):
         candidates.append(_read_label(ffmpeg_label, "the pictures", counting_fps))
     readings = [_settle(each, each.rate if variable_rate else fps) for each in candidates]

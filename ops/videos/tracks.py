@@ -41,7 +41,7 @@ class _VideoTrack:
 
     number: int
     stream: VideoStream
-    pictures: int
+    frame_count: int
 
     @property
     def pixels(self) -> int:
@@ -95,11 +95,11 @@ def _find_number(container: InputContainer, stream: VideoStream) -> int:
 def _list_tracks(container: InputContainer, streams: Sequence[VideoStream]) -> list[_VideoTrack]:
     if len(streams) == 1:
         return [_VideoTrack(_find_number(container, streams[0]), streams[0], 1)]
-    counts = _count_pictures(container, streams)
+    counts = _count_frames(container, streams)
     return [_VideoTrack(_find_number(container, stream), stream, counts[stream.index]) for stream in streams]
 
 
-def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
+def _count_frames(container: InputContainer, streams: Sequence[VideoStream]) -> Counter[int]:
     """Return the number of frames by stream index: from the index of the file, or counted in its first packets."""
     if all(stream.frames > 0 for stream in streams):
         return Counter({stream.index: stream.frames for stream in streams})
@@ -119,14 +119,14 @@ def _count_pictures(container: InputContainer, streams: Sequence[VideoStream]) -
 
 def _choose(tracks: Sequence[_VideoTrack]) -> tuple[_VideoTrack, list[str], list[tuple[_VideoTrack, str]]]:
     """Return the track, the reasons for it, and the others, each with the reason against it."""
-    most = max(track.pictures for track in tracks)
+    most = max(track.frame_count for track in tracks)
 
     def is_film(track: _VideoTrack) -> bool:
-        is_still = track.stream.codec_context.codec.canonical_name in STILL_CODECS and track.pictures * 4 < most
-        return track.pictures > 1 and not is_still
+        is_still = track.stream.codec_context.codec.canonical_name in STILL_CODECS and track.frame_count * 4 < most
+        return track.frame_count > 1 and not is_still
 
     steps: list[tuple[Callable[[_VideoTrack], bool], str, str]] = [
-        (lambda track: track.pixels > 0 and track.pictures > 0, "it holds data", "holds no pictures"),
+        (lambda track: track.pixels > 0 and track.frame_count > 0, "it holds data", "holds no pictures"),
         (is_film, "it is a film", "is a still picture or thumbnails"),
         (lambda track: not track.stream.disposition & DEPENDENT, "complete in itself", "needs another track"),
         (lambda track: track.is_default, "marked as default", "is not marked as default"),

@@ -20,7 +20,7 @@ from ops.shots.scaling import FrameScaler
 from ops.shots.segment import make_proxy_key
 from ops.videos.catalogue import find_video
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, read_media
+from ops.videos.reader import DecodedFrame, read_media
 from ops.videos.sound_line import SoundMix
 from tests.bench.bench_ingest import cpu_of
 
@@ -40,7 +40,7 @@ def encode(film: Path, cuts: list[int]) -> None:
     end, writer, ticks, began, last_s = next(ends), None, Fraction(1), Fraction(0), Fraction(0)
     with tempfile.TemporaryDirectory() as folder:
         for item in read_media(film, audio=heard):
-            if not isinstance(item, Picture):
+            if not isinstance(item, DecodedFrame):
                 sound.add(item.stream, item.time_s, item.frame)
                 continue
             frame, last_s = next(scaler.push(item.frame)), item.time_s

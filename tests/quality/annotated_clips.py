@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ops.evaluation.cuts import BoundaryScore, ShotAnnotation, score_boundaries
-from ops.shots.detector import Boundary, DetectorFrame, TinyPicture
+from ops.shots.detector import Boundary, DetectorFrame, TinyImage
 from ops.shots.detectors.auto import AutoDetector
 from ops.shots.detectors.hard_cuts import CutFeatures, HardCuts
 from ops.shots.detectors.likeness import HEIGHT, WIDTH
@@ -26,7 +26,7 @@ from ops.shots.pictures import make_detector_frame
 from ops.shots.scaling import FrameScaler
 from ops.shots.thresholds import AUTO, AutoThresholds
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, read_media
+from ops.videos.reader import DecodedFrame, read_media
 from tests.quality.logistic import fit_logistic
 
 NEAR = 2
@@ -42,8 +42,8 @@ class Clip:
 
     fps: Fraction
     annotation: ShotAnnotation
-    smalls: list[TinyPicture] = field(default_factory=list)
-    tinies: list[TinyPicture] = field(default_factory=list)
+    smalls: list[TinyImage] = field(default_factory=list)
+    tinies: list[TinyImage] = field(default_factory=list)
     answers: dict[int, tuple[Scores, Scores]] = field(default_factory=dict)
 
     def add(self, detector_frame: DetectorFrame) -> None:
@@ -53,9 +53,9 @@ class Clip:
         self.tinies.append(np.asarray(tiny, np.uint8))
 
     def detector_frames(self) -> Iterable[DetectorFrame]:
-        return (_pair_pictures(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
+        return (_pair_images(small, tiny) for small, tiny in zip(self.smalls, self.tinies, strict=True))
 
-    def network(self, window: list[TinyPicture]) -> tuple[Scores, Scores]:
+    def network(self, window: list[TinyImage]) -> tuple[Scores, Scores]:
         key = hash(b"".join(picture.tobytes() for picture in window))
         if key not in self.answers:
             self.answers[key] = predict_transitions(window)
@@ -95,7 +95,7 @@ class Clip:
         return any(first - NEAR <= frame <= last + NEAR for first, last in ranges)
 
 
-def _pair_pictures(small: TinyPicture, tiny: TinyPicture) -> DetectorFrame:
+def _pair_images(small: TinyImage, tiny: TinyImage) -> DetectorFrame:
     return DetectorFrame(small, lambda: tiny)
 
 
@@ -103,7 +103,7 @@ def decode_clip(path: Path, annotation: ShotAnnotation) -> Clip:
     """The clip's frames as ``segment_video`` shows them to the detector."""
     info = probe(path)
     scaler, clip = FrameScaler(info), Clip(info.fps, annotation)
-    frames = (frame for item in read_media(path) if isinstance(item, Picture) for frame in scaler.push(item.frame))
+    frames = (frame for item in read_media(path) if isinstance(item, DecodedFrame) for frame in scaler.push(item.frame))
     for frame in chain(frames, scaler.finish()):
         clip.add(make_detector_frame(frame))
     return clip

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ops.shots.detector import Boundary, DetectorFrame, TinyPicture
+from ops.shots.detector import Boundary, DetectorFrame, TinyImage
 from ops.shots.detectors.dips import Dip, find_dips
 from ops.shots.detectors.fronts import Front, find_front
 from ops.shots.detectors.gradual import MARGIN, Proposal, compute_reach, find_proposals
@@ -42,7 +42,7 @@ class AutoDetector:
         self,
         thresholds: AutoThresholds = AUTO,
         fps: Fraction = NOMINAL_RATE,
-        network: Callable[[list[TinyPicture]], tuple[Scores, Scores]] = predict_transitions,
+        network: Callable[[list[TinyImage]], tuple[Scores, Scores]] = predict_transitions,
     ) -> None:
         self._t, gradual = thresholds, thresholds.gradual
         self._network = network

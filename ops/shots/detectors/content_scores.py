@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 from scenedetect import FrameTimecode
 
-from ops.shots.detector import TinyPicture
+from ops.shots.detector import TinyImage
 
 NOMINAL_RATE = Fraction(25)
 """All lengths are in frames, so the rate of the timecodes has no effect."""
@@ -27,7 +27,7 @@ class FastContentScore:
 
     _previous_planes: tuple[Any, ...] | None = None
 
-    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: TinyPicture) -> float:
+    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: TinyImage) -> float:
         planes = tuple(cv2.split(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV)))
         previous, self._previous_planes = self._previous_planes, planes
         if previous is None:

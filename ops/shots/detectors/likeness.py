@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import TinyPicture
+from ops.shots.detector import TinyImage
 
-GreyPicture = npt.NDArray[np.uint8]
+GreyImage = npt.NDArray[np.uint8]
 """uint8 (54, 96)."""
 
 WIDTH, HEIGHT = 96, 54
@@ -41,13 +41,13 @@ class Likeness(NamedTuple):
     texture: float
 
 
-def convert_to_grey(picture: TinyPicture) -> GreyPicture:
+def convert_to_grey(image: TinyImage) -> GreyImage:
     """The image in the input format of :func:`compare`."""
-    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def compare(one: GreyPicture, other: GreyPicture) -> Likeness:
+def compare(one: GreyImage, other: GreyImage) -> Likeness:
     """The likeness of two images. Takes about 1 ms."""
     (mean_RC, has_RC), (other_mean_RC, other_has_RC) = _measure_blocks(one), _measure_blocks(other)
     is_changed_RC = ~has_RC & ~other_has_RC & (np.abs(mean_RC - other_mean_RC) >= LEAST_CHANGE)
@@ -61,14 +61,14 @@ def compare(one: GreyPicture, other: GreyPicture) -> Likeness:
     return Likeness(min(scores, default=1.0), float(min(has_RC.mean(), other_has_RC.mean())))
 
 
-def _measure_blocks(picture: GreyPicture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def _measure_blocks(image: GreyImage) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Mean of each block (rows, columns), and whether it has texture."""
     shape = HEIGHT // BLOCK_HEIGHT, BLOCK_HEIGHT, WIDTH // BLOCK_WIDTH, BLOCK_WIDTH
-    blocks_RYCX = picture.reshape(shape).astype(np.float32)
+    blocks_RYCX = image.reshape(shape).astype(np.float32)
     return blocks_RYCX.mean(axis=(1, 3)), blocks_RYCX.std(axis=(1, 3)) >= LEAST_TEXTURE
 
 
-def _match_blocks(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.bool_]) -> list[float]:
+def _match_blocks(one: GreyImage, other: GreyImage, has_RC: npt.NDArray[np.bool_]) -> list[float]:
     """For each textured block of ``one``, its highest correlation with a block near its position in ``other``."""
     around = cv2.copyMakeBorder(other, SEARCH_Y, SEARCH_Y, SEARCH_X, SEARCH_X, cv2.BORDER_REPLICATE)
     matches = []
@@ -82,7 +82,7 @@ def _match_blocks(one: GreyPicture, other: GreyPicture, has_RC: npt.NDArray[np.b
     return matches
 
 
-def compute_explained_share(one: GreyPicture, other: GreyPicture) -> float:
+def compute_explained_share(one: GreyImage, other: GreyImage) -> float:
     """Share of the variance of ``other`` that the grey levels of ``one`` explain, 0-1: the correlation ratio over 16
     levels. Any change of light gives a high share, also one that saturates; other content gives a low one. 1 for a
     picture of one value."""

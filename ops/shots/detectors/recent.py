@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import DetectorFrame, TinyPicture
+from ops.shots.detector import DetectorFrame, TinyImage
 from ops.shots.detectors.likeness import (
-    GreyPicture,
+    GreyImage,
     Likeness,
     compare,
     compute_correlation,
@@ -35,7 +35,7 @@ class RecentFrames:
         self._detector_frames: deque[DetectorFrame] = deque(maxlen=keep)
         self._changes: deque[float] = deque(maxlen=keep)
         self._keep = keep
-        self._greys: dict[int, GreyPicture] = {}
+        self._greys: dict[int, GreyImage] = {}
         self._likenesses: dict[tuple[int, int], Likeness] = {}
 
     def append(self, detector_frame: DetectorFrame) -> None:
@@ -50,7 +50,7 @@ class RecentFrames:
         place = frame - (self.count - len(self._detector_frames))
         return place if 0 <= place < len(self._detector_frames) else None
 
-    def small(self, frame: int) -> TinyPicture | None:
+    def small(self, frame: int) -> TinyImage | None:
         """The small image of a frame; ``None`` if it is not kept."""
         place = self._place(frame)
         return None if place is None else self._detector_frames[place].small
@@ -103,10 +103,10 @@ class RecentFrames:
         """How much of the brighter of two frames is the darker one in another light, 0-1; 0 if one is missing."""
         if self._place(one) is None or self._place(other) is None:
             return 0.0
-        dark, bright = sorted((self._grey(one), self._grey(other)), key=lambda picture: float(picture.mean()))
+        dark, bright = sorted((self._grey(one), self._grey(other)), key=lambda image: float(image.mean()))
         return compute_explained_share(dark, bright)
 
-    def _grey(self, frame: int) -> GreyPicture:
+    def _grey(self, frame: int) -> GreyImage:
         if frame not in self._greys:
             oldest = self.count - self._keep
             self._greys = {at: grey for at, grey in self._greys.items() if at >= oldest}
@@ -119,7 +119,7 @@ class RecentFrames:
         small = self.small(frame)
         return 0.0 if small is None else float(small.mean())
 
-    def window(self, start: int, end: int) -> list[TinyPicture]:
+    def window(self, start: int, end: int) -> list[TinyImage]:
         """Tiny images of ``[start, end)``; beyond the video its first or last image repeats."""
         return [detector_frame.tiny for detector_frame in self._list_frames(start, end)]
 
@@ -128,6 +128,6 @@ class RecentFrames:
         return [self._detector_frames[min(max(frame - first, 0), last)] for frame in range(start, end)]
 
 
-def compute_difference(one: TinyPicture, other: TinyPicture) -> float:
+def compute_difference(one: TinyImage, other: TinyImage) -> float:
     """Mean absolute difference of two images of one size, 0-255."""
     return float(cv2.norm(one, other, cv2.NORM_L1) / one.size)

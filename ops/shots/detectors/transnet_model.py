@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ops.shots.detector import TinyPicture
+from ops.shots.detector import TinyImage
 from ops.shots.devices import has_cuda
 
 if TYPE_CHECKING:
@@ -50,20 +50,20 @@ def choose_windows_per_call() -> int:
     return CUDA_WINDOWS if has_cuda() else 1
 
 
-def predict_transitions(pictures: Sequence[TinyPicture]) -> tuple[Scores, Scores]:
+def predict_transitions(images: Sequence[TinyImage]) -> tuple[Scores, Scores]:
     """``(last_T, any_T)``, float32 in 0-1, for consecutive BGR images of any size.
 
     ``last_T`` is the probability that a frame is the last of its shot, or the middle of a gradual transition; ``any_T``
     that it is anywhere in a transition.
     """
-    return predict_windows([pictures])[0]
+    return predict_windows([images])[0]
 
 
-def predict_windows(windows: Sequence[Sequence[TinyPicture]]) -> list[tuple[Scores, Scores]]:
+def predict_windows(windows: Sequence[Sequence[TinyImage]]) -> list[tuple[Scores, Scores]]:
     """:func:`predict_transitions` of several windows of one length, in one call of the network."""
     import torch
 
-    rgb_BTHWC = np.stack([[make_small_rgb(picture) for picture in pictures] for pictures in windows])
+    rgb_BTHWC = np.stack([[make_small_rgb(image) for image in images] for images in windows])
     network = _load_model("cuda" if has_cuda() else "cpu")
     with torch.inference_mode(), _limit_to_one_thread():
         last_BT, any_BT = (scores.float().cpu().numpy() for scores in network(rgb_BTHWC))
@@ -83,11 +83,11 @@ def has_bfloat16() -> bool:
     return any(bool(ask()) for name in names if (ask := getattr(torch.cpu, name, None)))
 
 
-def make_small_rgb(picture: TinyPicture) -> TinyPicture:
+def make_small_rgb(image: TinyImage) -> TinyImage:
     """The image in the network's input format, uint8 RGB (27, 48, 3); an image of this size is taken as RGB already."""
-    if picture.shape[:2] == (HEIGHT, WIDTH):
-        return picture
-    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    if image.shape[:2] == (HEIGHT, WIDTH):
+        return image
+    small = cv2.resize(image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -158,8 +158,8 @@ class _Network:
         from torch.nn import functional
 
         windows, frames = rgb_BTHWC.shape[:2]
-        pictures_BTHWC = torch.from_numpy(rgb_BTHWC).to(self._device)
-        x_NCHW = pictures_BTHWC.flatten(0, 1).permute(0, 3, 1, 2).to(self._dtype).div_(255)
+        images_BTHWC = torch.from_numpy(rgb_BTHWC).to(self._device)
+        x_NCHW = images_BTHWC.flatten(0, 1).permute(0, 3, 1, 2).to(self._dtype).div_(255)
         means = []
         for first, second in self._blocks:
             shortcut_NCHW = functional.relu_(first(x_NCHW, windows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.shots.detector import Boundary, DetectorFrame, TinyPicture
+from ops.shots.detector import Boundary, DetectorFrame, TinyImage
 from ops.shots.detectors.transnet_model import (
     CUDA_WINDOWS,
     Scores,
@@ -26,7 +26,7 @@ class TransNetDetector:
         self._margin = (thresholds.window - thresholds.kept) // 2
         self._together = windows
         self.max_delay = thresholds.window + thresholds.kept * (windows or CUDA_WINDOWS)
-        self._window: list[TinyPicture] = []
+        self._window: list[TinyImage] = []
         self._count = self._score_count = 0
         self._run: list[int] = []
         self._is_gradual = False
@@ -61,9 +61,9 @@ class TransNetDetector:
     def _score(self, windows: int) -> list[Boundary]:
         """Run the network on the next windows, and process the middle of each."""
         starts = range(0, windows * self._thresholds.kept, self._thresholds.kept)
-        pictures = [self._window[start : start + self._thresholds.window] for start in starts]
+        images = [self._window[start : start + self._thresholds.window] for start in starts]
         self._window = self._window[windows * self._thresholds.kept :]
-        return [boundary for scores in predict_windows(pictures) for boundary in self._take(*scores)]
+        return [boundary for scores in predict_windows(images) for boundary in self._take(*scores)]
 
     def _take(self, last_T: Scores, any_T: Scores) -> list[Boundary]:
         boundaries: list[Boundary] = []

@@ -17,7 +17,7 @@ from ops.evaluation.clip_cuts import ClipCuts, ClipFault, CutEvaluation, SetAsid
 from ops.evaluation.cuts import Fault, ShotAnnotation
 from ops.evaluation.fault_page import render_fault_page
 from ops.evaluation.strips import COLUMNS, SEPARATOR, Strips, choose_faults, make_strips, strip_frames
-from ops.shots.detector import TinyPicture
+from ops.shots.detector import TinyImage
 from ops.videos.probe import probe
 from tests.builders.films import make_film, read_barcode
 
@@ -48,10 +48,10 @@ def _clip(
     )
 
 
-def network(asked: list[int]) -> Callable[[list[TinyPicture]], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def network(asked: list[int]) -> Callable[[list[TinyImage]], tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Probabilities that rise from frame to frame of a window; ``asked`` collects the lengths."""
 
-    def judge(pictures: list[TinyPicture]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def judge(pictures: list[TinyImage]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         asked.append(len(pictures))
         rising_T = np.linspace(0, 1, len(pictures), dtype=np.float32)
         return rising_T, rising_T / 2

@@ -26,7 +26,7 @@ from ops.shots.segment import make_poster_key, make_proxy_key, segment_video
 from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.container import ALPHA_DECODERS
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, read_media
+from ops.videos.reader import DecodedFrame, read_media
 from tests.builders.films import encode_source, run_ffmpeg
 from tests.sources import colours, fields, formats, picture
 from tests.sources.formats import OVER_BLACK
@@ -88,7 +88,7 @@ def scaled(path: Path) -> Pictures:
     scaler = FrameScaler(probe(path))
     frames = []
     for item in read_media(path):
-        assert isinstance(item, Picture)
+        assert isinstance(item, DecodedFrame)
         frames += [rgb(frame) for frame in scaler.push(item.frame)]
     return np.stack(frames + [rgb(frame) for frame in scaler.finish()])
 

@@ -207,13 +207,13 @@ def test_a_query_may_name_any_line_of_a_shot_and_must_name_one(
 
 def test_shots_are_pooled_as_ingest_pools_them(annotated: Path, encoder: StarterEncoder) -> None:
     from ops.training.evaluate import _decode_clip
-    from ops.videos.reader import Picture, read_media
+    from ops.videos.reader import DecodedFrame, read_media
 
     wanted = [30 + position for position in sample_positions(30, 4)]
     frames = [
         item.frame.to_ndarray(format="rgb24")
         for item in read_media(annotated / "0.mp4")
-        if isinstance(item, Picture) and item.index in wanted
+        if isinstance(item, DecodedFrame) and item.index in wanted
     ]
     vectors = _decode_clip(annotated / "0.mp4", [encoder], None, [(30, 60)], 4).vectors
     np.testing.assert_allclose(vectors[0][0], pool_mean(encoder.encode_frames(np.stack(frames))), atol=1e-5)

@@ -17,7 +17,7 @@ from ops.core.errors import MediaError, UsageError
 from ops.videos.clips import ClipSpan, cut_clips, open_unchanged_source
 from ops.videos.hashes import HashCache
 from ops.videos.probe import probe
-from ops.videos.seeking import build_picture_table
+from ops.videos.seeking import build_frame_table
 from tests.builders.films import Film, make_film, read_barcode
 from tests.sources.rates import DROPPED
 
@@ -94,7 +94,7 @@ def test_what_lies_far_in_is_sought_and_is_still_exact(
 ) -> None:
     monkeypatch.setattr("ops.videos.clips.MIN_SKIP", 60)
     film = make_film(tmp_path / name, frames=400, cuts=(100,), **KINDS[name] | {"width": 160, "height": 96})
-    table = build_picture_table(film.path, film.frames)
+    table = build_frame_table(film.path, film.frames)
     assert (table is not None) == (name in SOUGHT)
     if table is not None:
         assert table.start_before(399) is not None
@@ -115,8 +115,8 @@ def test_what_lies_far_in_is_sought_and_is_still_exact(
 
 def test_a_table_that_does_not_fit_the_film_is_not_trusted(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4", frames=60, cuts=())
-    assert build_picture_table(film.path, 60) is not None
-    assert build_picture_table(film.path, 59) is None
+    assert build_frame_table(film.path, 60) is not None
+    assert build_frame_table(film.path, 59) is None
 
 
 @pytest.mark.parametrize("name", ["23976.mov", "5994.mp4", "closed.mp4"])

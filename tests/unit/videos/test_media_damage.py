@@ -14,24 +14,24 @@ from ops.core.errors import MediaError
 from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.damage import Damage
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, read_media
+from ops.videos.reader import DecodedFrame, read_media
 from tests.builders.films import make_film, read_barcode
 from tests.conftest import SHARED
 
 SHORT: dict[str, Any] = {"frames": 64, "cuts": (21, 40), "gop": 12, "width": 192, "height": 108}
 
 
-def read(path: Path, *, threads: int = 1, audio: bool = False) -> tuple[list[Picture], list[int | None], Damage]:
+def read(path: Path, *, threads: int = 1, audio: bool = False) -> tuple[list[DecodedFrame], list[int | None], Damage]:
     """Pictures, their barcodes (``None`` if unreadable) and the damage; the pictures are numbered without a gap."""
     damage = Damage()
     items = read_media(path, threads=threads, audio=audio, damage=damage)
-    pictures = [item for item in items if isinstance(item, Picture)]
+    pictures = [item for item in items if isinstance(item, DecodedFrame)]
     assert [picture.index for picture in pictures] == list(range(len(pictures)))
     assert all(one.time_s < other.time_s for one, other in itertools.pairwise(pictures))
     return pictures, [barcode(picture) for picture in pictures], damage
 
 
-def barcode(picture: Picture) -> int | None:
+def barcode(picture: DecodedFrame) -> int | None:
     try:
         return read_barcode(picture.frame.to_ndarray(format="gray"))
     except ValueError:

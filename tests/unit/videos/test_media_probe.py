@@ -71,7 +71,7 @@ def test_rotation_turns_as_a_player_does(tmp_path: Path) -> None:
     import cv2
     import numpy as np
 
-    from ops.videos.reader import Picture, read_media
+    from ops.videos.reader import DecodedFrame, read_media
 
     for degrees in (90, 180, 270):
         film = make_film(tmp_path / f"{degrees}.mp4", rotation=degrees, **SHORT)
@@ -79,7 +79,7 @@ def test_rotation_turns_as_a_player_does(tmp_path: Path) -> None:
         shown = capture.read()[1][..., ::-1]
         capture.release()
         first = next(read_media(film.path))
-        assert isinstance(first, Picture)
+        assert isinstance(first, DecodedFrame)
         turned = np.rot90(first.frame.to_ndarray(format="rgb24"), -probe(film.path).orientation.quarter_turns)
         assert turned.shape == shown.shape
         assert np.abs(turned.astype(int) - shown).mean() < 8

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops.videos.reader import Picture, Sound, read_media
+from ops.videos.reader import DecodedFrame, Sound, read_media
 from tests.builders.films import Film, make_film, read_barcode, run_ffmpeg
 
 SHORT: dict[str, Any] = {"frames": 64, "cuts": (21, 40), "gop": 12, "width": 192, "height": 108}
@@ -66,7 +66,7 @@ def pictures(path: Path, **options: Any) -> list[tuple[int, int, Fraction]]:
     return [
         (item.index, read_barcode(item.frame.to_ndarray(format="gray")), item.time_s)
         for item in read_media(path, **options)
-        if isinstance(item, Picture)
+        if isinstance(item, DecodedFrame)
     ]
 
 
@@ -100,7 +100,7 @@ def test_sound_before_the_first_picture_has_negative_time(tmp_path: Path) -> Non
     items = list(read_media(film.path, audio=True))
     sound = next(item for item in items if isinstance(item, Sound))
     assert abs(sound.time_s + Fraction(1, 2)) < 0.03
-    assert next(item for item in items if isinstance(item, Picture)).time_s == 0
+    assert next(item for item in items if isinstance(item, DecodedFrame)).time_s == 0
 
 
 def test_pictures_after_the_sound_track_are_flushed(tmp_path: Path) -> None:
@@ -166,4 +166,4 @@ def test_a_cover_picture_is_not_the_film(tmp_path: Path) -> None:
 )
 def test_real_films_read_whole(footage: Path, name: str, frames: int, threads: int) -> None:
     items = read_media(footage / name, threads=threads, audio=True)
-    assert sum(isinstance(item, Picture) for item in items) == frames
+    assert sum(isinstance(item, DecodedFrame) for item in items) == frames

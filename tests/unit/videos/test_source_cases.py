@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, read_media
+from ops.videos.reader import DecodedFrame, read_media
 from tests.builders.films import read_barcode
 from tests.conftest import SHARED
 
@@ -34,7 +34,7 @@ def test_rate_and_track(name: str, fps: Fraction, numbers: range) -> None:
     path = CASES / name
     info = probe(path)
     assert (info.fps, info.variable_rate, info.frames) == (fps, False, len(numbers))
-    pictures = [item for item in read_media(path) if isinstance(item, Picture)]
+    pictures = [item for item in read_media(path) if isinstance(item, DecodedFrame)]
     assert [read_barcode(picture.frame.to_ndarray(format="rgb24")) for picture in pictures] == list(numbers)
     times = [float(picture.time_s * fps) for picture in pictures]
     assert times == pytest.approx(np.arange(len(numbers)), abs=0.05)
@@ -49,5 +49,5 @@ def test_dropped_frames_of_an_avi_keep_its_clock() -> None:
     info = probe(path)
     assert (info.fps, info.variable_rate, info.frames) == (25, False, 180)
     assert any("its clock jumps" in note for note in info.notes)
-    times = [item.time_s for item in read_media(path) if isinstance(item, Picture)]
+    times = [item.time_s for item in read_media(path) if isinstance(item, DecodedFrame)]
     assert [times[50], times[100]] == [2, Fraction(48, 10)]

@@ -12,7 +12,7 @@ import tests.sources
 from ops.core.errors import MediaError
 from ops.videos.damage import Damage
 from ops.videos.probe import probe
-from ops.videos.reader import Picture, read_media
+from ops.videos.reader import DecodedFrame, read_media
 from tests.builders.films import read_barcode
 from tests.sources.kind import Kind
 
@@ -38,7 +38,7 @@ def test_a_source_gives_its_facts(kind: Kind, tmp_path: Path) -> None:
     assert {name: getattr(info, name) for name in kind.facts} == dict(kind.facts)
     damage = Damage()
     read = kind.numbers is not None or not all(any(text in note for note in info.notes) for text in kind.notes)
-    pictures = [item for item in read_media(path, damage=damage) if isinstance(item, Picture)] if read else []
+    pictures = [item for item in read_media(path, damage=damage) if isinstance(item, DecodedFrame)] if read else []
     notes = [*info.notes, *damage.notes()]
     for text in kind.notes:
         assert any(text in note for note in notes), notes

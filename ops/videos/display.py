@@ -23,7 +23,7 @@ from ops.core.media import Crop, FieldOrder, Orientation, Transfer
 from ops.videos.colours import Colours, ColourTags, read_colours, read_side_data
 from ops.videos.container import demux, open_container, prepare_decoder, require_size
 from ops.videos.crops import read_aperture
-from ops.videos.damage import NOT_ONE_PICTURE
+from ops.videos.damage import NOT_ONE_FRAME
 from ops.videos.fact_log import FactLog
 from ops.videos.fields import MAX_LINES, FieldMeter, Fields, decide_fields
 
@@ -36,7 +36,7 @@ MIN_ASPECT, MAX_ASPECT = Fraction(1, 10), 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureFacts:
+class DisplayFacts:
     """The picture fields of :class:`ops.core.media.MediaInfo`, under the same names."""
 
     width: int
@@ -52,7 +52,7 @@ class PictureFacts:
     has_alpha: bool
 
 
-def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
+def read_display(path: Path, stream_index: int, log: FactLog) -> DisplayFacts:
     """Decode a few frames of a track and decide how its frames are shown. Adds facts and notes to ``log``.
 
     Raises ``MediaError`` if no frame can be decoded or frames are too large.
@@ -73,7 +73,7 @@ def read_picture(path: Path, stream_index: int, log: FactLog) -> PictureFacts:
             if frame.height > MAX_LINES:
                 break
         if first is None:
-            raise MediaError(NOT_ONE_PICTURE)
+            raise MediaError(NOT_ONE_FRAME)
         orientation = read_orientation(first, stream.metadata, log)
         crop = _read_crop(path, container, stream, first, log)
         fields = decide_fields(meter, codec_order, log)
@@ -91,8 +91,8 @@ def _build_facts(
     fields: Fields,
     colours: Colours,
     has_alpha: bool,
-) -> PictureFacts:
-    return PictureFacts(
+) -> DisplayFacts:
+    return DisplayFacts(
         width=width,
         height=height,
         orientation=orientation,

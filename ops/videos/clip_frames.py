@@ -45,7 +45,7 @@ FIELD_CODES: dict[FieldOrder, int] = {"upper": 4, "lower": 5, "progressive": 1}
 """AVFieldOrder; ``TB`` and ``BT`` become 9 and 14 in QuickTime's ``fiel`` (``ORDER_OF_CODEC`` in fields.py)."""
 
 
-class ClipPictures:
+class ClipFrames:
     """Encodes the frames of one clip into ``container``. Every frame that goes in comes out, in order."""
 
     def __init__(
@@ -121,7 +121,7 @@ class ClipPictures:
     def _encode(self, frame: av.VideoFrame) -> None:
         is_rgb = frame.format.is_rgb or frame.format.has_palette
         full = ColorRange.JPEG if is_full_range(frame) and not is_rgb else None
-        picture = frame.reformat(
+        image = frame.reformat(
             width=self.stream.width,
             height=self.stream.height,
             format=self.stream.pix_fmt,
@@ -130,10 +130,10 @@ class ClipPictures:
             dst_color_range=ColorRange.MPEG if is_rgb else full,
         )
         if self._order != "progressive":
-            picture = next(self._marker.push(picture))
-        picture.pts, picture.time_base = self._ticks.popleft(), self._tick
-        picture.pict_type = PictureType.NONE
-        self._packets.write(self.stream.encode(picture))
+            image = next(self._marker.push(image))
+        image.pts, image.time_base = self._ticks.popleft(), self._tick
+        image.pict_type = PictureType.NONE
+        self._packets.write(self.stream.encode(image))
 
     def _choose_steps(self, frame: av.VideoFrame) -> Sequence[Step]:
         info = self._info
