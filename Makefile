@@ -1,4 +1,4 @@
-# The one door: `make help` lists what it opens.
+# Every task starts here: `make help` lists them.
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -24,7 +24,7 @@ hypothesis_settings.register_profile("search", deadline=None)
 hypothesis_settings.load_profile("needle")
 
 
-# Read when torch is loaded, which conftests of rooms do. Where several processes want the cores, threads of OpenMP
+# Read when torch is loaded, as conftests of packages do. Where several processes want the cores, threads of OpenMP
 # wait for each other busily: a fit of the tests' small models takes 30 times its CPU with two of them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

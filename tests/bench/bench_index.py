@@ -91,7 +91,7 @@ def compare(
     The scan is ``matrix @ query`` over all vectors with what is not wanted masked out (the naive way), and
     for the show also over a ready copy of only its rows (the best numpy can do).
     """
-    # Payloads are left out as the search room leaves them out: it reads what it shows from the lake.
+    # Payloads are left out, as `ops.search` leaves them out: it reads what it shows from the lake.
     allowed = np.arange(len(stored)) % len(SHOWS) == show if show is not None else np.ones(len(stored), bool)
     ids = np.array([row_of(number, stored[number]).shot_id for number in range(len(stored))])
     penalty = np.where(allowed, 0, -2).astype(np.float32)

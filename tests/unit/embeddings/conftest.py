@@ -1,4 +1,4 @@
-"""One home with the exported image tower, one starter encoder, and proxies with a barcode, for the whole room."""
+"""One home with the exported image tower, one starter encoder, and proxies with a barcode, for all tests here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small open_clip model of the training suite, and one exported image tower for all homes of the room."""
+"""The small open_clip model of the training suite, and one exported image tower for all homes of its tests."""
 
 from __future__ import annotations
 

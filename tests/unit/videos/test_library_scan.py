@@ -259,16 +259,14 @@ def test_a_file_that_changes_while_it_is_read_waits(
     library: Path, hashes: HashCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(library, "a.mp4")
-    from ops.videos import hashes as room
-
-    whole = room.compute_hash
+    from ops.videos.hashes import compute_hash
 
     def grow(file: object) -> str:
         with open(library / "a.mp4", "ab") as more:
             more.write(b"more")
-        return whole(file)  # type: ignore[arg-type]
+        return compute_hash(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room, "compute_hash", grow)
+    monkeypatch.setattr("ops.videos.hashes.compute_hash", grow)
     result = scan([str(library)], hashes=hashes)
     assert (result.files, result.unsettled) == ([], [f"{library}/a.mp4"])
     monkeypatch.undo()
