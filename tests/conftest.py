@@ -83,25 +83,35 @@ def _shared_films(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, tmp_path: Path, filled_homes: Path) -> Settings:
     """Settings for a home of the test's own, filled as the mark ``home`` says."""
-    return _make_home(request.node.get_closest_marker("home"), tmp_path)
+    return _make_home(request.node.get_closest_marker("home"), tmp_path, filled_homes)
 
 
 @pytest.fixture(scope="module")
-def module_settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def module_settings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, filled_homes: Path
+) -> Settings:
     """Settings for a home that the tests of the module share, filled as the module's mark ``home`` says."""
-    return _make_home(request.node.get_closest_marker("home"), tmp_path_factory.mktemp("module"))
+    return _make_home(request.node.get_closest_marker("home"), tmp_path_factory.mktemp("module"), filled_homes)
 
 
-def _make_home(mark: pytest.Mark | None, folder: Path) -> Settings:
+@pytest.fixture(scope="session")
+def filled_homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of homes that are filled once and copied."""
+    return tmp_path_factory.mktemp("filled")
+
+
+def _make_home(mark: pytest.Mark | None, folder: Path, filled_homes: Path) -> Settings:
     """``fill`` of the mark is called with the settings. An option of the mark that is a ``Path`` is beside the home."""
     options = dict(mark.kwargs) if mark else {}
     fill = options.pop("fill", None)
     options = {name: str(folder / value) if isinstance(value, Path) else value for name, value in options.items()}
     settings = load_settings(home=folder / "home", **options)
     if fill:
-        fill(settings)
+        from tests.builders.filled import fill_home
+
+        fill_home(fill, settings, options, filled_homes)
     return settings
 
 

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from ops.core.settings import Settings
 from ops.core.types import make_shot_id
 from ops.embeddings.pooling import pool_mean
+from ops.index.build import read_wanted_rows
+from ops.index.index import publish
 from ops.index.lake_videos import read_wanted_rows
 from ops.index.publishing import publish
+from tests.builders.filled import portable
 from tests.builders.lakes import DIM, ENCODER, shot_rows, vector_rows, video_id, video_row
 
 COLOURS = ("red", "green", "blue")
@@ -92,6 +95,7 @@ def write_motion(settings: Settings, number: int, motion: list[tuple[float | Non
     settings.lake.write("shot_motion", partition, rows)
 
 
+@portable
 def fill_with_colours(settings: Settings) -> None:
     """The toy catalogue: three films with red, green, black (blank) and blue shots, a grey one with thirty, an index.
 

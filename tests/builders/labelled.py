@@ -16,6 +16,7 @@ from ops.probes.definitions import define
 from ops.probes.labels import append_annotations, resolve_labels
 from ops.probes.scores import build_scores
 from ops.probes.zero_shot import TextEncoder
+from tests.builders.filled import portable
 from tests.builders.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -33,6 +34,7 @@ def is_yes(video: int, shot: int) -> bool:
     return (shot * 7 + video) % 3 == 0
 
 
+@portable
 def fill_told_apart(
     settings: Settings,
     videos: int = 6,

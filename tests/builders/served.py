@@ -20,6 +20,7 @@ from ops.serve.app import create_app
 from ops.serve.server import listen, run, stop
 from ops.shots.segment import make_poster_key, make_proxy_key
 from tests.builders.colours import ColourEncoder, fill_with_colours
+from tests.builders.filled import portable
 from tests.builders.lakes import video_id
 
 FILM = np.random.default_rng(0).bytes(700_000)
@@ -33,6 +34,7 @@ def desk_home(home: Any, **changes: Any) -> Settings:
     return settings
 
 
+@portable
 def fill_desk(settings: Settings) -> None:
     """The toy catalogue, and the media of its first shot."""
     fill_with_colours(settings)

@@ -10,12 +10,14 @@ from starlette.testclient import TestClient
 from ops.core.settings import Settings
 from ops.serve.video_list import spread
 from tests.builders.colours import index_lake, lean, write_video
+from tests.builders.filled import portable
 from tests.builders.lakes import video_id, video_row
 from tests.builders.served import fill_desk
 
 EPISODES = ("Part 10", "Part 9", "part 1")
 
 
+@portable
 def fill(settings: Settings) -> None:
     fill_desk(settings)
     for number, title in enumerate(EPISODES, start=10):

@@ -29,12 +29,14 @@ from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations
 from ops.shots.segment import make_poster_key
 from tests.builders.colours import ColourEncoder, fill_with_colours, lean, shot, write_video
+from tests.builders.filled import portable
 from tests.builders.lakes import COMPUTED, ENCODER, FILMED, picture_of, shot_rows, video_id, video_row
 
 REMOVED, MOVED, UNOPENED = 5, 6, 7
 DOCS = (CHECKOUT / "docs/python.md").read_text()
 
 
+@portable
 def fill(settings: Settings) -> None:
     """The toy catalogue with posters, labels, scores and dialogue, and a removed, a moved and an unopened video."""
     write_video(settings, REMOVED, [lean((1, 0, 0))], state="removed")

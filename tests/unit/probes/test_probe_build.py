@@ -41,12 +41,14 @@ from ops.probes.versions import list_fitted_probes, list_versions, read_version,
 from ops.search.probe_filters import ProbeScores
 from ops.search.schema import parse_filter
 from ops.videos.forgotten import write_tombstone
+from tests.builders.filled import portable
 from tests.builders.labelled import NOW, direction, fill_told_apart, judge, said, shot_ids
 from tests.builders.lakes import ENCODER, video_id
 
 LABEL = "closeup"
 
 
+@portable
 def fill_with_probe(settings: Settings) -> None:
     fill_told_apart(settings)
     define(settings, LABEL, "", (), "")

@@ -21,6 +21,7 @@ from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, 
 from ops.search.schema import Hit, Query, SearchResult, Then
 from ops.search.searcher import Searcher
 from tests.builders.colours import ColourEncoder, lean, shot
+from tests.builders.filled import portable
 from tests.builders.lakes import ENCODER, shot_rows, vector_rows, video_id, video_row
 from tests.builders.subtitles import line_row
 
@@ -60,6 +61,7 @@ def write_probe(settings: Settings, probe: str, scores: dict[str, float]) -> Non
     settings.lake.write(f"probe_scores/{probe}", "all", rows)
 
 
+@portable
 def fill_with_script(settings: Settings) -> None:
     """The films of ``SCRIPT`` with the lines of ``LINES`` and a probe."""
     for number, colours in SCRIPT.items():

@@ -23,6 +23,7 @@ from tests.builders.colours import (
     write_motion,
     write_video,
 )
+from tests.builders.filled import portable
 from tests.builders.lakes import ENCODER, video_id
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
@@ -34,6 +35,7 @@ FILMS = (
 )
 
 
+@portable
 def fill_with_ends(settings: Settings) -> None:
     """The toy catalogue, whose first three films have first and last frames."""
     fill_with_colours(settings)
