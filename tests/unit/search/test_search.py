@@ -23,7 +23,7 @@ from tests.builders.lakes import ENCODER, shot_rows, video_id
 HIT_KEYS = [
     "rank", "score", "relevance", "shot_id", "video_id", "show", "title", "path", "start_frame", "end_frame",
     "fps", "start_s", "end_s", "start_timecode", "poster", "proxy",
-    "matched", "lines", "probes", "folded", "is_weak", "is_blank", "is_title", "match", "spoken", "then",
+    "matched", "lines", "texts", "probes", "folded", "is_weak", "is_blank", "is_title", "match", "spoken", "then",
 ]  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def test_the_answer_is_the_contracts(searcher: Searcher, settings: Settings) -> 
         "proxy": settings.store.uri(f"proxies/{video_id(0)}/0.mp4"),
         "matched": ["visual"],
         "lines": [],
+        "texts": [],
         "probes": [],
         "folded": [],
         "is_weak": False,
