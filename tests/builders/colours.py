@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from ops.core.settings import Settings
 from ops.core.types import make_shot_id
 from ops.embeddings.pooling import pool_mean
-from ops.index.build import read_wanted_rows
-from ops.index.index import publish
 from ops.index.lake_videos import read_wanted_rows
 from ops.index.publishing import publish
 from tests.builders.filled import portable
