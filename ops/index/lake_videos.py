@@ -64,12 +64,11 @@ class LakeVideos:
 
     def _read_partitions(self) -> dict[str, LakePartition]:
         lake, table = self._settings.lake, name_table(self._encoder_id)
-        folders = [lake.folder(name) for name in (table, "shots", "videos")]
-        stamps = {key: stat.stamp for folder in folders for key, stat in lake.store.stats(folder).items()}
+        stamps = [lake.stat_partitions(name) for name in (table, "shots", "videos")]
         partitions: dict[str, LakePartition] = {}
         known_dim = 0
-        for name in lake.list_partitions(table):
-            now = tuple(stamps.get(f"{folder}/{name}.parquet") for folder in folders)
+        for name in sorted(stamps[0]):
+            now = tuple(each.get(name) for each in stamps)
             stored = self._stored.get(name)
             if stored and stored.stamps == now:
                 known_dim = require_dimension(self._settings, self._encoder_id, name, stored.dim, known_dim)
