@@ -178,7 +178,9 @@ class ShotDetails:
 
     def warm(self) -> int:
         """Read every partition that is not cached yet, and return the number of shots."""
-        return sum(part.count for part in self._read_all())
+        count = sum(part.count for part in self._read_all())
+        pa.default_memory_pool().release_unused()  # of the files that were read
+        return count
 
     def read(self, shot_ids: Sequence[str]) -> dict[str, ShotDetail]:
         """Return details by shot id, shared by all callers.
