@@ -21,6 +21,7 @@ from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.engines import choose_engine
 from ops.index.fetching import Fetched, fetch_until
+from ops.index.plan import has_recipe
 from ops.index.points import (
     BLANK,
     HASH_KEY,
@@ -237,7 +238,7 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
     """Apply :func:`open_index` to given versions."""
     for attempt in range(ATTEMPTS):
         version = versions.current()
-        if version is None:
+        if version is None or not has_recipe(version):
             break
         try:
             return VectorIndex(versions, version)
@@ -249,8 +250,12 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
 
 
 def read_current_version(settings: Settings, encoder_id: str) -> str | None:
-    """Return the name of the current version, or ``None`` before the first; opens and writes nothing."""
-    return choose_engine(settings, encoder_id).current()
+    """Return the name of the current version, or ``None`` before the first; opens and writes nothing.
+
+    A version of an earlier release with another layout does not count: the next ingest replaces it.
+    """
+    version = choose_engine(settings, encoder_id).current()
+    return version if version is not None and has_recipe(version) else None
 
 
 def list_videos(settings: Settings, encoder_id: str, version: str) -> set[str]:

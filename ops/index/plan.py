@@ -111,6 +111,11 @@ def plan_videos(encoder_id: str, videos: VideoDigests, dim: int, now: datetime) 
     return Plan(manifest=manifest, videos=videos)
 
 
+def has_recipe(version: str) -> bool:
+    """Return True if this release can read a version; False for one of an earlier layout."""
+    return version.startswith(f"v{tuning.RECIPE}-")
+
+
 def sum_digests(videos: VideoDigests) -> str:
     """Return the digest of all rows of the videos, as :func:`ops.core.tables.compute_digest` of the rows."""
     rows = sum(each.rows for each in videos.values())

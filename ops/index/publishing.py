@@ -16,7 +16,7 @@ from ops.core.settings import Settings
 from ops.index import tuning
 from ops.index.backends.scan import ScanVersions
 from ops.index.engines import hold_versions
-from ops.index.plan import Plan, RowsChangedError, build_planned_points, find_changed, make_plan
+from ops.index.plan import Plan, RowsChangedError, build_planned_points, find_changed, has_recipe, make_plan
 from ops.index.points import Base, IndexRow, Versions
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def publish_plans(
 def _find_base(versions: Versions, plan: Plan) -> tuple[Base | None, frozenset[str]]:
     """Return the version that the planned one continues, if any, and the videos that differ."""
     current = versions.current()
-    old = versions.read_videos(current) if current else None
+    old = versions.read_videos(current) if current and has_recipe(current) else None
     if not current or not old:
         return None, frozenset()
     changed = find_changed(old, plan.videos)

@@ -181,6 +181,19 @@ def test_a_broken_version_is_named_and_can_be_rebuilt(settings: Settings, damage
         open_index(settings, ENCODER).search(ROWS[0].vector, limit=1)
 
 
+def test_a_version_of_an_earlier_layout_does_not_count_and_is_replaced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(settings, ENCODER, ROWS)
+    monkeypatch.setattr(tuning, "RECIPE", tuning.RECIPE + 1)
+    assert read_current_version(settings, ENCODER) is None
+    with pytest.raises(VectorIndexError, match="run `needle ingest"):
+        open_index(settings, ENCODER)
+    version = publish(settings, ENCODER, ROWS)
+    with open_index(settings, ENCODER) as index:
+        assert index.version == version and index.count() == len(ROWS)
+
+
 def test_asking_what_is_current_writes_nothing(settings: Settings) -> None:
     publish(settings, ENCODER, ROWS)
     open_index(settings, ENCODER).close()
