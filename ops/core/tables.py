@@ -307,11 +307,11 @@ class Lake:
             write_versions(self.store, table, partition, old, old.schema.empty_table(), datetime.now(UTC))
         self.store.delete(f"{self.folder(table)}/{partition}.parquet")
 
-    def delete_table(self, table: str) -> None:
+    def delete_table(self, table: str, *, keep_versions: bool = True) -> None:
         """Delete all partitions of a table, as :meth:`delete`; rows of damaged ones are lost, with a warning."""
         for partition in self.list_partitions(table):
             try:
-                self.delete(table, partition)
+                self.delete(table, partition, keep_versions=keep_versions)
             except DamagedTableError as error:
                 logger.warning("%s; it is deleted with its table", error)
         self.store.delete_tree(self.folder(table))

@@ -90,7 +90,7 @@ def discard(settings: Settings) -> UpgradeCandidate:
         kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
         kept_ids |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
         for encoder_id in {candidate.encoder_id, *state.to_delete} - kept_ids:
-            _delete(settings, encoder_id)
+            _delete(settings, encoder_id, keep_versions=encoder_id != candidate.encoder_id)  # it was never served
         drop_comparison(settings, candidate.encoder_id)
         registry.change_state(lambda before: replace(before, candidate=None, to_delete=()))
     return candidate
@@ -116,11 +116,14 @@ def _list_refusals(settings: Settings, candidate: UpgradeCandidate | None) -> li
     return list(comparison.reasons) if comparison and not comparison.passed else []
 
 
-def _delete(settings: Settings, encoder_id: str) -> None:
-    """Delete all data of an encoder that is neither live nor kept."""
+def _delete(settings: Settings, encoder_id: str, *, keep_versions: bool = True) -> None:
+    """Delete all data of an encoder that is neither live nor kept; its vectors stay in the history of features.
+
+    Without ``keep_versions`` they do not.
+    """
     drop_index(settings, encoder_id)
     for table in (name_table(encoder_id), name_ends_table(encoder_id), set_aside_table(encoder_id)):
-        settings.lake.delete_table(table)
+        settings.lake.delete_table(table, keep_versions=keep_versions)
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)
     drop_comparison(settings, encoder_id)

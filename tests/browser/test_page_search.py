@@ -207,7 +207,7 @@ def test_what_is_absent_is_said_above_the_nearest_shots(desk: Desk) -> None:
 
 def test_scrolling_brings_the_next_page_and_no_shot_twice(desk: Desk) -> None:
     desk.search(fold="0", show="Many")
-    assert desk.cards().count() >= 36
+    assert desk.cards().count() >= 60
     desk.page.keyboard.press("End")
     desk.page.mouse.wheel(0, 20_000)
     desk.until("document.querySelectorAll('#cards .card').length === 70")

@@ -64,7 +64,8 @@ def test_footage_in_s3_becomes_searchable_and_a_second_run_writes_nothing(
     assert len(hits) == 3
     assert all(hit["proxy"].startswith("s3://store/needle/proxies/") for hit in hits)
     written = keys_of(client, "store")
-    assert {key.removeprefix("needle/").split("/")[0] for key in written} == {"lake", "proxies", "posters", "sheets"}
+    folders = {key.removeprefix("needle/").split("/")[0] for key in written}
+    assert folders == {"history", "lake", "proxies", "posters", "sheets"}
     assert not (home.path / "media").exists()
 
     local = home.files()

@@ -30,8 +30,7 @@
  * @property {string} label       the label that is given to shots; "" for none
  */
 
-const FIRST_PAGE = 36; // hits, about as many as a window shows: fewer are there sooner
-const PAGE = 60;
+const PAGE = 60; // hits of an answer: the end of the first ones is too far below for the next to be fetched at once
 export const MAX_WITHIN = 100;  // as in ops/search/schema.py
 
 /** @returns {Query} the empty query */
@@ -123,7 +122,7 @@ export function writeAddress(query) {
  * The body of POST /api/search.
  * @param {Query} query @param {string|null} cursor @param {number} limit @returns {SearchBody}
  */
-export function bodyOf(query, cursor = null, limit = cursor ? PAGE : FIRST_PAGE) {
+export function bodyOf(query, cursor = null, limit = PAGE) {
   // A filter narrows a query; without one it is the query: the shots with the highest scores come first.
   const alone = !isDescribed(query);
   const where = alone ? [] : query.where;
