@@ -101,7 +101,7 @@ def _judge(
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{label}: {tally.in_words} ({plural(result.written, 'new judgement')})")
+        click.echo(f"{label}: {tally.in_words} ({plural(result.written, 'new answer')})")
         for each in shot_labels:
             if each.missing_reason or each.in_conflict:
                 click.echo(_format_line(each))
@@ -118,8 +118,8 @@ def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json
         aside = [{"line": line, "reason": why} for line, why in result.refused]
         print_json({"written": result.written, "unchanged": result.unchanged, "set_aside": aside})
     else:
-        judgements = plural(result.written, "judgement")
-        click.echo(f"{make_printable(str(path))}: {judgements} written, {result.unchanged} known already")
+        answers = plural(result.written, "answer")
+        click.echo(f"{make_printable(str(path))}: {answers} written, {result.unchanged} known already")
     return _tell_refused(result.refused)
 
 
@@ -134,7 +134,7 @@ def _export(settings: Settings, path: Path, label: str | None, as_json: bool) ->
 
     count = export_labels(settings, path.absolute(), [label] if label else None)
     print_json({"path": str(path.absolute()), "judgements": count}) if as_json else click.echo(
-        f"{make_printable(str(path))}: {plural(count, 'judgement')}"
+        f"{make_printable(str(path))}: {plural(count, 'answer')}"
     )
     return 0
 

@@ -15,7 +15,7 @@ from ops.core.settings import Settings
 from ops.core.tables import count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.index.engines import hold_versions
-from ops.index.index import IndexCheck, open_index, read_current_version
+from ops.index.index import IndexCheck, has_earlier_layout, open_index, read_current_version
 from ops.index.lag import measure_lag
 from ops.index.lake_videos import LakeVideos, read_wanted_rows
 from ops.index.plan import Plan, plan_videos, sum_digests
@@ -52,10 +52,12 @@ def build_index(
 ) -> StepReport:
     """Publish the lake's rows as the current version of the index; a no-op if they already are.
 
-    With a ``clock`` the report has the lag of the videos that are new in the index.
+    With a ``clock`` the report has the lag of the videos that are new in the index; none if a version of an earlier
+    release is replaced, because its videos were searchable before.
     """
     progress.start("index", 0, "vectors")
     before = read_current_version(settings, encoder_id)
+    is_upgrade = has_earlier_layout(settings, encoder_id)
     plans: list[Plan] = []
 
     def plan_rows() -> Plan:
@@ -74,7 +76,11 @@ def build_index(
         )
     progress.finish("index")
     digest = plans[-1].manifest["digest"]
-    lag = measure_lag(settings, encoder_id, before, version, clock()) if clock and version != before else {}
+    lag = (
+        measure_lag(settings, encoder_id, before, version, clock())
+        if clock and not is_upgrade and version != before
+        else {}
+    )
     return StepReport(
         changed=int(version != before),
         data_version=version,

@@ -258,6 +258,12 @@ def read_current_version(settings: Settings, encoder_id: str) -> str | None:
     return version if version is not None and has_recipe(version) else None
 
 
+def has_earlier_layout(settings: Settings, encoder_id: str) -> bool:
+    """Return True if the current version is of an earlier release, so that the next publication repeats its videos."""
+    version = choose_engine(settings, encoder_id).current()
+    return version is not None and not has_recipe(version)
+
+
 def list_videos(settings: Settings, encoder_id: str, version: str) -> set[str]:
     """Return the ids of the videos in a stored version.
 

@@ -68,7 +68,7 @@ class LabelCoverage:
         """
         notes = []
         if min(self.yes, self.no) < LEAST:
-            words = f", and with fewer it is the text score of {', '.join(map(repr, queries))}" if queries else ""
+            words = f"; with fewer, the probe is the text score of {', '.join(map(repr, queries))}" if queries else ""
             more = f"`needle probe suggest {label}` lists shots to label"
             notes.append(f"{self.yes} yes and {self.no} no: a fit needs {LEAST} of each{words}; {more}")
         if self.conflicts:

@@ -364,6 +364,18 @@ def test_less_like_this_alone_asks_for_words(desk: Desk) -> None:
     assert (query_of(desk)["q"], query_of(desk)["unlike"]) == ([QUERY], [shot])
 
 
+def test_arrow_down_leads_from_the_box_into_the_results_of_its_words(desk: Desk) -> None:
+    desk.search()
+    first = desk.shot_ids()[0]
+    desk.keys("/", "ArrowDown")
+    assert desk.page.evaluate("document.activeElement.closest('.card')?.dataset.shot") == first
+    assert desk.page.locator("#recent").is_hidden()
+    desk.keys("/", "End", "x", "ArrowDown")  # other words, not searched for yet
+    assert desk.page.evaluate("document.activeElement.closest('#recent') !== null")
+    desk.keys("Escape", "Control+a", "Backspace", "ArrowDown")  # an empty box
+    assert desk.page.evaluate("document.activeElement.closest('#recent') !== null")
+
+
 def test_the_focus_stays_among_the_results_after_more_like_this(desk: Desk) -> None:
     desk.search()
     desk.keys("ArrowDown", "ArrowRight")

@@ -69,7 +69,7 @@ export class Desk {
     this.page = page;
     /** @type {PageActions} */
     const acts = { typed: () => page.typed(), change: (changes) => page.change(changes), adjust: (changes) => page.adjust(changes),
-      open: (address) => page.open(address), tell: (text, bad) => page.tell(text, bad) };
+      open: (address) => page.open(address), tell: (text, bad) => page.tell(text, bad), enterResults: () => page.grid.enter() };
     this.acts = acts;
     this.bar = new QueryBar(byId("search", HTMLFormElement), acts);
     this.filters = new Filters(acts);

@@ -220,6 +220,13 @@ export class Grid {
     item.scrollIntoView({ block: "nearest" });
   }
 
+  /** Put the focus on a card that is shown; false if there is none. */
+  enter() {
+    const items = this.items();
+    this.focus(items.find((item) => item === this.active) ?? items[0]);
+    return items.length > 0;
+  }
+
   /** @param {string} shotId */
   focusShot(shotId) {
     this.focus(this.items().find((item) => item.dataset.shot === shotId));

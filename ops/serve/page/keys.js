@@ -8,7 +8,7 @@ import { findFollowing } from "./likeness.js";
 
 /** @type {[title: string, rows: [keys: string, meaning: string][]][]} */
 const LISTED = [
-  ["Anywhere", [["/", "search"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["l", "labels"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
+  ["Anywhere", [["/", "search"], ["↓", "into the results; from an empty box, to recent searches"], ["t", "tray"], ["r", "refine"], ["g", "group by show"], ["l", "labels"], ["?", "these keys"], ["Esc", "close, leave the box"]]],
   ["In the results", [["← → ↑ ↓", "move"], ["Enter", "open"], ["Space", "play the preview"], ["x", "select for the tray"],
     ["m", "more like this"], ["n", "less like this"], ["e", "what could follow"], ["s", "only this show"], ["f", "unfold similar shots"], ["[ ]", "the shot before, after it in its film"], ["w", "its whole film"], ["Home End", "first, last"]]],
   ["In the player", [["Space", "play, pause"], ["j k l", "backwards, stop, forwards; again for faster"], ["← →", "one frame; with Shift ten"],

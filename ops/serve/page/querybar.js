@@ -136,6 +136,8 @@ export class QueryBar {
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "ArrowDown") {
         event.preventDefault();
+        const isAnswered = this.recent.hidden && this.input.value !== "" && this.input.value === this.query.text;
+        if (isAnswered && this.page.enterResults()) return;
         this.showRecent();
         focusIn(this.recent, ".menu-item");
       } else if (event.key === "Escape") {

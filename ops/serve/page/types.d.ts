@@ -55,6 +55,8 @@ export type PageActions = {
   tell(text: string, bad?: boolean): void;
   /** the text of the search */
   typed(): string;
+  /** put the focus into the results; false if there are none */
+  enterResults(): boolean;
 };
 
 export type ListedShow = Pick<Show, "show" | "shots"> & Partial<Show>;

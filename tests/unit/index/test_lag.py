@@ -8,6 +8,7 @@ import pytest
 
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
+from ops.index import tuning
 from ops.index.build import build_index
 from ops.index.lag import check_waiting
 from tests.builders.lakes import COMPUTED, ENCODER, FILMED, fill, shot_rows, vector_rows, video_id, video_row
@@ -54,6 +55,14 @@ def test_the_first_index_of_another_encoder_has_no_lag(settings: Settings) -> No
     publish(settings, ENCODER, after_s=90)
     settings.lake.write("shot_embeddings/another", video_id(0), vector_rows(0))
     assert publish(settings, "another", after_s=9_000) == NONE
+
+
+def test_a_rebuild_in_another_layout_has_no_lag(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(settings, ENCODER, after_s=90)
+    monkeypatch.setattr(tuning, "RECIPE", tuning.RECIPE + 1)
+    assert publish(settings, ENCODER, after_s=9_000) == NONE
+    add_film(settings, 7, available_s=9_100)
+    assert publish(settings, ENCODER, after_s=9_150)["lag_seconds"] == 50.0
 
 
 def test_without_a_clock_there_is_no_lag(settings: Settings) -> None:

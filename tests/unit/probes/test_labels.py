@@ -240,7 +240,7 @@ def test_the_command_tells_of_shots_that_are_gone_and_in_conflict(settings: Sett
     write_tombstone(settings, video_id(1), NOW)
     gone = f"{video_id(1)}:0"
     status, told = run(settings, "closeup", gone, "--value", "yes")
-    assert status == 0 and "0 yes, 0 no, 1 of a shot that is gone (kept, not used) (1 new judgement)" in told
+    assert status == 0 and "0 yes, 0 no, 1 of a shot that is gone (kept, not used) (1 new answer)" in told
     assert f"{gone} yes (me) gone: its video was forgotten" in told
     run(settings, "closeup", SHOT, "--value", "yes")
     told = run(settings, "closeup", SHOT, "--value", "no", "--annotator", "bob")[1]

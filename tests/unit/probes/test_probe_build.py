@@ -420,7 +420,7 @@ def test_words_have_learnt_from_no_label(settings: Settings) -> None:
     judge(settings, shot_ids()[:2])
     report = fit(settings, later_s=1)
     assert report.changed == 0 and "a fit needs 3 of each" in report.details["notes"][0]
-    assert f"with fewer it is the text score of '{LABEL}'" in report.details["notes"][0]
+    assert f"with fewer, the probe is the text score of '{LABEL}'" in report.details["notes"][0]
     document = probe_document(settings, LABEL)
     assert (document["yes"], document["no"]) == (0, 0)
     assert document["labels"]["yes"] + document["labels"]["no"] == 2
