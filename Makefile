@@ -12,7 +12,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench serve dagster clean
+.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench faults serve dagster clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,9 @@ deploy: setup ## install the tools that check deploy/, and run its tests
 
 wheel: setup ## build dist/needle-VERSION.whl
 	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps -w dist .
+
+faults: setup ## kill commands at random moments, fill disks, and compare what is left (KILLS=10 of each command)
+	$(BIN)/python -m tests.faults --kills $(or $(KILLS),10)
 
 bench: setup ## measure, side by side in one run, and print ratios
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
 
+from ops.core.errors import StorageError
 from ops.core.locks import lock_exclusively
 from ops.core.postgres import claim_database, report_postgres_errors
 from ops.core.settings import CHECKOUT, Settings
@@ -72,9 +73,10 @@ def tag_home(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def report_record_errors(settings: Settings) -> Iterator[None]:
-    """Raise errors of Dagster's records on Postgres as ``DatabaseUnavailableError``."""
+    """Raise errors of Dagster's records as ``DatabaseUnavailableError`` on Postgres, as ``StorageError`` in files."""
     if settings.postgres_address is None:
-        yield
+        with _report_file_errors(settings.home / "dagster"):
+            yield
         return
     from dagster_postgres.utils import DagsterPostgresException
 
@@ -102,6 +104,20 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         dg.DagsterInstance.from_config(folder, _BY_HAND) as instance,
     ):
         yield instance
+
+
+@contextmanager
+def _report_file_errors(folder: Path) -> Iterator[None]:
+    """Raise errors of SQLite, such as a full disk, as ``StorageError`` with the folder."""
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        raise StorageError(
+            f"Dagster's records in {folder} cannot be read or written: {error.orig}. If the disk is full, free some "
+            "space; then run the same command again"
+        ) from error
 
 
 def _write_if_changed(path: Path, content: dict[str, Any]) -> None:
@@ -134,7 +150,11 @@ def _create_databases(folder: Path) -> None:
                 "telemetry": {"enabled": False},
             },
         )
-        with keep_records_open(), dg.DagsterInstance.from_config(str(unfinished)) as instance:
+        with (
+            _report_file_errors(folder),
+            keep_records_open(),
+            dg.DagsterInstance.from_config(str(unfinished)) as instance,
+        ):
             instance.get_runs(limit=1)
         (unfinished / "storage").rename(storage)
         shutil.rmtree(unfinished)

@@ -36,6 +36,7 @@ from ops.core.errors import ChecksFailedError, DatabaseUnavailableError, NeedleE
 from ops.core.locks import lock_if_free
 from ops.core.logs import are_logs_json
 from ops.core.settings import Settings
+from ops.core.storage import delete_unfinished_files
 from ops.pipeline import list_steps
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def run_pipeline(
                 execute(definitions, instance, sorted(error.assets), by, note)
     for ingest in interrupted_ingests:
         ingest.marker.unlink(missing_ok=True)
+    if interrupted_ingests:
+        settings.store.delete_unfinished("")
+        delete_unfinished_files(settings.home)
     clear_scratch(settings)
     return run_id
 

@@ -249,10 +249,7 @@ class ObjectStore:
         if not self.is_local:
             return
         with self._map_errors(prefix):
-            for path in Path(self.path(prefix)).rglob(f"{_UNFINISHED}*"):
-                writer = path.name.removeprefix(_UNFINISHED).partition("-")[0]
-                if writer.isdigit() and not is_alive(int(writer)):
-                    path.unlink(missing_ok=True)
+            delete_unfinished_files(Path(self.path(prefix)))
 
     @contextmanager
     def fetch_local_file(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -321,6 +318,14 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
             yield from _walk(entry.path, f"{prefix}{entry.name}/")
         elif not entry.name.startswith(_UNFINISHED) and not (entry.is_symlink() and entry.is_dir()):
             yield f"{prefix}{entry.name}", entry
+
+
+def delete_unfinished_files(folder: Path) -> None:
+    """Delete files of :func:`write_atomically` below a folder that killed processes of this machine left."""
+    for path in folder.rglob(f"{_UNFINISHED}*"):
+        writer = path.name.removeprefix(_UNFINISHED).partition("-")[0]
+        if writer.isdigit() and not is_alive(int(writer)):
+            path.unlink(missing_ok=True)
 
 
 def _parse_remote_stat(info: dict[str, Any]) -> ObjectStat:

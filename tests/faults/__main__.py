@@ -1,0 +1,211 @@
+"""Kill commands at random moments, run each again, and compare what is left with an undisturbed home.
+
+``python -m tests.faults [--kills N] [--only NAME] [--seed N]``. For each kill: a copy of the same home, the command,
+``kill -9`` to it and all its children, the command once more, and an ingest. Then the lake, the store, Feast's rows and
+the index must equal those of a home in which nobody was killed, and nothing may be left over. Disks that fill up need
+the right to mount a small one, and are named as not tried without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.builders.homes import Home, make_library
+from tests.faults.contents import compare, digest_home, list_leftovers
+
+LABEL = "dark"
+_NO_SPACE = re.compile("no space left|disk is full", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """A command to be killed, the home that it finds, and the exit statuses of its second run."""
+
+    name: str
+    arguments: Callable[[Home], list[str]]
+    statuses: tuple[int, ...]
+    begins_with: str = "full"
+    """``empty``, ``part`` (one film), ``full`` (all films), ``labelled``."""
+
+
+@dataclass(kw_only=True)
+class Result:
+    """How many runs were killed, how many ended before, and what was wrong afterwards."""
+
+    killed: int = 0
+    ended: int = 0
+    faults: list[str] | None = None
+
+    def add(self, fault: str) -> None:
+        self.faults = [*(self.faults or []), fault]
+
+
+def list_operations(library: Path) -> list[Operation]:
+    shots = _list_shots
+    return [
+        Operation(name="ingest", arguments=lambda _: ["ingest", str(library)], statuses=(3,), begins_with="empty"),
+        Operation(name="add", arguments=lambda _: ["ingest", str(library)], statuses=(3,), begins_with="part"),
+        Operation(name="forget", arguments=lambda _: ["forget", "two.mkv", "--yes"], statuses=(0, 1, 2)),
+        Operation(
+            name="label", arguments=lambda home: ["label", LABEL, *shots(home)[:3], "--value", "yes"], statuses=(0,)
+        ),
+        Operation(
+            name="fit", arguments=lambda _: ["probe", "fit", LABEL, "--json"], statuses=(0,), begins_with="labelled"
+        ),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=10, help="of each command")
+    parser.add_argument("--only", default="", help="one of the operations, or disk")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(prefix="needle-faults-") as name:
+        folder = Path(name)
+        library = folder / "library"
+        make_library(library)
+        homes = _make_homes(folder, library)
+        results = {}
+        for operation in list_operations(library):
+            if options.only in ("", operation.name):
+                results[f"kill -9: {operation.name}"] = try_kills(
+                    operation, homes, library, folder, options.kills, chance
+                )
+        if options.only in ("", "disk"):
+            results["disk full: ingest"] = try_full_disks(library, folder)
+    print(f"{'':<24}{'disturbed':>10}{'ended before':>14}{'wrong':>7}")
+    for title, result in results.items():
+        print(f"{title:<24}{result.killed:>10}{result.ended:>14}{len(result.faults or []):>7}")
+    faults = [f"{title}: {fault}" for title, result in results.items() for fault in result.faults or []]
+    print("\n".join(faults))
+    return 1 if faults else 0
+
+
+def _make_homes(folder: Path, library: Path) -> dict[str, Home]:
+    homes = {name: Home(folder / "homes" / name) for name in ("empty", "part", "full", "labelled")}
+    homes["empty"].path.mkdir(parents=True)
+    homes["part"].fork("ingest", str(library / "A Series" / "two.mkv"))
+    homes["full"].fork("ingest", str(library), expect=3)
+    shutil.copytree(homes["full"].path, homes["labelled"].path, symlinks=True)
+    shots = _list_shots(homes["labelled"])
+    for value, chosen in (("yes", shots[::2]), ("no", shots[1::2])):
+        homes["labelled"].fork("label", LABEL, *chosen, "--value", value)
+    return homes
+
+
+def _list_shots(home: Home) -> list[str]:
+    return [
+        shot["shot_id"]
+        for video in sorted(home.json("status")["videos"], key=lambda each: each["path"])
+        if video["state"] == "ready"
+        for shot in home.json("shots", video["video_id"])
+    ]
+
+
+def try_kills(
+    operation: Operation, homes: dict[str, Home], library: Path, folder: Path, kills: int, chance: random.Random
+) -> Result:
+    """Kill an operation ``kills`` times, each time in a fresh copy of the same home."""
+    result = Result()
+    calm = _copy(homes[operation.begins_with], folder / operation.name / "calm")
+    arguments = operation.arguments(calm)
+    began = time.monotonic()
+    _run(calm, arguments, operation, result, "undisturbed")
+    longest = time.monotonic() - began
+    calm.fork("ingest", str(library), expect=3)
+    expected = digest_home(calm)
+    for number in range(kills):
+        home = _copy(homes[operation.begins_with], folder / operation.name / str(number))
+        after = chance.uniform(0.05, longest)
+        status = home.killed(*arguments, after=after)
+        if status == -9:
+            result.killed += 1
+        else:
+            result.ended += 1
+        moment = f"killed after {after:.2f} of {longest:.2f} s"
+        if _run(home, arguments, operation, result, moment):
+            home.fork("ingest", str(library), expect=3)  # which closes the runs of killed processes
+            for wrong in [*compare(expected, digest_home(home)), *(f"{left} is left" for left in list_leftovers(home))]:
+                result.add(f"{moment}: {wrong}")
+        shutil.rmtree(home.path)
+    return result
+
+
+def _run(home: Home, arguments: list[str], operation: Operation, result: Result, moment: str) -> bool:
+    try:
+        done = home.fork(*arguments, expect=operation.statuses[0])
+    except AssertionError as error:
+        lines = str(error).splitlines()
+        status = lines[0].rpartition(" ")[2]
+        if status.isdigit() and int(status) in operation.statuses and "Traceback" not in str(error):
+            return True
+        result.add(f"{moment}: {lines[0]}: {lines[-1]}")
+        return False
+    return done.returncode in operation.statuses
+
+
+def try_full_disks(library: Path, folder: Path) -> Result:
+    """Ingest onto disks that are too small, then make each larger and run the same command again."""
+    result = Result()
+    calm = Home(folder / "disk" / "calm")
+    calm.fork("ingest", str(library), expect=3)
+    expected = digest_home(calm)
+    needed = sum(path.stat().st_size for path in calm.path.rglob("*") if path.is_file())
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9):
+        place = folder / "disk" / f"{share}"
+        place.mkdir()
+        if not _mount(place, int(share * needed)):
+            result.add("a disk cannot be mounted here: full disks were not tried")
+            return result
+        try:
+            result.killed += 1
+            home = Home(place / "home")
+            moment = f"disk with {share:.0%} of the space"
+            status, told = _ingest_on_full_disk(home, library)
+            if status != 1 or not _NO_SPACE.search(told) or "Traceback" in told:
+                result.add(f"{moment}: it ended with {status}: {told[-300:]}")
+            _mount(place, 20 * needed + (64 << 20), change=True)
+            home.fork("ingest", str(library), expect=3)
+            for wrong in [*compare(expected, digest_home(home)), *(f"{left} is left" for left in list_leftovers(home))]:
+                result.add(f"{moment}: {wrong}")
+        except AssertionError as error:
+            result.add(f"{moment}: {str(error)[-300:]}")
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
+    return result
+
+
+def _ingest_on_full_disk(home: Home, library: Path) -> tuple[int, str]:
+    try:
+        done = home.fork("ingest", str(library))
+        return done.returncode, done.stderr
+    except AssertionError as error:
+        first, _, told = str(error).partition("\n")
+        return int(first.rpartition(" ")[2]) if first.rpartition(" ")[2].lstrip("-").isdigit() else 0, told
+
+
+def _mount(place: Path, size: int, *, change: bool = False) -> bool:
+    options = f"{'remount,' if change else ''}size={size}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _copy(home: Home, target: Path) -> Home:
+    shutil.copytree(home.path, target, symlinks=True)
+    return Home(target, home.frames)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
