@@ -181,7 +181,8 @@ def format_retrieval(document: RetrievalBenchmark) -> Iterator[str]:
         yield "  no published figure could be checked"
     for published in document["published"]:
         recalls = " ".join(f"{published['recall'][f'r@{k}']:5.1f}" for k in (1, 5, 10))
-        line = f"    {recalls} {published['median_rank']:3g}  {published['method']}, {published['remark']}"
+        rank = "  –" if published["median_rank"] is None else f"{published['median_rank']:3g}"
+        line = f"    {recalls} {rank}  {published['method']}, {published['remark']}"
         yield from textwrap.wrap(f"{line}: {published['source']}", 100, subsequent_indent=" " * 27)
     yield ""
     yield from _wrap(document["protocol"])

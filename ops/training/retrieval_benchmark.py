@@ -7,7 +7,6 @@ Legend: N frames, V videos, D dimensions.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from ops.core.errors import MediaError, UsageError
 from ops.core.media import MediaInfo
 from ops.core.plural import plural
+from ops.core.settings import count_cores
 from ops.core.types import Progress
 from ops.embeddings.embed import map_ahead
 from ops.embeddings.encoder import Encoder
@@ -45,7 +45,7 @@ class PublishedFigures(TypedDict):
 
     method: str
     recall: dict[str, float]
-    median_rank: float
+    median_rank: float | None
     source: str
     remark: str
 
@@ -115,7 +115,7 @@ def _encode_videos(
         except MediaError as error:
             return str(error)
 
-    readers = os.cpu_count() or 1
+    readers = count_cores()
     with ThreadPoolExecutor(readers, thread_name_prefix="needle-read") as pool:
         for video, prepared in zip(videos, map_ahead(pool, read, videos, readers), strict=True):
             if isinstance(prepared, str):

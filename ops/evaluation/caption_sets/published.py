@@ -14,11 +14,14 @@ TRAINED = "trained on the set's training part"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRecall:
-    """Text-to-video recall at 1, 5 and 10 in percent, and median rank, of ``method``, as ``source`` reports them."""
+    """Text-to-video recall at 1, 5 and 10 in percent, and median rank, of ``method``, as ``source`` reports them.
+
+    A median rank that could not be checked is ``None``.
+    """
 
     method: str
     recalls: tuple[float, float, float]
-    median_rank: float
+    median_rank: float | None
     source: str
     remark: str
 
@@ -64,7 +67,7 @@ PUBLISHED: dict[str, tuple[PublishedRecall, ...]] = {
         PublishedRecall(
             method="CLIP4Clip ViT-B/32, mean",
             recalls=(46.2, 76.1, 84.6),
-            median_rank=2,
+            median_rank=None,
             source=CLIP4CLIP,
             remark=TRAINED,
         ),
