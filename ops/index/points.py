@@ -21,7 +21,8 @@ from ops.core.types import make_shot_id, parse_shot_id
 
 Item = TypeVar("Item")
 
-_FRAME_BITS = 64
+_FRAME_BITS, _GENERATION_BITS = 40, 24
+MAX_GENERATION: Final = (1 << _GENERATION_BITS) - 1
 
 # Keys that the package adds to a point's payload and removes again.
 HASH_KEY: Final = "vector_hash"
@@ -131,6 +132,10 @@ class Base:
     dropped: frozenset[str]
 
 
+class BaseChangedError(Exception):
+    """The version to be continued is not current any more, or was deleted."""
+
+
 class PointStore(Protocol):
     """One complete, immutable version of an index, open for reading."""
 
@@ -178,7 +183,8 @@ class Versions(Protocol):
         It has ``points``, and those of ``base``. ``videos`` are all of its videos.
 
         After a failure or a kill, :meth:`has` returns False for it.
-        Raises ``VectorIndexError`` if the number of different points is not ``manifest["rows"]``.
+        Raises ``VectorIndexError`` if the number of different points is not ``manifest["rows"]``, and
+        ``BaseChangedError`` if another publisher replaced the base.
         """
 
     def switch(self, version: str) -> None:
@@ -210,17 +216,18 @@ def require_rows(manifest: Manifest, point_count: int) -> None:
         )
 
 
-def encode_point_id(shot_id: str) -> uuid.UUID:
-    """Return the point id of a shot: video id in the upper 64 bits, start frame in the lower.
+def encode_point_id(shot_id: str, generation: int = 0) -> uuid.UUID:
+    """Return the point id of a shot: video id in the upper 64 bits, then 24 of the generation, 40 of the start frame.
 
     Deterministic, so writing a shot twice cannot duplicate it, and reversible, so that a search needs no payload to
-    name its hits.
+    name its hits. On a server, each generation that rewrites a video has points of its own.
     Raises ``VectorIndexError`` if the text is not a shot id.
     """
     video_and_frame = parse_shot_id(shot_id)
     if video_and_frame is None or video_and_frame[1] >= 1 << _FRAME_BITS:
         raise VectorIndexError(f"{shot_id!r} is not a shot id (<video id>:<start frame>) and cannot be indexed")
-    return uuid.UUID(int=(int(video_and_frame[0], 16) << _FRAME_BITS) | video_and_frame[1])
+    video, frame = int(video_and_frame[0], 16), video_and_frame[1]
+    return uuid.UUID(int=((video << _GENERATION_BITS | generation) << _FRAME_BITS) | frame)
 
 
 def hash_text(text: str) -> int:
@@ -233,7 +240,8 @@ def draw_lot(shot_id: str) -> int:
     return hash_text(shot_id) >> 65
 
 
-def decode_point_id(point_id: uuid.UUID | str) -> str:
-    """Return the shot of this point id; the inverse of :func:`encode_point_id`."""
+def decode_point_id(point_id: uuid.UUID | str) -> tuple[str, int]:
+    """Return shot id and generation of a point; the inverse of :func:`encode_point_id`."""
     number = (point_id if isinstance(point_id, uuid.UUID) else uuid.UUID(point_id)).int
-    return make_shot_id(f"{number >> _FRAME_BITS:016x}", number & ((1 << _FRAME_BITS) - 1))
+    video, frame = number >> (_FRAME_BITS + _GENERATION_BITS), number & ((1 << _FRAME_BITS) - 1)
+    return make_shot_id(f"{video:016x}", frame), (number >> _FRAME_BITS) & MAX_GENERATION

@@ -17,7 +17,7 @@ from ops.index import tuning
 from ops.index.backends.scan import ScanVersions
 from ops.index.engines import hold_versions
 from ops.index.plan import Plan, RowsChangedError, build_planned_points, find_changed, has_recipe, make_plan
-from ops.index.points import Base, IndexRow, Versions
+from ops.index.points import Base, BaseChangedError, IndexRow, Versions
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,8 @@ def publish_plans(
                 videos = {name: each for name, each in plan.videos.items() if not base or name in changed}
                 points = build_planned_points(videos, read_rows(videos.keys() if base else None), on_progress)
                 versions.build(plan.manifest, points, videos=plan.videos, base=base)
-        except RowsChangedError:
-            log.info("the rows changed while version %s of the index was built: building again", plan.version)
+        except (RowsChangedError, BaseChangedError):
+            log.info("the lake or the index changed while version %s was built: building again", plan.version)
             continue
         versions.switch(plan.version)
         log.info("index %s: version %s is current", encoder_id, plan.version)

@@ -8,7 +8,7 @@ it is optimised, and a busy server answers 429 or 503.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -25,6 +25,10 @@ class StrictServer(QdrantClient):
         super().__init__(":memory:")
         self.busy, self.yellow, self.nodes = busy, yellow, nodes
         self.request_bytes: list[int] = []
+        self.written: list[models.PointStruct] = []
+        """Shots, in the order of requests."""
+        self.spoil: Callable[[models.PointStruct], models.PointStruct] = lambda point: point
+        """Changes each shot before it is stored."""
         self.created: dict[str, Any] = {}
         self.alias_looks = 0
         self.green_at_switch: bool | None = None
@@ -43,7 +47,8 @@ class StrictServer(QdrantClient):
         consistency = request.write_consistency_factor or 1
         if consistency > min(request.replication_factor or 1, self.nodes):
             raise refuse(400, f"write consistency {consistency} cannot be reached")
-        self.created = json.loads(request.model_dump_json(exclude_none=True))
+        if not collection_name.endswith("--videos"):
+            self.created = json.loads(request.model_dump_json(exclude_none=True))
         return super().create_collection(collection_name, **options)
 
     def upsert(self, collection_name: str, points: Sequence[models.PointStruct], **options: Any) -> Any:  # type: ignore[override]
@@ -54,6 +59,9 @@ class StrictServer(QdrantClient):
         if self.busy:
             self.busy -= 1
             raise refuse(503 if self.busy % 2 else 429, "busy")
+        if not collection_name.endswith("--videos"):
+            self.written.extend(points)
+            points = [self.spoil(point) for point in points]
         return super().upsert(collection_name, points, **options)
 
     def get_collection(self, collection_name: str, **options: Any) -> models.CollectionInfo:

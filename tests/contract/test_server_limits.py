@@ -124,7 +124,7 @@ def test_aliases_are_asked_once_per_interval(server: StrictServer) -> None:
             assert index.is_current() and index.search(row.vector, limit=1)
     assert server.alias_looks - before <= 2
     other = publish_to(ServerVersions(server, ENCODER), ENCODER, ROWS[:50])
-    versions._known = (float("-inf"), None)  # the interval is over
+    versions._known = (float("-inf"), ())  # the interval is over
     assert versions.current() == other
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ops.index import tuning
-from ops.index.backends.server_versions import CollectionVersions
+from ops.index.backends.server_versions import CollectionVersions, Place
 from ops.index.line_points import WORDS_KEY, LinePayload, LinePoint, WantedLines, line_point_id, name_terms_field
 from ops.index.points import Manifest
 
@@ -40,13 +40,13 @@ class ServerLineVersions(CollectionVersions[LinePoint, "ServerLines"]):
         terms = [(name_terms_field(name), text(scoring=True)) for name in manifest["stemmers"]]
         return [("show", keyword), ("video_id", keyword), (WORDS_KEY, text(phrase_matching=True)), *terms]
 
-    def _build_struct(self, point: LinePoint) -> models.PointStruct:
+    def _build_struct(self, point: LinePoint, generation: int) -> models.PointStruct:
         from qdrant_client import models
 
         return models.PointStruct(id=str(line_point_id(point.line_id)), vector={}, payload=dict(point.payload))
 
-    def _store(self, collection: str, manifest: Manifest) -> ServerLines:
-        return ServerLines(self, collection, manifest)
+    def _store(self, place: Place, manifest: Manifest) -> ServerLines:
+        return ServerLines(self, place.collection, manifest)
 
 
 class ServerLines:

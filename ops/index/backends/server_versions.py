@@ -1,12 +1,15 @@
-"""Versions on a Qdrant server or cluster: one collection for each, and aliases that switch atomically.
+"""Versions on a Qdrant server or cluster: points of a collection, and aliases that switch atomically.
 
-For the index called ``E``, such as an encoder's id, of the catalogue ``C`` the server has the collections
-``needle-C--E-<version>``. The aliases are ``needle-C--E`` (the current version), ``needle-C--E--previous-1`` and so on.
-A catalogue's name has no double hyphen, so no two of them have a name in common.
+For the index called ``E``, such as an encoder's id, of the catalogue ``C`` the server has collections called
+``needle-C--E-<version>``, after the version for which they were created. A version is a generation of a collection. Its
+alias says which one: ``needle-C--E--<slot>-<generation>-<version>``. The version of slot 0 is current, those of the
+slots 1 and 2 were current before. All aliases are replaced in one request. A catalogue's name has no double hyphen, so
+no two of them have a name in common.
 
-A collection without one of these aliases is not a version: it is being built, or its publisher was killed. A publisher
-holds a lease on it, in the collection's metadata, and renews it. The next publisher deletes collections whose lease has
-run out or is its own. The lease is longer than any pause of a publisher, and than the difference of two clocks.
+A collection without an alias has no version: it is being built, or its publisher was killed. A publisher holds a lease
+on the collection that it writes to, in the collection's metadata, and renews it. The next publisher deletes collections
+whose lease has run out or is its own. The lease is longer than any pause of a publisher, and than the difference of two
+clocks.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ops.core.errors import IndexUnavailableError, VectorIndexError
 from ops.core.qdrant_options import QdrantOptions
 from ops.index import tuning
-from ops.index.backends.uploads import upload, wait_until_green
+from ops.index.backends.uploads import retry, upload, wait_until_green
 from ops.index.points import Base, Manifest, VideoDigests, require_rows
 
 if TYPE_CHECKING:
@@ -66,9 +70,22 @@ def reuse_client(url: str, api_key: str, grpc_port: int = 0) -> QdrantClient:
 
 
 VERSION_PATTERN = r"v\d+-\d+-[0-9a-f]{16}"
+VERSIONS = "versions"
+"""Key of the collection's metadata that has the manifest of each version."""
+RECORDS_SUFFIX = "--videos"
+"""What the name of a collection with facts about another one's videos adds to that one's."""
 
 Item = TypeVar("Item")
 Store = TypeVar("Store")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a version is: the points of ``collection`` that are valid in ``generation``."""
+
+    version: str
+    collection: str
+    generation: int
 
 
 class CollectionVersions(ABC, Generic[Item, Store]):
@@ -96,15 +113,22 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         self._clock = clock
         self._renew_at = 0.0
         self.options = options or QdrantOptions()
-        self._known: tuple[float, str | None] = (-ALIASES_S, None)
+        self._known: tuple[float, tuple[Place, ...]] = (-ALIASES_S, ())
+        self._built: Place | None = None
+        self._alias_pattern = re.compile(rf"{re.escape(self.alias)}--(\d+)-(\d+)-({VERSION_PATTERN})")
 
     def current(self) -> str | None:
         """See :class:`ops.index.points.Versions`. The server is asked once in ``ALIASES_S``."""
-        asked_at, version = self._known
-        return self._read_current() if time.monotonic() - asked_at >= ALIASES_S else version
+        places = self._list_recent_places()
+        return places[0].version if places else None
 
     def has(self, version: str) -> bool:
-        return version in self._read_aliases().values()
+        return self._find_place(version) is not None
+
+    def require(self, version: str) -> None:
+        """Raise ``VectorIndexError`` if a version is not kept any more. The server is asked once in ``ALIASES_S``."""
+        if version not in {place.version for place in self._list_recent_places()}:
+            raise self._gone(version)
 
     def read_videos(self, version: str) -> VideoDigests | None:
         return None  # a collection is built whole
@@ -118,59 +142,41 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         base: Base | None = None,
     ) -> None:
         self._drop_unaliased()
-        name = self._name_collection(manifest["version"])
+        name = self._choose_collection(manifest["version"])
         self._require_free(name)
-        with self.map_errors():
-            metadata = {**manifest, LEASE: self._extend_lease()}
-            self.client.create_collection(
-                name,
-                **self._build_config(manifest),
-                shard_number=self.options.shards,
-                replication_factor=self.options.replicas,
-                write_consistency_factor=self.options.consistency,
-                on_disk_payload=self.options.on_disk or None,
-                metadata=metadata,
-            )
-            for field, schema in self._build_payload_indexes(manifest):
-                self.client.create_payload_index(name, field, schema, wait=True)
-        upload(
-            self.client,
-            name,
-            map(self._build_struct, points),
-            parallel=self.options.uploads,
-            run=self._run,
-            on_batch=lambda: self._renew_lease(name),
-        )
-        with self.map_errors():
-            count = self.client.count(name, exact=True).count
-        require_rows(manifest, count)
-        wait_until_green(self.client, name, self._run_and_renew(name))
+        self._create(name, manifest)
+        place = Place(version=manifest["version"], collection=name, generation=1)
+        self._write(place, manifest, points, videos or {})
+        wait_until_green(self.client, name, self.run_and_renew(name))
+        self._built = place
 
     def switch(self, version: str) -> None:
-        if self._read_current() != version:
-            self._replace_aliases([version, *(name for name in self._list_versions() if name != version)])
-            with self.map_errors():  # once it is replaced, anybody may delete it
-                self.client.update_collection(self._name_collection(version), metadata={LEASE: {"until": 0}})
+        places = self._list_places()
+        place = self._built if self._built and self._built.version == version else self._find_place(version)
+        if place is None:
+            raise self._gone(version)
+        if not places or places[0].version != version:
+            self._replace_aliases([place, *(each for each in places if each.version != version)])
+            self.release(place.collection)
         self._drop_unaliased()
 
     def drop_old(self) -> None:
-        if current := self._read_current():
-            self._replace_aliases([current])
+        if places := self._list_places():
+            self._replace_aliases(places[:1])
         self._drop_unaliased()
 
     def drop_all(self) -> None:
-        if self._read_aliases():
+        if self._list_places():
             self._replace_aliases([])
         self._drop_unaliased()
 
     def open(self, version: str) -> Store:
+        place = self._find_place(version)
+        if place is None:
+            raise self._gone(version)
         with self.map_errors():
-            if not self.client.collection_exists(self._name_collection(version)):
-                message = f"version {version} of the index on {self.address} is gone: open the current one"
-                raise VectorIndexError(message)
-            manifest = self.client.get_collection(self._name_collection(version)).config.metadata
-        fields = {key: value for key, value in dict(manifest or {}).items() if key != LEASE}
-        return self._store(self._name_collection(version), cast(Manifest, fields))
+            metadata = dict(self.client.get_collection(place.collection).config.metadata or {})
+        return self._store(place, cast(Manifest, metadata[VERSIONS][version]))
 
     @abstractmethod
     def _build_config(self, manifest: Manifest) -> dict[str, Any]:
@@ -181,60 +187,106 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         """Return ``(field, schema)`` of each payload index."""
 
     @abstractmethod
-    def _build_struct(self, point: Item) -> models.PointStruct:
+    def _build_struct(self, point: Item, generation: int) -> models.PointStruct:
         """Convert the point to the client's type."""
 
     @abstractmethod
-    def _store(self, collection: str, manifest: Manifest) -> Store:
+    def _store(self, place: Place, manifest: Manifest) -> Store:
         """Open the version."""
 
-    def _name_collection(self, version: str) -> str:
-        return f"{self.alias}-{version}"
+    def _create(self, name: str, manifest: Manifest) -> None:
+        """Create an empty collection, with a lease."""
+        with self.map_errors():
+            self.client.create_collection(
+                name,
+                **self._build_config(manifest),
+                **self._build_layout(),
+                metadata={VERSIONS: {manifest["version"]: manifest}, LEASE: self._extend_lease()},
+            )
+            for field, schema in self._build_payload_indexes(manifest):
+                self.client.create_payload_index(name, field, schema, wait=True)
 
-    def _list_slots(self) -> list[str]:
-        return [self.alias, *(f"{self.alias}--previous-{number}" for number in range(1, tuning.KEPT + 1))]
+    def _build_layout(self) -> dict[str, Any]:
+        """Return the arguments of ``create_collection`` for shards and replicas."""
+        return {
+            "shard_number": self.options.shards,
+            "replication_factor": self.options.replicas,
+            "write_consistency_factor": self.options.consistency,
+            "on_disk_payload": self.options.on_disk or None,
+        }
 
-    def _read_current(self) -> str | None:
-        return self._read_aliases().get(self.alias)
+    def _write(self, place: Place, manifest: Manifest, points: Iterable[Item], videos: VideoDigests) -> None:
+        """Write points of a generation, and ensure that the server has them all."""
+        self._upload(place, points)
+        with self.map_errors():
+            count = self.client.count(place.collection, exact=True).count
+        require_rows(manifest, count)
 
-    def _read_aliases(self) -> dict[str, str]:
-        """Return the version by alias, for the aliases of this index."""
+    def _upload(self, place: Place, points: Iterable[Item]) -> None:
+        upload(
+            self.client,
+            place.collection,
+            (self._build_struct(point, place.generation) for point in points),
+            parallel=self.options.uploads,
+            run=self.run,
+            on_batch=lambda: self._renew_lease(place.collection),
+        )
+
+    def _choose_collection(self, version: str) -> str:
+        """Return a name that no stored version uses: a collection created for this one may have grown since."""
+        used = {place.collection for place in self._list_places()}
+        names = (f"{self.alias}-{version}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 9))))
+        return next(name for name in names if name not in used)
+
+    def _gone(self, version: str) -> VectorIndexError:
+        return VectorIndexError(f"version {version} of the index on {self.address} is gone: open the current one")
+
+    def _find_place(self, version: str) -> Place | None:
+        return next((place for place in self._list_places() if place.version == version), None)
+
+    def _list_recent_places(self) -> tuple[Place, ...]:
+        asked_at, places = self._known
+        return self._list_places() if time.monotonic() - asked_at >= ALIASES_S else places
+
+    def _list_places(self) -> tuple[Place, ...]:
+        """Return the stored versions, the current one first."""
+        found: list[tuple[int, Place]] = []
+        for alias, collection in self._list_aliases():
+            if match := self._alias_pattern.fullmatch(alias):
+                slot, generation, version = int(match[1]), int(match[2]), match[3]
+                found.append((slot, Place(version=version, collection=collection, generation=generation)))
+        places = tuple(place for _, place in sorted(found, key=lambda each: each[0]))
+        self._known = (time.monotonic(), places)
+        return places
+
+    def _list_aliases(self) -> list[tuple[str, str]]:
         with self.map_errors():
             aliases = self.client.get_aliases().aliases
-        asked_at = time.monotonic()
-        prefix = f"{self.alias}-"
-        slots = self._list_slots()
-        versions = {
-            item.alias_name: item.collection_name.removeprefix(prefix) for item in aliases if item.alias_name in slots
-        }
-        self._known = (asked_at, versions.get(self.alias))
-        return versions
+        return [(item.alias_name, item.collection_name) for item in aliases]
 
-    def _list_versions(self) -> list[str]:
-        aliases = self._read_aliases()
-        return [aliases[slot] for slot in self._list_slots() if slot in aliases]
-
-    def _replace_aliases(self, versions: Sequence[str]) -> None:
+    def _replace_aliases(self, places: Sequence[Place]) -> None:
         from qdrant_client import models
 
         operations: list[Any] = [
-            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))
-            for name in self._read_aliases()
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+            for alias, _ in self._list_aliases()
+            if self._alias_pattern.fullmatch(alias)
         ]
-        for slot, version in zip(self._list_slots(), versions, strict=False):
-            create = models.CreateAlias(alias_name=slot, collection_name=self._name_collection(version))
+        for slot, place in enumerate(places[: tuning.KEPT + 1]):
+            name = f"{self.alias}--{slot}-{place.generation}-{place.version}"
+            create = models.CreateAlias(alias_name=name, collection_name=place.collection)
             operations.append(models.CreateAliasOperation(create_alias=create))
         with self.map_errors():
             self.client.update_collection_aliases(operations)  # one request: the server applies all or none
-        self._known = (-ALIASES_S, None)
+        self._known = (-ALIASES_S, ())
 
     def _drop_unaliased(self) -> None:
-        alias_targets = {self._name_collection(version) for version in self._read_aliases().values()}
-        pattern = re.compile(rf"{re.escape(self.alias)}-{VERSION_PATTERN}")
+        used = {place.collection for place in self._list_places()}
+        pattern = re.compile(rf"({re.escape(self.alias)}-{VERSION_PATTERN}(?:-\d)?)(?:{RECORDS_SUFFIX})?")
         with self.map_errors():
             for item in self.client.get_collections().collections:
-                is_version = item.name in alias_targets or not pattern.fullmatch(item.name)
-                if not is_version and not self._find_other_holder(item.name):
+                match = pattern.fullmatch(item.name)
+                if match and match[1] not in used and not self._find_other_holder(match[1]):
                     self.client.delete_collection(item.name)
 
     def _renew_lease(self, name: str) -> None:
@@ -242,14 +294,22 @@ class CollectionVersions(ABC, Generic[Item, Store]):
             with self.map_errors():
                 self.client.update_collection(name, metadata={LEASE: self._extend_lease()})
 
-    def _run(self, call: Callable[[], Any]) -> Any:
+    def release(self, name: str) -> None:
+        """End the lease on a collection."""
+        with self.map_errors():
+            self.client.update_collection(name, metadata={LEASE: {"until": 0}})
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        """Make a request with mapped errors."""
         with self.map_errors():
             return call()
 
-    def _run_and_renew(self, name: str) -> Callable[[Callable[[], Any]], Any]:
+    def run_and_renew(self, name: str) -> Callable[[Callable[[], Any]], Any]:
+        """Return a function that makes a request, and renews the lease if it is time."""
+
         def run(call: Callable[[], Any]) -> Any:
             self._renew_lease(name)
-            return self._run(call)
+            return self.run(call)
 
         return run
 
@@ -266,14 +326,21 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         is_free = lease.get("holder") == self._holder or float(lease.get("until", 0)) <= self._clock()
         return None if is_free else str(lease.get("holder"))
 
+    def _take_lease(self, name: str) -> None:
+        """Take the lease on a collection; wait some seconds for another publisher to end."""
+        retry(lambda: self._require_free(name))
+        with self.map_errors():
+            self.client.update_collection(name, metadata={LEASE: self._extend_lease()})
+        self._require_free(name)  # another publisher may have taken it at the same moment
+
     def _require_free(self, name: str) -> None:
         """Raise ``IndexUnavailableError`` if another publisher is building the same version."""
         with self.map_errors():
             holder = self._find_other_holder(name)
         if holder is not None:
             raise IndexUnavailableError(
-                f"{holder} is building the same version of the index on {self.address}: run the same again when it has "
-                f"ended, or {LEASE_S // 60} minutes after it was killed"
+                f"{holder} is building the same version of the index on {self.address}, or continues the same one: run "
+                f"the same again when it has ended, or {LEASE_S // 60} minutes after it was killed"
             )
 
     @contextmanager

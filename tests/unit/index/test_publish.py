@@ -22,7 +22,7 @@ from ops.index import tuning
 from ops.index.backends.server import ServerVersions
 from ops.index.backends.server_versions import connect
 from ops.index.index import open_index, read_current_version
-from ops.index.points import IndexRow, decode_point_id, encode_point_id
+from ops.index.points import MAX_GENERATION, IndexRow, decode_point_id, encode_point_id
 from ops.index.publishing import publish
 from tests.builders.vectors import clustered, rows_of
 
@@ -205,12 +205,14 @@ def test_asking_what_is_current_writes_nothing(settings: Settings) -> None:
 
 def test_point_ids_are_reversible_and_ordered_like_the_footage() -> None:
     ids = [
-        encode_point_id(f"{video}:{frame}")
+        encode_point_id(f"{video}:{frame}", generation)
         for video in ("0000000000000001", "ffffffffffffffff")
+        for generation in (1, MAX_GENERATION)
         for frame in (0, 9, 10)
     ]
-    assert ids == sorted(ids) and len(set(ids)) == 6
-    assert [decode_point_id(str(point_id)) for point_id in ids[-2:]] == ["ffffffffffffffff:9", "ffffffffffffffff:10"]
+    assert ids == sorted(ids) and len(set(ids)) == 12
+    last = [("ffffffffffffffff:9", MAX_GENERATION), ("ffffffffffffffff:10", MAX_GENERATION)]
+    assert [decode_point_id(str(point_id)) for point_id in ids[-2:]] == last
     for text in ("", "film.mp4", "0123456789ABCDEF:1", "0123456789abcdef:-1", "0123456789abcdef:" + "9" * 30):
         with pytest.raises(VectorIndexError, match="is not a shot id"):
             encode_point_id(text)
