@@ -24,7 +24,14 @@ T = TypeVar("T")
 RETRIES = 3
 RETRY_AFTER_S = 30
 
-PLOTTED = {"seconds_taken", "times_realtime"}
+PLOTTED = {
+    "seconds_taken",
+    "times_realtime",
+    "encoder_seconds",
+    "encoder_copy_seconds",
+    "encoder_waiting_seconds",
+    "encoder_waiting_share",
+}
 """Figures of a run that partitions show as numbers of their own, because Dagster plots these over time."""
 
 

@@ -31,6 +31,10 @@ PUSH_TIMEOUT_S = 3
 
 SUMS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("shot_embeddings", "encoder_seconds"): ("encoder_busy_seconds", "Time that the encoder computed."),
+    ("shot_embeddings", "encoder_waiting_seconds"): (
+        "encoder_waiting_seconds",
+        "Time that the encoder waited for frames between two batches.",
+    ),
     ("search_index", "new_videos"): ("videos_published", "Videos that became searchable."),
 }
 """Figures that are added up: stage and figure of its report, name of the counter, and its meaning."""

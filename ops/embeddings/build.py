@@ -7,7 +7,7 @@ proxy's version, the number of frames per shot), so only vectors with changed in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +25,7 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.embeddings import checks
-from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots
+from ops.embeddings.embed import EncodingTimes, ShotToEmbed, ShotVector, UnusableShot, embed_shots
 from ops.embeddings.encoder import load_encoder
 from ops.embeddings.ends import build_ends_row, name_ends_table, read_ends
 from ops.embeddings.motion import TABLE as MOTION
@@ -88,10 +88,10 @@ def _build(
             todo.append(vectors)
         else:
             changes += _write(settings, encoder_id, vectors, NewRows(), now)
-    busy_s: list[float] = []
-    changes += _embed(settings, encoder_id, todo, now, progress, busy_s.append)
+    times = EncodingTimes()
+    changes += _embed(settings, encoder_id, todo, now, progress, times)
     changes += sum(settings.lake.ensure(table, partition) for partition in partitions)
-    return _report(settings, encoder_id, partitions, changes, sum(busy_s))
+    return _report(settings, encoder_id, partitions, changes, times)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -239,11 +239,11 @@ def _embed(
     videos: list[VideoVectors],
     now: datetime,
     progress: Progress,
-    on_encoded: Callable[[float], None],
+    times: EncodingTimes,
 ) -> int:
     """Embed the missing vectors in order and write complete videos; return the number of changed tables.
 
-    ``on_encoded`` gets the seconds of each batch in the encoder; with Ray, whose actors do not report them, nothing.
+    ``times`` gets the seconds of the encoder; with Ray, whose actors do not report them, nothing.
     """
     shots = [(video, shot) for video in videos for shot in (*video.to_embed, *video.incomplete)]
     progress.start("embeddings", len(shots), "shots")
@@ -258,7 +258,7 @@ def _embed(
             )
             for video, shot in shots
         ]
-        embed = embed_on_cluster if settings.engine == "ray" else partial(_embed_here, on_encoded=on_encoded)
+        embed = embed_on_cluster if settings.engine == "ray" else partial(_embed_here, times=times)
         with closing(embed(due_shots, settings, encoder_id)) as results:
             pairs = zip(shots, results, strict=True)
             for video, group in groupby(pairs, key=lambda pair: pair[0][0]):
@@ -298,12 +298,10 @@ def _add_rows(
 
 
 def _embed_here(
-    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str, on_encoded: Callable[[float], None]
+    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str, times: EncodingTimes
 ) -> Generator[ShotVector | UnusableShot, None, None]:
     encoder = load_encoder(encoder_id, settings.home, part="both")
-    yield from embed_shots(
-        shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot, on_encoded=on_encoded
-    )
+    yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot, times=times)
 
 
 def _build_row(settings: Settings, shot: LakeShot, vector: ShotVector, now: datetime) -> LakeVector:
@@ -352,7 +350,7 @@ def _read_vectors(settings: Settings, encoder_id: str, partitions: Sequence[str]
 
 
 def _report(
-    settings: Settings, encoder_id: str, partitions: Sequence[str], changes: int, encoder_s: float
+    settings: Settings, encoder_id: str, partitions: Sequence[str], changes: int, times: EncodingTimes
 ) -> StepReport:
     by_partition: dict[str, dict[str, int]] = {name: {"embedded": 0, "set_aside": 0} for name in partitions}
     stored_vectors = _read_vectors(settings, encoder_id, partitions)
@@ -369,7 +367,10 @@ def _report(
         details={
             "embedded": len(rows),
             "frames": sum(row["frames_used"] for row in rows),
-            "encoder_seconds": round(encoder_s, 3),
+            "encoder_seconds": round(times.busy_s, 3),
+            "encoder_copy_seconds": round(times.copy_s, 3),
+            "encoder_waiting_seconds": round(times.waiting_s, 3),
+            "encoder_waiting_share": round(times.waiting_share, 4),
             "set_aside": {row["shot_id"]: row["reason"] for row in skipped_shots[:TOLD]},
         },
         by_partition=by_partition,

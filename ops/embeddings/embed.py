@@ -80,6 +80,41 @@ class UnusableShot:
     reason: str
 
 
+@dataclass(kw_only=True)
+class EncodingTimes:
+    """Seconds of the model's thread, added up over calls and encoders that work in parallel.
+
+    ``busy_s`` in the encoder, ``copy_s`` of bringing prepared frames together for it, and ``waiting_s`` for frames
+    between two batches; the time before the first batch and after the last one is not counted.
+    """
+
+    busy_s: float = 0.0
+    copy_s: float = 0.0
+    waiting_s: float = 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the time in which the encoder had no input; 0 before the second batch."""
+        total_s = self.busy_s + self.copy_s + self.waiting_s
+        return self.waiting_s / total_s if total_s else 0.0
+
+
+class _BatchClock:
+    """Adds the times of one encoder's batches to ``times``."""
+
+    def __init__(self, times: EncodingTimes) -> None:
+        self.times = times
+        self._end_s: float | None = None
+
+    def begin_batch(self) -> None:
+        """Count the time since the batch before as waiting."""
+        if self._end_s is not None:
+            self.times.waiting_s += time.monotonic() - self._end_s
+
+    def end_batch(self) -> None:
+        self._end_s = time.monotonic()
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Prepared:
     shot: ShotToEmbed
@@ -112,14 +147,14 @@ def embed_shots(
     batch_frames: int | None = None,
     readers: int | None = None,
     on_progress: Callable[[int], None] | None = None,
-    on_encoded: Callable[[float], None] | None = None,
+    times: EncodingTimes | None = None,
 ) -> Iterator[ShotVector | UnusableShot]:
     """Embed shots, in their order: the vectors of N frames, pooled by the encoder (most take the mean).
 
     Frames are the centres of ``frames_per_shot`` equal parts; if a shot is shorter, all its frames are used. A vector
     depends on the proxy and the encoder only, not on ``batch_frames`` (default: the encoder's) or ``readers`` (threads,
-    default: cores). ``on_progress`` gets 1 after each shot, ``on_encoded`` the seconds of each batch in the encoder. If
-    a shot cannot be read or embedded, its result is an ``UnusableShot``, and the others go on.
+    default: cores). ``on_progress`` gets 1 after each shot, ``times`` the seconds of the encoder. If a shot cannot be
+    read or embedded, its result is an ``UnusableShot``, and the others go on.
 
     Raises ``StorageError`` if the store cannot be read, and ``EncoderError`` if the encoder also fails on a test image.
     """
@@ -133,11 +168,12 @@ def embed_shots(
     def prepare(shot: ShotToEmbed) -> _Prepared | UnusableShot:
         return _prepare(shot, store, encoder, frames_per_shot)
 
+    clock = _BatchClock(times or EncodingTimes())
+
     def encode(batch: list[_Prepared | UnusableShot]) -> list[ShotVector | UnusableShot]:
-        began = time.monotonic()
-        results = _encode(batch, encoder)
-        if on_encoded:
-            on_encoded(time.monotonic() - began)
+        clock.begin_batch()
+        results = _encode(batch, encoder, clock.times)
+        clock.end_batch()
         return results
 
     try:
@@ -191,27 +227,36 @@ def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per
         return _refuse(shot.shot_id, encoder, take_first_sentence(error))
 
 
-def _encode(batch: list[_Prepared | UnusableShot], encoder: Encoder) -> list[ShotVector | UnusableShot]:
+def _encode(
+    batch: list[_Prepared | UnusableShot], encoder: Encoder, times: EncodingTimes
+) -> list[ShotVector | UnusableShot]:
     prepared_shots = [entry for entry in batch if isinstance(entry, _Prepared)]
     try:
-        results = _encode_batch(prepared_shots, encoder)
+        results = _encode_batch(prepared_shots, encoder, times)
     except _IMAGE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
-        results = [_encode_alone(entry, encoder) for entry in prepared_shots]
+        results = [_encode_alone(entry, encoder, times) for entry in prepared_shots]
     left = iter(results)
     return [entry if isinstance(entry, UnusableShot) else next(left) for entry in batch]
 
 
-def _encode_alone(entry: _Prepared, encoder: Encoder) -> ShotVector | UnusableShot:
+def _encode_alone(entry: _Prepared, encoder: Encoder, times: EncodingTimes) -> ShotVector | UnusableShot:
     try:
-        return _encode_batch([entry], encoder)[0]
+        return _encode_batch([entry], encoder, times)[0]
     except _IMAGE_ERRORS as error:
         return _refuse(entry.shot.shot_id, encoder, take_first_sentence(error))
 
 
-def _encode_batch(prepared_shots: list[_Prepared], encoder: Encoder) -> list[ShotVector | UnusableShot]:
+def _encode_batch(
+    prepared_shots: list[_Prepared], encoder: Encoder, times: EncodingTimes
+) -> list[ShotVector | UnusableShot]:
     if not prepared_shots:
         return []
-    frame_vectors_ND = encoder.encode_prepared(np.concatenate([entry.frames_N for entry in prepared_shots]))
+    began_s = time.monotonic()
+    frames_N = np.concatenate([entry.frames_N for entry in prepared_shots])
+    copied_s = time.monotonic()
+    frame_vectors_ND = encoder.encode_prepared(frames_N)
+    times.copy_s += copied_s - began_s
+    times.busy_s += time.monotonic() - copied_s
     ends = np.cumsum([len(entry.frames_N) for entry in prepared_shots])
     parts = np.split(frame_vectors_ND, ends[:-1])
     return [_pool(entry, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]

@@ -61,6 +61,7 @@ def test_runs_and_figures_of_stages_are_metrics(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path)
     assert [line for line in render(settings) if not line.startswith("#")] == [
         "needle_encoder_busy_seconds_total 0.0",
+        "needle_encoder_waiting_seconds_total 0.0",
         "needle_videos_published_total 0.0",
     ]
     with measure_stage(settings, "shot_embeddings"):

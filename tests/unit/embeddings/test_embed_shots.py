@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ops.core.errors import EncoderError, ProxyError
 from ops.core.storage import ObjectStore
-from ops.embeddings.embed import ShotToEmbed, ShotVector, UnusableShot, embed_shots, hash_vector
+from ops.embeddings.embed import EncodingTimes, ShotToEmbed, ShotVector, UnusableShot, embed_shots, hash_vector
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.proxies import ProxyFormat, ProxyWriter, read_proxy
@@ -202,6 +202,27 @@ def test_reading_goes_on_while_the_model_works_and_stays_bounded(
     assert sum(1 for _ in vectors) == 2 * len(shots) - 1
     assert encoder.is_ahead.is_set(), "nothing is read while the model works"
     assert encoder.peak <= 8 * 16
+
+
+@pytest.mark.parametrize(("slow_part", "least", "most"), [("reading", 0.4, 1.0), ("model", 0.0, 0.2)])
+def test_the_report_has_the_time_in_which_the_encoder_had_no_frames(
+    proxy_store: ObjectStore, shots: list[ShotToEmbed], encoder_home: Path, slow_part: str, least: float, most: float
+) -> None:
+    class SlowEncoder(StarterEncoder):
+        def prepare(self, frames_NHWC: np.ndarray) -> np.ndarray:
+            time.sleep(0.4 * (slow_part == "reading"))
+            return frames_NHWC[:, :1, :1]
+
+        def encode_prepared(self, prepared_NHWC: np.ndarray) -> np.ndarray:
+            time.sleep(0.1 + 0.4 * (slow_part == "model"))
+            return np.eye(1, self.dim, dtype=np.float32).repeat(len(prepared_NHWC), axis=0)
+
+    times = EncodingTimes()
+    vectors = list(embed_shots(shots, proxy_store, SlowEncoder(encoder_home), batch_frames=1, readers=1, times=times))
+    assert len(vectors) == len(shots)
+    assert 0.1 * len(shots) <= times.busy_s and times.copy_s < times.busy_s
+    assert least <= times.waiting_share <= most
+    assert EncodingTimes().waiting_share == 0
 
 
 def test_leaving_early_stops_the_threads(
