@@ -136,7 +136,8 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
         for video_id in shots:
             _delete_objects(settings, video_id)
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # they show posters; the next run creates new ones
-        shutil.rmtree(settings.home / "cache" / "training", ignore_errors=True)  # holds features of its frames
+        for cache in ("training", "vectors"):  # features and vectors of its frames
+            shutil.rmtree(settings.home / "cache" / cache, ignore_errors=True)
         if settings.partitions == "video":
             _forget_partitions(settings, shots)
         settings.lake_memory.forget(sorted(map(settings.resolve_partition, shots)))

@@ -8,16 +8,15 @@ was changed by hand, and what a killed run left behind. So there is no log that 
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
+from ops.core.code_stamp import describe_code
 from ops.core.errors import DamagedTableError
 from ops.core.known_rows import LEAST_KEPT
 from ops.core.schemas import TABLES
-from ops.core.settings import CHECKOUT, Settings
+from ops.core.settings import Settings
 from ops.core.steps import Step, never_due
 from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.set_aside import describe_set_aside, set_aside_table
@@ -140,17 +139,6 @@ def _describe_inputs(
         objects = [folder.get(video_id, "") for folder in folders for video_id in members]
         inputs[partition] = None if more is None else compute_text_hash([common, *members, *stamps, *objects, more])
     return inputs
-
-
-@cache
-def describe_code() -> str:
-    """Return a hash of the stamps of the project's modules: another version may compute other rows."""
-    stamps = []
-    for name in ("ops", "feature_repo", "notebooks"):
-        for folder, _, files in os.walk(CHECKOUT / name):
-            paths = (os.path.join(folder, file) for file in files if file.endswith((".py", ".yaml")))
-            stamps += [f"{path} {(info := os.stat(path)).st_mtime_ns} {info.st_size}" for path in paths]
-    return compute_text_hash(sorted(stamps))
 
 
 def describe_settings(settings: Settings) -> str:

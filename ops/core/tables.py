@@ -375,6 +375,15 @@ def compute_digest(pairs: Iterable[tuple[str, str]]) -> str:
     return f"{count}-{total % (1 << 128):032x}"
 
 
+def add_digests(digests: Iterable[str]) -> str:
+    """The digest of all rows of several digests of :func:`compute_digest`, of which no two have a row in common."""
+    total = count = 0
+    for digest in digests:
+        rows, _, hashes = digest.partition("-")
+        count, total = count + int(rows), total + int(hashes, 16)
+    return f"{count}-{total % (1 << 128):032x}"
+
+
 def count_digested(digest: str) -> int:
     """The number of rows of a digest."""
     return int(digest.partition("-")[0])

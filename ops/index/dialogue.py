@@ -21,27 +21,26 @@ TAG = "language_tag"
 STAGE = "dialogue_index"
 
 
-def read_wanted_lines(settings: Settings) -> Iterator[LineRow]:
-    """Yield every line that belongs in the index, partition by partition."""
-    for partition in settings.lake.list_partitions("dialogue"):
-        rows = settings.lake.read("dialogue", [partition], (*COLUMNS, TAG)).to_pylist()
-        if not rows:
-            continue
-        ready = {
-            row["video_id"]
-            for row in catalogue.read_videos(settings.lake, [partition])
-            # As for vectors: a video that was only moved stays searchable until its file is checked again.
-            if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
-        }
-        # Subtitles of pt-BR and of pt-PT have one language here, and no sentence continues from one to the other.
-        groups: dict[tuple[str, str], list[LineRow]] = {}
-        for row in rows:
-            if row["video_id"] in ready and row["shot_ids"]:
-                tag = row.pop(TAG) or row["language"]
-                line = LineRow(**row | {"shot_ids": tuple(row["shot_ids"])})
-                groups.setdefault((line.video_id, tag), []).append(line)
-        for lines in groups.values():
-            yield from add_sentences(lines)
+def read_lines(settings: Settings, partition: str) -> Iterator[LineRow]:
+    """Yield every line of a partition that belongs in the index."""
+    rows = settings.lake.read("dialogue", [partition], (*COLUMNS, TAG)).to_pylist()
+    if not rows:
+        return
+    ready = {
+        row["video_id"]
+        for row in catalogue.read_videos(settings.lake, [partition])
+        # As for vectors: a video that was only moved stays searchable until its file is checked again.
+        if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
+    }
+    # Subtitles of pt-BR and of pt-PT have one language here, and no sentence continues from one to the other.
+    groups: dict[tuple[str, str], list[LineRow]] = {}
+    for row in rows:
+        if row["video_id"] in ready and row["shot_ids"]:
+            tag = row.pop(TAG) or row["language"]
+            line = LineRow(**row | {"shot_ids": tuple(row["shot_ids"])})
+            groups.setdefault((line.video_id, tag), []).append(line)
+    for lines in groups.values():
+        yield from add_sentences(lines)
 
 
 DIALOGUE = LineReplica(
@@ -50,7 +49,8 @@ DIALOGUE = LineReplica(
     version_key="dialogue_version",
     unit="lines",
     check="same_lines_as_lake",
-    read=read_wanted_lines,
+    table="dialogue",
+    read_partition=read_lines,
 )
 
 

@@ -8,7 +8,7 @@ time.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +36,31 @@ class LakePartition:
     videos: Mapping[str, VideoDigest]
 
 
-class LakeVideos:
-    """The videos of the lake that belong in the index of an encoder, as they are when it is created.
+@dataclass(frozen=True, kw_only=True)
+class RowSource:
+    """Where the rows of an index are in the lake.
 
+    ``read_partition`` returns those of a partition of the first of ``tables``, or of some of its videos; files of other
+    tables do not change them. ``name`` is that of the file of digests.
+    """
+
+    name: str
+    tables: tuple[str, ...]
+    read_partition: Callable[[str, Collection[str] | None], Iterator[IndexRow]]
+
+
+class LakeVideos:
+    """The videos of the lake that belong in an index, as they are when it is created.
+
+    By default in that of the encoder's vectors.
     Raises ``DamagedTableError`` for a partition that is damaged, or whose vectors are not of the encoder's length.
     """
 
-    def __init__(self, settings: Settings, encoder_id: str) -> None:
+    def __init__(self, settings: Settings, encoder_id: str, source: RowSource | None = None) -> None:
         self._settings = settings
         self._encoder_id = encoder_id
-        self._path = settings.home / "cache" / "index" / f"{encoder_id}.json"
+        self._source = source or name_vector_source(settings, encoder_id)
+        self._path = settings.home / "cache" / "index" / f"{self._source.name}.json"
         self._stored = _read_stored(self._path)
         self._partitions = self._read_partitions()
         self.dim = max((each.dim for each in self._partitions.values()), default=0)
@@ -63,8 +78,7 @@ class LakeVideos:
             target.write_text(json.dumps({"recipe": tuning.RECIPE, "partitions": content}))
 
     def _read_partitions(self) -> dict[str, LakePartition]:
-        lake, table = self._settings.lake, name_table(self._encoder_id)
-        stamps = [lake.stat_partitions(name) for name in (table, "shots", "videos")]
+        stamps = [self._settings.lake.stat_partitions(name) for name in self._source.tables]
         partitions: dict[str, LakePartition] = {}
         known_dim = 0
         for name in sorted(stamps[0]):
@@ -75,11 +89,20 @@ class LakeVideos:
                 partitions[name] = stored
                 continue
             sums = RowSums()
-            for row in read_partition_rows(self._settings, self._encoder_id, name):
+            for row in self._source.read_partition(name, None):
                 sums.add(row)
             known_dim = require_dimension(self._settings, self._encoder_id, name, sums.dim, known_dim)
             partitions[name] = LakePartition(stamps=now, dim=sums.dim, videos=sums.videos())
         return partitions
+
+
+def name_vector_source(settings: Settings, encoder_id: str) -> RowSource:
+    """Return the source of the index of an encoder's vectors."""
+    return RowSource(
+        name=encoder_id,
+        tables=(name_table(encoder_id), "shots", "videos"),
+        read_partition=lambda partition, video_ids: read_partition_rows(settings, encoder_id, partition, video_ids),
+    )
 
 
 def read_wanted_rows(

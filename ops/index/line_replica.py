@@ -1,17 +1,23 @@
-"""Replicate lines of the lake to an index of lines: spoken lines, or writing in the picture."""
+"""Replicate lines of the lake to an index of lines: spoken lines, or writing in the picture.
+
+Digests of the lines are kept by partition, with the stamps of the files from which they were computed. So whether the
+index is current is known without reading a partition whose files did not change.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from ops.core.code_stamp import describe_code
 from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
+from ops.core.tables import add_digests, count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.index.lines import (
     LineRow,
     compute_line_digest,
-    compute_line_version,
+    name_line_version,
     open_lines,
     publish_lines,
     read_current_line_version,
@@ -22,10 +28,11 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class LineReplica:
-    """An index of lines and its source: ``read`` returns every line that belongs in the index.
+    """An index of lines and its source.
 
-    ``name`` is that of the index, ``stage`` that of its progress, ``check`` that of its check. ``version_key`` and
-    ``unit`` name the version and the number of lines in reports.
+    ``read_partition`` returns every line of a partition of ``table`` that belongs in the index; it reads no other table
+    than this one and ``videos``. ``name`` is that of the index, ``stage`` that of its progress, ``check`` that of its
+    check. ``version_key`` and ``unit`` name the version and the number of lines in reports.
     """
 
     name: str
@@ -33,27 +40,56 @@ class LineReplica:
     version_key: str
     unit: str
     check: str
-    read: Callable[[Settings], Iterable[LineRow]]
+    table: str
+    read_partition: Callable[[Settings, str], Iterable[LineRow]]
+
+    def read(self, settings: Settings) -> Iterator[LineRow]:
+        """Yield every line that belongs in the index, partition by partition."""
+        for partition in settings.lake.list_partitions(self.table):
+            yield from self.read_partition(settings, partition)
+
+    def compute_wanted_digest(self, settings: Settings) -> str:
+        """Return the digest of the lines that belong in the index; only changed partitions are read."""
+        lake = settings.lake
+        # The listings come first: a file that is replaced after them has a new stamp in the next ones.
+        stamps, video_stamps = lake.stat_partitions(self.table), lake.stat_partitions("videos")
+        kind, place = f"digests of {self.name} {describe_code()}", lake.path(self.table)
+        known = lake.memory.read_contents(kind, place) if lake.memory else {}
+        contents = dict[str, tuple[str, str]]()
+        for partition, stamp in stamps.items():
+            both, stored = f"{stamp} {video_stamps.get(partition)}", known.get(partition)
+            is_known = stored is not None and stored[0] == both
+            contents[partition] = (
+                stored
+                if stored is not None and is_known
+                else (both, compute_line_digest(self.read_partition(settings, partition)))
+            )
+        fresh = {name: content for name, content in contents.items() if known.get(name) != content}
+        if lake.memory and (fresh or known.keys() - contents.keys()):
+            lake.memory.put_contents(kind, place, fresh, sorted(known.keys() - contents.keys()))
+        return add_digests(digest for _, digest in contents.values())
 
     def is_current(self, settings: Settings) -> bool:
         """Return True if the index is built from the lake's current lines."""
-        current = read_current_line_version(settings, self.name)
-        rows = list(self.read(settings))
-        return current == compute_line_version(rows) if current or rows else True
+        current, digest = read_current_line_version(settings, self.name), self.compute_wanted_digest(settings)
+        return current == name_line_version(digest) if current or count_digested(digest) else True
 
     def build(self, settings: Settings, progress: Progress) -> StepReport:
         """Publish the lake's lines as the current version of their index; a no-op if they already are."""
         progress.start(self.stage, 0, self.unit)
-        before = read_current_line_version(settings, self.name)
-        rows = list(self.read(settings))
-        version = publish_lines(settings, rows, name=self.name)
-        progress.advance(self.stage, len(rows))
+        version = before = read_current_line_version(settings, self.name)
+        digest = self.compute_wanted_digest(settings)
+        has_lines = version is not None or count_digested(digest) > 0
+        if has_lines and version != name_line_version(digest):
+            rows = list(self.read(settings))
+            digest, version = compute_line_digest(rows), publish_lines(settings, rows, name=self.name)
+        progress.advance(self.stage, count_digested(digest))
         progress.finish(self.stage)
         return StepReport(
             changed=int(version != before),
             data_version=version or "none",
-            details={self.version_key: version or "", self.unit: len(rows), "digest": compute_line_digest(rows)},
-            rows=len(rows),
+            details={self.version_key: version or "", self.unit: count_digested(digest), "digest": digest},
+            rows=count_digested(digest),
         )
 
     def check_index(self, settings: Settings) -> CheckOutcome:
@@ -78,11 +114,11 @@ class LineReplica:
     def _compare(self, settings: Settings) -> tuple[str, str]:
         """Return the digests of the published lines and of the lake's."""
         for _ in range(ATTEMPTS):
-            lake_digest = compute_line_digest(self.read(settings))
+            lake_digest = self.compute_wanted_digest(settings)
             index = open_lines(settings, self.name)
             index_digest = compute_line_digest([]) if index is None else index.digest()
             if index is not None:
                 index.close()
-            if index_digest == lake_digest or lake_digest == compute_line_digest(self.read(settings)):
+            if index_digest == lake_digest or lake_digest == self.compute_wanted_digest(settings):
                 break
         return index_digest, lake_digest

@@ -255,7 +255,11 @@ def drop_old_lines(settings: Settings, name: str = NAME) -> None:
 
 def compute_line_version(rows: Iterable[LineRow]) -> str:
     """Return the name of the version that :func:`publish_lines` would make of ``rows``; writes nothing."""
-    digest = compute_line_digest(rows)
+    return name_line_version(compute_line_digest(rows))
+
+
+def name_line_version(digest: str) -> str:
+    """Return the name of the version of lines with this digest."""
     content = hashlib.blake2b(f"{RECIPE} {digest}".encode(), digest_size=8).hexdigest()
     return f"v{RECIPE}-{digest.split('-')[0]}-{content}"
 

@@ -31,34 +31,33 @@ COLUMNS = (
 )
 
 
-def read_wanted_texts(settings: Settings) -> Iterator[LineRow]:
-    """Yield every text that belongs in the index, partition by partition."""
-    for partition in settings.lake.list_partitions("screen_text"):
-        rows = settings.lake.read("screen_text", [partition], COLUMNS).to_pylist()
-        if not rows:
-            continue
-        ready = {
-            row["video_id"]
-            for row in catalogue.read_videos(settings.lake, [partition])
-            # As for dialogue: a video that was only moved stays searchable until its file is checked again.
-            if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
-        }
-        for row in rows:
-            if row["video_id"] in ready and row["kind"] == "text":
-                yield LineRow(
-                    line_id=row["text_id"],
-                    video_id=row["video_id"],
-                    show=row["show"],
-                    shot_ids=(row["shot_id"],),
-                    start_frame=row["start_frame"],
-                    end_frame=row["end_frame"],
-                    # The embedded engine changes the last of 17 digits.
-                    start_s=round(row["start_s"], 3),
-                    end_s=round(row["end_s"], 3),
-                    text=row["text"],
-                    language=row["language"] or "en",
-                    source=SOURCE,
-                )
+def read_texts(settings: Settings, partition: str) -> Iterator[LineRow]:
+    """Yield every text of a partition that belongs in the index."""
+    rows = settings.lake.read("screen_text", [partition], COLUMNS).to_pylist()
+    if not rows:
+        return
+    ready = {
+        row["video_id"]
+        for row in catalogue.read_videos(settings.lake, [partition])
+        # As for dialogue: a video that was only moved stays searchable until its file is checked again.
+        if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
+    }
+    for row in rows:
+        if row["video_id"] in ready and row["kind"] == "text":
+            yield LineRow(
+                line_id=row["text_id"],
+                video_id=row["video_id"],
+                show=row["show"],
+                shot_ids=(row["shot_id"],),
+                start_frame=row["start_frame"],
+                end_frame=row["end_frame"],
+                # The embedded engine changes the last of 17 digits.
+                start_s=round(row["start_s"], 3),
+                end_s=round(row["end_s"], 3),
+                text=row["text"],
+                language=row["language"] or "en",
+                source=SOURCE,
+            )
 
 
 WRITING = LineReplica(
@@ -67,7 +66,8 @@ WRITING = LineReplica(
     version_key="screen_text_version",
     unit="texts",
     check="same_texts_as_lake",
-    read=read_wanted_texts,
+    table="screen_text",
+    read_partition=read_texts,
 )
 
 

@@ -1,7 +1,8 @@
 """Compare the first and last frames of shots, or their motion: what could follow or precede a shot in a cut.
 
-All shots are compared: for 100,000 shots that takes 75 ms. The vectors are read from the lake at the first such search,
-because most searches do not need them.
+All shots are compared. Vectors of frames are in an index of their own, which the first such search brings up to date
+(:mod:`ops.index.cached_index`), because most searches do not need it: like the published index it has codes mapped into
+memory, and vectors on disk. Of motion, five numbers a shot are in memory.
 
 A frame alone is a noisy description of a camera set-up, the mean of a shot hides its changes. Their sum is better than
 either (28 November 2026, ``make bench BENCH=match_cuts``): of 188 shots cut in two, the second half is the best match
@@ -13,13 +14,13 @@ Motion is compared by logarithms of its measures, so that slow motion counts, to
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +35,14 @@ from ops.embeddings.build import convert_to_matrix, name_table
 from ops.embeddings.ends import name_ends_table, read_ends
 from ops.embeddings.motion import NAMES, describe_motion
 from ops.embeddings.motion import TABLE as MOTION
+from ops.index.cached_index import open_cached_index
 from ops.index.fetching import Fetched
+from ops.index.index import VectorIndex
+from ops.index.lake_videos import RowSource
+from ops.index.points import IndexRow
 from ops.search.calibration import Calibration
 from ops.search.query_encoding import SHORTEST
-from ops.search.retrieval import Candidate, VisualPart, exclude
+from ops.search.retrieval import Candidate, Ranking, VisualPart, exclude
 from ops.search.retriever import IndexSnapshot
 from ops.search.schema import Query
 from ops.search.searched_catalogue import Scope
@@ -63,72 +68,145 @@ _SIDES: dict[str, tuple[Side, Side]] = {
 """What is compared of the example, and of the other shots."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EndVectors:
-    """One side of N shots: ``vectors``, float32 (N, D).
+class EndShots(Protocol):
+    """One side of the searched shots, read at ``read_at`` for a ``version`` of the index."""
 
-    First or last frames are unit vectors, each with the mean of its shot. They were read at ``read_at`` for a
-    ``version`` of the index. ``shows``, ``video_ids`` and ``is_blank`` (N,) are the
-    filters of a search.
-    """
-
-    side: Side
-    read_at: float
     version: str
-    shot_ids: Sequence[str]
-    shows: NDArray[np.object_]
-    video_ids: NDArray[np.object_]
-    is_blank: NDArray[np.bool_]
-    vectors: Matrix
+    read_at: float
+
+    def count(self) -> int:
+        """Return the number of shots."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """Return the scale of scores, from random pairs of shots."""
+
+    def rank(self, vector: Vector, scope: Scope, *, include_blank: bool) -> Ranking:
+        """Return the shots of a scope by the score of this side with a vector (D,), best first, ties by shot id."""
+
+
+class FrameShots:
+    """First or last frames of shots, each with the mean of its shot, in an open index of unit vectors."""
+
+    def __init__(self, index: VectorIndex, version: str) -> None:
+        self.version = version
+        self.read_at = time.monotonic()
+        self.index = index
+
+    def count(self) -> int:
+        return self.index.count()
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Return the scale of cosines, from random pairs of shots."""
-        shown = np.flatnonzero(~self.is_blank)
-        generator = np.random.default_rng(0)
-        asked, sample = generator.permutation(shown)[:QUESTIONS], generator.permutation(shown)[:SAMPLE]
-        scores = np.stack([self.compare(self.vectors[row], sample) for row in asked] or [np.zeros(0, np.float32)])
-        scores[asked[:, None] == sample[None, :]] = np.nan
-        return Calibration.fit(scores, len(self.shot_ids))
+        sample = self.index.sample
+        scores = sample[:QUESTIONS] @ sample.T
+        np.fill_diagonal(scores, np.nan)
+        return Calibration.fit(scores, self.count())
 
-    def compare(self, vector: Vector, rows: NDArray[np.int64] | slice = slice(None)) -> Vector:
-        """Return the scores of rows with a vector (D,): cosines, for motion ``exp(-distance)``."""
-        if self.side == "motion":
-            return np.asarray(np.exp(-np.linalg.norm(self.vectors[rows] - vector, axis=1)), np.float32)
-        return np.asarray(self.vectors[rows] @ vector, np.float32)
-
-    def select(self, scope: Scope, *, include_blank: bool) -> NDArray[np.bool_]:
-        """Return the shots of a scope: bool (N,)."""
-        wanted = np.ones(len(self.shot_ids), np.bool_) if include_blank else ~self.is_blank
-        if scope.shows:
-            wanted &= np.isin(self.shows, scope.shows)
-        if scope.videos is not None:
-            wanted &= np.isin(self.video_ids, scope.video_ids)
-        return wanted
+    def rank(self, vector: Vector, scope: Scope, *, include_blank: bool) -> Ranking:
+        return FrameRanking(self, vector, scope, include_blank)
 
 
-class EndsRanking:
-    """Shots by the score of one of their sides with a vector, float32 (D,), best first; all are compared."""
+class FrameRanking:
+    """Shots by the cosine of their frames with a vector; all are compared."""
 
     falls = True
 
-    def __init__(self, ends: EndVectors, vector: Vector, wanted: NDArray[np.bool_]) -> None:
-        self._ends = ends
+    def __init__(self, frames: FrameShots, vector: Vector, scope: Scope, include_blank: bool) -> None:
+        self._frames = frames
+        self._vector = vector
+        self._scope = scope
+        self._include_blank = include_blank
+
+    def best(self, count: int) -> Fetched[Candidate]:
+        """See :class:`ops.search.retrieval.Ranking`."""
+        if self._scope.is_empty or count < 1:
+            return Fetched(items=[], is_all=self._scope.is_empty)
+        hits = self._frames.index.search(
+            self._vector,
+            limit=count,
+            shows=self._scope.shows,
+            videos=self._scope.video_ids,
+            exclude_blank=not self._include_blank,
+            exact=True,
+            with_payload=False,
+        )
+        relevance = self._frames.calibration.relevance
+        items = [Candidate(shot_id=hit.shot_id, score=hit.score, relevance=relevance(hit.score)) for hit in hits]
+        return Fetched(items=items, is_all=len(hits) < count, looked_at=len(hits))
+
+
+class MotionShots:
+    """The motion of N shots, float32 (N, D), and the filters of a search: a few bytes a shot, in memory."""
+
+    def __init__(self, rows: pa.Table, vectors_ND: Matrix, version: str) -> None:
+        self.version = version
+        self.read_at = time.monotonic()
+        order = pc.sort_indices(rows["shot_id"]).to_numpy()
+        rows = rows.take(pa.array(order))
+        self._vectors_ND = vectors_ND[order]
+        self._starts = np.asarray([int(each.rpartition(":")[2]) for each in rows["shot_id"].to_pylist()], np.int64)
+        self._videos, self._video_numbers = _number_values(rows["video_id"])
+        self._shows, self._show_numbers = _number_values(rows["show"])
+        self._is_blank: NDArray[np.bool_] = rows["is_blank"].to_numpy()
+
+    def count(self) -> int:
+        return len(self._starts)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        shown = np.flatnonzero(~self._is_blank)
+        generator = np.random.default_rng(0)
+        asked, sample = generator.permutation(shown)[:QUESTIONS], generator.permutation(shown)[:SAMPLE]
+        scores = np.stack([self.compare(self._vectors_ND[row], sample) for row in asked] or [np.zeros(0, np.float32)])
+        scores[asked[:, None] == sample[None, :]] = np.nan
+        return Calibration.fit(scores, self.count())
+
+    def compare(self, vector: Vector, rows: NDArray[np.int64] | slice = slice(None)) -> Vector:
+        """Return the scores of rows with a vector (D,): ``exp(-distance)``."""
+        return np.asarray(np.exp(-np.linalg.norm(self._vectors_ND[rows] - vector, axis=1)), np.float32)
+
+    def rank(self, vector: Vector, scope: Scope, *, include_blank: bool) -> Ranking:
+        return MotionRanking(self, vector, self._select(scope, include_blank))
+
+    def name_shot(self, row: int) -> str:
+        """Return the shot id of a row."""
+        return make_shot_id(self._videos[self._video_numbers[row]], int(self._starts[row]))
+
+    def _select(self, scope: Scope, include_blank: bool) -> NDArray[np.bool_]:
+        """Return the shots of a scope: bool (N,)."""
+        wanted = np.ones(self.count(), np.bool_) if include_blank else ~self._is_blank
+        if scope.shows:
+            wanted &= np.isin(np.asarray(self._shows, np.object_), scope.shows)[self._show_numbers]
+        if scope.videos is not None:
+            wanted &= np.isin(np.asarray(self._videos, np.object_), scope.video_ids)[self._video_numbers]
+        return wanted
+
+
+class MotionRanking:
+    """Shots by the score of their motion; all are compared."""
+
+    falls = True
+
+    def __init__(self, motion: MotionShots, vector: Vector, wanted: NDArray[np.bool_]) -> None:
+        self._motion = motion
         self._vector = vector
         self._wanted = wanted
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`ops.search.retrieval.Ranking`."""
-        relevance, shot_ids, scores = self._ends.calibration.relevance, self._ends.shot_ids, self._scores
+        relevance, scores = self._motion.calibration.relevance, self._scores
         candidates = [
-            Candidate(shot_id=shot_ids[row], score=float(scores[row]), relevance=relevance(float(scores[row])))
+            Candidate(
+                shot_id=self._motion.name_shot(row), score=float(scores[row]), relevance=relevance(float(scores[row]))
+            )
             for row in self._order[:count]
         ]
         return Fetched(items=candidates, is_all=count >= len(self._order), looked_at=len(candidates))
 
     @cached_property
     def _scores(self) -> Vector:
-        return self._ends.compare(self._vector)
+        return self._motion.compare(self._vector)
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
@@ -138,7 +216,7 @@ class EndsRanking:
 
 
 class ShotEndsIndex:
-    """The end vectors of the searched shots; read on first use, and again for another version of the index.
+    """The ends and the motion of the searched shots; read on first use, and again for another version of the index.
 
     While shots are missing, they are read again after ten seconds. Safe to use from several threads.
     """
@@ -146,10 +224,10 @@ class ShotEndsIndex:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = Lock()
-        self._known: dict[Side, EndVectors] = {}
+        self._known: dict[Side, EndShots] = {}
 
-    def get(self, encoder_id: str, snapshot: IndexSnapshot, side: Side) -> EndVectors:
-        """Return the vectors of one end of the shots in a version of the encoder's index."""
+    def get(self, encoder_id: str, snapshot: IndexSnapshot, side: Side) -> EndShots:
+        """Return one side of the shots in a version of the encoder's index."""
         with self._lock:
             known = self._known.get(side)
             if known is None or known.version != snapshot.version or _may_have_grown(known, snapshot):
@@ -181,7 +259,7 @@ class ShotEndsIndex:
         ends = self.get(encoder_id, snapshot, other)
         neighbours = [] if own == "motion" else list_neighbours(shot_id, starts_of)
         return VisualPart(
-            ranking=EndsRanking(ends, vector, ends.select(scope, include_blank=query.include_blank)),
+            ranking=ends.rank(vector, scope, include_blank=query.include_blank),
             filters=(exclude({shot_id, *neighbours}),),
             vector=vector,
             calibration=ends.calibration,
@@ -203,33 +281,73 @@ class ShotEndsIndex:
         vector: Vector = _add_mean(np.asarray(frame, np.float32)[np.newaxis], mean[np.newaxis])[0]
         return vector
 
-    def _read(self, encoder_id: str, snapshot: IndexSnapshot, side: Side) -> EndVectors:
-        lake, videos = self._settings.lake, pa.array(sorted(snapshot.shots_by_video), pa.string())
-        parts: list[pa.Table] = []
-        matrices: list[Matrix] = [np.zeros((0, 1), np.float32)]
-        table, columns = (MOTION, NAMES) if side == "motion" else (name_ends_table(encoder_id), (side,))
-        for name in lake.list_partitions(table):
-            try:
-                rows = lake.read(table, [name], (*_COLUMNS, *columns)).drop_null()
-                means = lake.read(name_table(encoder_id), [name], ("shot_id", "embedding"))
-                shots = lake.read("shots", [name], ("shot_id", "is_blank"))
-            except DamagedTableError as error:
-                log.warning("%s; its shots are not compared", error)
-                continue
-            rows = rows.filter(pc.is_in(rows["video_id"], videos))
-            rows = _join(_join(rows, means), shots)
-            if len(rows):
-                matrices.append(_describe_motion(rows) if side == "motion" else _describe_frames(rows, side))
-                parts.append(rows.drop_columns([*columns, "embedding"]))
-        return _build_vectors(side, parts, matrices, snapshot.version)
+    def _read(self, encoder_id: str, snapshot: IndexSnapshot, side: Side) -> EndShots:
+        if side == "motion":
+            return _read_motion(self._settings, snapshot)
+        source = RowSource(
+            name=f"{encoder_id}-{side}",
+            tables=(name_ends_table(encoder_id), name_table(encoder_id), "shots"),
+            read_partition=lambda partition, video_ids: _read_frames(
+                self._settings, encoder_id, side, partition, video_ids
+            ),
+        )
+        index = open_cached_index(self._settings, encoder_id, source, snapshot.shots_by_video.keys())
+        return FrameShots(index, snapshot.version)
 
 
-def _describe_frames(rows: pa.Table, side: Side) -> Matrix:
-    return _add_mean(convert_to_matrix(rows[side]), convert_to_matrix(rows["embedding"]))
+def _read_frames(
+    settings: Settings, encoder_id: str, side: Side, partition: str, video_ids: Collection[str] | None
+) -> Iterator[IndexRow]:
+    """Yield the frames of a partition's shots, with the means of their shots; those that are missing are left out."""
+    lake = settings.lake
+    try:
+        rows = lake.read(name_ends_table(encoder_id), [partition], (*_COLUMNS, side)).drop_null()
+        means = lake.read(name_table(encoder_id), [partition], ("shot_id", "embedding"))
+        shots = lake.read("shots", [partition], ("shot_id", "is_blank"))
+    except DamagedTableError as error:
+        log.warning("%s; its shots are not compared", error)
+        return
+    if video_ids is not None:
+        rows = rows.filter(pc.is_in(rows["video_id"], pa.array(sorted(video_ids), pa.string())))
+    rows = _join(_join(rows, means), shots)
+    if not len(rows):
+        return
+    vectors_ND = _add_mean(convert_to_matrix(rows[side]), convert_to_matrix(rows["embedding"]))
+    for row, vector in zip(rows.drop_columns([side, "embedding"]).to_pylist(), vectors_ND, strict=True):
+        shot_id = row.pop("shot_id")
+        if vector.any():  # not the opposite of its mean
+            vector_hash = hashlib.blake2b(vector.tobytes(), digest_size=16).hexdigest()
+            yield IndexRow(shot_id=shot_id, vector=vector, vector_hash=vector_hash, payload=row)
+
+
+def _read_motion(settings: Settings, snapshot: IndexSnapshot) -> MotionShots:
+    lake, videos = settings.lake, pa.array(sorted(snapshot.shots_by_video), pa.string())
+    parts: list[pa.Table] = []
+    matrices: list[Matrix] = []
+    for name in lake.list_partitions(MOTION):
+        try:
+            rows = lake.read(MOTION, [name], (*_COLUMNS, *NAMES)).drop_null()
+            shots = lake.read("shots", [name], ("shot_id", "is_blank"))
+        except DamagedTableError as error:
+            log.warning("%s; its shots are not compared", error)
+            continue
+        rows = _join(rows.filter(pc.is_in(rows["video_id"], videos)), shots)
+        matrices.append(_describe_motion(rows))
+        parts.append(rows.drop_columns([*NAMES]))
+    columns = pa.schema([*((name, pa.string()) for name in _COLUMNS), ("is_blank", pa.bool_())])
+    together = pa.concat_tables(parts) if parts else columns.empty_table()
+    vectors_ND = np.concatenate(matrices) if matrices else np.zeros((0, len(NAMES)), np.float32)
+    return MotionShots(together, vectors_ND, snapshot.version)
 
 
 def _describe_motion(rows: pa.Table) -> Matrix:
     return describe_motion(np.stack([rows[name].to_numpy() for name in NAMES], axis=1).reshape(-1, len(NAMES)))
+
+
+def _number_values(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
+    """Return the different values, and for each row the number of its value."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
 
 
 def _join(rows: pa.Table, others: pa.Table) -> pa.Table:
@@ -245,29 +363,9 @@ def _join(rows: pa.Table, others: pa.Table) -> pa.Table:
     return rows
 
 
-def _build_vectors(side: Side, parts: Sequence[pa.Table], matrices: Sequence[Matrix], version: str) -> EndVectors:
-    """Join the rows of all partitions, in the order of their shot ids."""
-    columns: dict[str, list[Any]] = {name: [] for name in (*_COLUMNS, "is_blank")}
-    for part in parts:
-        for name, values in columns.items():
-            values.extend(part[name].to_pylist())
-    order = sorted(range(len(columns["shot_id"])), key=columns["shot_id"].__getitem__)
-    vectors = np.concatenate(matrices[1:] or matrices)
-    return EndVectors(
-        side=side,
-        read_at=time.monotonic(),
-        version=version,
-        shot_ids=[columns["shot_id"][row] for row in order],
-        shows=np.asarray(columns["show"], np.object_)[order],
-        video_ids=np.asarray(columns["video_id"], np.object_)[order],
-        is_blank=np.asarray(columns["is_blank"], np.bool_)[order],
-        vectors=vectors[order],
-    )
-
-
-def _may_have_grown(known: EndVectors, snapshot: IndexSnapshot) -> bool:
+def _may_have_grown(known: EndShots, snapshot: IndexSnapshot) -> bool:
     is_old = time.monotonic() > known.read_at + REREAD_AFTER_S
-    return is_old and len(known.shot_ids) < snapshot.index.count()
+    return is_old and known.count() < snapshot.index.count()
 
 
 def _add_mean(frames_ND: Matrix, mean_ND: Matrix) -> Matrix:
@@ -287,11 +385,11 @@ def list_neighbours(shot_id: str, starts_of: Callable[[str], list[int]]) -> list
     return [make_shot_id(video_id, starts[near]) for near in (at - 1, at + 1) if 0 <= near < len(starts)]
 
 
-def _describe(query: Query, ends: EndVectors, snapshot: IndexSnapshot, neighbours: Sequence[str]) -> tuple[str, ...]:
+def _describe(query: Query, ends: EndShots, snapshot: IndexSnapshot, neighbours: Sequence[str]) -> tuple[str, ...]:
     which = {"ending": "begin as this shot ends", "beginning": "end as this shot begins", "motion": "move as this shot"}
     apart = "; the shots next to it in its film are left out" if neighbours else ""
     notes = [f"shots that {which[query.by]}{apart}"]
-    if missing := snapshot.index.count() - len(ends.shot_ids):
+    if missing := snapshot.index.count() - ends.count():
         measured = "measures their motion, unless they are too short" if query.by == "motion" else _READS
         notes.append(f"{plural(missing, 'shot')} not compared: `needle ingest` {measured}")
     return tuple(notes)

@@ -6,6 +6,7 @@ exists, and while nothing else computes.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.ends import name_ends_table
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
+from ops.index.cached_index import name_cache
 from ops.index.index import read_current_version
 from ops.index.publishing import drop_index
 from ops.probes.promotion import drop_states, keep_scores, keep_state
@@ -122,6 +124,7 @@ def _delete(settings: Settings, encoder_id: str, *, keep_versions: bool = True) 
     Without ``keep_versions`` they do not.
     """
     drop_index(settings, encoder_id)
+    shutil.rmtree(name_cache(settings, encoder_id), ignore_errors=True)
     for table in (name_table(encoder_id), name_ends_table(encoder_id), set_aside_table(encoder_id)):
         settings.lake.delete_table(table, keep_versions=keep_versions)
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))

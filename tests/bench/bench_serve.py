@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
@@ -91,9 +92,17 @@ def queries(count: int) -> list[str]:
     return [every[order[at % len(every)]] for at in range(count)]
 
 
+@dataclass(frozen=True)
+class Service:
+    """A running service: its port and its process."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def served(settings: Settings) -> Iterator[int]:
-    """``needle serve`` on the home, warm; the block's value is its port."""
+def served(settings: Settings) -> Iterator[Service]:
+    """``needle serve`` on the home, warm."""
     environment = {**os.environ, "NEEDLE_HOME": str(settings.home), "NEEDLE_ENCODER": settings.encoder}
     arguments = [sys.executable, "-m", "ops.cli", "serve", "--port", "0"]
     with subprocess.Popen(arguments, env=environment, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as process:
@@ -103,7 +112,7 @@ def served(settings: Settings) -> Iterator[int]:
             port = int(told.split(" (")[0].rsplit(":", 1)[1])
             while _status(port) != 200:
                 time.sleep(0.2)
-            yield port
+            yield Service(port, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
@@ -193,8 +202,8 @@ def _measure_page(settings: Settings, count: int) -> dict[str, Any]:
     if CHROMIUM is None:
         return {"skipped": "no Chromium: apt-get install chromium"}
     load = os.getloadavg()[0]
-    with served(settings) as port, keep_core_busy():
-        pages = measure_page(port, queries(count + WARM_UP_PAGES))
+    with served(settings) as service, keep_core_busy():
+        pages = measure_page(service.port, queries(count + WARM_UP_PAGES))
     p50, p95 = np.percentile(pages.milliseconds, [50, 95])
     return {
         "queries": len(pages.milliseconds),
@@ -211,8 +220,8 @@ def _compare(settings: Settings, encoder: Encoder, count: int, clients: int) -> 
     texts = queries(count)
     parts: list[float] = []
     whole: list[float] = []
-    with open_index(settings, encoder.encoder_id) as index, served(settings) as port:
-        connection = socket.create_connection(("127.0.0.1", port))
+    with open_index(settings, encoder.encoder_id) as index, served(settings) as service:
+        connection = socket.create_connection(("127.0.0.1", service.port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for text in queries(WARM_UP):
             alone(encoder, index, text)
@@ -221,8 +230,8 @@ def _compare(settings: Settings, encoder: Encoder, count: int, clients: int) -> 
             parts += [alone(encoder, index, str(text)) for text in chunk]
             whole += [asked(connection, str(text)) for text in chunk]
         connection.close()
-        asyncio.run(crowd(port, texts[:WARM_UP], clients))
-        times, seconds = asyncio.run(crowd(port, queries(4 * count), clients))
+        asyncio.run(crowd(service.port, texts[:WARM_UP], clients))
+        times, seconds = asyncio.run(crowd(service.port, queries(4 * count), clients))
     ratio = float(np.median(whole) / np.median(parts))
     p50, p99 = np.percentile(times, [50, 99])
     return {

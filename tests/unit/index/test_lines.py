@@ -9,13 +9,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
+from ops.core.columns import DIALOGUE as DIALOGUE_COLUMNS
 from ops.core.errors import VectorIndexError
 from ops.core.settings import CHECKOUT, Settings, load_settings
+from ops.core.types import SilentProgress
+from ops.index.dialogue import build_lines, check_lines, has_current_lines
 from ops.index.lines import LineIndex, LineRow, drop_old_lines, open_lines, publish_lines, read_current_line_version
 from ops.index.words import STEMMERS, choose_stemmer, list_terms, split_words
+from tests.builders.lakes import COMPUTED, FILMED, video_id, video_row
 from tests.builders.subtitles import line_row
 
 ROWS = [
@@ -144,6 +150,7 @@ def test_a_kill_while_publishing_leaves_the_old_version(settings: Settings) -> N
 import time
 from ops.core.settings import load_settings
 from ops.index import lines
+from tests.builders.lakes import COMPUTED, FILMED, video_id, video_row
 from tests.builders.subtitles import line_row
 build_point, built = lines.build_point, []
 
@@ -189,3 +196,37 @@ def test_languages_have_stemmers() -> None:
 def test_importing_the_lines_loads_no_engine() -> None:
     code = "import sys, ops.index.lines; sys.exit(bool({'qdrant_edge', 'qdrant_client'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60, cwd=CHECKOUT).returncode == 0
+
+
+def write_lines(settings: Settings, number: int, texts: list[str]) -> None:
+    """A ready video with lines."""
+    rows = [
+        asdict(line_row(at, text, video=number, second=float(at)))
+        | {"shot_ids": [f"{video_id(number)}:0"], "index": at, "language_tag": "en", "certainty": None}
+        | {"event_timestamp": FILMED, "created_timestamp": COMPUTED}
+        for at, text in enumerate(texts)
+    ]
+    settings.lake.write("videos", video_id(number), [video_row(number)])
+    settings.lake.write("dialogue", video_id(number), [{k: row[k] for k in DIALOGUE_COLUMNS.names} for row in rows])
+
+
+def test_partitions_that_did_not_change_are_not_read_again(settings: Settings) -> None:
+    for number in range(3):
+        write_lines(settings, number, ["a robot", f"number {number}"])
+    assert not has_current_lines(settings)
+    assert build_lines(settings, SilentProgress()).rows == 6
+    path = Path(settings.lake.path(f"dialogue/{video_id(0)}.parquet"))
+    before, stat = path.read_bytes(), path.stat()
+    path.write_bytes(b"x" * len(before))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert has_current_lines(settings) and build_lines(settings, SilentProgress()).changed == 0
+    assert check_lines(settings).passed
+    path.write_bytes(before)
+    write_lines(settings, 3, ["nobody ran"])
+    assert not has_current_lines(settings) and not check_lines(settings).passed
+    assert build_lines(settings, SilentProgress()).rows == 7 and check_lines(settings).passed
+    settings.lake.write("videos", video_id(1), [video_row(1, state="set_aside", reason="unreadable")])
+    assert not has_current_lines(settings)
+    assert build_lines(settings, SilentProgress()).rows == 5 and check_lines(settings).passed
+    settings.lake.delete("dialogue", video_id(3))
+    assert build_lines(settings, SilentProgress()).rows == 4 and check_lines(settings).passed

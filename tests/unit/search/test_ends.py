@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.builders.colours import (
     write_video,
 )
 from tests.builders.filled import portable
-from tests.builders.lakes import ENCODER, video_id
+from tests.builders.lakes import DIM, ENCODER, video_id
 
 RED, GREEN, BLUE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 # First and last colours of the shots of each film; shot 2 is blank.
@@ -142,6 +143,33 @@ def test_a_new_version_of_the_index_is_followed(searcher: Searcher, settings: Se
     write_ends(settings, 9, [(lean(GREEN), lean(RED))])
     index_lake(settings)
     assert ids(search(searcher, shot(0, 0), "ending"))[0] == shot(9, 0)
+
+
+def test_vectors_stay_on_disk_and_grow_by_videos(searcher: Searcher, settings: Settings) -> None:
+    folder = settings.home / "cache" / "vectors" / ENCODER
+    expected = search(searcher, shot(0, 0), "ending")
+    (first,) = folder.iterdir()
+    path = Path(settings.store.path(f"lake/shot_ends/{ENCODER}/{video_id(1)}.parquet"))
+    before, stat = path.read_bytes(), path.stat()
+    path.write_bytes(b"x" * len(before))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # it looks unchanged, so nobody reads it again
+    write_video(settings, 9, [lean(RED)], show="New")
+    write_ends(settings, 9, [(lean(GREEN), lean(RED))])
+    index_lake(settings)
+    fresh = Searcher(settings, encoder=ColourEncoder())
+    assert ids(search(fresh, shot(0, 0), "ending")) == [shot(9, 0), *ids(expected)]
+    sizes = sorted(each.stat().st_size for each in (first / "current").resolve().rglob("vectors.f32"))
+    assert sizes[0] == 4 * DIM  # the new shot alone
+
+
+def test_a_damaged_cache_is_built_again(
+    searcher: Searcher, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = ids(search(searcher, shot(0, 0), "ending"))
+    for each in (settings.home / "cache" / "vectors").rglob("codes.i8"):
+        each.write_bytes(b"")
+    assert ids(search(Searcher(settings, encoder=ColourEncoder()), shot(0, 0), "ending")) == expected
+    assert "is built again" in caplog.text
 
 
 @pytest.mark.parametrize(
