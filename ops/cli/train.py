@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -34,10 +33,9 @@ CHANGES = (
 @click.option("--recipe", type=click.Choice(list(RECIPES)), required=True, help="The method of the fit.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
     multiple=True,
-    help="Captioned data: parquet, WebDataset .tar, an annotated film, or a folder of them [default: all "
-    "captioned shots and images that the catalogue knows].",
+    help="Captioned data: parquet, WebDataset .tar, an annotated film, or a folder of them; also s3:// addresses and "
+    "prefixes of WebDataset shards [default: all captioned shots and images that the catalogue knows].",
 )
 @click.option("--name", default="", help="Name of the encoder [default: made of recipe, data and code].")
 @click.option(
@@ -55,7 +53,6 @@ CHANGES = (
 @click.option("--hold-out", type=float, default=None, help="Share (0-1) of the shows to validate on.")
 @click.option(
     "--forgetting",
-    type=click.Path(path_type=Path),
     multiple=True,
     help="Captioned data of another kind, as in --data, to measure what the fit forgets [default: captions of the "
     "catalogue that the fit does not use].",
@@ -70,8 +67,8 @@ CHANGES = (
 @json_option
 def command(
     recipe: str,
-    data: tuple[Path, ...],
-    forgetting: tuple[Path, ...],
+    data: tuple[str, ...],
+    forgetting: tuple[str, ...],
     name: str,
     threads: int | None,
     workers: int | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from ops.cli import runs
 from ops.cli.progress import Bars
@@ -13,6 +12,7 @@ from ops.core.settings import Settings
 from ops.core.storage import resolve_local_path
 from ops.training.definitions import EncoderDefinition, define, undefine
 from ops.training.recipes import Recipe, build_recipe
+from ops.training.shards import is_remote
 from ops.training.train import TrainedEncoder, choose_default_name, load_trained_encoder
 from ops.videos import catalogue
 
@@ -20,7 +20,7 @@ from ops.videos import catalogue
 def train_as_asset(
     settings: Settings,
     recipe: Recipe,
-    data: Sequence[Path],
+    data: Sequence[str],
     now: datetime,
     bars: Bars,
     *,
@@ -28,23 +28,22 @@ def train_as_asset(
     threads: int | None,
     workers: int | None = None,
     gpu: bool | None = None,
-    forgetting: Sequence[Path] = (),
+    forgetting: Sequence[str] = (),
 ) -> TrainedEncoder:
     """Define the encoder and materialise it; errors as of ``train``.
 
     If no data are given, the caption pairs of the catalogue are built first; otherwise they are not needed.
     """
-    data = [Path(resolve_local_path(str(path))) for path in data]
-    name = name or choose_default_name(settings, recipe, data, now)
+    paths = tuple(map(_make_absolute, data))
+    name = name or choose_default_name(settings, recipe, paths, now)
     was_there = (settings.home / "encoders" / name).exists()
     before = vars(build_recipe(recipe.name))
     changes = {key: value for key, value in vars(recipe).items() if before[key] != value}
-    paths = tuple(map(str, data))
     definition = EncoderDefinition(
         name=name,
         recipe=recipe.name,
         data=paths,
-        forgetting=tuple(resolve_local_path(str(path)) for path in forgetting),
+        forgetting=tuple(map(_make_absolute, forgetting)),
         changes=changes,
         threads=threads,
         workers=workers,
@@ -71,3 +70,7 @@ def _materialise(settings: Settings, name: str, partitions: Sequence[str], bars:
         indexes=(),
         started_by="needle train",
     )
+
+
+def _make_absolute(address: str) -> str:
+    return address if is_remote(address) else resolve_local_path(address)

@@ -23,7 +23,7 @@ from ops.embeddings.encoders.finetuned import MANIFEST, FinetunedFiles, find_fin
 from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, list_tokenizer_files, load_tower
 from ops.embeddings.encoders.starter import StarterEncoder, compute_starter_id, compute_towers_id
 from ops.embeddings.pooling import load_temporal
-from ops.embeddings.starter.head import StarterHead, compute_class_probabilities, compute_image_features, load_head
+from ops.embeddings.starter.head import StarterHead, compute_image_features, load_head
 from ops.embeddings.starter.image_tower import ImageTower
 from ops.embeddings.starter.text_tower import TextTower
 from ops.embeddings.starter.torch_tower import IMAGE_SIZE
@@ -34,6 +34,9 @@ from ops.training.model import DualEncoder, build_clip_model, build_starter_mode
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe
+from ops.training.shard_stream import ShardStream
+from ops.training.shards import ShardSet
+from ops.training.stream_towers import ClipTowers, LockedClip, StarterTowers, compute_semantic, open_stream
 from ops.training.temporal import TemporalModule
 
 
@@ -42,6 +45,10 @@ class Base(Protocol):
 
     def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> Examples:
         """Return the pairs as tensors for the model. Raises ``UsageError`` if too few can be read."""
+        ...
+
+    def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
+        """Return the pairs of shards as a stream. Raises ``UsageError`` if the recipe needs all pairs at the start."""
         ...
 
     def build_model(self) -> DualEncoder:
@@ -132,6 +139,7 @@ class StarterBase:
         self, recipe: Recipe, settings: Settings, device: str, threads: int, files: FinetunedFiles | None = None
     ) -> None:
         self._recipe, self._cache, self._files = recipe, settings.home / "cache" / "training", files
+        self._home, self._threads = settings.home, threads
         self._text_tower = TextTower(threads)
         self._encoder = StarterEncoder(settings.home, threads=threads)
         image_tower: list[ImageTower] = []
@@ -163,9 +171,14 @@ class StarterBase:
             torch.from_numpy(features.mask_NT),
             torch.from_numpy(text_CH),
             np.cumsum([0, *(len(pair.captions) for pair in kept_pairs)]).tolist(),
-            torch.from_numpy(self._compute_semantic(features)) if recipe.space == "whole" else None,
+            torch.from_numpy(compute_semantic(self.head, features.others_NTX[0])) if recipe.space == "whole" else None,
             _list_skipped_pairs(features, pairs),
         )
+
+    def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
+        recipe = self._recipe
+        towers = StarterTowers(self._home, self.head, self._threads, joins_semantic=recipe.space == "whole")
+        return open_stream(recipe, shards, towers, excluded)
 
     def build_model(self) -> DualEncoder:
         head = self.head if self._recipe.start == "base" else None
@@ -175,15 +188,6 @@ class StarterBase:
     def save(self, model: DualEncoder, folder: Path, figures: FitFigures) -> None:
         save_weights(model, folder, self.head, {})
         _write_manifest(folder, figures)
-
-    def _compute_semantic(self, features: Features) -> Any:
-        logits_NTK = features.others_NTX[0]
-        flat_MK = logits_NTK.reshape(-1, logits_NTK.shape[-1])
-        semantic_MH = (
-            compute_class_probabilities(flat_MK, self.head.temperature, self.head.top) @ self.head.class_text_KH
-        )
-        semantic_MH /= np.maximum(np.linalg.norm(semantic_MH, axis=1, keepdims=True), 1e-12)
-        return semantic_MH.reshape(*logits_NTK.shape[:2], -1)
 
     def _create_head(self) -> StarterHead:
         """Return a head without maps; its other half comes from the class texts."""
@@ -246,6 +250,11 @@ class ClipBase:
             np.cumsum([0, *(len(pair.captions) for pair in kept_pairs)]).tolist(),
             skipped=_list_skipped_pairs(features, pairs),
         )
+
+    def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
+        is_locked = self._recipe.image == "locked"
+        locked = LockedClip(self._rest, self._preprocessing, self._threads) if is_locked else None
+        return open_stream(self._recipe, shards, ClipTowers(self._prepare, self._tokenizer, locked), excluded)
 
     def build_model(self) -> DualEncoder:
         model, *_ = load_tower(self._rest)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -24,6 +25,7 @@ from ops.training.examples import Batch, BatchChoice, Examples
 from ops.training.loss import MAX_LOG_SCALE, backward_loss, find_same_pairs
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
+from ops.training.shard_stream import ShardStream
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class FitResult:
 
 def fit(
     model: DualEncoder,
-    examples: Examples,
+    examples: Examples | ShardStream,
     recipe: Recipe,
     *,
     device: str = "cpu",
@@ -76,16 +78,17 @@ def fit(
     """
     model.to(device).train()
     run = _Run(model, examples, recipe, device, checkpoint)
-    steps_done = run.resume()
-    run.synchronise_workers()
-    result = FitResult(losses=run.losses, resumed_at=steps_done)
-    for epoch in range(steps_done // run.per_epoch, recipe.epochs):
-        for batch in examples.batches(run.draw_choices(epoch)):
-            run.step(batch.to(device))
-            if on_step:
-                on_step(run.steps, run.losses[-1])
-        log.info("epoch %d: loss %.3f", epoch, run.losses[-1])
-    run.save()
+    result = FitResult(losses=run.losses)
+    with closing(run):
+        result.resumed_at = run.resume()
+        run.synchronise_workers()
+        for epoch in range(run.steps // run.per_epoch, recipe.epochs):
+            for batch in run.read_batches(epoch):
+                run.step(batch.to(device))
+                if on_step:
+                    on_step(run.steps, run.losses[-1])
+            log.info("epoch %d: loss %.3f", epoch, run.losses[-1])
+        run.save()
     result.skipped = run.skip_reasons
     model.eval()
     return result
@@ -103,6 +106,7 @@ class CheckpointState(TypedDict):
     steps: int
     losses: list[float]
     aside: dict[str, str]
+    positions: dict[str, str]
     model: dict[str, torch.Tensor]
     optimizer: Any
     schedule: Any
@@ -117,7 +121,12 @@ class _Run:
     """A fit in progress: optimiser, schedule and position."""
 
     def __init__(
-        self, model: DualEncoder, examples: Examples, recipe: Recipe, device: str, checkpoint: Checkpoint | None
+        self,
+        model: DualEncoder,
+        examples: Examples | ShardStream,
+        recipe: Recipe,
+        device: str,
+        checkpoint: Checkpoint | None,
     ) -> None:
         self.model, self.examples, self.recipe, self.checkpoint = model, examples, recipe, checkpoint
         self.device = device
@@ -135,6 +144,8 @@ class _Run:
         self.skip_reasons: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
         self.epoch_choice: BatchChoice | None = None
+        self.positions: dict[str, str] = {}
+        self.stream: Generator[Batch, None, None] | None = None
         self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
 
     def synchronise_workers(self) -> None:
@@ -151,23 +162,34 @@ class _Run:
         for value in self.model.state_dict().values():
             torch.distributed.broadcast(value, 0)
 
-    def draw_choices(self, epoch: int) -> Iterator[BatchChoice]:
+    def read_batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield this worker's share of the remaining batches of an epoch."""
+        if not isinstance(self.examples, ShardStream):
+            yield from self.examples.batches(self.draw_choices(self.examples, epoch))
+            return
+        self.stream = self.stream or self.examples.read_batches(self.positions)
+        yield from islice(self.stream, (epoch + 1) * self.per_epoch - self.steps)
+
+    def draw_choices(self, examples: Examples, epoch: int) -> Iterator[BatchChoice]:
         """Yield the remaining batches of an epoch; each is drawn at its turn, unless the examples read ahead."""
         first = self.steps - epoch * self.per_epoch
         if first == 0:
             with self.drawing():
-                self.order = torch.randperm(len(self.examples))
-                self.epoch_choice = self.examples.choose(self.order) if self.examples.draws_ahead else None
-        size = min(self.recipe.batch, len(self.examples))
+                self.order = torch.randperm(len(examples))
+                self.epoch_choice = examples.choose(self.order) if examples.draws_ahead else None
+        size = min(self.recipe.batch, len(examples))
         for step in range(first, self.per_epoch):
             start, end = step * size, (step + 1) * size
             with self.drawing():
                 choice = (
-                    self.epoch_choice.part(start, end)
-                    if self.epoch_choice
-                    else self.examples.choose(self.order[start:end])
+                    self.epoch_choice.part(start, end) if self.epoch_choice else examples.choose(self.order[start:end])
                 )
             yield local_shard(choice)
+
+    def close(self) -> None:
+        """Stop the threads that read a stream ahead."""
+        if self.stream is not None:
+            self.stream.close()
 
     def drawing(self) -> AbstractContextManager[Any]:
         return self.draws.drawing() if self.draws else nullcontext()
@@ -237,6 +259,8 @@ class _Run:
     def save(self) -> None:
         """Replace the checkpoint; only the first worker writes it. Weights that are not finite are never written."""
         self.skip_reasons |= all_gather_dict(self.examples.skipped)  # a collective call: every worker must make it
+        if isinstance(self.examples, ShardStream):
+            self.positions |= all_gather_dict(self.examples.positions)
         if self.checkpoint is None or self.saved_step == self.steps:
             return
         if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
@@ -251,6 +275,7 @@ class _Run:
             "steps": self.steps,
             "losses": self.losses,
             "aside": self.skip_reasons,
+            "positions": self.positions,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -280,6 +305,7 @@ class _Run:
             self.steps = self.saved_step = int(state["steps"])
             self.losses.extend(state["losses"])
             self.skip_reasons = dict(state["aside"])
+            self.positions = dict(state["positions"])
             self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(

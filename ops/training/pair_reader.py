@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from ops.core.errors import MediaError, StorageError
 from ops.core.settings import Settings
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.shots.segment import make_proxy_key
+from ops.training.clip_frames import read_clip_frames
 from ops.training.pairs import CaptionPair
+from ops.videos.film_errors import convert_film_errors
 
 Pixels = NDArray[np.uint8]
 
@@ -60,8 +63,10 @@ class PairReader:
 
         Raises ``MediaError`` if an image, ``StorageError`` if a proxy cannot be read.
         """
+        if pair.kind == "clip":
+            return list(_read_clip(pair, self._frames))
         if not pair.shot_id:
-            return [_decode(pair, self._read_bytes(pair))]
+            return [decode_image(f"{pair.member} of {pair.source}", self._read_bytes(pair))]
         shot = self._shots.get(pair.shot_id)
         if shot is None:
             raise StorageError(f"shot {pair.shot_id} is not in the catalogue any more")
@@ -83,7 +88,8 @@ class PairReader:
     def _open_file(self, source: str) -> _File:
         with self._opening:
             if source not in self._files:
-                self._files[source] = _Shard(source) if source.endswith(".tar") else _Parquet(source)
+                kind = _KINDS.get(source.rpartition(".")[2], _Single)
+                self._files[source] = kind(source)
             return self._files[source]
 
 
@@ -129,7 +135,26 @@ class _Shard(_File):
         self._handle.close()
 
 
-def _decode(pair: CaptionPair, data: bytes) -> Pixels:
+class _Single(_File):
+    """A file that is one image."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def read(self, member: str) -> bytes:
+        return Path(self._source).read_bytes()
+
+
+_KINDS: dict[str, Callable[[str], _File]] = {"tar": _Shard, "parquet": _Parquet}
+
+
+def _read_clip(pair: CaptionPair, frames: int) -> Pixels:
+    with convert_film_errors(pair.source, "reading its frames"):
+        return read_clip_frames(Path(pair.source), frames)
+
+
+def decode_image(name: str, data: bytes) -> Pixels:
+    """Return the RGB pixels (H, W, C) of an encoded image, upright. Raises ``MediaError`` with its ``name``."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -138,4 +163,4 @@ def _decode(pair: CaptionPair, data: bytes) -> Pixels:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         # For unknown formats Pillow's message has the address of a buffer, so it would differ each time.
         reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise MediaError(f"the image {pair.member} of {pair.source} cannot be decoded: {reason}") from error
+        raise MediaError(f"the image {name} cannot be decoded: {reason}") from error

@@ -17,6 +17,8 @@ from ops.training.examples import Examples
 from ops.training.loop import Checkpoint, fit
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
+from ops.training.shard_reader import count_readers
+from ops.training.shard_stream import ShardStream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class RayFit:
     def fit(
         self,
         model: DualEncoder,
-        examples: Examples,
+        examples: Examples | ShardStream,
         recipe: Recipe,
         checkpoint: Checkpoint,
         on_step: Callable[[int], None],
@@ -57,7 +59,7 @@ class _Share:
     """The input of each worker; ``random`` is torch's state at the start of a single process."""
 
     model: DualEncoder
-    examples: Examples
+    examples: Examples | ShardStream
     recipe: Recipe
     checkpoint: Checkpoint
     threads: int
@@ -66,11 +68,17 @@ class _Share:
 
 @contextmanager
 def plan_ray_fit(
-    address: str, recipe: Recipe, workers: int | None, gpu: bool | None, threads: int | None
+    address: str,
+    recipe: Recipe,
+    workers: int | None,
+    gpu: bool | None,
+    threads: int | None,
+    shards: int = 0,
 ) -> Iterator[RayFit]:
     """Plan a fit on a Ray cluster with ``workers``, or by default with one worker per GPU or node.
 
-    The default is reduced until the workers share the batch evenly. ``threads`` of each worker default to its share
+    The default is reduced until the workers share the batch evenly, and the readers of ``shards``, the number of
+    streamed ones. ``threads`` of each worker default to its share
     of the CPUs.
 
     Raises:
@@ -83,9 +91,15 @@ def plan_ray_fit(
             f"a batch of {recipe.batch} cannot be shared evenly by {workers} workers: --workers {even[-1]}, or --batch "
             f"{recipe.batch // workers * workers or workers}"
         )
+    readers = count_readers(recipe.batch, shards) if shards else recipe.batch
+    if workers and readers % workers:
+        raise UsageError(
+            f"{shards} shards for batches of {recipe.batch} have {readers} readers, which {workers} workers cannot "
+            "share evenly: take another number of --workers, or write more and smaller shards"
+        )
     with open_cluster(address) as session:
         group = plan_workers(session, workers, gpu)
-        while recipe.batch % group.workers:
+        while readers % group.workers:
             group = WorkerGroup(workers=group.workers - 1, gpu=group.gpu)
         yield RayFit(cluster=session, group=group, threads=threads or max(1, session.cpus // group.workers))
 

@@ -6,10 +6,8 @@ Legend: N frames, V videos, D dimensions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,23 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
-from ops.core.media import MediaInfo
 from ops.core.plural import plural
 from ops.core.settings import count_cores
 from ops.core.types import Progress
 from ops.embeddings.embed import map_ahead
 from ops.embeddings.encoder import Encoder
-from ops.embeddings.frames import sample_positions
 from ops.evaluation.caption_sets.layouts import SETS, CaptionedVideo, CaptionSet, CaptionSetData, load_caption_set
 from ops.evaluation.caption_sets.published import PUBLISHED
 from ops.evaluation.clip_cuts import SetAsideClip
 from ops.evaluation.figures import compute_figures
 from ops.evaluation.retrieval import PartFigures
 from ops.evaluation.shows import ShowTask, answer
-from ops.shots.cutting import TimedFrame
-from ops.shots.reading import read_proxy_frames
+from ops.training.clip_frames import read_clip_frames
 from ops.videos.film_errors import convert_film_errors
-from ops.videos.probe import probe
 
 FRAMES = 12
 """Frames of a video, as in CLIP4Clip's scripts for MSR-VTT and MSVD (``--max_frames 12``)."""
@@ -111,7 +105,7 @@ def _encode_videos(
     def read(video: CaptionedVideo) -> NDArray[Any] | str:
         try:
             with convert_film_errors(video.name, "measuring it"):
-                return encoder.prepare(_read_frames(video.path, count, seconds))
+                return encoder.prepare(read_clip_frames(video.path, count, seconds))
         except MediaError as error:
             return str(error)
 
@@ -123,34 +117,6 @@ def _encode_videos(
                 continue
             vector = encoder.pool(encoder.encode_prepared(prepared))
             yield video, vector if np.isfinite(vector).all() else "its frames have no direction in common"
-
-
-def _read_frames(path: Path, count: int, seconds: float | None) -> NDArray[np.uint8]:
-    """RGB frames (N, H, W, 3): ``count`` at equal distances of the first ``seconds``, or all if there are fewer."""
-    info = probe(path)
-    total = info.frames if seconds is None else min(info.frames, math.ceil(seconds * info.fps))
-    found, decoded = _decode(path, info, set(sample_positions(total, count)))
-    if len(found) < min(total, count) and decoded:  # it ends before the length that its container gives
-        found, _ = _decode(path, info, set(sample_positions(decoded, count)))
-    if not found:
-        raise MediaError("it has no frames")
-    return np.stack(found)
-
-
-def _decode(path: Path, info: MediaInfo, positions: set[int]) -> tuple[list[NDArray[np.uint8]], int]:
-    """The frames at these positions, and the number of frames that were decoded: up to the last position."""
-    found: list[NDArray[np.uint8]] = []
-    decoded = 0
-    with closing(read_proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
-        for item in items:
-            if not isinstance(item, TimedFrame):
-                continue
-            decoded = item.index + 1
-            if item.index in positions:
-                found.append(np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8))
-                if len(found) == len(positions):
-                    break
-    return found, decoded
 
 
 def _build_document(

@@ -6,14 +6,12 @@ A folder stands for the files in it. Of files that name their split, ``*_train``
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,34 +29,34 @@ from ops.training.pairs import (
     clean_captions,
     merge_pairs,
 )
+from ops.training.shards import CLIPS, IMAGES, expand_braces, is_remote, name_show, parse_documents, read_split
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
 
 CAPTIONS = ".captions.jsonl"
-IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 LEAST_OVERLAP = 0.5
 """An annotated range belongs to a shot if they share at least this part of their union."""
 
-_SPLIT = re.compile(r"_(train|dev|val|validation|test)$")
-_NUMBER = re.compile(r"[-_]?\d+$")
 _SPECIAL = ("test",)
 
 
-def collect_pairs(settings: Settings, paths: Sequence[Path]) -> PairCollection:
+def collect_pairs(settings: Settings, paths: Sequence[str | Path]) -> PairCollection:
     """Collect the pairs of files and folders, each shot and image once a file.
 
     Raises ``UsageError`` if a path has no file of a known form.
     """
     collection = PairCollection()
-    for path in paths:
-        files = _list_files(Path(resolve_local_path(str(path))))
+    for path in expand_braces(list(map(str, paths))):
+        if is_remote(path):
+            raise UsageError(f"{path} is not local: only WebDataset shards of --data can be in an object store")
+        files = _list_files(Path(resolve_local_path(path)))
         if not files:
             raise UsageError(
                 f"{path} holds no captioned data: a parquet (image or shot_id, and captions), a WebDataset .tar, "
                 f"or videos with <film>{CAPTIONS}"
             )
         for file in files:
-            split = _read_split(file)
+            split = read_split(str(file))
             into = collection.validate if split in ("dev", "val", "validation") else collection.learn
             pairs = PairCollection(skipped=collection.skipped)
             _read(settings, file, pairs)
@@ -159,7 +157,7 @@ def _measure_overlap(shot: LakeShot, start: int, end: int) -> float:
 
 def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
-        return [file for file in sorted(path.iterdir()) if _is_known(file) and _read_split(file) not in _SPECIAL]
+        return [file for file in sorted(path.iterdir()) if _is_known(file) and read_split(str(file)) not in _SPECIAL]
     if not path.exists():
         raise UsageError(f"{path} does not exist")
     film_captions = path.with_name(path.name + CAPTIONS)
@@ -170,11 +168,6 @@ def _list_files(path: Path) -> list[Path]:
 
 def _is_known(file: Path) -> bool:
     return file.is_file() and (file.suffix in (".parquet", ".tar") or file.name.endswith(CAPTIONS))
-
-
-def _read_split(file: Path) -> str:
-    match = _SPLIT.search(file.stem)
-    return match[1] if match else ""
 
 
 def _read(settings: Settings, file: Path, into: PairCollection) -> None:
@@ -227,7 +220,7 @@ def _parse_parquet_pair(
     if shot_id := row.get("shot_id"):
         shot = shots_by_id.get(shot_id)
         return build_shot_pair(shot, row["captions"], str(file)) if shot else f"shot {shot_id} is not in the catalogue"
-    show = str(row.get("show") or _SPLIT.sub("", file.stem))
+    show = str(row.get("show") or name_show(str(file)))
     return build_image_pair(str(file), str(number), show, row.get("image") or b"", row["captions"])
 
 
@@ -238,13 +231,15 @@ def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
 
 
 def _read_shard(file: Path, into: PairCollection) -> None:
-    show = _NUMBER.sub("", _SPLIT.sub("", file.stem)) or file.stem
+    show = name_show(str(file))
     try:
         for key, members in _read_samples(file):
             image = next((name for name in members if name.endswith(IMAGES)), "")
-            sample = _parse_sample(members)
+            sample = parse_documents(members)
             sample_show = str(sample.get("show") or show)
             pair = build_image_pair(str(file), image, sample_show, members.get(image, b""), sample["captions"])
+            if pair == "has no image" and any(name.endswith(CLIPS) for name in members):
+                pair = "is a clip, and only shards of --data that are streamed can hold clips"
             _take(pair, f"{file} sample {key}", into)
     except (OSError, tarfile.TarError, EOFError) as error:
         raise UsageError(f"{file} cannot be read as a WebDataset shard: {error}") from error
@@ -266,24 +261,6 @@ def _read_samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
             key, members[member.name] = sample, handle.read() if handle else b""
     if members:
         yield key, members
-
-
-def _parse_sample(members: dict[str, bytes]) -> JsonObject:
-    """Return the ``.json`` of a sample; ``captions`` are the lines of its ``.txt`` and those of the ``.json``."""
-    captions: list[Any] = []
-    document: JsonObject = {}
-    for name, data in members.items():
-        if name.endswith(".txt"):
-            captions += io.StringIO(data.decode("utf-8", errors="replace")).readlines()
-        if name.endswith(".json"):
-            try:
-                content = json.loads(data)
-            except ValueError:
-                continue
-            document = content if isinstance(content, dict) else {}
-            more = document.get("captions", document.get("caption", []))
-            captions += [more] if isinstance(more, str) else list(more or ())
-    return {**document, "captions": captions}
 
 
 def _take(pair: CaptionPair | str, thing: str, into: PairCollection) -> None:

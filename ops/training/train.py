@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,22 +21,19 @@ from ops.core.settings import Settings
 from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
 from ops.embeddings.registry import EncoderRegistry
-from ops.training.bases import Base, find_base_shows, identify_base, load_base, settle_learning_rate
+from ops.training.bases import Base, load_base, settle_learning_rate
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
+from ops.training.fit_data import FitData, collect_fit_data, collect_unlike_pairs
 from ops.training.lineage import FitFigures, FitInputs, FitValidation, Lineage
 from ops.training.loop import Checkpoint, count_steps, fit
 from ops.training.model import DualEncoder, blend_weights, copy_weights
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
-from ops.training.pair_table import build_pairs, load_pairs, store_pairs
-from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, merge_pairs, require_pairs, split_by_show
 from ops.training.ray_fit import RayFit, plan_ray_fit
 from ops.training.recipes import Recipe
-from ops.training.sources import collect_pairs
+from ops.training.shard_stream import ShardStream
 from ops.training.validate import FitCheck
-from ops.training.version import compute_code_version
-from ops.videos import catalogue
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +56,7 @@ class TrainedEncoder:
 def train(
     settings: Settings,
     recipe: Recipe,
-    data: Sequence[Path],
+    data: Sequence[str | Path],
     now: datetime,
     progress: Progress,
     *,
@@ -67,7 +64,7 @@ def train(
     threads: int | None = None,
     workers: int | None = None,
     gpu: bool | None = None,
-    forgetting: Sequence[Path] = (),
+    forgetting: Sequence[str | Path] = (),
 ) -> TrainedEncoder:
     """Fit an encoder on the pairs of ``data`` (default: all pairs of the catalogue's table).
     ``forgetting`` (default: pairs of the table that the fit does not use) shows what the fit forgets.
@@ -87,8 +84,8 @@ def train(
         ClusterError: Ray refuses.
     """
     recipe = settle_learning_rate(recipe, settings)
-    learn, validate, too_near = _collect_pairs(settings, recipe, data, now, progress)
-    inputs, key = _collect_inputs(settings, recipe, learn)
+    fit_data = collect_fit_data(settings, recipe, data, now, progress)
+    inputs, key = fit_data.collect_inputs(settings, recipe)
     name = name or f"{recipe.name}-{key}"
     if not _NAME.match(name):
         raise UsageError(f"--name {name!r}: small letters, digits, - and _, at most 64")
@@ -97,15 +94,16 @@ def train(
         if folder.exists():
             return _load_existing(settings, name, inputs, progress)
         work = settings.home / "training" / name
-        start_ray_fit = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads)
-        with start_ray_fit() if settings.engine == "ray" else nullcontext() as ray_fit:
-            figures = _fit(settings, recipe, learn, work, key, progress, threads, ray_fit)
+        fit_data = fit_data.copy_validation_samples(work / "validation", progress)
+        plan = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads, fit_data.count_shards())
+        with plan() if settings.engine == "ray" else nullcontext() as ray_fit:
+            figures = _fit(settings, recipe, fit_data, work, key, progress, threads, ray_fit)
+        unlike = collect_unlike_pairs(settings, recipe, forgetting, fit_data, progress)
         check = FitCheck(settings, recipe, work / "encoder", progress)
-        unlike = _collect_unlike_pairs(settings, recipe, forgetting, learn, validate, progress)
         lineage: Lineage = {
             **inputs,
             **figures,
-            "validation": check.validate(validate, too_near=too_near),
+            "validation": check.validate(fit_data.validate, too_near=fit_data.too_near),
             "forgetting": check.measure_forgetting(unlike),
             "trained_at": now.isoformat(timespec="seconds"),
         }
@@ -117,78 +115,17 @@ def train(
     return load_trained_encoder(settings, name, is_new=True)
 
 
-def choose_default_name(settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime) -> str:
+def choose_default_name(settings: Settings, recipe: Recipe, data: Sequence[str | Path], now: datetime) -> str:
     """Return the name that :func:`train` uses by default; errors as there."""
     recipe = settle_learning_rate(recipe, settings)
-    learn, *_ = _collect_pairs(settings, recipe, data, now, SilentProgress())
-    return f"{recipe.name}-{_collect_inputs(settings, recipe, learn)[1]}"
-
-
-def _collect_inputs(settings: Settings, recipe: Recipe, learn: Sequence[CaptionPair]) -> tuple[FitInputs, str]:
-    """Return the inputs of a fit, and 8 hex digits of them.
-
-    Raises ``UsageError`` if there are too few pairs, and as ``identify_base``.
-    """
-    require_pairs(learn, recipe.batch)
-    inputs: FitInputs = {
-        "recipe": asdict(recipe),
-        "base_id": identify_base(recipe, settings),
-        "pairs_digest": digest_pairs(learn),
-        "shows": sorted({pair.show for pair in learn}.union(find_base_shows(recipe, settings))),
-        "code_version": compute_code_version(),
-    }
-    return inputs, hashlib.blake2b(json.dumps(inputs, sort_keys=True).encode(), digest_size=4).hexdigest()
-
-
-def _collect_pairs(
-    settings: Settings, recipe: Recipe, data: Sequence[Path], now: datetime, progress: Progress
-) -> tuple[list[CaptionPair], list[CaptionPair], int]:
-    """Return pairs for training, pairs for validation, and how many of the latter were dropped as too similar."""
-    skip_reasons: dict[str, str] = {}
-    if not data:
-        build_pairs(settings, settings.lake.list_partitions(catalogue.TABLE), now, progress)
-        learn, validate = split_by_show(load_pairs(settings), recipe.hold_out)
-    else:
-        progress.start(PAIRS, 0, "pairs")
-        with settings.hold_work_lock():
-            collection = collect_pairs(settings, data)
-            store_pairs(settings, collection.learn, now)
-        progress.advance(PAIRS, len(collection.learn) + len(collection.validate))
-        progress.finish(PAIRS)
-        learn, held_out = split_by_show(merge_pairs(collection.learn), recipe.hold_out)
-        validate, skip_reasons = [*collection.validate, *held_out], collection.skipped
-    distant, near = drop_similar(learn, validate, find_base_shows(recipe, settings))
-    for thing, reason in (skip_reasons | near).items():
-        progress.set_aside(PAIRS, thing, reason)
-    return learn, distant, len(validate) - len(distant)
-
-
-def _collect_unlike_pairs(
-    settings: Settings,
-    recipe: Recipe,
-    forgetting: Sequence[Path],
-    learn: Sequence[CaptionPair],
-    validate: Sequence[CaptionPair],
-    progress: Progress,
-) -> list[CaptionPair]:
-    """Return pairs that neither the fit nor its validation uses, of shows that the fit does not know."""
-    base_shows = find_base_shows(recipe, settings)
-    with settings.hold_work_lock():
-        if not forgetting:
-            used = {pair.pair_id for pair in validate}
-            others = [pair for pair in load_pairs(settings) if pair.pair_id not in used]
-            return drop_similar(learn, others, base_shows)[0]
-        collection = collect_pairs(settings, forgetting)
-    unlike, near = drop_similar(learn, [*collection.learn, *collection.validate], base_shows)
-    for thing, reason in (collection.skipped | near).items():
-        progress.set_aside(PAIRS, thing, reason)
-    return unlike
+    fit_data = collect_fit_data(settings, recipe, data, now, SilentProgress())
+    return f"{recipe.name}-{fit_data.collect_inputs(settings, recipe)[1]}"
 
 
 def _fit(
     settings: Settings,
     recipe: Recipe,
-    pairs: Sequence[CaptionPair],
+    data: FitData,
     work: Path,
     key: str,
     progress: Progress,
@@ -203,10 +140,8 @@ def _fit(
     work.mkdir(parents=True, exist_ok=True)
     base = load_base(recipe, settings, device, count)
     before = torch.get_num_threads()
-    with PairReader(settings, pairs, recipe.frames) as reader, torch.random.fork_rng():
-        # Cached features must not outlive a video that is being forgotten.
-        with settings.hold_work_lock() if any(pair.shot_id for pair in pairs) else nullcontext():
-            examples = base.read_examples(pairs, reader, progress)
+    with PairReader(settings, data.learn, recipe.frames) as reader, torch.random.fork_rng():
+        examples = _read_examples(settings, base, data, reader, progress)
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(count)  # another number of threads rounds sums differently
         try:
@@ -234,7 +169,7 @@ def _fit(
         for folder in ("encoder", "fitted"):
             shutil.rmtree(work / folder, ignore_errors=True)
     figures: FitFigures = {
-        "pairs": len(pairs) - len(fit_result.skipped),
+        "pairs": data.shards.pairs if data.shards else len(data.learn) - len(fit_result.skipped),
         "set_aside": fit_result.skipped,
         "steps": len(fit_result.losses),
         "last_loss": fit_result.losses[-1],
@@ -243,6 +178,16 @@ def _fit(
     }
     _save(base, model, work, figures, start, recipe.blend)
     return figures
+
+
+def _read_examples(
+    settings: Settings, base: Base, data: FitData, reader: PairReader, progress: Progress
+) -> Examples | ShardStream:
+    if data.shards:
+        return base.open_stream(data.shards, frozenset(pair.input_hash for pair in data.validate))
+    # Cached features must not outlive a video that is being forgotten.
+    with settings.hold_work_lock() if any(pair.shot_id for pair in data.learn) else nullcontext():
+        return base.read_examples(data.learn, reader, progress)
 
 
 def _save(
@@ -257,7 +202,7 @@ def _save(
     base.save(model, work / "encoder", figures)
 
 
-def _identify_checkpoint(key: str, examples: Examples) -> str:
+def _identify_checkpoint(key: str, examples: Examples | ShardStream) -> str:
     """Identify what a checkpoint belongs to, including the unreadable pairs: its steps name rows of the rest."""
     return f"{key}-{hashlib.blake2b(json.dumps(sorted(examples.skipped)).encode(), digest_size=4).hexdigest()}"
 
@@ -268,7 +213,7 @@ class _Steps:
     Steps of an earlier run of the same fit count; steps that are repeated after the loss of a worker do not.
     """
 
-    def __init__(self, progress: Progress, examples: Examples) -> None:
+    def __init__(self, progress: Progress, examples: Examples | ShardStream) -> None:
         self._progress, self._last_step = progress, 0
         self._examples, self._reported_things = examples, set(examples.skipped)
 
@@ -346,11 +291,11 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
     result = train(
         settings,
         definition.fit,
-        list(map(Path, definition.data)),
+        definition.data,
         now,
         progress,
         name=name,
-        forgetting=list(map(Path, definition.forgetting)),
+        forgetting=definition.forgetting,
         threads=definition.threads,
         workers=definition.workers if is_ray else None,
         gpu=definition.gpu if is_ray else None,

@@ -1,0 +1,313 @@
+"""WebDataset shards of clips and images that are read as a stream, from a folder or ``s3://``.
+
+Nothing grows with the data but the list of shards: pairs are parsed when they are needed, and dropped. ``webdataset``
+reads the archives from streams that Needle opens, so addresses never reach its openers, some of which run commands.
+Members are bytes here: only media, ``.txt`` and ``.json`` are read, and no pickle is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ops.core.errors import UsageError
+from ops.core.plural import plural
+from ops.core.storage import ObjectStore, resolve_local_path
+from ops.core.types import JsonObject
+from ops.training.pairs import clean_captions
+
+IMAGES = (".jpg", ".jpeg", ".png", ".webp")
+CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+SHARD = ".tar"
+STREAMED_FROM = 1 << 30
+"""Bytes of local image shards from which they are streamed. Smaller ones are read at once, so that features of locked
+towers are computed once."""
+
+_SPLIT = re.compile(r"_(train|dev|val|validation|test)$")
+_VALIDATION = ("dev", "val", "validation")
+_NUMBER = re.compile(r"[-_]?\d+$")
+_HEAD_BYTES = 1 << 16
+_PROBED_SAMPLES = 64
+"""Samples of the first shard whose size predicts the number of pairs."""
+
+Note = Callable[[str, str], None]
+"""Receives what cannot be used, and the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One archive: ``size`` in bytes, and a ``mark`` that changes with its content."""
+
+    address: str
+    size: int
+    mark: str
+
+    @property
+    def split(self) -> str:
+        return read_split(self.address)
+
+    @property
+    def show(self) -> str:
+        """The show of its samples unless they name another one."""
+        return name_show(self.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One clip or image with its captions: ``media`` are the bytes of a file with this ``ending``."""
+
+    thing: str
+    media: bytes
+    ending: str
+    captions: tuple[str, ...]
+    show: str
+
+    @property
+    def is_clip(self) -> bool:
+        return self.ending in CLIPS
+
+    @property
+    def digest(self) -> str:
+        """Identifies the media, whatever its captions."""
+        return hashlib.blake2b(self.media, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSet:
+    """Shards to train on and to validate on; ``pairs`` is the estimated number of pairs of the former."""
+
+    learn: tuple[Shard, ...]
+    held_out: tuple[Shard, ...]
+    pairs: int
+
+    def digest(self) -> str:
+        """A digest of the training data that does not depend on the order or the place of the shards."""
+        content = sorted((Path(shard.address).name, shard.size, shard.mark) for shard in self.learn)
+        return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
+
+    def list_shows(self) -> list[str]:
+        return sorted({shard.show for shard in self.learn})
+
+
+def expand_braces(data: Sequence[str]) -> list[str]:
+    """Return the addresses with names such as ``a-{000..127}.tar`` written out, as WebDataset users write them."""
+    from braceexpand import braceexpand
+
+    names = (braceexpand(each) if "{" in each and each.endswith(SHARD) else [each] for each in data)
+    return [each for expanded in names for each in expanded]
+
+
+def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
+    """Return the shards of ``data`` if they are to be streamed: some are remote or hold clips, or they are large.
+
+    ``data`` are shards, and folders or ``s3://`` prefixes of shards.
+    Shards named ``_dev`` or ``_val`` are for validation, as is the share ``hold_out`` (0-1) of the others; those named
+    ``_test`` are not opened. Returns ``None`` for other data.
+
+    Raises:
+        UsageError: a shard does not exist; or such shards are mixed with other data, have no usable sample, or all are
+            held out.
+    """
+    shards: list[Shard] = []
+    others: list[str] = []
+    for each in data:
+        listed = _list_shards(each)
+        shards += listed
+        others += [] if listed else [each]
+    shards = [shard for shard in dict.fromkeys(shards) if shard.split != "test"]
+    if not shards or not _must_stream(shards):
+        return None
+    if others:
+        raise UsageError(
+            f"{others[0]} cannot be mixed with shards that are streamed (remote ones, of clips, or of more than "
+            f"{STREAMED_FROM >> 30} GiB): write its pairs into shards too, or fit on one of the two"
+        )
+    learn, held_out = _split_shards(shards, hold_out)
+    return ShardSet(learn=tuple(learn), held_out=tuple(held_out), pairs=_estimate_pairs(learn))
+
+
+def read_samples(shard: Shard, note: Note) -> Iterator[Sample | None]:
+    """Yield the samples of a shard in its order; ``None`` for each one without media or captions.
+
+    Unusable samples and damaged parts go to ``note``. Raises ``StorageError`` if the store does not answer.
+    """
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    store, name = _open_store(shard.address)
+
+    def handle(error: Exception) -> bool:
+        if not isinstance(error, tarfile.TarError | EOFError | ValueError):
+            raise error
+        note(shard.address, f"is damaged: {str(error.args[0] if error.args else error).partition(' @ ')[0]}")
+        return True
+
+    try:
+        with store.open(name) as stream:
+            files = tar_file_expander(
+                [{"url": shard.address, "stream": stream}], handler=handle, select_files=_is_wanted, eof_value=None
+            )
+            for members in group_by_keys(files, handler=handle):
+                yield _parse_sample(shard, members, note)
+    except FileNotFoundError:
+        note(shard.address, "does not exist any more")
+
+
+def read_split(address: str) -> str:
+    """Return ``train``, ``dev``, ... if the name of a file ends in it, before or after the number of a shard."""
+    stem = _split_address(address)[1].rpartition(".")[0]
+    match = _SPLIT.search(stem) or _SPLIT.search(_NUMBER.sub("", stem))
+    return match[1] if match else ""
+
+
+def name_show(address: str) -> str:
+    """Return the name of a shard without its split and its number."""
+    stem = _split_address(address)[1].rpartition(".")[0]
+    return _NUMBER.sub("", _SPLIT.sub("", _NUMBER.sub("", stem))) or stem
+
+
+def parse_documents(members: Mapping[str, Any]) -> JsonObject:
+    """Return the ``.json`` of a sample; ``captions`` are the lines of its ``.txt`` and those of the ``.json``."""
+    captions: list[Any] = []
+    document: JsonObject = {}
+    for name, data in members.items():
+        if f".{name}".endswith(".txt"):
+            captions += io.StringIO(data.decode("utf-8", errors="replace")).readlines()
+        if f".{name}".endswith(".json"):
+            try:
+                content = json.loads(data)
+            except ValueError:
+                continue
+            document = content if isinstance(content, dict) else {}
+            more = document.get("captions", document.get("caption", []))
+            captions += [more] if isinstance(more, str) else list(more or ())
+    return {**document, "captions": captions}
+
+
+def is_remote(address: str) -> bool:
+    return "://" in address and not address.startswith("file://")
+
+
+def _parse_sample(shard: Shard, members: Mapping[str, Any], note: Note) -> Sample | None:
+    thing = f"{shard.address} sample {members['__key__']}"
+    own = {name: data for name, data in members.items() if isinstance(data, bytes)}
+    endings = {f".{name.rpartition('.')[2]}": data for name, data in own.items()}
+    ending = next((each for each in (*CLIPS, *IMAGES) if each in endings), "")
+    document = parse_documents(own)
+    captions = clean_captions(document["captions"])
+    if not captions or not endings.get(ending):
+        note(thing, "has no caption" if not captions else "has no clip and no image")
+        return None
+    show = str(document.get("show") or shard.show)
+    return Sample(thing=thing, media=endings[ending], ending=ending, captions=captions, show=show)
+
+
+def _is_wanted(name: str) -> bool:
+    return name.lower().endswith((*CLIPS, *IMAGES, ".txt", ".json"))
+
+
+def _list_shards(address: str) -> list[Shard]:
+    """Return the shards of one address, sorted; empty for data of another form."""
+    if address.endswith(SHARD):
+        return [_find_shard(address)]
+    if not is_remote(address):
+        folder = Path(resolve_local_path(address))
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        if any(file.name.endswith((".parquet", ".captions.jsonl")) for file in files):
+            return []
+        return [_find_shard(str(file)) for file in files if file.suffix == SHARD]
+    store = ObjectStore(address)
+    stats = {key: stat for key, stat in store.stats("").items() if key.endswith(SHARD)}
+    if not stats:
+        raise UsageError(f"{address} holds no WebDataset shard (.tar)")
+    return [Shard(address=store.path(key), size=stat.size, mark=stat.stamp) for key, stat in sorted(stats.items())]
+
+
+def _find_shard(address: str) -> Shard:
+    address = address if is_remote(address) else resolve_local_path(address)
+    store, name = _open_store(address)
+    stat = store.stat(name)
+    if stat is None:
+        raise UsageError(f"{address} does not exist")
+    if is_remote(address):
+        return Shard(address=address, size=stat.size, mark=stat.stamp)
+    with store.open(name) as file:
+        head = file.read(_HEAD_BYTES)
+    return Shard(address=address, size=stat.size, mark=hashlib.blake2b(head, digest_size=8).hexdigest())
+
+
+def _must_stream(shards: Sequence[Shard]) -> bool:
+    if sum(shard.size for shard in shards) > STREAMED_FROM or any(is_remote(shard.address) for shard in shards):
+        return True
+    return any(_holds_clips(shard) for shard in shards)
+
+
+def _holds_clips(shard: Shard) -> bool:
+    """Whether the first named member that is media is a clip; reads no content."""
+    try:
+        with tarfile.open(shard.address) as archive:
+            names = (member.name.lower() for member in archive)
+            return next((name.endswith(CLIPS) for name in names if name.endswith((*CLIPS, *IMAGES))), False)
+    except (OSError, tarfile.TarError):
+        return False  # reported by the reader of image shards
+
+
+def _split_shards(shards: Sequence[Shard], share: float) -> tuple[list[Shard], list[Shard]]:
+    """Return shards to train on and held-out ones; always the same ones, by their names."""
+    held_out = [shard for shard in shards if shard.split in _VALIDATION]
+    rest = sorted(
+        (shard for shard in shards if shard.split not in _VALIDATION),
+        key=lambda shard: hashlib.blake2b(Path(shard.address).name.encode()).digest(),
+    )
+    count = min(max(1, round(share * len(rest))), len(rest) - 1) if share > 0 else 0
+    held_out += rest[:count]
+    learn = [shard for shard in shards if shard not in held_out]
+    if not learn:
+        raise UsageError(f"{plural(len(held_out), 'shard')} for validation, and none to train on: add some")
+    return learn, held_out
+
+
+def _estimate_pairs(shards: Sequence[Shard]) -> int:
+    """Return the number of pairs, predicted from the first samples and the size of all shards; few are counted.
+
+    Raises ``UsageError`` if none of the first samples can be used.
+    """
+    reasons: dict[str, str] = {}
+    samples, usable, size = 0, 0, 0
+    for shard in shards:
+        if samples >= _PROBED_SAMPLES:
+            break
+        read = list(islice(read_samples(shard, reasons.__setitem__), _PROBED_SAMPLES - samples))
+        samples += len(read)
+        usable += sum(sample is not None for sample in read)
+        is_whole = samples < _PROBED_SAMPLES
+        size += shard.size if is_whole else sum(_measure_in_archive(sample) for sample in read if sample)
+    if usable:
+        return max(1, round(usable * sum(shard.size for shard in shards) / size))
+    raise UsageError(
+        f"{shards[0].address} has no clip (KEY.mp4) or image (KEY.jpg) with captions (KEY.txt or KEY.json)"
+        + (f": {' '.join(next(iter(reasons.items())))}" if reasons else "")
+    )
+
+
+def _measure_in_archive(sample: Sample) -> int:
+    """Bytes of a sample in its archive: blocks of 512, and one more for the name of each member."""
+    texts = sum(len(text.encode()) + 1 for text in sample.captions)
+    return sum(512 + -(-size // 512) * 512 for size in (len(sample.media), texts))
+
+
+def _open_store(address: str) -> tuple[ObjectStore, str]:
+    folder, name = _split_address(address)
+    return ObjectStore(folder), name
+
+
+def _split_address(address: str) -> tuple[str, str]:
+    folder, _, name = address.rpartition("/")
+    return folder or "/", name
