@@ -300,7 +300,7 @@ def _add_rows(
 def _embed_here(
     shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str, times: EncodingTimes
 ) -> Generator[ShotVector | UnusableShot, None, None]:
-    encoder = load_encoder(encoder_id, settings.home, part="both")
+    encoder = load_encoder(encoder_id, settings.home, frames=len(shots) * settings.frames_per_shot)
     yield from embed_shots(shots, settings.store, encoder, frames_per_shot=settings.frames_per_shot, times=times)
 
 

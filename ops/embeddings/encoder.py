@@ -95,13 +95,19 @@ class LoadOptions:
     """Options for loading an encoder.
 
     ``device`` is ``auto``, ``cpu`` or a torch device; ``part="text"`` needs only ``encode_text`` and ``read_length``;
-    ``threads`` are those of the model on a CPU.
+    ``threads`` are those of the model on a CPU. ``frames`` to encode: for many, it pays to prepare the model longer.
     """
 
     home: Path
     device: str = "auto"
     part: Part = "both"
     threads: int = 1
+    frames: int = 0
+
+    @property
+    def cache(self) -> Path:
+        """Folder of exported models."""
+        return self.home / "cache" / "encoders"
 
     def torch_device(self) -> str:
         """``device``, or for ``auto`` CUDA if there is a device; without a driver torch is not imported."""
@@ -195,18 +201,24 @@ def explain_setting_against_live(settings: Settings) -> str:
 
 
 def load_encoder(
-    encoder_id_or_spec: str, home: Path, device: str = "auto", part: Part = "both", threads: int | None = None
+    encoder_id_or_spec: str,
+    home: Path,
+    device: str = "auto",
+    part: Part = "both",
+    threads: int | None = None,
+    frames: int = 0,
 ) -> Encoder:
     """Load an encoder by an id that the home has resolved before, or by spec.
 
     ``device``: ``auto`` (CUDA if present), ``cpu`` or a torch device. ``part="text"`` loads only the text part, for
-    queries. ``threads`` of the model on a CPU, default all cores. Raises ``EncoderError`` if it is unknown or cannot be
-    loaded, or if the weights of the id have changed since.
+    queries. ``threads`` of the model on a CPU, default all cores; ``frames`` as in :class:`LoadOptions`. Raises
+    ``EncoderError`` if it is unknown or cannot be loaded, or if the weights of the id have changed since.
     """
     spec = EncoderRegistry(home).find_spec(encoder_id_or_spec)
     expected_id = encoder_id_or_spec if spec else None
     kind, rest = find_kind(spec or encoder_id_or_spec)
-    encoder = kind.load(rest, LoadOptions(home=home, device=device, part=part, threads=threads or count_cores()))
+    options = LoadOptions(home=home, device=device, part=part, threads=threads or count_cores(), frames=frames)
+    encoder = kind.load(rest, options)
     if expected_id and encoder.encoder_id != expected_id:
         raise EncoderError(
             f"the weights of {spec} have changed: {expected_id} is now {encoder.encoder_id}. Put the old weights "

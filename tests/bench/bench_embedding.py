@@ -8,6 +8,7 @@ shots with the model on the CPU (or CUDA, if there is a device):
   the step;
 - frames per second with frames of proxies, over frames per second of the model alone on the same prepared frames
   (goal on an accelerator: at least 0.9);
+- CPU milliseconds of a frame in the model as loaded for many frames (bfloat16 if the CPU has it), and in torch;
 - CPU milliseconds of reading and preparing a shot, and the share of each;
 - the smallest cosine between a vector and that of open_clip's own preprocessing (goal: at least 0.999). Random weights
   give similar vectors to all pictures, so the median cosine between different shots is printed beside it.
@@ -30,10 +31,12 @@ from numpy.typing import NDArray
 
 from ops.core.settings import Settings, count_cores, load_settings
 from ops.core.storage import ObjectStore
+from ops.embeddings.bfloat16_tower import EXPORT_FROM
 from ops.embeddings.embed import EncodingTimes, ShotToEmbed, ShotVector, embed_shots
-from ops.embeddings.encoder import Encoder
-from ops.embeddings.encoders.open_clip import OpenClipEncoder
+from ops.embeddings.encoder import Encoder, LoadOptions
+from ops.embeddings.encoders.open_clip import OpenClipEncoder, OpenClipKind
 from ops.embeddings.frames import read_frames, sample_positions
+from ops.embeddings.pooling import pool_mean
 from ops.shots.segment import make_proxy_key
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -64,8 +67,11 @@ def measure(film: Path, count: int, folder: Path) -> dict[str, Any]:
     weights = folder / "random.pt"
     torch.save(open_clip.create_model(MODEL).state_dict(), weights)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = OpenClipEncoder(f"{MODEL}/{weights}", device=device, part="both", threads=count_cores())
     shots = list_shots(settings)[:count]
+    began = time.perf_counter()
+    options = LoadOptions(home=folder / "home", device=device, threads=count_cores(), frames=EXPORT_FROM)
+    encoder = OpenClipKind().load(f"{MODEL}/{weights}", options)
+    loading_s = time.perf_counter() - began
     times = EncodingTimes()
     began, cpu = time.perf_counter(), time.process_time()
     results = embed_shots(shots, settings.store, encoder, times=times)
@@ -78,15 +84,17 @@ def measure(film: Path, count: int, folder: Path) -> dict[str, Any]:
         "model": MODEL,
         "device": device,
         "shots": len(vectors),
+        "load_and_export_s": round(loading_s, 1),
         "wall_s": round(wall, 2),
         "cpu_s": round(cpu, 2),
         "model_s": round(times.busy_s, 2),
         "copy_s": round(times.copy_s, 3),
         "waiting_s": round(times.waiting_s, 3),
         "waiting_share": round(times.waiting_share, 4),
+        "cpu_ms_a_frame": measure_engines(encoder, f"{MODEL}/{weights}", shots, settings.store),
         **measure_speed(encoder, shots, settings.store, sum(vector.frames_used for vector in vectors), times),
         **measure_reading(encoder, shots, settings.store),
-        "smallest_cosine": measure_cosine(encoder, shots[:COMPARED], settings.store, vectors),
+        "smallest_cosine": measure_cosine(weights, shots[:COMPARED], settings.store, vectors),
         "median_cosine_between_shots": round(float(np.median(between)), 6),
     }
 
@@ -130,6 +138,20 @@ def measure_speed(
     return {"frames_per_s": round(per_s, 1), "ratio_to_model_alone": round(per_s / alone_per_s, 3)}
 
 
+def measure_engines(
+    encoder: OpenClipEncoder, rest: str, shots: list[ShotToEmbed], store: ObjectStore
+) -> dict[str, float]:
+    """CPU milliseconds of a frame in the model as loaded for many frames, and in torch's float32."""
+    frames = np.concatenate([prepare(encoder, shot, store) for shot in shots[:4]])
+    milliseconds = {}
+    for name, each in {"as loaded": encoder, "torch": OpenClipEncoder(rest)}.items():
+        each.encode_prepared(frames[:2])
+        began = time.process_time()
+        each.encode_prepared(frames)
+        milliseconds[name] = round(1000 * (time.process_time() - began) / len(frames), 1)
+    return milliseconds
+
+
 def prepare(encoder: Encoder, shot: ShotToEmbed, store: ObjectStore) -> NDArray[Any]:
     return encoder.prepare(read_frames(store, shot.proxy_key, sample_positions(shot.frames, 8), shot.frames))
 
@@ -149,16 +171,14 @@ def measure_reading(encoder: OpenClipEncoder, shots: list[ShotToEmbed], store: O
     }
 
 
-def measure_cosine(
-    encoder: OpenClipEncoder, shots: list[ShotToEmbed], store: ObjectStore, vectors: list[ShotVector]
-) -> float:
+def measure_cosine(weights: Path, shots: list[ShotToEmbed], store: ObjectStore, vectors: list[ShotVector]) -> float:
     """The smallest cosine of a shot's vector with that of open_clip's transform, frame by frame."""
     import open_clip
     import torch
     from PIL import Image
 
     model, _, transform = open_clip.create_model_and_transforms(MODEL)
-    model.load_state_dict({name: value.cpu() for name, value in encoder._model.state_dict().items()})
+    model.load_state_dict(torch.load(weights, weights_only=True))
     model.eval()
     by_id = {vector.shot_id: vector.embedding for vector in vectors}
     smallest = 1.0
@@ -166,7 +186,7 @@ def measure_cosine(
         frames = read_frames(store, shot.proxy_key, sample_positions(shot.frames, 8), shot.frames)
         with torch.inference_mode():
             own = model.encode_image(torch.stack([transform(Image.fromarray(each)) for each in frames]), normalize=True)
-        expected = encoder.pool(own.float().numpy())
+        expected = pool_mean(own.float().numpy())
         smallest = min(smallest, float(expected @ by_id[shot.shot_id]))
     return round(smallest, 6)
 

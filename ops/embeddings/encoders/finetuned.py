@@ -137,6 +137,8 @@ def _load_base(files: FinetunedFiles, options: LoadOptions) -> StarterEncoder | 
         part=options.part,
         threads=options.threads,
         preprocessing=files.manifest["preprocessing"],
+        cache=options.cache,
+        frames=options.frames,
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, take_first_sentence
+from ops.embeddings.bfloat16_tower import TowerSource, load_bfloat16_tower
 from ops.embeddings.encoder import EncoderKind, LoadOptions
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length, require_texts
@@ -58,7 +59,8 @@ class OpenClipEncoder:
 
     Checkpoints are untrusted: only tensors are read (``weights_only``), and they must fit the model exactly.
     ``preprocessing`` (mean, std, ...) overrides open_clip's configuration of the weights. On CUDA the model runs under
-    autocast, with frames copied from pinned memory while it works; that part was tested only on a CPU.
+    autocast, with frames copied from pinned memory while it works; that part was tested only on a CPU. On a CPU with
+    bfloat16 the image tower runs in OpenVINO, if it is in ``cache`` or ``frames`` to encode are worth its export.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class OpenClipEncoder:
         part: str = "both",
         threads: int = 1,
         preprocessing: dict[str, Any] | None = None,
+        cache: Path | None = None,
+        frames: int = 0,
     ) -> None:
         import torch
 
@@ -76,7 +80,8 @@ class OpenClipEncoder:
         self._model = _build_model(model_name, tag, weights).to(device).eval()
         self._tokenizer = _build_tokenizer(model_name, tag, weights)
         configuration = preprocessing or self._model.visual.preprocess_cfg
-        self._prepare = build_resizing(configuration) or partial(_prepare, _build_transform(configuration))
+        resizing = build_resizing(configuration)
+        self._prepare = resizing or partial(_prepare, _build_transform(configuration))
         self._normalisation = [
             255 * torch.tensor(configuration[name], dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
             for name in ("mean", "std")
@@ -86,10 +91,15 @@ class OpenClipEncoder:
         self._calling = threading.Lock()
         self._threads = threads
         self.encoder_id = _identify(model_name, tag, weights).encoder_id
+        self._run_tower = None
+        if resizing and cache and device == "cpu" and part == "both":
+            source = _describe_tower(self.encoder_id, model_name, tag, configuration)
+            self._run_tower = load_bfloat16_tower(source, cache, threads, frames)
         self.languages = guess_languages(model_name)
         self.dim = int(self._encode_batch(["a"]).shape[1])
         self.batch_frames = 64 if self._is_cuda else 8
-        if part == "text":
+        self._has_images = part != "text"
+        if self._run_tower or not self._has_images:
             self._model.visual = None
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -109,10 +119,12 @@ class OpenClipEncoder:
     def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
         import torch
 
-        if self._model.visual is None:
+        if not self._has_images:
             raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
         if not len(prepared_NCHW):
             return np.zeros((0, self.dim), dtype=np.float32)
+        if self._run_tower:
+            return _scale_to_unit(self._run_tower(prepared_NCHW))
         parts = []
         with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
             for start in range(0, len(prepared_NCHW), self.batch_frames):
@@ -247,6 +259,17 @@ def _identify(model: str, tag: str, weights: Path) -> EncoderIdentity:
     return identify_weights(f"open_clip_{model}", [weights, *([tokenizer] if tokenizer else [])], preprocessing)
 
 
+def _describe_tower(encoder_id: str, model: str, tag: str, configuration: dict[str, Any]) -> TowerSource:
+    import open_clip
+
+    preprocessing = json.loads(json.dumps(configuration))
+    digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode()).hexdigest()[:8]
+    architecture = json.loads(json.dumps(open_clip.get_model_config(model), default=str))
+    return TowerSource(
+        key=f"{encoder_id}-{digest}", model=model, tag=tag, architecture=architecture, preprocessing=preprocessing
+    )
+
+
 def _prepare(transform: Any, frames_NHWC: NDArray[np.uint8]) -> NDArray[Any]:
     from PIL import Image
 
@@ -308,7 +331,14 @@ class OpenClipKind(EncoderKind):
         return identify_open_clip(rest)
 
     def load(self, rest: str, options: LoadOptions) -> OpenClipEncoder:
-        return OpenClipEncoder(rest, device=options.torch_device(), part=options.part, threads=options.threads)
+        return OpenClipEncoder(
+            rest,
+            device=options.torch_device(),
+            part=options.part,
+            threads=options.threads,
+            cache=options.cache,
+            frames=options.frames,
+        )
 
 
 KIND = OpenClipKind()

@@ -28,7 +28,7 @@ SEAM = "/blocks/blocks.1/blocks.1.2/Add"
 
 Features = tuple[NDArray[np.float32], NDArray[np.float32]]
 
-_STARTING = threading.Lock()
+STARTING = threading.Lock()
 """Held until a tensor was read once, because simultaneous first reads of two threads deadlock.
 
 Seen with openvino 2026.4: pybind11 looks up numpy's functions once, and releases the interpreter's lock meanwhile.
@@ -43,7 +43,7 @@ def load_openvino_runner(
     Frames run one at a time, so that a vector does not depend on its neighbours, ``threads`` of them in parallel.
     Raises ``ImportError`` if OpenVINO is missing, ``RuntimeError`` if it cannot read or compile the graph.
     """
-    with _STARTING:
+    with STARTING:
         free = _start(export, threads, bfloat16)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="image-tower")
 
@@ -70,7 +70,7 @@ def _infer(requests: list[Any], frame_HWC: NDArray[np.uint8]) -> tuple[NDArray[n
 
 
 def _start(export: Path, threads: int, bfloat16: bool | None) -> queue.SimpleQueue[list[Any]]:
-    """One chain of requests per thread, each used once: see ``_STARTING``."""
+    """One chain of requests per thread, each used once: see ``STARTING``."""
     import openvino
 
     core = openvino.Core()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from ops.core.errors import EncoderError
 from ops.core.settings import load_settings
 from ops.core.storage import ObjectStore
+from ops.embeddings.bfloat16_tower import EXPORT_FROM, LEAST_COSINE, TowerSource, load_bfloat16_tower
 from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
 from ops.embeddings.encoder import Encoder, load_encoder, resolve_encoder
 from ops.embeddings.encoders.open_clip import OpenClipEncoder, build_resizing
@@ -214,3 +216,67 @@ def test_a_tokenizer_beside_the_checkpoint_needs_no_network(tmp_path: Path, monk
     tokenizer.post_processor = None
     Tokenizer(models.WordLevel(dict(reversed(words.items())), unk_token="[UNK]")).save(str(tmp_path / "tokenizer.json"))
     assert load_encoder(spec, tmp_path / "home2").encoder_id != encoder.encoder_id, "another tokenizer, other vectors"
+
+
+def has_bfloat16() -> bool:
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.fixture(scope="module")
+def export_home(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which an ingest of many frames has loaded the encoder."""
+    home = tmp_path_factory.mktemp("export-home")
+    load_encoder(f"open_clip:needle-tiny/{checkpoints}/one.pt", home, device="cpu", frames=EXPORT_FROM)
+    return home
+
+
+def list_exports(home: Path) -> list[Path]:
+    return sorted((home / "cache" / "encoders").glob("*/*"))
+
+
+def test_a_cpu_with_bfloat16_runs_the_image_tower_in_it(tiny: Encoder, checkpoints: Path, export_home: Path) -> None:
+    files = {path: path.stat().st_mtime_ns for path in list_exports(export_home)}
+    assert len(files) == (3 if has_bfloat16() else 0)
+    encoder = load_encoder(f"open_clip:needle-tiny/{checkpoints}/one.pt", export_home, device="cpu", threads=2)
+    assert {path: path.stat().st_mtime_ns for path in list_exports(export_home)} == files
+    assert isinstance(encoder, OpenClipEncoder) and (encoder._run_tower is not None) == has_bfloat16()
+    frames = np.random.default_rng(3).integers(0, 256, (9, 40, 60, 3), dtype=np.uint8)
+    vectors = encoder.encode_frames(frames)
+    assert encoder.encoder_id == tiny.encoder_id
+    assert (vectors * tiny.encode_frames(frames)).sum(axis=1).min() >= LEAST_COSINE
+    for row, frame in enumerate(frames):
+        assert (encoder.encode_frames(frame[None])[0] == vectors[row]).all(), "a vector depends on its neighbours"
+    assert encoder.encode_frames(frames[:0]).shape == (0, 32)
+    np.testing.assert_array_equal(encoder.encode_text(["a dog"]), tiny.encode_text(["a dog"]))
+
+
+def test_few_frames_are_not_worth_an_export(checkpoints: Path, tmp_path: Path) -> None:
+    load_encoder(f"open_clip:needle-tiny/{checkpoints}/one.pt", tmp_path, device="cpu", frames=EXPORT_FROM - 1)
+    assert not list_exports(tmp_path)
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="the CPU has no bfloat16")
+def test_vectors_that_would_differ_come_from_torch(
+    tiny: Encoder, checkpoints: Path, export_home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(export_home / "cache", tmp_path / "cache")
+    (agreement,) = (tmp_path / "cache" / "encoders").glob("*/agreement.json")
+    assert json.loads(agreement.read_text())["smallest_cosine"] >= LEAST_COSINE
+    agreement.write_text(json.dumps({"smallest_cosine": 0.9}))
+    frames = np.random.default_rng(3).integers(0, 256, (2, 40, 60, 3), dtype=np.uint8)
+    with caplog.at_level("INFO"):
+        encoder = load_encoder(f"open_clip:needle-tiny/{checkpoints}/one.pt", tmp_path, device="cpu")
+    assert "the cosine of a test image is only 0.9000" in caplog.text
+    np.testing.assert_array_equal(encoder.encode_frames(frames), tiny.encode_frames(frames))
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="the CPU has no bfloat16")
+def test_an_export_that_fails_leaves_the_tower_in_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    preprocessing = {"size": 224, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    source = TowerSource(key="none", model="ViT-B-32", tag="/nowhere.pt", architecture={}, preprocessing=preprocessing)
+    with caplog.at_level("WARNING"):
+        assert load_bfloat16_tower(source, tmp_path / "cache", threads=1, frames=EXPORT_FROM) is None
+    assert "cannot be exported to OpenVINO" in caplog.text and "/nowhere.pt" in caplog.text
+    assert not list((tmp_path / "cache").glob("*/"))
