@@ -24,6 +24,7 @@ CHANGES = (
     "blend",
     "pooling",
     "precision",
+    "recompute",
     "hold_out",
     "seed",
 )
@@ -50,6 +51,11 @@ CHANGES = (
 @click.option("--blend", type=float, default=None, help="Share (0-1) of the fitted weights; the rest stays the base's.")
 @click.option("--pooling", type=click.Choice(["mean", "temporal"]), default=None, help="How frames become a shot.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default=None, help="Of the towers.")
+@click.option(
+    "--recompute/--no-recompute",
+    default=None,
+    help="Compute activations of towers again in the backward pass: less memory, more time.",
+)
 @click.option("--hold-out", type=float, default=None, help="Share (0-1) of the shows to validate on.")
 @click.option(
     "--forgetting",

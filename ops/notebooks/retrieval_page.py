@@ -25,6 +25,7 @@ from ops.notebooks.posters import Posters
 from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
+from ops.training.metrics import read_metrics
 from ops.training.pair_table import NO_CAPTIONS
 
 ROLES = {"encoder": COLOURS[5], "against": COLOURS[0]}
@@ -114,6 +115,26 @@ class RetrievalPage:
         if self._document.get("against"):
             words = "\n".join(f"- {escape_text(reason)}" for reason in reasons)
             put_text(f"`needle upgrade` refused it on {at}, `{live}` stayed live:\n\n{words}")
+
+    def put_fit(self) -> None:
+        """Plot the loss of the fit, and the pairs a second with the share of time without data, if it has figures."""
+        spec = EncoderRegistry(self._settings.home).find_spec(self.encoder_id) if self.encoder_id else None
+        kind, _, name = (spec or "").partition(":")
+        steps = list(read_metrics(self._settings.home / "encoders" / name)) if kind == "finetuned" else []
+        if len(steps) < 2:
+            return
+        put_text(f"## How it learned\n\nEach step of the fit of `{escape_text(name)}`; the line is the mean around it.")
+        for values, label in (
+            ([each.loss for each in steps], "loss"),
+            ([each.gradient_norm for each in steps], "norm of the gradient"),
+            ([each.pairs_per_s for each in steps], "pairs a second"),
+        ):
+            _plot_steps([each.step for each in steps], values, label)
+        share = sum(each.wait_s for each in steps) / sum(each.seconds for each in steps)
+        put_text(
+            f"It waited for data in {100 * share:.0f} % of its time. Learning rate at the end {steps[-1].rate:.2g}, "
+            f"inverse temperature {steps[-1].scale:.1f}."
+        )
 
     def put_curves(self) -> None:
         """Plot recall at k in both directions, if there are captions."""
@@ -261,4 +282,19 @@ def _plot_curves(answers: Mapping[str, Sequence[ShowAnswer]], direction: str, ks
     axes.minorticks_off()
     axes.grid()
     axes.legend(loc="lower right")
+    show(figure, axes)
+
+
+def _plot_steps(steps: Sequence[int], values: Sequence[float], label: str) -> None:
+    """Plot a figure of each step, and its mean over a twentieth of the fit."""
+    figure, axes = create_plot(6, 2.6)
+    axes.plot(steps, values, color=OTHERS, linewidth=0.8)
+    width = max(1, len(values) // 20)
+    if width > 1:
+        means = np.convolve(values, np.ones(width) / width, mode="valid")
+        middle = (width - 1) // 2
+        axes.plot(steps[middle : middle + len(means)], means, color=ROLES["encoder"])
+    axes.set(xlabel="step", ylabel=label, title=label[0].upper() + label[1:])
+    axes.set_ylim(bottom=min(0.0, min(values)))
+    axes.grid()
     show(figure, axes)

@@ -16,6 +16,9 @@ from torch import nn
 from ops.core.errors import TrainingError
 from ops.training.examples import BatchChoice
 
+_BUCKET_BYTES = 25 << 20
+"""As in torch's DistributedDataParallel."""
+
 
 def world_size() -> int:
     """Return the number of workers of this fit."""
@@ -35,6 +38,22 @@ def local_shard(choice: BatchChoice) -> BatchChoice:
         raise TrainingError(f"a batch of {rows} cannot be shared evenly by {world} workers: change --batch")
     share = rows // world
     return choice.part(rank() * share, (rank() + 1) * share)
+
+
+def local_rows(rows: int, usable_B: torch.Tensor | None = None) -> slice:
+    """Return where this worker's rows are among those of all, of which only the ``usable`` ones are kept."""
+    share = rows // world_size()
+    start, end = rank() * share, (rank() + 1) * share
+    if usable_B is not None:
+        start, end = int(usable_B[:start].sum()), int(usable_B[:end].sum())
+    return slice(start, end)
+
+
+def all_reduce(*tensors: torch.Tensor) -> None:
+    """Sum each tensor over all workers, in place."""
+    if world_size() > 1:
+        for tensor in tensors:
+            torch.distributed.all_reduce(tensor)
 
 
 def all_gather(local: torch.Tensor) -> torch.Tensor:
@@ -65,12 +84,33 @@ def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
     has_gradient = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.int32)
     has_gradient = has_gradient.to(parameters[0].device)
     torch.distributed.all_reduce(has_gradient)
+    gradients: list[torch.Tensor] = []
     for parameter, count in zip(parameters, has_gradient.tolist(), strict=True):
-        if not count:
-            continue
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        torch.distributed.all_reduce(parameter.grad)
+        if count:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            gradients.append(parameter.grad)
+    waiting = []
+    for bucket in _fill_buckets(gradients):
+        flat = torch.cat([gradient.flatten() for gradient in bucket])
+        waiting.append((bucket, flat, torch.distributed.all_reduce(flat, async_op=True)))
+    for bucket, flat, work in waiting:
+        work.wait()
+        for gradient, part in zip(bucket, torch.split(flat, [gradient.numel() for gradient in bucket]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+def _fill_buckets(gradients: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Yield the gradients in groups of one type and about 25 MB, so that a small one costs no round of its own."""
+    bucket: list[torch.Tensor] = []
+    size = 0
+    for gradient in gradients:
+        if bucket and (size >= _BUCKET_BYTES or gradient.dtype != bucket[0].dtype):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(gradient)
+        size += gradient.numel() * gradient.element_size()
+    if bucket:
+        yield bucket
 
 
 class BatchRng:

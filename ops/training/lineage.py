@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ops.evaluation.figures import Figures, Gains
+from ops.training.metrics import FitSpeed
 
 
 class FitInputs(TypedDict):
@@ -26,6 +27,7 @@ class FitFigures(TypedDict):
     last_loss: float
     threads: int
     workers: int
+    speed: FitSpeed
 
 
 class FitValidation(TypedDict, total=False):

@@ -9,20 +9,30 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import torch
 
 from ops.core.errors import TrainingError, take_first_sentence
-from ops.core.storage import write_atomically
-from ops.training.distributed import BatchRng, all_gather, all_gather_dict, local_shard, rank, sum_gradients, world_size
+from ops.training.checkpoint import Checkpoint, CheckpointState, read_checkpoint, write_checkpoint
+from ops.training.distributed import (
+    BatchRng,
+    all_gather,
+    all_gather_dict,
+    local_rows,
+    local_shard,
+    rank,
+    sum_gradients,
+    world_size,
+)
 from ops.training.examples import Batch, BatchChoice, Examples
 from ops.training.loss import MAX_LOG_SCALE, backward_loss, find_same_pairs
+from ops.training.metrics import MetricsLog, StepFigures
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
 from ops.training.shard_stream import ShardStream
@@ -36,14 +46,6 @@ _MOST_OVERFLOWS = 25
 _FUSED_FROM = 4_000_000
 """From this number of parameters the optimiser works in one pass over memory, in a seventh of the time on a CPU. It
 rounds differently; the shipped head (a million parameters) was fitted without."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoint:
-    """``path`` of the file, and ``identity`` (recipe, pairs, base) that a checkpoint must have to be resumed."""
-
-    path: Path
-    identity: str
 
 
 @dataclass(kw_only=True)
@@ -81,9 +83,10 @@ def fit(
     result = FitResult(losses=run.losses)
     with closing(run):
         result.resumed_at = run.resume()
+        run.open_metrics()
         run.synchronise_workers()
         for epoch in range(run.steps // run.per_epoch, recipe.epochs):
-            for batch in run.read_batches(epoch):
+            for batch in run.time_batches(epoch):
                 run.step(batch.to(device))
                 if on_step:
                     on_step(run.steps, run.losses[-1])
@@ -97,24 +100,6 @@ def fit(
 def count_steps(recipe: Recipe, pairs: int) -> int:
     """Return the number of steps of a fit."""
     return recipe.epochs * max(1, pairs // recipe.batch)
-
-
-class CheckpointState(TypedDict):
-    """The content of a checkpoint: the state of a run after ``steps`` steps."""
-
-    identity: str
-    steps: int
-    losses: list[float]
-    aside: dict[str, str]
-    positions: dict[str, str]
-    model: dict[str, torch.Tensor]
-    optimizer: Any
-    schedule: Any
-    scaler: Any
-    order: torch.Tensor
-    drawn: list[torch.Tensor] | None
-    random: torch.Tensor
-    random_cuda: list[torch.Tensor]
 
 
 class _Run:
@@ -144,6 +129,8 @@ class _Run:
         self.skip_reasons: dict[str, str] = {}
         self.order = torch.empty(0, dtype=torch.int64)
         self.epoch_choice: BatchChoice | None = None
+        self.metrics: MetricsLog | None = None
+        self.waited_s, self.gradient_norm, self.rate = 0.0, 0.0, 0.0
         self.positions: dict[str, str] = {}
         self.stream: Generator[Batch, None, None] | None = None
         self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
@@ -161,6 +148,35 @@ class _Run:
             )
         for value in self.model.state_dict().values():
             torch.distributed.broadcast(value, 0)
+
+    def time_batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, and note the seconds without one."""
+        batches = self.read_batches(epoch)
+        while True:
+            start = time.perf_counter()
+            batch = next(batches, None)
+            self.waited_s = time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
+            self.log_step(len(batch), time.perf_counter() - start)
+
+    def log_step(self, rows: int, seconds: float) -> None:
+        """Write the figures of a finished step; only the first worker does."""
+        if self.metrics is None or rank():
+            return
+        self.metrics.write(
+            StepFigures(
+                step=self.steps,
+                loss=self.losses[-1],
+                rate=self.rate,
+                scale=math.exp(self.model.log_scale.item()),
+                gradient_norm=self.gradient_norm,
+                pairs_per_s=rows * world_size() / seconds,
+                seconds=seconds,
+                wait_s=self.waited_s,
+            )
+        )
 
     def read_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield this worker's share of the remaining batches of an epoch."""
@@ -187,9 +203,17 @@ class _Run:
             yield local_shard(choice)
 
     def close(self) -> None:
-        """Stop the threads that read a stream ahead."""
+        """Stop the threads that read a stream ahead, and close the log of figures."""
         if self.stream is not None:
             self.stream.close()
+        if self.metrics is not None:
+            self.metrics.close()
+
+    def open_metrics(self) -> None:
+        """Open the log of figures beside the checkpoint, up to the step of the checkpoint."""
+        if self.checkpoint is not None and rank() == 0:
+            total = self.recipe.epochs * self.per_epoch
+            self.metrics = MetricsLog(self.checkpoint.path.parent, self.steps, total)
 
     def drawing(self) -> AbstractContextManager[Any]:
         return self.draws.drawing() if self.draws else nullcontext()
@@ -217,6 +241,7 @@ class _Run:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         clamp_scale(model)
+        self.rate = float(self.schedule.get_last_lr()[0])
         self.schedule.step()
         self.steps += 1
         self.losses.append(loss.item())
@@ -245,7 +270,9 @@ class _Run:
             return None
         keys_B2 = all_gather(batch.keys_B2)
         usable = keys_B2 if usable_B is None else keys_B2[usable_B]
-        self.equal_batches = self.equal_batches + 1 if bool(find_same_pairs(usable).all()) else 0
+        rows = local_rows(len(keys_B2), usable_B)
+        own = torch.tensor([bool(find_same_pairs(usable, rows).all())], device=keys_B2.device)
+        self.equal_batches = self.equal_batches + 1 if bool(all_gather(own.to(torch.uint8)).all()) else 0
         if self.equal_batches >= self.per_epoch:
             raise TrainingError(
                 f"the pairs of each batch of an epoch, up to {self._place(self.steps + 1)}, share their picture or "
@@ -285,14 +312,13 @@ class _Run:
             "random": self.draws.state if self.draws else torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() and not self.draws else [],
         }
-        with write_atomically(checkpoint.path) as temporary:
-            torch.save(state, temporary)
+        write_checkpoint(checkpoint, state)
 
     def resume(self) -> int:
         """Resume from the checkpoint if it exists; return the number of finished steps."""
         if self.checkpoint is None or not self.checkpoint.path.exists():
             return 0
-        state = _read(self.checkpoint, self.device)
+        state = read_checkpoint(self.checkpoint, self.device)
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -335,7 +361,8 @@ class _Run:
     def _is_finite(self) -> bool:
         # One pass and one number: a test of each element allocates a tensor of booleans and took longer than a step.
         gradients = [parameter.grad for parameter in self.learning if parameter.grad is not None]
-        return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+        self.gradient_norm = float(torch.nn.utils.get_total_norm(gradients))
+        return math.isfinite(self.gradient_norm)
 
     def _explain_failure(self, loss: float, otherwise: str = _BAD_GRADIENT) -> str:
         step = self.steps + (otherwise == _BAD_GRADIENT)
@@ -386,21 +413,3 @@ def _choose_dtype(recipe: Recipe, device: str) -> torch.dtype | None:
             return None
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
-
-
-def _read(checkpoint: Checkpoint, device: str) -> CheckpointState:
-    import pickle
-
-    try:
-        state = torch.load(checkpoint.path, map_location=device, weights_only=True)
-        identity = state["identity"]
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise TrainingError(
-            f"the checkpoint {checkpoint.path} cannot be read ({take_first_sentence(error)}): delete it to start again"
-        ) from error
-    if identity != checkpoint.identity:
-        raise TrainingError(
-            f"the checkpoint {checkpoint.path} has another recipe, base or data: choose another --name, or "
-            "delete it to start again"
-        )
-    return cast(CheckpointState, state)

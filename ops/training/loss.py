@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from ops.training.distributed import all_gather, rank
+from ops.training.distributed import all_gather, all_reduce, local_rows, rank
 
 Vectors = tuple[torch.Tensor, torch.Tensor]
 RandomState = tuple[torch.Tensor, list[torch.Tensor]]
@@ -42,9 +42,37 @@ def compute_infonce(
     return (cross_entropy(logits_BB, targets_B) + cross_entropy(logits_BB.T, targets_B)) / 2
 
 
-def find_same_pairs(keys_B2: torch.Tensor) -> torch.Tensor:
-    """Return which pairs (B, B) share their image or their text."""
-    return (keys_B2[:, None] == keys_B2[None]).any(dim=2)
+def compute_infonce_share(
+    image_BD: torch.Tensor,
+    text_BD: torch.Tensor,
+    scale: torch.Tensor,
+    rows: slice,
+    keys_B2: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the part of :func:`compute_infonce` that these ``rows`` add: all parts together are the whole loss.
+
+    A worker computes its rows against the columns of all, so memory is divided by the workers.
+    """
+    if rows == slice(0, len(image_BD)):
+        return compute_infonce(image_BD, text_BD, scale, keys_B2)
+    targets = torch.arange(rows.start, rows.stop, device=image_BD.device)
+    same = None
+    if keys_B2 is not None:
+        same = find_same_pairs(keys_B2, rows)
+        same[torch.arange(len(targets), device=same.device), targets] = False
+    parts = []
+    for one, other in ((image_BD, text_BD), (text_BD, image_BD)):
+        logits = scale * one[rows] @ other.T
+        logits = logits if same is None else logits.masked_fill(same, -math.inf)
+        parts.append(cross_entropy(logits, targets, reduction="sum"))
+    return (parts[0] + parts[1]) / (2 * len(image_BD))
+
+
+def find_same_pairs(keys_B2: torch.Tensor, rows: slice | None = None) -> torch.Tensor:
+    """Return which pairs (B, B) share their image or their text; for some ``rows`` only their lines."""
+    own = keys_B2 if rows is None else keys_B2[rows]
+    same = own[:, None, 0] == keys_B2[None, :, 0]
+    return same | (own[:, None, 1] == keys_B2[None, :, 1])
 
 
 def backward_loss(
@@ -62,9 +90,9 @@ def backward_loss(
     ``encode`` runs both towers over one of this worker's ``parts``; if there are several parts, each runs twice, with
     the same random numbers. ``grow`` multiplies gradients (of fp16, against underflow). Rows of the whole batch
     that are not ``usable`` are neither pairs nor negatives, and get no gradient. ``keys_B2`` of the whole batch as in
-    :func:`compute_infonce`. With torch.distributed, every worker
-    computes the same loss over all workers' vectors; its tower gradients are those of its own rows, to be summed with
-    ``distributed.sum_gradients``.
+    :func:`compute_infonce`. With torch.distributed, every worker computes the loss of its own rows against the columns
+    of all workers, and they sum the loss and the gradients of vectors and scale. A worker's tower gradients are those
+    of its own rows, to be summed with ``distributed.sum_gradients``.
     """
     at_once = len(parts) == 1
     randomness = [_read_random_state() for _ in parts]
@@ -75,10 +103,16 @@ def backward_loss(
             vectors.append(encode(part))
     local = [torch.cat([pair[side].detach().float() for pair in vectors]) for side in (0, 1)]
     image_BD, text_BD = (all_gather(side).requires_grad_() for side in local)
-    rows = slice(None) if usable_B is None else usable_B
-    keys = None if keys_B2 is None else keys_B2[rows]
-    loss = compute_infonce(image_BD[rows], text_BD[rows], log_scale.exp(), keys)
+    usable = slice(None) if usable_B is None else usable_B
+    keys = None if keys_B2 is None else keys_B2[usable]
+    scale = log_scale.detach().clone().requires_grad_()
+    own = local_rows(len(image_BD), usable_B)
+    loss = compute_infonce_share(image_BD[usable], text_BD[usable], scale.exp(), own, keys)
     (loss * grow).backward()  # type: ignore[no-untyped-call]
+    loss = loss.detach()
+    all_reduce(loss, *_list_gradients(image_BD, text_BD, scale))
+    if log_scale.requires_grad and scale.grad is not None:
+        log_scale.grad = scale.grad if log_scale.grad is None else log_scale.grad + scale.grad
     sizes = [len(pair[0]) for pair in vectors]
     gradients = [torch.split(_compute_local_gradients(side, len(local[0])), sizes) for side in (image_BD, text_BD)]
     for number, part in enumerate(parts):
@@ -89,7 +123,14 @@ def backward_loss(
         sides = zip(again, (gradients[0][number], gradients[1][number]), strict=True)
         learning = [(side, gradient.to(side.dtype)) for side, gradient in sides if side.requires_grad]
         torch.autograd.backward([side for side, _ in learning], [gradient for _, gradient in learning])
-    return loss.detach()
+    return loss
+
+
+def _list_gradients(*tensors: torch.Tensor) -> list[torch.Tensor]:
+    for tensor in tensors:
+        if tensor.grad is None:
+            tensor.grad = torch.zeros_like(tensor)
+    return [tensor.grad for tensor in tensors if tensor.grad is not None]
 
 
 def _compute_local_gradients(vectors_BD: torch.Tensor, rows: int) -> torch.Tensor:

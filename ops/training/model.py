@@ -152,6 +152,8 @@ def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
     Raises ``UsageError`` if the model's towers cannot be locked or trained like that.
     """
     _lock_towers(recipe, model)
+    if recipe.recompute:
+        _recompute_activations(recipe, model)
     image = PrecomputedVectors() if recipe.image == "locked" else ClipImage(model)
     if recipe.image == "all":
         model.visual.requires_grad_(True)
@@ -181,6 +183,27 @@ def _lock_towers(recipe: Recipe, model: Any) -> None:
                 f"base {recipe.base!r}: its {side} tower cannot learn with {side} = {part!r}"
                 f"{f' ({error})' if str(error) else ''}: choose {side} = 'all' or 'locked'"
             ) from error
+
+
+def _recompute_activations(recipe: Recipe, model: Any) -> None:
+    """Keep no activations of blocks of the towers that learn.
+
+    Raises ``UsageError`` for towers that cannot do so: open_clip then goes on without, with a warning or with none.
+    """
+    towers = {"image": model.visual, "text": getattr(model, "text", model)}
+    for side, tower in towers.items():
+        if getattr(recipe, side) == "locked":
+            continue
+        trunk = getattr(tower, "trunk", tower)
+        parts: list[Any] = [trunk, getattr(trunk, "transformer", None)]
+        blocks = [part for part in parts if hasattr(part, "grad_checkpointing")]
+        if not blocks:
+            raise UsageError(
+                f"base {recipe.base!r}: its {side} tower ({type(trunk).__name__}) cannot compute activations again: "
+                "leave out --recompute, and lower --micro-batch to save memory"
+            )
+        for part in blocks:
+            part.grad_checkpointing = True
 
 
 def copy_weights(model: DualEncoder) -> dict[str, torch.Tensor]:

@@ -13,8 +13,9 @@ from ops.cluster.resources import WorkerGroup, plan_workers
 from ops.cluster.session import Cluster, open_cluster
 from ops.cluster.workers import Report, run_workers
 from ops.core.errors import UsageError
+from ops.training.checkpoint import Checkpoint
 from ops.training.examples import Examples
-from ops.training.loop import Checkpoint, fit
+from ops.training.loop import fit
 from ops.training.model import DualEncoder
 from ops.training.recipes import Recipe
 from ops.training.shard_reader import count_readers

@@ -47,6 +47,8 @@ class Recipe:
     - ``blend``: share (0-1) of the fitted weights in the result, the rest is the base's (Wortsman et al., "Robust
       fine-tuning of zero-shot models", 2022): most of the gain stays, most of the forgetting goes.
     - ``crops``: random crops beside the image and its mirror image; ``frames``: frames of a shot.
+    - ``recompute``: compute activations of open_clip towers again in the backward pass instead of keeping them
+      (activation checkpointing): less memory, about a third more time, the same gradients.
     - ``conse_weight``, ``temperature`` and ``top`` are values of a fresh starter head.
     - ``as_shipped``: optimise as on 2026-11-22, when the shipped head was fitted: momentum rises and falls against the
       rate, biases are decayed too, and pairs with the same caption are each other's negatives.
@@ -81,6 +83,7 @@ class Recipe:
     top: int = 100
     precision: Precision = "auto"
     checkpoint_steps: int = 50
+    recompute: bool = False
     hold_out: float = 0.0
     seed: int = 0
     as_shipped: bool = False
@@ -102,6 +105,8 @@ class Recipe:
         self._require("only weights that the base has can be blended", blends, "blend", "start", "pooling")
         self._require("width must be a multiple of heads", self.width % self.heads == 0, "width", "heads")
         plain = self.base == "starter" or (self.start == "base" and self.space == "whole")
+        is_tower = not self.recompute or self.base != "starter"
+        self._require("the starter encoder's maps have no activations to compute again", is_tower, "base", "recompute")
         self._require("start=fresh and space=joint are for the starter encoder", plain, "base", "start", "space")
         learns = self.image != "locked" or self.text != "locked" or self.pooling == "temporal"
         advice = "nothing learns: unlock image or text, or use a temporal head"

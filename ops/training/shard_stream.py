@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -60,7 +59,7 @@ class ShardStream:
 
     ``positions`` holds the position of each reader after the last batch, as text, for checkpoints; with several workers
     each has those of its own readers. ``skipped`` has the first things that could not be used, and counts the rest.
-    ``excluded`` are digests of media that are validated on. ``seconds_waited`` is the time without a batch.
+    ``excluded`` are digests of media that are validated on.
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class ShardStream:
         self.positions: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self._unnamed = 0
-        self.seconds_waited = 0.0
 
     def __len__(self) -> int:
         return max(self._shards.pairs, self._batch_size)
@@ -91,9 +89,7 @@ class ShardStream:
             rows = self._batch_size // self.readers * len(readers)
             prepared = map_ahead(pool, self._prepare, self._choose(readers), _BATCHES_AHEAD * rows)
             while True:
-                start = time.perf_counter()
                 items = [next(prepared) for _ in range(rows)]
-                self.seconds_waited += time.perf_counter() - start
                 self.positions |= {f"{number}": position.to_text() for (_, number, position), _ in items}
                 yield self._build_batch([choice for choice, _ in items], [frames for _, frames in items])
 

@@ -22,11 +22,13 @@ from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
 from ops.embeddings.registry import EncoderRegistry
 from ops.training.bases import Base, load_base, settle_learning_rate
+from ops.training.checkpoint import Checkpoint
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
 from ops.training.fit_data import FitData, collect_fit_data, collect_unlike_pairs
 from ops.training.lineage import FitFigures, FitInputs, FitValidation, Lineage
-from ops.training.loop import Checkpoint, count_steps, fit
+from ops.training.loop import count_steps, fit
+from ops.training.metrics import move_metrics, summarise_metrics
 from ops.training.model import DualEncoder, blend_weights, copy_weights
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
@@ -175,6 +177,7 @@ def _fit(
         "last_loss": fit_result.losses[-1],
         "threads": ray_fit.threads if ray_fit else count,
         "workers": ray_fit.group.workers if ray_fit else 1,
+        "speed": summarise_metrics(work),
     }
     _save(base, model, work, figures, start, recipe.blend)
     return figures
@@ -200,6 +203,7 @@ def _save(
         blend_weights(model, start, blend)
     (work / "encoder").mkdir()
     base.save(model, work / "encoder", figures)
+    move_metrics(work, work / "encoder")
 
 
 def _identify_checkpoint(key: str, examples: Examples | ShardStream) -> str:
@@ -312,6 +316,7 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
             "recipe": lineage["recipe"],
             "base": lineage["recipe"]["base"],
             **{key: facts[key] for key in _REPORTED if key in facts},
+            **(lineage.get("speed") or {}),
             **_format_validation(lineage.get("validation") or {}),
             **_format_forgetting(lineage.get("forgetting") or {}),
         },

@@ -75,6 +75,13 @@ def report(home: Settings) -> NotebookRun:
     return build_report(home, "retrieval_report", "run-1", **given, examples=1)
 
 
+def test_the_fit_is_plotted(report: NotebookRun) -> None:
+    page = report.html.read_text()
+    assert "How it learned" in page and "waited for data in" in page
+    for label in ("Loss; step; loss", "Norm of the gradient; step", "Pairs a second; step"):
+        assert f'alt="{label}' in page
+
+
 def test_figures_are_those_of_the_evaluation(home: Settings, report: NotebookRun) -> None:
     contest = choose_encoders(home, resolve_encoder(home).encoder_id)
     tasks = build_tasks(home, SilentProgress())

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from ops.core.errors import TrainingError, UsageError
 from ops.core.settings import load_settings
+from ops.training.checkpoint import Checkpoint
 from ops.training.distributed import rank
 from ops.training.examples import Batch, BatchChoice, InMemory, Streamed
-from ops.training.loop import Checkpoint, fit
+from ops.training.loop import fit
 from ops.training.model import DualEncoder
 from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair, build_image_pair

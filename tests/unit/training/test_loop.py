@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from ops.core.errors import TrainingError
+from ops.training.checkpoint import Checkpoint
 from ops.training.examples import InMemory
-from ops.training.loop import Checkpoint, _Run, fit
+from ops.training.loop import _Run, fit
+from ops.training.metrics import MetricsLog, StepFigures, read_metrics, summarise_metrics
 from ops.training.recipes import Recipe
 from tests.builders.training import examples, model
 from tests.unit.training.test_loss import spawned
@@ -242,3 +244,33 @@ def test_two_workers_fit_what_one_fits() -> None:
         assert worker["losses"] == pytest.approx(wanted, abs=1e-5)
         for name, value in own.state_dict().items():
             torch.testing.assert_close(worker["model"][name], value, atol=2e-5, rtol=1e-4)
+
+
+def test_figures_of_each_step_are_written_beside_the_checkpoint_and_repeated_ones_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(StoppedError):
+        fitted(path=path, stop=7)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 7, "lo')  # as a process leaves it that is killed
+    _, losses = fitted(path=path)
+    steps = list(read_metrics(tmp_path))
+    assert [each.step for each in steps] == list(range(1, 19))
+    assert [each.loss for each in steps] == pytest.approx(losses, abs=1e-5)
+    assert all(each.pairs_per_s > 0 and 0 <= each.wait_s <= each.seconds for each in steps)
+    assert all(each.gradient_norm > 0 and 1 <= each.scale <= 100 for each in steps)
+    assert steps[0].rate < steps[1].rate > steps[-1].rate > 0
+    speed = summarise_metrics(tmp_path)
+    assert 0 <= speed["wait_share"] <= 1 and speed["last_scale"] == steps[-1].scale
+    assert summarise_metrics(tmp_path / "none") == {}
+
+
+def test_a_long_fit_writes_ten_thousand_lines_at_most(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path, 0, 25_000)
+    for step in range(1, 301):
+        log.write(
+            StepFigures(
+                step=step, loss=1.0, rate=1.0, scale=1.0, gradient_norm=1.0, pairs_per_s=1.0, seconds=1.0, wait_s=0.5
+            )
+        )
+    log.close()
+    assert [each.step for each in read_metrics(tmp_path)] == list(range(3, 301, 3))

@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from ops.core.errors import UsageError
+from ops.embeddings.encoders.open_clip import load_tower
 from ops.training.distributed import sum_gradients
 from ops.training.examples import Batch, BatchChoice, InMemory
-from ops.training.loss import backward_loss, compute_infonce
-from ops.training.model import DualEncoder
+from ops.training.loss import backward_loss, compute_infonce, compute_infonce_share
+from ops.training.model import DualEncoder, build_clip_model
+from ops.training.recipes import build_recipe
 from tests.builders.training import examples, model
 
 
@@ -148,6 +151,10 @@ def test_what_is_locked_gets_no_gradient() -> None:
     assert any(name.startswith("image") for name in found) and "log_scale" in found
 
 
+USABLE = torch.arange(16) % 5 != 1
+KEYS = torch.stack([torch.arange(16) // 3, torch.arange(16) % 7], dim=1)
+
+
 def _worker(rank: int, world: int, folder: str, size: int) -> None:
     import torch.distributed as distributed
 
@@ -157,7 +164,14 @@ def _worker(rank: int, world: int, folder: str, size: int) -> None:
     own = a_batch()._map(lambda tensor: tensor[rank * share : (rank + 1) * share])
     loss = backward_loss(fitted.encode, own.parts(size), fitted.log_scale, autocast=nullcontext)
     sum_gradients(fitted.learning())
-    torch.save({"loss": loss, "gradients": gradients(fitted)}, f"{folder}/{rank}.pt")
+    found: dict[str, Any] = {"loss": loss, "gradients": gradients(fitted)}
+    fitted.zero_grad()
+    masked = backward_loss(
+        fitted.encode, own.parts(size), fitted.log_scale, autocast=nullcontext, usable_B=USABLE, keys_B2=KEYS
+    )
+    sum_gradients(fitted.learning())
+    found |= {"masked": masked, "masked_gradients": gradients(fitted)}
+    torch.save(found, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -175,3 +189,60 @@ def test_two_workers_give_the_loss_and_gradients_of_one(tmp_path: Path, size: in
     for worker in found:
         assert worker["loss"].item() == pytest.approx(wanted.item(), rel=1e-6)
         assert_same(worker["gradients"], gradients(one))
+    masked = model(drop=0.0)
+    batch = a_batch()
+    image, text = masked.encode(batch)
+    loss = compute_infonce(image[USABLE], text[USABLE], masked.log_scale.exp(), KEYS[USABLE])
+    loss.backward()
+    for worker in found:
+        assert worker["masked"].item() == pytest.approx(loss.item(), rel=1e-6)
+        assert_same(worker["masked_gradients"], gradients(masked))
+
+
+def test_shares_of_the_rows_add_up_to_the_loss_and_keep_no_square_of_the_batch() -> None:
+    image, text = (torch.nn.functional.normalize(torch.randn(12, 4), dim=1).requires_grad_() for _ in range(2))
+    keys = torch.stack([torch.arange(12) // 2, torch.arange(12)], dim=1)
+    whole = compute_infonce(image, text, torch.tensor(3.0), keys)
+    kept: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        shares = [
+            compute_infonce_share(image, text, torch.tensor(3.0), slice(start, start + 4), keys) for start in (0, 4, 8)
+        ]
+    assert sum(share.item() for share in shares) == pytest.approx(whole.item(), rel=1e-6)
+    assert max(kept) <= 4 * 12
+    assert compute_infonce_share(image, text, torch.tensor(3.0), slice(5, 5)).item() == 0
+
+
+def test_activations_that_are_computed_again_give_the_same_gradients(tiny_clip: str) -> None:
+    """And keep less: the largest part of what a block needs is not stored."""
+    found = []
+    for recompute in (False, True):
+        recipe = build_recipe("full_finetune", base=tiny_clip, recompute=recompute)
+        clip, tokenizer, *_ = load_tower(tiny_clip.removeprefix("open_clip:"))
+        fitted = build_clip_model(recipe, clip, 32).train()
+        torch.manual_seed(1)
+        frames = torch.randn(6, 1, 3, 32, 32)
+        batch = Batch(
+            frames_BTX=frames,
+            mask_BT=torch.ones(6, 1, dtype=torch.bool),
+            text_BX=tokenizer([f"text {n}" for n in range(6)]),
+        )
+        kept: list[int] = []
+
+        def keep(tensor: torch.Tensor, into: list[int] = kept) -> torch.Tensor:
+            into.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            fitted.encode(batch)
+        backward_loss(fitted.encode, [batch], fitted.log_scale, autocast=nullcontext)
+        found.append((gradients(fitted), sum(kept)))
+    assert_same(found[1][0], found[0][0])
+    assert found[1][1] < 0.8 * found[0][1]
+    with pytest.raises(UsageError, match="no activations to compute again"):
+        build_recipe("adapt", recompute=True)
