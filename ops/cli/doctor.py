@@ -25,6 +25,7 @@ from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
 from ops.index.build import plan_index
 from ops.index.index import open_index, read_current_version
+from ops.people.choice import explain_setting as explain_people_setting
 from ops.screen_text.build import explain_setting
 from ops.videos.objects import is_remote, list_objects
 
@@ -208,6 +209,12 @@ def _check_screen_text(settings: Settings) -> str:
     return settings.screen_text
 
 
+def _check_people(settings: Settings) -> str:
+    if problem := explain_people_setting(settings):
+        raise UsageError(problem)
+    return settings.people
+
+
 CHECKS = {
     "python": _check_python,
     "home": _check_home,
@@ -221,5 +228,6 @@ CHECKS = {
     "postgres": _check_postgres,
     "speech": _check_speech,
     "screen text": _check_screen_text,
+    "people": _check_people,
     "failures": describe_webhook,
 }

@@ -14,7 +14,7 @@ from ops.cli.dagster_home import find_dagster_home, report_record_errors
 from ops.cli.main import EXIT_FAILED, make_printable
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.collections.store import forget_video_entries
-from ops.core.errors import DamagedTableError
+from ops.core.errors import DamagedTableError, UsageError
 from ops.core.history import forget_versions
 from ops.core.known_rows import count_rows
 from ops.core.locks import lock_exclusively
@@ -33,6 +33,7 @@ from ops.index.index import read_current_version
 from ops.index.lines import SCREEN_TEXT, drop_old_lines
 from ops.index.publishing import drop_old_versions
 from ops.index.screen_text import build_texts
+from ops.people.forget import forget_videos as forget_video_people
 from ops.pipeline import list_steps
 from ops.search.saved_searches import forget_video_matches
 from ops.shots.build import read_shots
@@ -43,20 +44,29 @@ from ops.videos.forgotten import read_forgotten_ids, write_tombstone
 
 
 @click.command(name="forget")
-@click.argument("videos", metavar="VIDEO...", nargs=-1, required=True)
+@click.argument("videos", metavar="VIDEO...", nargs=-1)
+@click.option("--person", metavar="NAME", help="Remove a person by name or id instead, from all videos.")
 @click.option("--yes", is_flag=True, help="Remove them; without this, only list what would be removed.")
 @add_setting_options("encoder")
-def command(videos: tuple[str, ...], yes: bool, **options: Any) -> int:
+def command(videos: tuple[str, ...], person: str | None, yes: bool, **options: Any) -> int:
     """Remove each VIDEO (path, file name or id) from storage, lake, features and index; never the source file.
 
     No later run brings it back. Several videos at once cost little more than one: indexes and feature store are
     rewritten once.
 
+    A person is removed with name, faces and vectors; the footage stays, so faces that are looked for again, in new
+    footage or by another model, may form a person without a name.
+
     \b
     Example: needle forget film.mp4 --yes
+             needle forget --person Thom --yes
     """
     settings = load_command_settings(options)
     catalogue.require_layout(settings)
+    if bool(videos) == (person is not None):
+        raise UsageError("name what to forget: one or more VIDEOs, or --person NAME")
+    if person is not None:
+        return _forget_person(settings, person, yes)
     rows = {row["video_id"]: row for row in (catalogue.find_video(settings.lake, video) for video in videos)}
     shots = {video_id: _list_shots(settings, video_id) for video_id in rows}
     for video_id, row in rows.items():
@@ -68,6 +78,21 @@ def command(videos: tuple[str, ...], yes: bool, **options: Any) -> int:
     lost_entries = _forget(settings, shots)
     removed = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
     click.echo(f"forgotten{removed}")
+    return 0
+
+
+def _forget_person(settings: Settings, name: str, yes: bool) -> int:
+    from ops.cli.forget_people import delete_people
+    from ops.people.editing import find_person
+
+    person = find_person(settings, name)
+    counts = f"{plural(person['faces'], 'face')} in {plural(person['shots'], 'shot')}"
+    click.echo(f"{make_printable(person['name'] or person['person_id'])} ({person['person_id']}): {counts}")
+    if not yes:
+        click.echo("nothing was removed: add --yes to remove for good", err=True)
+        return EXIT_FAILED
+    delete_people(settings, person)
+    click.echo("forgotten")
     return 0
 
 
@@ -123,6 +148,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
             if table != catalogue.TABLE and (family is None or family.per_video):
                 for video_id in shots:
                     catalogue.drop_rows(settings, table, video_id, keep_versions=False)
+        forget_video_people(settings, list(shots), datetime.now(UTC))
         forget_versions(settings.store, {video_id: settings.resolve_partition(video_id) for video_id in shots})
         for encoder_id in encoders:
             if read_current_version(settings, encoder_id):

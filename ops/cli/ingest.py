@@ -86,6 +86,7 @@ class IngestSummary(TypedDict):
     "detector",
     "speech",
     "screen_text",
+    "people",
     "workers",
     "frames_per_shot",
     "partitions",

@@ -23,6 +23,7 @@ from ops.embeddings.set_aside import describe_set_aside, set_aside_table
 from ops.features.store_state import describe_online_store
 from ops.index.index import read_current_version
 from ops.index.lines import SCREEN_TEXT, read_current_line_version
+from ops.people.choice import describe_model, explain_setting
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.videos import catalogue
@@ -175,6 +176,7 @@ def describe_look(settings: Settings, encoder_id: str, library_scan: Scan) -> st
             state.digest,
             repr((sorted(read_forgotten_ids(store)), objects, skipped, versions)),
             repr((load_definitions(settings), explain_speech_problem(settings.speech))),
+            repr((explain_setting(settings), describe_model(settings) if settings.people == "on" else "")),
             describe_online_store(settings),
         ]
     )

@@ -29,6 +29,7 @@ COMMANDS = {
     "export": "ops.cli.export",
     "collections": "ops.cli.collections",
     "dialogue": "ops.cli.dialogue",
+    "people": "ops.cli.people",
     "label": "ops.cli.label",
     "probe": "ops.cli.probe",
     "models": "ops.cli.models",

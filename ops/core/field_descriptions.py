@@ -66,6 +66,17 @@ _SHOT_SCREEN_TEXT = {
     "confidence": "certainty of the most certain text, 0 to 1; null without a text",
     "reason": "reason why the shot was not read; null otherwise",
 }
+_SHOT_PEOPLE = {
+    "video_id": _VIDEO_ID,
+    "show": _SHOW,
+    "index": _INDEX,
+    "faces": "most faces in one sampled frame, at least 0; null if the shot was not read",
+    "people": "ids of the people, separated by commas, the one in most sampled frames first; null if not read",
+    "shares": "share of the shot's sampled frames with each of the people, 0 to 1, separated by commas, in their order",
+    "sizes": "height of the largest face of each of the people as a share of the picture's, separated by commas",
+    "largest_face": "height of the largest face as a share of the picture's, 0 to 1; null without a face",
+    "reason": "reason why the shot was not read; null otherwise",
+}
 _SHOT_MOTION = {
     "video_id": _VIDEO_ID,
     "show": _SHOW,
@@ -82,6 +93,7 @@ FIELD_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "shots": _SHOTS,
         "shot_dialogue": _SHOT_DIALOGUE,
         "shot_screen_text": _SHOT_SCREEN_TEXT,
+        "shot_people": _SHOT_PEOPLE,
         "shot_motion": _SHOT_MOTION,
     }
 )

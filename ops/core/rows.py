@@ -170,6 +170,52 @@ class LakeShotScreenText(LakeRow):
     input_hash: str
 
 
+class LakeFace(LakeRow):
+    """A row of ``faces``. ``box``: left, top, right and bottom, in thousandths of the picture."""
+
+    face_id: str
+    video_id: str
+    show: str
+    shot_id: str
+    index: int
+    frame: int
+    box: list[int]
+    quality: float
+    model: str
+    embedding: list[float]
+    vector_hash: str
+    cluster_id: str | None
+    person_id: str | None
+    input_hash: str
+
+
+class LakeShotPeople(LakeRow):
+    """A row of ``shot_people``; the columns from ``faces`` to ``largest_face`` are null if the shot was not read."""
+
+    shot_id: str
+    video_id: str
+    show: str
+    index: int
+    faces: int | None
+    people: str | None
+    shares: str | None
+    sizes: str | None
+    largest_face: float | None
+    reason: str | None
+    input_hash: str
+
+
+class LakePerson(LakeRow):
+    """A row of ``people``; ``face_id`` is the best face of the person."""
+
+    person_id: str
+    name: str | None
+    faces: int
+    shots: int
+    videos: int
+    face_id: str
+
+
 class LakeVector(LakeRow):
     """A row of ``shot_embeddings/<encoder_id>``."""
 

@@ -12,10 +12,16 @@ from typing import Literal
 import pyarrow as pa
 
 from ops.core.columns import (
+    COLLECTIONS,
     CREATED,
     DIALOGUE,
+    FACES,
+    PEOPLE,
+    PEOPLE_CHANGES,
+    SAVED_SEARCHES,
     SCREEN_TEXT,
     SHOT_DIALOGUE,
+    SHOT_PEOPLE,
     SHOT_SCREEN_TEXT,
     SUBTITLE_TIMINGS,
     SUBTITLES,
@@ -132,18 +138,6 @@ LABELS = _build_schema(
     ("annotator", pa.string()),
     ("created_at", TIMESTAMP),
     ("origin", pa.string()),
-)
-# One file per collection, one row per change, which is never altered but for this: only the latest row has the entries,
-# as JSON of `ops.collections.entries.CollectionEntry`. `action` is created, saved, renamed, forgotten or deleted.
-COLLECTIONS = _build_schema(
-    *((name, pa.string()) for name in ("change_id", "collection_id", "action", "name", "author", "note", "entries")),
-    ("created_at", TIMESTAMP),
-    ("shots", pa.int32()),
-)
-# One file per saved search, one row per change: `action` is saved or deleted, `query` JSON of the search.
-SAVED_SEARCHES = _build_schema(
-    *((name, pa.string()) for name in ("change_id", "search_id", "action", "name", "query", "author")),
-    ("created_at", TIMESTAMP),
 )
 PROBE_SCORES = _build_schema(
     ("shot_id", pa.string()),
@@ -362,6 +356,30 @@ _DECLARED = (
         never_null=("video_id", "show", "index", "input_hash"),
         key_names_video=True,
     ),
+    Table(
+        name="faces",
+        key="face_id",
+        schema=FACES,
+        counted_as="faces",
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "shot_id", "frame", "box", "quality", "model", "embedding"),
+        key_names_video=True,
+    ),
+    Table(
+        name="shot_people",
+        key="shot_id",
+        schema=SHOT_PEOPLE,
+        feature_view=View(
+            name="shot_people",
+            description="the people in a shot by their ids, with their share of the shot and the size of their faces",
+            left_out=("input_hash",),
+        ),
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "index", "input_hash"),
+        key_names_video=True,
+    ),
+    Table(name="people", key="person_id", schema=PEOPLE, per_video=False, if_damaged="compute_again"),
+    Table(name="people_changes", key="change_id", schema=PEOPLE_CHANGES, per_video=False, if_damaged="refuse"),
     Table(name="labels", key="label_id", schema=LABELS, per_video=False, if_damaged="refuse"),
     Table(
         name="collections",

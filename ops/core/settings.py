@@ -88,6 +88,15 @@ class Settings(BaseSettings):
         default="off",
         description="on: read the writing in the picture; off: the next ingest deletes what was read",
     )
+    people: Literal["off", "on"] = Field(
+        default="off",
+        description="on: find faces and people, which is biometric data: boxes, vectors and names of people are stored "
+        "in the lake and the feature store, and nothing is sent anywhere; off: the next ingest deletes all of it",
+    )
+    face_models: str = Field(
+        default="",
+        description="paths of OpenCV's YuNet and SFace, DETECTOR.onnx,RECOGNISER.onnx (default: dlib, extra `people`)",
+    )
     qdrant_url: str = Field(default="", description="a Qdrant server or cluster instead of the embedded engine")
     qdrant_api_key: SecretStr = Field(default=SecretStr(""), description="API key of the Qdrant server")
     qdrant_options: Annotated[str, AfterValidator(check_qdrant_options)] = Field(

@@ -18,9 +18,6 @@ from ops.search.typed_filters import TypedFilter, parse_filters, phrase_spans, w
 
 Span = tuple[int, int]
 
-UNBUILT = {
-    "person": "this version has no data about the people in the picture, so person: finds nothing",
-}
 _SENTENCES = ("person", "said", "text", "label")
 """Filters that are ordinary words before a colon in a sentence: "he said: hello"."""
 
@@ -30,7 +27,7 @@ class FoundPart:
     """``text[start:end]`` of a query, with its effect.
 
     * ``shows`` and ``videos`` limit the search, or are left out of it if ``is_negated``.
-    * ``words`` are spoken or written words, the condition on a label, or what must not be seen, by ``kind``.
+    * ``words`` are spoken or written words, a person, the condition on a label, or what must not be seen, by ``kind``.
     * ``typed_form`` is the filter to type instead of a part that is only offered.
     """
 
@@ -67,7 +64,7 @@ def find_typed_parts(
             notes.append(f"'{source}' is read as words: a filter has no blank after its colon")
             continue
         try:
-            parts.append(_resolve(each, source, catalogue, today))
+            parts.append(_resolve(each, catalogue, today))
         except NeedleError as error:
             # People type filters without a blank: "before: a storm" is a sentence.
             if not each.is_spaced:
@@ -108,21 +105,21 @@ def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
     if kind == "text":
         value = "any text" if value == ANY_TEXT else f"text {value}"
         return f"{'without' if is_negated else 'with'} {value}"
+    if kind == "person":
+        return f"{'without' if is_negated else 'with'} {'anybody' if value == ANY_TEXT else value}"
     return f"without {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
 
 
 def _plain(each: TypedFilter) -> FoundPart:
-    kind: PartKind = "label" if each.name in UNBUILT else cast(PartKind, each.name)
+    kind = cast(PartKind, each.name)
     label = describe_part(each.name, each.value, is_negated=each.is_negated)
     return FoundPart(
         start=each.start, end=each.end, kind=kind, value=each.value, label=label, is_negated=each.is_negated
     )
 
 
-def _resolve(each: TypedFilter, source: str, catalogue: SearchedCatalogue, today: date) -> FoundPart:
+def _resolve(each: TypedFilter, catalogue: SearchedCatalogue, today: date) -> FoundPart:
     part = _plain(each)
-    if each.name in UNBUILT:
-        raise UsageError(f"{UNBUILT[each.name]}: take '{source}' away, or write it without the colon")
     if each.name == "show":
         return _with_shows(part, catalogue.find_shows(each.value))
     if each.name == "file":

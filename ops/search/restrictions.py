@@ -10,6 +10,7 @@ from ops.core.types import make_shot_id
 from ops.index.fetching import Fetched
 from ops.index.lines import LineIndex
 from ops.search.interpretation import find_said
+from ops.search.people import PeopleShots
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
 from ops.search.retrieval import Candidate, exclude, keep_only
@@ -51,15 +52,19 @@ def restrict(
     lines: LineIndex | None,
     texts: LineIndex | None,
     probes: ProbeScores,
+    people: PeopleShots,
 ) -> Selection:
-    """Return the selection without the shots that a filter on labels, or on spoken or written words, leaves out.
+    """Return the selection without the shots that a filter on labels, people, spoken or written words leaves out.
 
-    Raises ``NotFoundError`` for an unknown label, and for written words if no writing is indexed.
+    Raises ``NotFoundError`` for an unknown label or person, and for written words if no writing is indexed.
     """
     filters = [*selection.filters]
     for label in understanding.labels:
         shots = probes.find_labelled(label.condition)
         filters.append(exclude(shots) if label.is_negated else keep_only(shots))
+    for each in understanding.people:
+        shots_with_person = people.find_shots(each.person)
+        filters.append(exclude(shots_with_person) if each.is_negated else keep_only(shots_with_person))
     for words in understanding.not_said if lines else ():
         assert lines is not None
         said_lines = find_said(words, lines, understanding.scope)

@@ -6,7 +6,7 @@ store, ``saved_matches/<search_id>.json``. "Seen" is common to all people: it mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypedDict, cast
@@ -21,6 +21,7 @@ from ops.index.lines import SCREEN_TEXT, read_current_line_version
 from ops.search.query_encoding import Pictures, read_image_file
 from ops.search.saved_pictures import delete_pictures, keep_pictures
 from ops.search.schema import Query
+from ops.search.typed_filters import parse_filters
 
 TABLE = "saved_searches"
 FOLDER = "saved_matches"
@@ -180,6 +181,25 @@ def forget_video_matches(settings: Settings, video_id: str) -> None:
     """Remove a forgotten video from the matches, and from the videos that searches know."""
     for search in list_searches(settings):
         change_search_state(settings, search.search_id, lambda state: _remove_video(state, video_id))
+
+
+def forget_person_searches(settings: Settings, people: Collection[str] | None) -> list[str]:
+    """Delete saved searches whose text asks for one of these people by name or id, with their whole history.
+
+    ``None``: for anybody. Searches that were deleted before are included. Return the names of the others.
+    """
+    folded = None if people is None else {fold_name(each) for each in people}
+    names = []
+    with settings.lake.hold_lock(TABLE):
+        for search_id in settings.lake.list_partitions(TABLE):
+            searches = [_parse(row) for row in _read_rows(settings, search_id)]
+            filters = [each for search in searches for each in parse_filters(search.query.text).filters]
+            if any(each.name == "person" and (folded is None or fold_name(each.value) in folded) for each in filters):
+                is_listed = any(each.search_id == search_id for each in list_searches(settings))
+                names += [searches[-1].name] if is_listed else []
+                settings.lake.delete(TABLE, search_id)
+                settings.store.delete(_name_state(search_id))
+    return names
 
 
 def list_searchable_videos(settings: Settings, encoder_id: str) -> frozenset[str]:

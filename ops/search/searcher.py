@@ -25,6 +25,7 @@ from ops.search.ends import ShotEndsIndex
 from ops.search.hints import collect_notes, find_meant_words
 from ops.search.hits import HitWriter, fill_scores
 from ops.search.interpretation import QueryInterpretation, interpret
+from ops.search.people import PeopleShots
 from ops.search.probe_filters import ProbeScores
 from ops.search.query_encoding import Pictures
 from ops.search.query_parts import QueryPart
@@ -85,6 +86,7 @@ class Searcher:
         self._lines = self._build_lines()
         self._texts = self._build_texts()
         self._ends = ShotEndsIndex(settings)
+        self.people = PeopleShots(settings)
 
     @property
     def retriever(self) -> Retriever:
@@ -237,7 +239,7 @@ class Searcher:
         else:
             selection = rank(part, meaning.lines, written)
         selection = compose(query, scope, selection, retrieval, details, lines, texts, retriever.probes)
-        selection = restrict(selection, understanding, lines, texts, retriever.probes)
+        selection = restrict(selection, understanding, lines, texts, retriever.probes, self.people)
 
         def is_spoken(word: str) -> bool:
             return lines is not None and bool(lines.search(word, limit=1))

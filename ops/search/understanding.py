@@ -33,6 +33,14 @@ class LabelFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PersonFilter:
+    """Shots with a person, or without them; ``person`` is a name or an id, or ``*`` for anybody."""
+
+    person: str
+    is_negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Understanding:
     """A query as it is searched.
 
@@ -45,6 +53,7 @@ class Understanding:
     not_said: tuple[str, ...] = ()
     not_written: tuple[str, ...] = ()
     labels: tuple[LabelFilter, ...] = ()
+    people: tuple[PersonFilter, ...] = ()
     parts: tuple[QueryPart, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -57,14 +66,15 @@ class Understanding:
     def limits_shots(self) -> bool:
         """Return True if filters leave out some shots."""
         words = (*self.not_said, *self.not_written)
-        return any((self.scope.shows, self.scope.videos is not None, self.labels, words, self.query.where))
+        filters = (*self.labels, *self.people, *self.query.where)
+        return any((self.scope.shows, self.scope.videos is not None, filters, words))
 
 
 def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Understanding:
     """Find the filters and exclusions of a query; ``today`` is the day that ``after:yesterday`` refers to.
 
-    Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date, for a filter that has no
-    data in this version, and if nothing but an exclusion is left to search for in all videos.
+    Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date, and if nothing but an
+    exclusion is left to search for in all videos.
     """
     query = query.model_copy(update={"text": clean_text(query.text)})
     text = query.text
@@ -105,6 +115,7 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
             for each in applied_parts
             if each.kind == "label"
         ),
+        people=_list_people(applied_parts),
         parts=tuple(_write_part(each, query) for each in parts),
         notes=tuple(notes),
     )
@@ -183,6 +194,12 @@ def _select_applied(parts: Sequence[FoundPart]) -> list[FoundPart]:
 def _select_words(parts: Sequence[FoundPart], kind: str, *, is_negated: bool) -> tuple[str, ...]:
     """Return the words of the filters of one kind."""
     return tuple(each.words[0] for each in parts if each.kind == kind and each.is_negated == is_negated)
+
+
+def _list_people(parts: Sequence[FoundPart]) -> tuple[PersonFilter, ...]:
+    return tuple(
+        PersonFilter(person=each.words[0], is_negated=each.is_negated) for each in parts if each.kind == "person"
+    )
 
 
 def _limits(each: FoundPart) -> bool:

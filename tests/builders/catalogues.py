@@ -24,6 +24,9 @@ from ops.dialogue.timing import PLAIN
 from ops.embeddings.build import hash_inputs as hash_vector_inputs
 from ops.features import build_features
 from ops.index.build import build_index
+from ops.people.build import TABLES as PEOPLE_TABLES
+from ops.people.build import build_recipe
+from ops.people.build import hash_inputs as hash_face_inputs
 from ops.screen_text.build import TABLES as TEXT_TABLES
 from ops.screen_text.build import hash_inputs as hash_text_inputs
 
@@ -104,6 +107,7 @@ def _renew_hashes(settings: Settings, tables: dict[str, list[dict[str, Any]]], s
     """Give rows the hashes of their inputs, in which the ids of shots are."""
     vector_inputs = {shot["shot_id"]: hash_vector_inputs(shot, settings.frames_per_shot) for shot in shots}
     text_inputs = {shot["shot_id"]: hash_text_inputs(shot, settings.screen_text) for shot in shots}
+    face_inputs = {shot["shot_id"]: hash_face_inputs(shot, build_recipe(settings)) for shot in shots}
     dialogue_inputs = hash_dialogue_inputs(shots, [], PLAIN)
     for table, rows in tables.items():
         for row in rows:
@@ -111,5 +115,7 @@ def _renew_hashes(settings: Settings, tables: dict[str, list[dict[str, Any]]], s
                 row["input_hash"] = dialogue_inputs
             elif table in TEXT_TABLES:
                 row["input_hash"] = text_inputs[row["shot_id"]]
+            elif table in PEOPLE_TABLES:
+                row["input_hash"] = face_inputs[row["shot_id"]]
             elif "input_hash" in row:
                 row["input_hash"] = vector_inputs[row["shot_id"]]

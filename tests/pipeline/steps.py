@@ -21,6 +21,7 @@ from ops.features import build_features, publish_scores
 from ops.index.build import build_index, check_index
 from ops.index.dialogue import build_lines, check_lines
 from ops.index.screen_text import build_texts
+from ops.people.build import build_faces
 from ops.probes.build import build_probe
 from ops.probes.definitions import define
 from ops.probes.scores import build_scores
@@ -93,6 +94,7 @@ class Steps:
             "embeddings": lambda: build_embeddings(self.settings, self.encoder_id, partitions, NOW, SilentProgress()),
             "dialogue": lambda: build_dialogue(self.settings, partitions, NOW, SilentProgress()),
             "screen_text": lambda: build_screen_text(self.settings, partitions, NOW, SilentProgress()),
+            "faces": lambda: build_faces(self.settings, partitions, NOW, SilentProgress()),
             "features": lambda: build_features(self.settings, self.encoder_id, partitions, SilentProgress()),
             "index": lambda: build_index(self.settings, self.encoder_id, SilentProgress()),
             "lines": lambda: build_lines(self.settings, SilentProgress()),

@@ -619,7 +619,7 @@ export type QueryChange = {
 };
 
 export type QueryPart = {
-  kind: "show" | "file" | "after" | "before" | "said" | "text" | "label" | "without" | "spelling";
+  kind: "show" | "file" | "after" | "before" | "said" | "text" | "person" | "label" | "without" | "spelling";
   /** the part of the text, as written */
   text: string;
   /** its meaning: a show, a file, a date, a label, or words */

@@ -330,7 +330,7 @@ def test_a_literal_text_has_no_filters(searcher: Searcher) -> None:
         ("show:sintle red", NotFoundError, "did you mean 'Sintel'"),
         ("file:icy.mp4 red", NotFoundError, "did you mean 'ice.mp4'"),
         ("after:soon red", UsageError, "needs a date such as"),
-        ("person:anna red", UsageError, "no data about the people"),
+        ("person:anna red", NotFoundError, "no faces are indexed"),
         ("-text:open red", NotFoundError, "no writing in the picture is indexed"),
         ("label:cat red", NotFoundError, "there are fox"),
         ("-red", UsageError, "only what to leave out"), ("after:2024-02-30 red", UsageError, "not in the calendar"),

@@ -1,0 +1,48 @@
+"""Remove people from the whole catalogue, permanently: for ``needle forget --person`` and ``needle people --off``."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+
+import click
+
+from ops.cli.main import make_printable
+from ops.core.locks import lock_exclusively
+from ops.core.rows import LakePerson
+from ops.core.settings import Settings
+from ops.core.types import SilentProgress
+from ops.embeddings.encoder import resolve_encoder
+from ops.features import forget_features
+from ops.features.build import build_features
+from ops.people.forget import forget_all_people, forget_person
+from ops.search.saved_searches import forget_person_searches
+from ops.videos.damaged_tables import put_away_all
+
+
+def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
+    """Remove a person, or everybody, from lake, history, features, saved searches and reports; return their shots.
+
+    Faces are in no index, and pictures of them in no cache. The footage stays.
+    """
+    encoder_id = resolve_encoder(settings).encoder_id
+    # Rows cannot be removed from unreadable files. This comes before the lock, because each of these calls holds it.
+    put_away_all(settings, encoder_id, SilentProgress())
+    click.echo("waiting until nothing is being computed", err=True)
+    now = datetime.now(UTC)
+    with lock_exclusively(settings.work_lock):
+        if person is None:
+            names = None
+            shots = forget_all_people(settings, now)
+        else:
+            names = {each for each in (person["name"], person["person_id"]) if each}
+            shots = forget_person(settings, person, now)
+        for search in forget_person_searches(settings, names):
+            click.echo(f"saved search deleted, because it names them: {make_printable(search)}")
+        partitions = sorted({settings.resolve_partition(shot.split(":")[0]) for shot in shots})
+        if shots:
+            forget_features(settings, [], shots)
+            build_features(settings, encoder_id, partitions, SilentProgress(), now=now)
+        shutil.rmtree(settings.home / "reports", ignore_errors=True)  # some show features; the next run makes new ones
+        settings.lake_memory.forget(partitions)
+    return shots

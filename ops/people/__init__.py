@@ -1,0 +1,1 @@
+"""People in the picture: faces of each shot, the people that they belong to, and the names that users give them."""

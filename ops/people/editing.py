@@ -1,0 +1,179 @@
+"""Name, merge and split people, and take faces away from them; each is a change by an author, applied at once.
+
+Groups that faces form by their vectors are never altered. A killed change is completed by the next ingest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import pyarrow.compute as pc
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.names import fold_name, require_name
+from ops.core.rows import LakeFace, LakePerson
+from ops.core.settings import Settings
+from ops.people import catalogue
+from ops.people.build import VideoFaces, list_videos
+from ops.people.changes import (
+    LOCK,
+    ChangeAction,
+    Identities,
+    PersonChange,
+    apply_changes,
+    read_changes,
+    write_changes,
+)
+from ops.people.clusters import make_person_id
+from ops.people.rows import name_people, sum_up
+from ops.people.sampling import count_looks
+
+MOST_NAMED = 10
+
+
+def find_person(settings: Settings, person: str) -> LakePerson:
+    """Return the person with this id or name. Raises ``NotFoundError``, naming others, if there is none."""
+    people = catalogue.read_people(settings)
+    wanted = fold_name(person)
+    for each in people:
+        if wanted in (each["person_id"], fold_name(each["name"] or "") or None):
+            return each
+    names = [each["name"] for each in people if each["name"]]
+    if not people:
+        why = "no people are known: set NEEDLE_PEOPLE=on and run `needle ingest`"
+    elif names:
+        why = f"there are {', '.join(map(str, names[:MOST_NAMED]))}; `needle people` lists all"
+    else:
+        why = f"none of the {len(people)} people has a name yet: `needle people` lists them"
+    raise NotFoundError(f"no person {person!r}: {why}")
+
+
+def name_person(settings: Settings, person: str, name: str, author: str, now: datetime) -> LakePerson:
+    """Give a person a name; an empty one takes it away. Raises ``UsageError`` if another person has it."""
+    found = find_person(settings, person)
+    name = require_name(name, "person") if name.strip() else ""
+    for each in catalogue.read_people(settings) if name else ():
+        if each["person_id"] != found["person_id"] and fold_name(each["name"] or "") == fold_name(name):
+            raise UsageError(
+                f"{each['person_id']} is called {each['name']!r} already: if they are one person, "
+                f"needle people --merge {each['person_id']} {found['person_id']}"
+            )
+    _change(settings, "named", found["person_id"], author, now, name=name)
+    return find_person(settings, found["person_id"])
+
+
+def merge_people(settings: Settings, person: str, other: str, author: str, now: datetime) -> LakePerson:
+    """Make two people one, with the id of the first, and its name if it has one. Raises ``UsageError`` if they are."""
+    first, second = find_person(settings, person), find_person(settings, other)
+    if first["person_id"] == second["person_id"]:
+        raise UsageError(f"{person!r} and {other!r} are one person already")
+    _change(settings, "merged", first["person_id"], author, now, other_id=second["person_id"])
+    return find_person(settings, first["person_id"])
+
+
+def split_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> LakePerson:
+    """Make some faces of a person another person, and return that one. ``faces`` are ids of faces or of shots."""
+    found = find_person(settings, person)
+    face_ids = _select_faces(settings, found, faces)
+    if len(face_ids) == found["faces"]:
+        raise UsageError(f"these are all faces of {person!r}: nothing would be left to split off")
+    new_id = make_person_id(f"{face_ids[0]} {now.isoformat()}")
+    _change(settings, "split", found["person_id"], author, now, other_id=new_id, face_ids=face_ids)
+    return find_person(settings, new_id)
+
+
+def reject_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> int:
+    """Take faces away from a person: they belong to nobody then. Return their number."""
+    found = find_person(settings, person)
+    face_ids = _select_faces(settings, found, faces)
+    _change(settings, "rejected", found["person_id"], author, now, face_ids=face_ids)
+    return len(face_ids)
+
+
+def read_person_faces(settings: Settings, person_id: str) -> list[LakeFace]:
+    """Return the faces of a person without their vectors, by video and frame."""
+    columns = [name for name in LakeFace.__annotations__ if name != "embedding"]
+    rows = settings.lake.read("faces", None, columns)
+    faces: list[LakeFace] = rows.filter(pc.equal(rows["person_id"], person_id)).to_pylist()
+    return sorted(faces, key=lambda face: (face["video_id"], face["frame"], face["face_id"]))
+
+
+def _select_faces(settings: Settings, person: LakePerson, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of the named faces of a person. Raises ``NotFoundError`` for one that is not theirs."""
+    faces = read_person_faces(settings, person["person_id"])
+    selected: dict[str, None] = {}
+    for each in wanted:
+        matching = [face["face_id"] for face in faces if each in (face["face_id"], face["shot_id"])]
+        if not matching:
+            raise NotFoundError(
+                f"{each!r} is not a face of {person['name'] or person['person_id']}, nor a shot with one: "
+                f"`needle people {person['person_id']}` lists them"
+            )
+        selected |= dict.fromkeys(matching)
+    if not selected:
+        raise UsageError(f"name faces: `needle people {person['person_id']}` lists them")
+    return tuple(selected)
+
+
+def _change(
+    settings: Settings,
+    action: ChangeAction,
+    person_id: str,
+    author: str,
+    now: datetime,
+    *,
+    other_id: str = "",
+    name: str = "",
+    face_ids: tuple[str, ...] = (),
+) -> None:
+    with settings.hold_work_lock(), settings.lake.hold_lock(LOCK):
+        history = read_changes(settings)
+        # The order of changes counts, also if the clock of this machine is behind.
+        at = max([now, *(each.created_at for each in history)])
+        change = PersonChange(
+            action=action,
+            person_id=person_id,
+            author=author,
+            created_at=at,
+            other_id=other_id,
+            name=name,
+            face_ids=face_ids,
+        )
+        write_changes(settings, [*history, change])
+        identities = apply_changes([*history, change])
+        if action != "named":
+            renew_people(settings, find_partitions(settings, {person_id, other_id}), identities, now)
+        catalogue.write_people(settings, identities, now)
+
+
+def find_partitions(settings: Settings, person_ids: Collection[str]) -> list[str]:
+    """Return the partitions with faces of these people."""
+    rows = settings.lake.read("faces", None, ("video_id", "person_id")).to_pylist()
+    return sorted({settings.resolve_partition(row["video_id"]) for row in rows if row["person_id"] in person_ids})
+
+
+def renew_people(settings: Settings, partitions: Sequence[str], identities: Identities, now: datetime) -> None:
+    """Write the people of the stored faces of some partitions again. The caller holds the lock of changes."""
+    for video in list_videos(settings, partitions):
+        rows = name_people(video.face_rows, {}, identities)
+        write_video(settings, video, rows, now)
+
+
+def write_video(
+    settings: Settings, video: VideoFaces, rows: list[LakeFace], now: datetime, *, keep_versions: bool = True
+) -> None:
+    """Write the faces of a video and what follows from them for its shots, without looking at any frame."""
+    by_shot: dict[str, list[LakeFace]] = {}
+    for row in rows:
+        by_shot.setdefault(row["shot_id"], []).append(row)
+    shots = {shot["shot_id"]: shot for shot in video.shots}
+    shot_rows = [
+        row | sum_up(by_shot.get(row["shot_id"], ()), count_looks(shots[row["shot_id"]])) | {"created_timestamp": now}
+        if row["shot_id"] in shots and row["faces"] is not None
+        else row
+        for row in video.shot_rows
+    ]
+    partition = settings.resolve_partition(video.video_id)
+    settings.lake.update("faces", partition, video.video_id, [row | {"created_timestamp": now} for row in rows])
+    settings.lake.update("shot_people", partition, video.video_id, shot_rows, keep_versions=keep_versions)

@@ -1,0 +1,1 @@
+"""Implementations of :class:`ops.people.face_model.FaceModel`, one a module."""

@@ -1,0 +1,152 @@
+"""Remove people from the lake, permanently: one person, everybody, or what is left of a forgotten video.
+
+The caller holds the work lock exclusively, and updates the feature store. Names, boxes and vectors are stored in these
+tables only; pictures of faces are cut from proxies when they are shown, and never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pyarrow.compute as pc
+
+from ops.core.history import forget_versions
+from ops.core.rows import LakeFace, LakePerson
+from ops.core.settings import Settings
+from ops.core.tables import DAMAGED
+from ops.core.types import SilentProgress
+from ops.people import catalogue
+from ops.people.build import TABLES, VideoFaces, build_faces, delete_people_tables, list_videos
+from ops.people.changes import LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
+from ops.people.clusters import TRACK_SLACK, measure_distances
+from ops.people.editing import find_partitions, write_video
+from ops.people.face_model import SAME_DISTANCES
+
+
+def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list[str]:
+    """Remove a person: faces, vectors, name and changes; return the ids of the shots with them.
+
+    Faces without a person are removed with them, if they are in the same shots or look alike: they were too small or
+    too blurred to be sure.
+    """
+    with settings.lake.hold_lock(LOCK):
+        history = read_changes(settings)
+        identities = apply_changes(history)
+        person_id = person["person_id"]
+        shots: set[str] = set()
+        examples = _read_examples(settings, person_id)
+        for video in list_videos(settings, settings.lake.list_partitions("faces")):
+            lost_rows = _select_lost(video, person_id, examples)
+            if not lost_rows:
+                continue
+            shots |= {row["shot_id"] for row in lost_rows}
+            lost_ids = {row["face_id"] for row in lost_rows}
+            rows = [
+                _fix_group(row, history, identities, person_id)
+                for row in video.face_rows
+                if row["face_id"] not in lost_ids
+            ]
+            write_video(settings, video, rows, now, keep_versions=False)
+            partition = settings.resolve_partition(video.video_id)
+            forget_versions(settings.store, {video.video_id: partition}, "shot_people")
+            _delete_damaged(settings, {partition})
+        remaining = [each for each in history if not _concerns(each, person_id, identities)]
+        write_changes(settings, remaining)
+        catalogue.write_people(settings, apply_changes(remaining), now)
+    return sorted(shots)
+
+
+def forget_all_people(settings: Settings, now: datetime) -> list[str]:
+    """Remove all faces and people, as the next ingest does if NEEDLE_PEOPLE is off; return the ids of the shots."""
+    lake = settings.lake
+    rows = lake.read("shot_people", None, ("shot_id", "faces")).to_pylist()
+    shots = [row["shot_id"] for row in rows if row["faces"] is not None]
+    partitions = sorted({*lake.list_partitions("faces"), *lake.list_partitions("shot_people")})
+    off = settings.model_copy(update={"people": "off"})
+    build_faces(off, partitions, now, SilentProgress())
+    with lake.hold_lock(LOCK):
+        delete_people_tables(settings)
+        # Videos whose files are gone keep their rows otherwise.
+        for partition in lake.list_partitions("faces"):
+            lake.write("faces", partition, [])
+        for partition in lake.list_partitions("shot_people"):
+            table = lake.read("shot_people", [partition])
+            lake.write("shot_people", partition, table.filter(pc.is_null(table["faces"])), keep_versions=False)
+            video_ids = set(table["video_id"].to_pylist())
+            forget_versions(settings.store, dict.fromkeys(video_ids, partition), "shot_people")
+    return shots
+
+
+def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime) -> None:
+    """Remove what other tables than those of the videos hold: counts, best faces, changes of their faces.
+
+    Changes of a person without any other face are removed with the name.
+    """
+    if not settings.lake.exists(catalogue.TABLE, catalogue.PARTITION):
+        return
+    with settings.lake.hold_lock(LOCK):
+        history = read_changes(settings)
+        identities = apply_changes(history)
+        rows = settings.lake.read("faces", None, ("face_id", "person_id")).to_pylist()
+        known = {row["person_id"] for row in rows if row["person_id"]}
+        remaining = []
+        for each in history:
+            faces = tuple(face for face in each.face_ids if face.split(":")[0] not in video_ids)
+            is_empty = each.action in ("split", "rejected") and not faces
+            ids = {identities.find(each.person_id), identities.find(each.other_id or each.person_id)}
+            if not is_empty and ids & known:
+                remaining.append(replace(each, face_ids=faces))
+        if remaining != history:
+            write_changes(settings, remaining)
+        catalogue.write_people(settings, apply_changes(remaining), now)
+        for table in (catalogue.TABLE, "people_changes"):
+            settings.store.delete_tree(f"{DAMAGED}/{table}")
+
+
+def _read_examples(settings: Settings, person_id: str) -> dict[str, list[list[float]]]:
+    """Return the vectors of a person, by model."""
+    rows = settings.lake.read("faces", find_partitions(settings, {person_id}), ("person_id", "model", "embedding"))
+    vectors: dict[str, list[list[float]]] = {}
+    for row in rows.to_pylist():
+        if row["person_id"] == person_id:
+            vectors.setdefault(row["model"], []).append(row["embedding"])
+    return vectors
+
+
+def _select_lost(video: VideoFaces, person_id: str, examples: dict[str, list[list[float]]]) -> list[LakeFace]:
+    shots = {row["shot_id"] for row in video.face_rows if row["person_id"] == person_id}
+    return [
+        row
+        for row in video.face_rows
+        if row["person_id"] == person_id
+        or (row["person_id"] is None and (row["shot_id"] in shots or _looks_like(row, examples.get(row["model"]))))
+    ]
+
+
+def _looks_like(row: LakeFace, examples: list[list[float]] | None) -> bool:
+    if not examples:
+        return False
+    distances = measure_distances(np.asarray([row["embedding"]], np.float32), np.asarray(examples, np.float32))
+    return bool(distances.min() < TRACK_SLACK * SAME_DISTANCES[row["model"].split("-")[0]])
+
+
+def _fix_group(row: LakeFace, history: list[PersonChange], identities: Identities, person_id: str) -> LakeFace:
+    """Return a remaining face with the group that the removed changes gave it."""
+    removed = [each for each in history if _concerns(each, person_id, identities)]
+    if any(row["face_id"] in each.face_ids for each in removed):
+        return row | {"cluster_id": row["person_id"] or ""}
+    return row
+
+
+def _concerns(change: PersonChange, person_id: str, identities: Identities) -> bool:
+    ids = {change.person_id, change.other_id} - {""}
+    return any(identities.find(each) == person_id for each in ids)
+
+
+def _delete_damaged(settings: Settings, partitions: Collection[str]) -> None:
+    for table in TABLES:
+        for partition in partitions:
+            settings.store.delete(f"{DAMAGED}/{table}/{partition}.parquet")

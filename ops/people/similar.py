@@ -1,0 +1,61 @@
+"""Faces like a face: of the catalogue, or of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.core.errors import NotFoundError, UsageError
+from ops.core.settings import Settings
+from ops.people.catalogue import read_vectors
+from ops.people.choice import describe_model, load_model
+from ops.people.clusters import measure_distances
+from ops.people.face_model import LEAST_QUALITY
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarFace:
+    """A face of the catalogue at a distance (0: the same vector) from the one that was asked about."""
+
+    face_id: str
+    person_id: str | None
+    distance: float
+
+
+def find_faces_like_face(settings: Settings, face_id: str, limit: int) -> list[SimilarFace]:
+    """Return the faces nearest to a stored one, which is left out. Raises ``NotFoundError`` for an unknown one."""
+    partition = settings.resolve_partition(face_id.split(":")[0])
+    rows = settings.lake.read("faces", [partition], ("face_id", "model", "embedding")).to_pylist()
+    for row in rows:
+        if row["face_id"] == face_id:
+            near = _rank(settings, row["model"], np.asarray(row["embedding"], np.float32), limit + 1)
+            return [each for each in near if each.face_id != face_id][:limit]
+    raise NotFoundError(f"no face {face_id!r}: `needle people PERSON` lists the faces of a person")
+
+
+def find_faces_like_picture(settings: Settings, picture_HWC: NDArray[np.uint8], limit: int) -> list[SimilarFace]:
+    """Return the faces nearest to the best face of an RGB picture.
+
+    Raises ``UsageError`` if no clear face is found in it, ``MediaError`` if there is no model.
+    """
+    faces = load_model(settings.model_copy(update={"people": "on"})).find_faces(picture_HWC)
+    best = max(faces, key=lambda face: face.quality, default=None)
+    if best is None or best.quality < LEAST_QUALITY:
+        why = "no face is found" if best is None else "its face is too small, dark, turned or blurred"
+        raise UsageError(f"the picture cannot be compared: {why}; it needs one that looks at the camera")
+    return _rank(settings, describe_model(settings), best.vector_D, limit)
+
+
+def _rank(settings: Settings, model_id: str, vector_D: NDArray[np.float32], limit: int) -> list[SimilarFace]:
+    face_ids, people, vectors_ND = read_vectors(settings, model_id)
+    if not face_ids:
+        return []
+    distances_N = measure_distances(vector_D[None], vectors_ND)[0]
+    return [
+        SimilarFace(
+            face_id=face_ids[position], person_id=people[position], distance=round(float(distances_N[position]), 4)
+        )
+        for position in np.argsort(distances_N, kind="stable")[:limit]
+    ]

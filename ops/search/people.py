@@ -1,0 +1,112 @@
+"""The filter ``person:``: the shots that show a person, from the lake's ``shot_people`` and ``people``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from threading import Lock
+
+from ops.core.errors import NotFoundError
+from ops.core.names import fold_name
+from ops.core.rows import LakePerson
+from ops.core.settings import Settings
+from ops.people.catalogue import read_people
+
+ANYBODY = "*"
+"""The value of ``person:`` that any person fulfils."""
+REREAD_AFTER_S = 2.0
+"""Seconds after which a change of names or faces is looked for, by the stamps of the files."""
+MOST_NAMED = 10
+NO_PEOPLE = "no faces are indexed: set NEEDLE_PEOPLE=on and run `needle ingest`, or take person: away"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    stamps: tuple[tuple[str, str], ...]
+    people: tuple[LakePerson, ...]
+    shots: Mapping[str, frozenset[str]]
+    by_show: Mapping[str, Mapping[str, int]]
+
+
+class PeopleShots:
+    """The shots of each person; read on first use, and again when names or faces have changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._known: _Known | None = None
+        self._look_again_at = 0.0
+
+    def find_shots(self, person: str) -> frozenset[str]:
+        """Return the shots with a person, by name or id; ``*``: with anybody.
+
+        Raises ``NotFoundError``, naming similar ones, if nobody is called so, or if no faces are indexed.
+        """
+        known = self._read()
+        if not known.people:
+            raise NotFoundError(NO_PEOPLE)
+        if person == ANYBODY:
+            return frozenset().union(*known.shots.values())
+        wanted = fold_name(person)
+        for each in known.people:
+            if wanted in (each["person_id"], fold_name(each["name"] or "")):
+                return known.shots.get(each["person_id"], frozenset())
+        raise _report_unknown(person, [each["name"] for each in known.people if each["name"]])
+
+    def list_people(self) -> list[tuple[LakePerson, Mapping[str, int]]]:
+        """Return the people of the catalogue, those with most shots first, each with its shots by show."""
+        known = self._read()
+        return [(each, known.by_show.get(each["person_id"], {})) for each in known.people]
+
+    def forget(self) -> None:
+        """Read everything again from now on."""
+        with self._lock:
+            self._known = None
+
+    def _read(self) -> _Known:
+        with self._lock:
+            if self._known and time.monotonic() < self._look_again_at:
+                return self._known
+            lake = self._settings.lake
+            stamps = tuple(
+                sorted(
+                    (f"{table}/{name}", stamp)
+                    for table in ("people", "shot_people")
+                    for name, stamp in lake.stat_partitions(table).items()
+                )
+            )
+            if self._known is None or self._known.stamps != stamps:
+                self._known = self._load(stamps)
+            self._look_again_at = time.monotonic() + REREAD_AFTER_S
+            return self._known
+
+    def _load(self, stamps: tuple[tuple[str, str], ...]) -> _Known:
+        shots: dict[str, set[str]] = {}
+        by_show: dict[str, dict[str, int]] = {}
+        people = read_people(self._settings)
+        rows = self._settings.lake.read("shot_people", None, ("shot_id", "show", "people")) if people else None
+        for row in rows.to_pylist() if rows else ():
+            for person in filter(None, (row["people"] or "").split(",")):
+                shots.setdefault(person, set()).add(row["shot_id"])
+                counts = by_show.setdefault(person, {})
+                counts[row["show"]] = counts.get(row["show"], 0) + 1
+        return _Known(
+            stamps=stamps,
+            people=tuple(people),
+            shots={person: frozenset(ids) for person, ids in shots.items()},
+            by_show=by_show,
+        )
+
+
+def _report_unknown(person: str, names: list[str]) -> NotFoundError:
+    by_folded = {fold_name(name): name for name in names}
+    close = [by_folded[each] for each in get_close_matches(fold_name(person), by_folded, n=3, cutoff=0.6)]
+    if close:
+        why = f"do you mean {' or '.join(close)}?"
+    elif names:
+        why = f"there are {', '.join(names[:MOST_NAMED])}"
+    else:
+        why = "nobody has a name yet: `needle people` lists the people, and person:ID finds one"
+    return NotFoundError(f"no person {person!r}: {why}")

@@ -1,0 +1,232 @@
+"""Tables of faces and people: built once, again for changed shots only, and emptied when the setting is off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.core.errors import MediaError, NotFoundError, UsageError
+from ops.core.history import list_history_files
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress, StepReport
+from ops.people import editing
+from ops.people.build import build_faces, find_due, retry_faces
+from ops.people.catalogue import read_people
+from ops.people.changes import read_changes
+from ops.people.face_model import FaceModel
+from ops.people.forget import forget_all_people, forget_person
+from ops.people.similar import find_faces_like_face
+from ops.shots.segment import make_proxy_key
+from tests.builders.faces import LEFT, RIGHT, FaceSpec, NumberFaces
+from tests.builders.lakes import COMPUTED, shot_rows, video_id
+from tests.builders.upgrades import SHOTS, add_film
+
+VIDEO = video_id(0)
+LATER = COMPUTED + timedelta(hours=1)
+
+
+def cast(number: int) -> Sequence[FaceSpec]:
+    """In every shot: person 0 on the left, person 1 on the right at first, and a blurred face at the end."""
+    faces: list[FaceSpec] = [(0, LEFT, 0.9)]
+    if number <= 12:
+        faces.append((1, RIGHT, 0.8))
+    if number >= 18:
+        faces.append((2, RIGHT, 0.3))
+    return faces
+
+
+class Heard(SilentProgress):
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def set_aside(self, stage: str, thing: str, reason: str) -> None:
+        self.reasons.append(f"{thing}: {reason}")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Settings:
+    settings = load_settings(home=tmp_path / "home", people="on")
+    add_film(settings, tmp_path, 0, captions=False, proxies=True)
+    return settings
+
+
+def build(
+    settings: Settings,
+    model: NumberFaces | None = None,
+    progress: Any = None,
+    make: Callable[[Settings], FaceModel] | None = None,
+) -> StepReport:
+    model = model or NumberFaces(cast)
+    make = make or (lambda _: model)
+    return build_faces(settings, [VIDEO], COMPUTED, progress or SilentProgress(), make=make)
+
+
+def read_rows(settings: Settings, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = settings.lake.read(table, [VIDEO]).to_pylist()
+    return rows
+
+
+def test_faces_and_people_are_found_once(home: Settings) -> None:
+    assert find_due(home, [VIDEO]) == {VIDEO}
+    model = NumberFaces(cast)
+    report = build(home, model)
+    assert report.checks[0].passed and len(model.numbers) == 3 * SHOTS
+    first, second = read_people(home)
+    assert (first["shots"], first["faces"], first["videos"], first["name"]) == (SHOTS, 3 * SHOTS, 1, None)
+    assert (second["shots"], second["faces"]) == (SHOTS, 2 * SHOTS)
+    blurred = [row for row in read_rows(home, "faces") if row["quality"] < 0.5]
+    assert len(blurred) == SHOTS and all(row["person_id"] is None for row in blurred), "kept, and nobody"
+    row = read_rows(home, "shot_people")[0]
+    assert row["people"] == f"{first['person_id']},{second['person_id']}"
+    assert (row["shares"], row["sizes"], row["faces"]) == ("1.00,0.67", "0.30,0.40", 2)
+    assert row["largest_face"] == pytest.approx(0.4)
+    again = NumberFaces(cast)
+    assert not find_due(home, [VIDEO]) and build(home, again).changed == 0 and not again.numbers
+
+
+def test_only_changed_shots_are_read_again_and_people_keep_ids_and_names(home: Settings) -> None:
+    build(home)
+    people = [row["person_id"] for row in read_people(home)]
+    editing.name_person(home, people[0], "Thom", "me", LATER)
+    rows = shot_rows(0, SHOTS, is_blank=False)
+    rows[1]["detector"] = "another"
+    home.lake.write("shots", VIDEO, rows)
+    assert find_due(home, [VIDEO]) == {VIDEO}
+    model = NumberFaces(cast)
+    build(home, model)
+    assert len(model.numbers) == 3
+    assert [(row["person_id"], row["name"]) for row in read_people(home)] == [(people[0], "Thom"), (people[1], None)]
+    other = NumberFaces(cast, model_id="opencv-other")
+    for row in rows:
+        row["detector"] = "a third"
+    home.lake.write("shots", VIDEO, rows)
+    build(home, other)
+    assert [row["person_id"] for row in read_people(home)] == people, "by their places, although vectors differ"
+    assert not find_due(home, [VIDEO])
+
+
+def test_a_shot_whose_proxy_is_missing_has_a_reason_and_is_tried_again(home: Settings) -> None:
+    key = make_proxy_key(VIDEO, 0, 24)
+    proxy = home.store.read_bytes(key)
+    home.store.delete(key)
+    heard = Heard()
+    build(home, progress=heard)
+    assert len(heard.reasons) == 1 and "its faces are unknown: its proxy is missing" in heard.reasons[0]
+    assert read_rows(home, "shot_people")[0]["reason"] == "its proxy is missing"
+    assert not find_due(home, [VIDEO])
+    home.store.write_bytes(key, proxy)
+    retry_faces(home, [VIDEO])
+    assert find_due(home, [VIDEO]) == {VIDEO}
+    build(home)
+    assert read_rows(home, "shot_people")[0]["faces"] == 2
+
+
+def test_without_a_model_nothing_is_written_and_the_shots_stay_due(home: Settings) -> None:
+    def fail(settings: Settings) -> FaceModel:
+        raise MediaError("the model is damaged")
+
+    heard = Heard()
+    report = build(home, progress=heard, make=fail)
+    assert heard.reasons == ["faces: the model is damaged"] and report.details["problem"] == "the model is damaged"
+    assert find_due(home, [VIDEO]) == {VIDEO}
+
+
+def test_a_lost_file_of_faces_is_computed_again(home: Settings) -> None:
+    build(home)
+    home.lake.delete("faces", VIDEO)
+    assert find_due(home, [VIDEO]) == {VIDEO}
+    build(home)
+    assert len(read_people(home)) == 2 and not find_due(home, [VIDEO])
+
+
+def test_merge_split_and_rejection_hold_over_later_runs(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    editing.name_person(home, first, "Thom", "me", LATER)
+    with pytest.raises(UsageError, match="--merge"):
+        editing.name_person(home, second, "thom", "me", LATER)
+    merged = editing.merge_people(home, "Thom", second, "me", LATER)
+    assert (merged["person_id"], merged["name"], merged["faces"]) == (first, "Thom", 5 * SHOTS)
+    shot = read_rows(home, "shot_people")[0]["shot_id"]
+    other = editing.split_faces(home, "Thom", [shot], "me", LATER)
+    assert other["faces"] == 5 and other["person_id"] not in (first, second)
+    assert editing.reject_faces(home, "Thom", [f"{VIDEO}:28:face0"], "me", LATER) == 1
+    assert not find_due(home, [VIDEO]) and build(home).changed == 0, "a change is applied at once"
+    assert {row["person_id"]: row["faces"] for row in read_people(home)} == {
+        first: 5 * SHOTS - 6,
+        other["person_id"]: 5,
+    }
+    with pytest.raises(NotFoundError, match="not a face of Thom"):
+        editing.reject_faces(home, "Thom", [shot], "me", LATER)
+    with pytest.raises(NotFoundError, match="there are Thom"):
+        editing.find_person(home, "Tom")
+
+
+def test_an_interrupted_change_is_completed_by_the_next_run(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    faces = home.store.read_bytes(f"lake/faces/{VIDEO}.parquet")
+    editing.merge_people(home, first, second, "me", LATER)
+    home.store.write_bytes(f"lake/faces/{VIDEO}.parquet", faces)
+    assert find_due(home, [VIDEO]) == {VIDEO}
+    build(home)
+    assert [row["person_id"] for row in read_people(home)] == [first] and not find_due(home, [VIDEO])
+
+
+def test_faces_like_a_face_are_those_of_the_same_person(home: Settings) -> None:
+    build(home)
+    first = read_people(home)[0]
+    near = find_faces_like_face(home, first["face_id"], 10)
+    assert {each.person_id for each in near} == {first["person_id"]}
+    assert [each.distance for each in near] == sorted(each.distance for each in near)
+    with pytest.raises(NotFoundError, match="no face"):
+        find_faces_like_face(home, f"{VIDEO}:0:face9", 3)
+
+
+def find_traces(settings: Settings, *words: str) -> set[str]:
+    """Files of the home that have one of the words."""
+    return {
+        str(path.relative_to(settings.home))
+        for path in settings.home.rglob("*")
+        if path.is_file() and any(word.encode() in path.read_bytes() for word in words)
+    }
+
+
+def test_a_forgotten_person_leaves_no_name_no_vector_and_no_box(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    editing.name_person(home, first, "Thomasina", "me", LATER)
+    editing.name_person(home, second, "Nora", "me", LATER)
+    editing.reject_faces(home, "Nora", [f"{VIDEO}:4:face1"], "me", LATER)
+    shots = forget_person(home, editing.find_person(home, "Thomasina"), LATER)
+    assert len(shots) == SHOTS
+    assert {row["name"] for row in read_people(home)} == {"Nora"}
+    assert {row["person_id"] for row in read_rows(home, "faces")} == {second}, "unclear faces of its shots go, too"
+    assert all(row["people"] in ("", second) for row in read_rows(home, "shot_people"))
+    assert not list_history_files(home.store) and not find_traces(home, "Thomasina")
+    assert [each.name for each in read_changes(home) if each.name] == ["Nora"]
+    model = NumberFaces(cast)
+    assert not find_due(home, [VIDEO]) and build(home, model).changed == 0 and not model.numbers
+
+
+@pytest.mark.parametrize("way", ["command", "setting"])
+def test_off_leaves_nothing_behind(home: Settings, way: str) -> None:
+    build(home)
+    first = read_people(home)[0]["person_id"]
+    editing.name_person(home, first, "Thomasina", "me", LATER)
+    editing.reject_faces(home, first, [f"{VIDEO}:4:face0"], "me", LATER)
+    off = home.model_copy(update={"people": "off"})
+    if way == "command":
+        assert len(forget_all_people(home, LATER)) == SHOTS
+        assert find_due(home, [VIDEO]) == {VIDEO}, "while it is on, they come back"
+    else:
+        assert find_due(off, [VIDEO]) == {VIDEO}
+        build_faces(off, [VIDEO], LATER, SilentProgress())
+    assert not read_rows(home, "faces") and not read_people(home) and not read_changes(home)
+    assert {row["faces"] for row in read_rows(home, "shot_people")} == {None}
+    assert not find_traces(home, "Thomasina", first) and not list_history_files(home.store)
+    assert not find_due(off, [VIDEO]) and build_faces(off, [VIDEO], LATER, SilentProgress()).changed == 0
