@@ -13,11 +13,13 @@ COMPRESSED_FROM = 4_096
 LEVEL = 1  # a page of hits shrinks to a fifth at level 1, and at level 6 to a sixth in three times the time
 
 
-def send_json(request: Request, document: Any, headers: dict[str, str] | None = None) -> Response:
+def send_json(
+    request: Request, document: Any, headers: dict[str, str] | None = None, *, is_compressible: bool = True
+) -> Response:
     """Return the document as JSON, compressed if the client accepts that and the size makes it worthwhile."""
     body = to_json(document)
     headers = {"cache-control": "no-store", "vary": "accept-encoding", **(headers or {})}
-    if len(body) >= COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+    if is_compressible and len(body) >= COMPRESSED_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, LEVEL)
         headers["content-encoding"] = "gzip"
     return Response(body, headers=headers, media_type="application/json")

@@ -10,18 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from PIL import UnidentifiedImageError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ops.core.storage import ObjectStore
 from ops.serve.problems import ProblemError
-from ops.shots.thumbnails import read_thumbnail, shrink_poster
 
 PIECE = 256 * 1024
-KEPT_POSTERS = 512
 FOR_EVER = "max-age=31536000, immutable"
 _RANGE = re.compile(r"^bytes=([0-9]{0,18})-([0-9]{0,18})$")
 
@@ -55,33 +51,6 @@ def look_up(request: Request, store: ObjectStore, key: str) -> Stored:
     if content is not None and len(content) != status.size:
         content = None  # replaced in the meantime: sent as it is when it is opened, and no more than was announced
     return Stored(store=store, key=key, size=status.size, etag=etag, content=content)
-
-
-class SmallPosters:
-    """Small versions of posters; safe to use from several threads.
-
-    Posters of earlier versions have none in their files. They are scaled when they are requested, and the last ones
-    are kept in memory.
-    """
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._shrink = lru_cache(KEPT_POSTERS)(shrink_poster)
-
-    def look_up(self, key: str) -> Stored:
-        """Return the small version of the poster ``key``. Raises ``ProblemError`` 404 if there is none."""
-        content = self.find(key)
-        if content is None:
-            raise ProblemError(404, "the poster of this shot is gone from storage: run `needle ingest` again")
-        return Stored(store=self._store, key=key, size=len(content), etag=_make_etag(content), content=content)
-
-    def find(self, key: str) -> bytes | None:
-        """Return the small version as a JPEG file; ``None`` if the poster is missing or is not a picture."""
-        try:
-            poster = self._store.read_bytes(key)
-            return read_thumbnail(poster) or self._shrink(poster)
-        except (FileNotFoundError, UnidentifiedImageError):
-            return None
 
 
 def send_media(
@@ -143,6 +112,13 @@ def _read_pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator
         while left and (piece := file.read(min(PIECE, left))):
             left -= len(piece)
             yield piece
+
+
+def hold_small_poster(store: ObjectStore, key: str, content: bytes | None) -> Stored:
+    """Return the small version of the poster ``key``. Raises ``ProblemError`` 404 if there is none."""
+    if content is None:
+        raise ProblemError(404, "the poster of this shot is gone from storage: run `needle ingest` again")
+    return Stored(store=store, key=key, size=len(content), etag=_make_etag(content), content=content)
 
 
 def _make_etag(content: bytes) -> str:

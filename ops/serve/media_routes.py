@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,10 +11,8 @@ from PIL import UnidentifiedImageError
 from ops.core.addresses import THUMB_PX
 from ops.core.storage import ObjectStore
 from ops.search.shot_details import ShotDetail
-from ops.serve.answers import SmallPostersAnswer
-from ops.serve.documents import send_json
-from ops.serve.fields import SHOT_ID, VIDEO_ID, ShotId
-from ops.serve.media import SmallPosters, Stored, look_up, send_media
+from ops.serve.fields import SHOT_ID, VIDEO_ID
+from ops.serve.media import Stored, hold_small_poster, look_up, send_media
 from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.service import Service
 from ops.shots.segment import make_poster_key, make_proxy_key
@@ -28,16 +24,12 @@ Version = Annotated[
     str | None, Query(max_length=40, description="as in the address that a hit has; then cached permanently")
 ]
 PosterSize = Annotated[Literal["full", "small"], Query(description="`small`: at most 320 pixels wide and high")]
-MOST_POSTERS = 64
-ShotIds = Annotated[list[ShotId], Query(min_length=1, max_length=MOST_POSTERS)]
 KeyOf = Callable[[str, int, int], str]
-READERS = 8
 
 
 def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> APIRouter:
     """Return the routes below ``/media``. ``is_private()``: only the browser may cache answers, not a proxy."""
     router = APIRouter(tags=["media"])
-    small_posters = SmallPosters(service.settings.store)
 
     def add(
         path: str, answer: Callable[..., Any], media_type: str, summary: str, methods: Sequence[str] = ("GET", "HEAD")
@@ -66,7 +58,7 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     async def poster(request: Request, shot_id: ShotPath, v: Version = None, size: PosterSize = "full") -> Response:
         if size == "full":
             return await serve_shot(request, shot_id, v, make_poster_key, "image/jpeg")
-        entry, version = await service.queues.lookup.run(_look_up_small, service, small_posters, shot_id)
+        entry, version = await service.queues.lookup.run(_look_up_small, service, shot_id)
         return send_media(request, entry, "image/jpeg", version_is_right=v == version, is_private=is_private())
 
     async def thumb(request: Request, shot_id: ShotPath) -> Response:
@@ -88,22 +80,7 @@ def build_media_routes(service: Service, *, is_private: Callable[[], bool]) -> A
     add("/media/shots/{shot_id}/thumb.jpg", thumb, "image/jpeg", "A small still of a shot, for other pages", ["GET"])
     add("/media/videos/{video_id}/sheet.jpg", contact_sheet, "image/jpeg", "The contact sheet of a video", ["GET"])
     add("/media/images/{name}.jpg", picture, "image/jpeg", "A picture that was uploaded")
-    _add_posters_route(router, service, small_posters)
     return router
-
-
-def _add_posters_route(router: APIRouter, service: Service, small_posters: SmallPosters) -> None:
-    async def posters(request: Request, shot: ShotIds) -> Response:
-        return send_json(request, await service.queues.lookup.run(_read_small_posters, service, small_posters, shot))
-
-    router.add_api_route(
-        "/media/posters",
-        posters,
-        methods=["GET"],
-        response_model=None,
-        responses={200: {"model": SmallPostersAnswer}, **describe_problems()},
-        summary="Small stills of many shots in one answer",
-    )
 
 
 async def _serve_thumb(request: Request, service: Service, shot_id: str) -> Response:
@@ -133,29 +110,12 @@ def _shrink_poster(store: ObjectStore, key: str) -> bytes:
         raise ProblemError(404, "the poster of this shot is gone from storage: run `needle ingest` again") from None
 
 
-def _look_up_small(service: Service, small_posters: SmallPosters, shot_id: str) -> tuple[Stored, str]:
+def _look_up_small(service: Service, shot_id: str) -> tuple[Stored, str]:
     """Return the small poster of a shot, and the version of its files. Raises ``ProblemError`` 404."""
     shot = _find_shot(service, shot_id)
-    entry = small_posters.look_up(make_poster_key(shot.video_id, shot.start_frame, shot.end_frame))
+    key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
+    entry = hold_small_poster(service.settings.store, key, service.small_posters.find(key))
     return entry, service.details.compute_media_versions([shot_id])[shot_id]
-
-
-def _read_small_posters(service: Service, small_posters: SmallPosters, shot_ids: Sequence[str]) -> SmallPostersAnswer:
-    """Return small posters as data URIs; shots without one are left out."""
-    shots = service.details.read(shot_ids)
-    keys = {name: make_poster_key(shot.video_id, shot.start_frame, shot.end_frame) for name, shot in shots.items()}
-    if service.settings.store.is_local:
-        found = [small_posters.find(key) for key in keys.values()]
-    else:
-        with ThreadPoolExecutor(READERS) as pool:
-            found = list(pool.map(small_posters.find, keys.values()))
-    return SmallPostersAnswer(
-        posters={
-            name: f"data:image/jpeg;base64,{b64encode(poster).decode()}"
-            for name, poster in zip(keys, found, strict=True)
-            if poster is not None
-        }
-    )
 
 
 def _find_shot(service: Service, shot_id: str) -> ShotDetail:

@@ -65,7 +65,6 @@ ACCESS: Mapping[str, Role | None] = {
     "GET /media/shots/{shot_id}/poster.jpg": Role.LOOK,
     "HEAD /media/shots/{shot_id}/poster.jpg": Role.LOOK,
     "GET /media/shots/{shot_id}/thumb.jpg": Role.LOOK,
-    "GET /media/posters": Role.LOOK,
     "GET /media/videos/{video_id}/sheet.jpg": Role.LOOK,
     "GET /media/images/{name}.jpg": Role.LOOK,
     "HEAD /media/images/{name}.jpg": Role.LOOK,

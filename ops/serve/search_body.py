@@ -10,6 +10,8 @@ from ops.search.conditions import MAX_CONDITIONS, ProbeFilterText
 from ops.search.schema import MAX_SHOWS, SearchFields, Then
 from ops.serve.fields import CursorText, Example, Limit, ShowName, UnwantedWords, VideoId
 
+MOST_POSTERS = 64
+
 
 def get_description(model: type[BaseModel], name: str) -> str | None:
     """Return the description of a field, for a field that replaces it."""
@@ -44,3 +46,4 @@ class SearchBody(SearchFields):
     limit: Limit = Field(default=50, description="Hits of one page.")
     then: ThenBody | None = Field(default=None, description=get_description(SearchFields, "then"))
     cursor: CursorText | None = None
+    posters: int = Field(default=0, ge=0, le=MOST_POSTERS, description="Hits whose small posters come in the answer.")

@@ -16,6 +16,7 @@ from ops.serve.fields import MAX_PAGE, SHOT_ID
 from ops.serve.problems import ProblemError, describe_problems
 from ops.serve.search_body import SearchBody, get_description
 from ops.serve.service import Service
+from ops.shots.segment import make_poster_key
 
 EMPTY_PAGES = 20
 
@@ -32,7 +33,7 @@ def build_search_routes(service: Service) -> APIRouter:
     )
     async def search(request: Request, body: SearchBody) -> Response:
         fields = await store_images(service, body)
-        return await service.queues.search.run(_run_search, service, request, fields, body.cursor)
+        return await service.queues.search.run(_run_search, service, request, fields, body.cursor, body.posters)
 
     @router.get(
         "/api/shots/{shot_id}/similar",
@@ -93,8 +94,16 @@ def page_of_hits(service: Service, fields: SearchFields, cursor: str | None) -> 
     return SearchAnswer(**{**result.__dict__, "next_cursor": None if is_last else following.encode()})
 
 
-def _run_search(service: Service, request: Request, fields: SearchFields, cursor: str | None) -> Response:
-    return send_json(request, page_of_hits(service, fields, cursor))
+def _run_search(
+    service: Service, request: Request, fields: SearchFields, cursor: str | None, posters: int = 0
+) -> Response:
+    answer = page_of_hits(service, fields, cursor)
+    if not posters:
+        return send_json(request, answer)
+    shots = service.details.read([hit.shot_id for hit in answer.hits[:posters]])
+    keys = {name: make_poster_key(shot.video_id, shot.start_frame, shot.end_frame) for name, shot in shots.items()}
+    answer = answer.model_copy(update={"posters": service.small_posters.build_uris(keys)})
+    return send_json(request, answer, is_compressible=False)  # pictures are compressed already
 
 
 def _require_versions(service: Service, cursor: Cursor) -> None:

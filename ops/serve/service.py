@@ -18,6 +18,7 @@ from ops.serve.fitting import FitJobs
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
 from ops.serve.searchable_since import Runs, SearchableSince
+from ops.serve.small_posters import SmallPosters
 from ops.serve.uploads import Uploads
 from ops.serve.warmup import Warmup
 from ops.serve.work import WorkQueue
@@ -54,6 +55,7 @@ class Service:
         self.runs = runs
         self.queues = queues
         self.uploads = Uploads(settings.home / "serve" / "images", settings.store)
+        self.small_posters = SmallPosters(settings.store)
         self.tallies: dict[str, ExportTally] = {}
         self.exports = ExportFolder(settings.home / "serve" / "exports", settings.home / "locks" / "exports.lock")
         self.metrics = Metrics()

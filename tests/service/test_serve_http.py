@@ -73,12 +73,22 @@ def test_a_small_poster_is_read_from_the_poster_or_scaled(client: httpx.Client) 
     assert again.status_code == 304
     assert client.head(address, params={"size": "small"}).headers["content-length"] == str(len(small.content))
     assert client.get(address, params={"size": "tiny"}).status_code == 422
-    shot_id = PROXY.split("/")[3]
-    gone = "0123456789abcdef:7"
-    together = client.get("/media/posters", params={"shot": [shot_id, gone]})
-    assert together.json() == {"posters": {shot_id: f"data:image/jpeg;base64,{b64encode(small.content).decode()}"}}
-    assert client.get("/media/posters").status_code == 422
-    assert client.get("/media/posters", params={"shot": [shot_id] * 65}).status_code == 422
+
+
+def test_small_posters_come_with_an_answer_that_asks_for_them(client: httpx.Client) -> None:
+    body = {"like": [PROXY.split("/")[3]], "include_blank": True, "limit": 3}
+    plain = client.post("/api/search", json=body).json()
+    assert plain["hits"] and plain["posters"] == {}
+    answer = client.post("/api/search", json={**body, "posters": 2}).json()
+    small = {
+        hit["shot_id"]: client.get(hit["poster"].split("?")[0], params={"size": "small"}) for hit in answer["hits"][:2]
+    }
+    there = {name: picture.content for name, picture in small.items() if picture.status_code == 200}
+    assert there or all(picture.status_code == 404 for picture in small.values())
+    assert answer["posters"] == {
+        name: f"data:image/jpeg;base64,{b64encode(content).decode()}" for name, content in there.items()
+    }
+    assert client.post("/api/search", json={**body, "posters": 65}).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,6 @@ OPERATIONS = [
     ("POST", "/api/videos/{video_id}/corrections"),
     ("GET", "/media/shots/{shot_id}/proxy.mp4"),
     ("HEAD", "/media/shots/{shot_id}/proxy.mp4"),
-    ("GET", "/media/posters"),
     ("GET", "/media/shots/{shot_id}/poster.jpg"),
     ("HEAD", "/media/shots/{shot_id}/poster.jpg"),
     ("GET", "/media/shots/{shot_id}/thumb.jpg"),

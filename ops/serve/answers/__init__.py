@@ -11,7 +11,7 @@ from ops.serve.answers.samples import SampleQuery, SamplesAnswer
 from ops.serve.answers.saved_searches import SavedSearchesAnswer
 from ops.serve.answers.search import ExportFormatsAnswer, ExportProgressAnswer, ImageAnswer, SearchAnswer
 from ops.serve.answers.shows import ShowsAnswer
-from ops.serve.answers.videos import ShowPostersAnswer, SmallPostersAnswer, TranscriptAnswer, VideosAnswer
+from ops.serve.answers.videos import ShowPostersAnswer, TranscriptAnswer, VideosAnswer
 
 __all__ = [
     "Alive",
@@ -39,7 +39,6 @@ __all__ = [
     "ShotAnswer",
     "ShowPostersAnswer",
     "ShowsAnswer",
-    "SmallPostersAnswer",
     "TranscriptAnswer",
     "VideosAnswer",
 ]

@@ -12,6 +12,10 @@ class SearchAnswer(SearchResult):
     """One page of a ranking."""
 
     next_cursor: str | None
+    posters: dict[str, str] = Field(
+        default_factory=dict,
+        description="small posters of the first hits as `data:` URIs, by shot id; as many as `posters` asked for",
+    )
 
 
 class ExportFormatEntry(Answer):

@@ -65,9 +65,3 @@ class TranscriptAnswer(Answer):
 
     video_id: str
     lines: list[SpokenLine]
-
-
-class SmallPostersAnswer(Answer):
-    """Small posters as `data:` URIs, by shot id; shots without a poster are left out."""
-
-    posters: dict[str, str]

@@ -6,9 +6,12 @@
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
  *   ProbeAnswer, ProbesAnswer, SamplesAnswer, SearchAnswer, SearchBody, SessionAnswer, ShotAnswer, ShowPostersAnswer, ShowsAnswer,
- *   SmallPostersAnswer, TranscriptAnswer, VideosAnswer} from "./service.d.ts"
+ *   TranscriptAnswer, VideosAnswer} from "./service.d.ts"
  */
 import { isAbort } from "./dom.js";
+
+const CARD_AREA = 36_000; // of a window, for each card that is in it
+const MOST_POSTERS = 64; // of one answer
 
 /** The error that the service answered (application/problem+json), or that it could not be reached. */
 export class Problem extends Error {
@@ -24,6 +27,10 @@ export class Problem extends Error {
 
 /** @param {SearchBody} body @param {AbortSignal} [signal] @returns {Promise<SearchAnswer>} */
 export const search = (body, signal) => postJson("/api/search", body, signal);
+
+/** The first page of an answer, with the small posters that the window has room for. @param {SearchBody} body @param {AbortSignal} [signal] */
+export const searchFirst = (body, signal) =>
+  search({ ...body, posters: Math.min(Math.ceil((innerWidth * innerHeight) / CARD_AREA), MOST_POSTERS) }, signal);
 
 /** @returns {Promise<ShowsAnswer>} the catalogue: shows, totals, versions, probes */
 export const shows = () => json("/api/shows");
@@ -43,9 +50,6 @@ export const samples = () => json("/api/samples");
 
 /** One shot and where it came from. @param {string} id @param {AbortSignal} [signal] @returns {Promise<ShotAnswer>} */
 export const shot = (id, signal) => json(`/api/shots/${encodeURIComponent(id)}`, { signal });
-
-/** Small posters as data: addresses, by shot id. @param {string[]} ids @returns {Promise<SmallPostersAnswer>} */
-export const smallPosters = (ids) => json(`/media/posters?${new URLSearchParams(ids.map((id) => ["shot", id]))}`);
 
 /** A whole video: its shots in order, and the corrections of its cuts. @param {string} id @returns {Promise<FilmAnswer>} */
 export const film = (id) => json(`/api/videos/${encodeURIComponent(id)}`);

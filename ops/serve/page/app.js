@@ -1,7 +1,7 @@
 // The page: holds the query, sends it, shows the answer, keeps address and history. Modules that the first results do
 // not need (desk.js and its imports) are loaded after they are painted.
 import { bodyOf, isSearch, readAddress, writeAddress } from "./address.js";
-import { Problem, search, shows } from "./api.js";
+import { Problem, search, searchFirst, shows } from "./api.js";
 import { byId, calm, cardOf, Emitter, holdKeys, isAbort } from "./dom.js";
 import { firstAnswer } from "./first.js";
 import { Grid } from "./grid.js";
@@ -154,7 +154,7 @@ export class Page extends Emitter {
     this.say("query");
     if (!this.busy) return this.say("answer");
     try {
-      const answer = await (sent ?? search(bodyOf(this.query), signal));
+      const answer = await (sent ?? searchFirst(bodyOf(this.query), signal));
       if (!signal.aborted) this.show(answer);
     } catch (error) {
       if (signal.aborted || isAbort(error)) return undefined;
@@ -173,7 +173,7 @@ export class Page extends Emitter {
     this.answer = answer;
     this.#cursor = answer.next_cursor ?? null;
     this.grid.begin({ limit: this.limit(), group: this.query.group, words: wordsOf(this.query) });
-    this.grid.append(answer.hits);
+    this.grid.append(answer.hits, answer.posters);
     if (focused && this.grid.items().length) this.grid.focusShot(focused.dataset.shot ?? "");
     else if (focused) this.results.focus();
     this.settle();

@@ -164,13 +164,15 @@ export class Desk {
   }
 
   showWaiting() {
-    if (!this.page.busy || this.page.answer) return;
-    this.state.replaceChildren(...loading());
+    if (!this.page.busy) return;
+    this.page.results.classList.add("slow");
+    if (!this.page.answer) this.state.replaceChildren(...loading());
   }
 
   showAnswer() {
     const { page } = this;
     clearTimeout(this.slow);
+    if (!page.busy) page.results.classList.remove("slow");
     this.filters.setActive(Boolean(page.answer?.hits.length));
     const parts = this.stateOf();
     if (parts[0] !== this.around || this.around.parentNode !== this.state) this.state.replaceChildren(...parts); // else focus and place stay

@@ -1,10 +1,10 @@
 // The first search. Runs as soon as the address can be read, before the rest of the page has loaded: results need two
 // round trips, one for this code and one for the answer.
 import { bodyOf, isSearch, readAddress } from "./address.js";
-import { search } from "./api.js";
+import { searchFirst } from "./api.js";
 
 const query = readAddress(location.search);
 
 /** The answer to the address's query; null if it has none. A failure is reported when the page awaits it. */
-export const firstAnswer = isSearch(query) ? search(bodyOf(query)) : null;
+export const firstAnswer = isSearch(query) ? searchFirst(bodyOf(query)) : null;
 firstAnswer?.catch(() => {});

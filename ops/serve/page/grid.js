@@ -1,7 +1,7 @@
 // The results: cards in a grid, by show if the person wants that. A line stands before the first weak match. Cards
 // under the relevance limit are hidden, if there is one; the pictures in the window come in one answer, before all
 // others; the next hits are fetched before the end is reached. Arrow keys move between cards.
-import { Problem, shot, smallPosters } from "./api.js";
+import { shot } from "./api.js";
 import { card, markSelected, setTabStops } from "./card.js";
 import { allInside, cardOf, counted, el, inside, showPoster } from "./dom.js";
 import { stopPreview } from "./preview.js";
@@ -10,8 +10,6 @@ import { stopPreview } from "./preview.js";
 const AHEAD = "1400px"; // about two screens, so that the next hits are there in time
 const UNFOLD_LIMIT = 24;
 const LATEST_MS = 1000; // so long everything else waits until the pictures in the window are painted
-const CARD_AREA = 36_000; // of a window, for each card that is in it
-const MOST_AT_ONCE = 60; // pictures of one answer
 const SHARP = 1.3; // from so many pixels of the screen for one of the page on, a small picture is not sharp
 
 /** @typedef {"left"|"right"|"up"|"down"|"first"|"last"} Way */
@@ -26,6 +24,8 @@ export class Grid {
   /** by show; "" if the list is not grouped @type {Map<string, {list: HTMLElement, count: HTMLElement, whole: HTMLElement, divider: HTMLElement}>} */
   sections = new Map();
   view = { limit: 0, group: false, words: /** @type {string[]} */ ([]) };
+  /** small posters that came with the answer, by shot id @type {Record<string, string>} */
+  posters = {};
   /** until the pictures in the window are there @type {Promise<void>|null} */
   settling = null;
   /** adds more to each card than a search needs @type {((item: HTMLElement, hit: PageShot) => void)|null} */
@@ -62,13 +62,14 @@ export class Grid {
   begin(view) {
     this.clear();
     this.settling = null;
+    this.posters = {};
     this.view = view;
     this.place.append(this.end);
     this.watcher.observe(this.end);
   }
 
-  /** @param {PageShot[]} hits in the order of their rank */
-  append(hits) {
+  /** @param {PageShot[]} hits in the order of their rank @param {Record<string, string>} [posters] of the first ones, by shot id */
+  append(hits, posters = {}) {
     /** @type {Map<HTMLElement, HTMLElement[]>} */
     const fresh = new Map();
     /** @type {Map<HTMLElement, PageShot>} */
@@ -87,19 +88,19 @@ export class Grid {
     }
     for (const [list, parts] of fresh) list.append(...parts);
     this.afterChange();
+    this.posters = { ...this.posters, ...posters };
     this.settling = this.showPictures(items, this.settling);
   }
 
   /**
-   * Show the pictures of cards: first those in the window, which come in one answer, then the others.
+   * Show the pictures of cards: first those in the window, which came with the answer, then the others.
    * @param {Map<HTMLElement, PageShot>} items @param {Promise<void>|null} earlier the cards before them
    */
   async showPictures(items, earlier) {
     const { hits } = this;
     const all = [...items];
-    const count = earlier ? 0 : Math.min(Math.ceil((innerWidth * innerHeight) / CARD_AREA), MOST_AT_ONCE);
-    const first = all.filter(([item]) => !item.hidden).slice(0, count);
-    if (first.length) await showTogether(first);
+    const first = all.filter(([, hit]) => hit.shot_id in this.posters);
+    if (first.length) await showTogether(first, this.posters);
     await earlier;
     if (this.hits !== hits) return; // another list has begun
     const width = all.length ? inside(all[0][0], ".poster", HTMLElement).clientWidth : 0;
@@ -157,8 +158,9 @@ export class Grid {
     if (this.view.group === group) return;
     const hits = [...this.hits.values()].filter((hit) => !hit.twinOf);
     const focus = this.active && this.hits.get(this.active)?.shot_id;
+    const { posters } = this;
     this.begin({ ...this.view, group });
-    this.append(hits);
+    this.append(hits, posters);
     if (focus) this.focusShot(focus);
   }
 
@@ -285,24 +287,17 @@ export class Grid {
 }
 
 /**
- * Show the pictures of cards from one answer. One that is missing in it is left to load by itself.
- * @param {[HTMLElement, PageShot][]} cards @returns {Promise<void>} when they are painted, have failed, or take long
+ * Show the pictures of cards that came with the answer.
+ * @param {[HTMLElement, PageShot][]} cards @param {Record<string, string>} posters
+ * @returns {Promise<void>} when they are painted, have failed, or take long
  */
-async function showTogether(cards) {
-  /** @type {Record<string, string>} */
-  let posters = {};
-  try {
-    ({ posters } = await smallPosters(cards.map(([, hit]) => hit.shot_id)));
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error; // else each picture tries by itself, and reports its failure
-  }
+async function showTogether(cards, posters) {
   const pictures = cards.map(([item, hit]) => {
     const picture = inside(item, ".poster img", HTMLImageElement);
-    const poster = posters[hit.shot_id];
-    if (poster) picture.src = poster;
+    picture.src = posters[hit.shot_id];
     return picture;
   });
-  const painted = Promise.all(pictures.filter((picture) => picture.hasAttribute("src")).map(whenLoaded))
+  const painted = Promise.all(pictures.map(whenLoaded))
     .then(() => new Promise((done) => { requestAnimationFrame(() => { setTimeout(done); }); }));
   await Promise.race([painted, new Promise((done) => { setTimeout(done, LATEST_MS); })]); // a hidden tab paints nothing
 }

@@ -723,6 +723,8 @@ export type SearchAnswer = {
   reading: Reading;
   hits: Hit[];
   next_cursor: string | null;
+  /** small posters of the first hits as `data:` URIs, by shot id; as many as `posters` asked for */
+  posters?: Record<string, string>;
 };
 
 export type SearchBody = {
@@ -763,6 +765,8 @@ export type SearchBody = {
   /** Only frames that fulfil one of these conditions. */
   any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
   cursor?: string | null;
+  /** Hits whose small posters come in the answer. */
+  posters?: number;
 };
 
 export type SearchFields = {
@@ -904,10 +908,6 @@ export type ShowsAnswer = {
   probes: string[];
   /** what to do if there is nothing to search yet; else empty */
   hint: string;
-};
-
-export type SmallPostersAnswer = {
-  posters: Record<string, string>;
 };
 
 export type Source = {
