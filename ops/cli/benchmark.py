@@ -81,11 +81,16 @@ def command(
     Example: needle benchmark bbc --data ~/BBC
     Example: needle benchmark msrvtt --data ~/MSRVTT --encoder finetuned:mine
     """
-    given = {"--report": report, "--frames": frames, "--detector": options["detector"], "--encoder": options["encoder"]}
+    options_given = {
+        "--report": report,
+        "--frames": frames,
+        "--detector": options["detector"],
+        "--encoder": options["encoder"],
+    }
     foreign = ("--frames", "--encoder") if name in CUT_SETS else ("--report", "--detector")
-    if wrong := [option for option in foreign if given[option] is not None]:
-        measured = "shot boundaries" if name in CUT_SETS else "retrieval"
-        raise UsageError(f"{name} measures {measured}: leave out {wrong[0]}")
+    if wrong := [option for option in foreign if options_given[option] is not None]:
+        task = "shot boundaries" if name in CUT_SETS else "retrieval"
+        raise UsageError(f"{name} measures {task}: leave out {wrong[0]}")
     with Bars() as bars:
         if name in CUT_SETS:
             _print(_measure_cuts(name, data, report, options, bars), format_benchmark, as_json)
@@ -179,11 +184,11 @@ def format_retrieval(document: RetrievalBenchmark) -> Iterator[str]:
         yield "  published, text to video, R@1, R@5, R@10 in percent, median rank:"
     else:
         yield "  no published figure could be checked"
-    for published in document["published"]:
-        recalls = " ".join(f"{published['recall'][f'r@{k}']:5.1f}" for k in (1, 5, 10))
-        rank = "  –" if published["median_rank"] is None else f"{published['median_rank']:3g}"
-        line = f"    {recalls} {rank}  {published['method']}, {published['remark']}"
-        yield from textwrap.wrap(f"{line}: {published['source']}", 100, subsequent_indent=" " * 27)
+    for source in document["published"]:
+        recalls = " ".join(f"{source['recall'][f'r@{k}']:5.1f}" for k in (1, 5, 10))
+        rank = "  –" if source["median_rank"] is None else f"{source['median_rank']:3g}"
+        line = f"    {recalls} {rank}  {source['method']}, {source['remark']}"
+        yield from textwrap.wrap(f"{line}: {source['source']}", 100, subsequent_indent=" " * 27)
     yield ""
     yield from _wrap(document["protocol"])
     yield from _wrap(f"Intervals: {document['intervals']}.")

@@ -77,16 +77,25 @@ def show(collection: str, as_json: bool, **options: Any) -> int:
     from ops.collections.store import find_collection
 
     settings = load_command_settings(options)
-    found = find_collection(settings, collection)
-    entries = resolve_entries(settings, found.entries)
+    collection_found = find_collection(settings, collection)
+    entries = resolve_entries(settings, collection_found.entries)
     missing = [each for each in entries if each.missing_reason]
     if as_json:
-        history = [asdict(each) | {"created_at": each.created_at.isoformat()} for each in found.history]
+        history = [asdict(each) | {"created_at": each.created_at.isoformat()} for each in collection_found.history]
         documents = [_build_document(each) for each in entries]
-        print_json({**found.summarise(), "entries": documents, "history": history, "notes": list(found.notes)})
+        print_json(
+            {
+                **collection_found.summarise(),
+                "entries": documents,
+                "history": history,
+                "notes": list(collection_found.notes),
+            }
+        )
         return EXIT_SET_ASIDE if missing else 0
-    first, latest = found.history[0], found.latest
-    click.echo(make_printable(f"{found.name} ({found.collection_id}): {plural(len(entries), 'shot')}"))
+    first, latest = collection_found.history[0], collection_found.latest
+    click.echo(
+        make_printable(f"{collection_found.name} ({collection_found.collection_id}): {plural(len(entries), 'shot')}")
+    )
     click.echo(make_printable(f"created by {first.author}, {latest.action} by {latest.author}"))
     for each in entries:
         entry = each.entry
@@ -94,7 +103,7 @@ def show(collection: str, as_json: bool, **options: Any) -> int:
         line += f"  {entry.note}" if entry.note else ""
         line += "  (cut differently since: its frames are kept)" if each.is_recut else ""
         click.echo(make_printable(line))
-    for note in found.notes:
+    for note in collection_found.notes:
         click.echo(f"note: {note}", err=True)
     for each in missing:
         click.echo(f"missing {each.shot_id}: {each.missing_reason}", err=True)
@@ -142,12 +151,14 @@ def export_collection(
     target = Path(output).expanduser().absolute()
     name = choose_format(target, format_)
     require_free_target(target, force)
-    found = find_collection(settings, collection)
-    if not found.entries:
-        raise UsageError(f"the collection {found.name!r} has no shots: nothing was written")
-    clips, missing = select_existing_clips(settings, select_collection_picks(found), handles=handles)
+    collection_found = find_collection(settings, collection)
+    if not collection_found.entries:
+        raise UsageError(f"the collection {collection_found.name!r} has no shots: nothing was written")
+    clips, missing = select_existing_clips(settings, select_collection_picks(collection_found), handles=handles)
     with Bars() as bars:
-        report = export(settings, clips, name, target, title=title or found.name, missing=missing, progress=bars)
+        report = export(
+            settings, clips, name, target, title=title or collection_found.name, missing=missing, progress=bars
+        )
     report_export(report, as_json)
     return EXIT_SET_ASIDE if report.missing else 0
 
@@ -168,13 +179,13 @@ def rename(collection: str, name: str, author: str, as_json: bool, **options: An
 
     settings = load_command_settings(options)
     old = find_collection(settings, collection)
-    saved = change_collection(
+    renamed_collection = change_collection(
         settings, old.collection_id, old.version, name=name, author=author, now=datetime.now(UTC)
     ).collection
     if as_json:
-        print_json(saved.summarise())
+        print_json(renamed_collection.summarise())
     else:
-        click.echo(make_printable(f"{old.name} is now {saved.name}"))
+        click.echo(make_printable(f"{old.name} is now {renamed_collection.name}"))
 
 
 @command.command(name="delete")
@@ -192,13 +203,17 @@ def delete(collection: str, yes: bool, author: str, as_json: bool, **options: An
     from ops.collections.store import delete_collection, find_collection
 
     settings = load_command_settings(options)
-    found = find_collection(settings, collection)
-    summary = f"{found.name} ({found.collection_id}), {plural(len(found.entries), 'shot')}"
+    collection_found = find_collection(settings, collection)
+    summary = (
+        f"{collection_found.name} ({collection_found.collection_id}), {plural(len(collection_found.entries), 'shot')}"
+    )
     if not yes:
         raise UsageError(f"nothing was deleted: add --yes to delete {summary}")
-    delete_collection(settings, found.collection_id, found.version, author=author, now=datetime.now(UTC))
+    delete_collection(
+        settings, collection_found.collection_id, collection_found.version, author=author, now=datetime.now(UTC)
+    )
     if as_json:
-        print_json({**found.summarise(), "deleted": True})
+        print_json({**collection_found.summarise(), "deleted": True})
     else:
         click.echo(make_printable(f"deleted {summary}"))
 

@@ -139,13 +139,13 @@ def _create_databases(folder: Path) -> None:
     with lock_exclusively(folder / "storage.lock"):
         if storage.exists():  # another process was faster
             return
-        unfinished = folder / "unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
+        partial_folder = folder / "unfinished"
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        partial_folder.mkdir()
         _write_if_changed(
-            unfinished / "dagster.yaml",
+            partial_folder / "dagster.yaml",
             {
-                "storage": {"sqlite": {"base_dir": str(unfinished / "storage")}},
+                "storage": {"sqlite": {"base_dir": str(partial_folder / "storage")}},
                 "compute_logs": _NOT_CAUGHT,
                 "telemetry": {"enabled": False},
             },
@@ -153,8 +153,8 @@ def _create_databases(folder: Path) -> None:
         with (
             _report_file_errors(folder),
             keep_records_open(),
-            dg.DagsterInstance.from_config(str(unfinished)) as instance,
+            dg.DagsterInstance.from_config(str(partial_folder)) as instance,
         ):
             instance.get_runs(limit=1)
-        (unfinished / "storage").rename(storage)
-        shutil.rmtree(unfinished)
+        (partial_folder / "storage").rename(storage)
+        shutil.rmtree(partial_folder)

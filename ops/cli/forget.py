@@ -76,8 +76,8 @@ def command(videos: tuple[str, ...], person: str | None, yes: bool, **options: A
         click.echo("nothing was removed: add --yes to remove for good", err=True)
         return EXIT_FAILED
     lost_entries = _forget(settings, shots)
-    removed = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
-    click.echo(f"forgotten{removed}")
+    collections_note = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
+    click.echo(f"forgotten{collections_note}")
     return 0
 
 

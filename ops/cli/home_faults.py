@@ -93,7 +93,7 @@ def find_faults(settings: Settings) -> HomeFaults:
         if step.is_due is not never_due
     }
     due_partitions = {partition for partitions in due.values() for partition in partitions}
-    lost = [
+    lost_videos = [
         rows[video_id]["path"]
         for video_id in ready
         if settings.resolve_partition(video_id) in due_partitions and not _has_source(rows[video_id])
@@ -110,7 +110,7 @@ def find_faults(settings: Settings) -> HomeFaults:
         indexes=tuple(name for name, is_current in checks.items() if ready and not is_current()),
         interrupted=len(runs.find_interrupted_ingests(settings)),
         leftovers=() if is_busy else tuple(_find_leftovers(settings)),
-        unreachable=tuple(lost),
+        unreachable=tuple(lost_videos),
     )
 
 
@@ -124,12 +124,12 @@ def find_orphans(settings: Settings) -> list[str]:
     if damage:
         raise damage[0]
     spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in shots]
-    wanted = {make(*span) for span in spans for make in (make_proxy_key, make_poster_key)}
-    wanted |= {make_sheet_key(video_id) for video_id, _, _ in spans}
+    wanted_keys = {make(*span) for span in spans for make in (make_proxy_key, make_poster_key)}
+    wanted_keys |= {make_sheet_key(video_id) for video_id, _, _ in spans}
     folders = sorted({folder for step in list_steps() for folder in step.folders} | {"sheets"})
     cut = {video_id for video_id, _, _ in spans}
     uncut = {row["video_id"] for row in catalogue.read_videos(settings.lake)} - cut  # they may be cut again
-    keys = [key for folder in folders for key in settings.store.list(folder) if key not in wanted]
+    keys = [key for folder in folders for key in settings.store.list(folder) if key not in wanted_keys]
     return [key for key in keys if key.split("/")[1].removesuffix(".jpg") not in uncut]
 
 
@@ -155,10 +155,10 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     ]
     due = find_due_partitions(settings, encoder_id, reachable)
     due -= {settings.resolve_partition(video_id) for video_id, row in rows.items() if row["path"] in faults.unreachable}
-    interrupted = runs.find_interrupted_ingests(settings)
-    if due or interrupted or faults.indexes:
+    interrupted_runs = runs.find_interrupted_ingests(settings)
+    if due or interrupted_runs or faults.indexes:
         last = (*(f"probe_scores/{label}" for label in load_definitions(settings)), "saved_searches")
-        runs.run_pipeline(settings, sorted(due), interrupted, bars, last=last, started_by="needle doctor")
+        runs.run_pipeline(settings, sorted(due), interrupted_runs, bars, last=last, started_by="needle doctor")
 
 
 def _put_damage_away(settings: Settings, bars: Bars) -> None:

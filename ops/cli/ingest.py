@@ -115,11 +115,11 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db")
         )
         live = resolve_encoder(settings).encoder_id
-        if not (retry or report) and (known := _recall(settings, live, library_scan, start)):
-            _print(known, as_json, library_scan, {}, set())
-            return EXIT_SET_ASIDE if known["set_aside"] else 0
-        if gone := forget_here_too(settings):
-            bars.console.print(f"forgotten in another home, removed here too: {', '.join(gone)}")
+        if not (retry or report) and (earlier_answer := _recall(settings, live, library_scan, start)):
+            _print(earlier_answer, as_json, library_scan, {}, set())
+            return EXIT_SET_ASIDE if earlier_answer["set_aside"] else 0
+        if forgotten_ids := forget_here_too(settings):
+            bars.console.print(f"forgotten in another home, removed here too: {', '.join(forgotten_ids)}")
         registration = retry_past_damage(
             settings, live, bars, lambda: register(settings, library_scan, datetime.now(UTC))
         )
@@ -127,8 +127,8 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
         aside = set(bars.aside)
 
         def summarise() -> IngestSummary:
-            indexed = count_indexed(settings, live)
-            status = build_status(settings, live, indexed, least=LEAST_KEPT if ran is None else 1)
+            index_count = count_indexed(settings, live)
+            status = build_status(settings, live, index_count, least=LEAST_KEPT if ran is None else 1)
             summary = _summarise(
                 settings, library_scan, registration, status, ran, time.monotonic() - start, aside, page
             )
@@ -137,7 +137,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
                 and not registration.copies
                 and (ran is not None or len(status["videos"]) >= LEAST_KEPT)
             ):
-                _remember(settings, live, library_scan, registration, status, indexed.is_current)
+                _remember(settings, live, library_scan, registration, status, index_count.is_current)
             return summary
 
         summary = retry_past_damage(settings, live, bars, summarise)

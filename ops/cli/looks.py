@@ -101,11 +101,11 @@ def _find_due(
             due |= step.is_due(settings, encoder_id, names)
             continue
         inputs = _describe_inputs(settings, encoder_id, step, state, by_partition)
-        known = settings.lake_memory.read_checks(step.name)
+        known_checks = settings.lake_memory.read_checks(step.name)
         unknown = [
             partition
             for partition, text in inputs.items()
-            if text is None or known.get(partition) != text or (step.folders and partition in sample)
+            if text is None or known_checks.get(partition) != text or (step.folders and partition in sample)
         ]
         members = [video_id for partition in unknown for video_id in by_partition[partition]]
         due_now = step.is_due(settings, encoder_id, members) if members else set[str]()
@@ -113,7 +113,7 @@ def _find_due(
         fresh = {
             name: text
             for name in unknown
-            if name not in due_now and (text := inputs[name]) is not None and known.get(name) != text
+            if name not in due_now and (text := inputs[name]) is not None and known_checks.get(name) != text
         }
         if len(fresh) >= max(least, 1):
             settings.lake_memory.put_checks(step.name, fresh)
@@ -158,7 +158,7 @@ def describe_look(settings: Settings, encoder_id: str, library_scan: Scan) -> st
         if not store.is_local and not _is_sample_whole(settings, encoder_id, library_scan):
             return ""
         has_skipped = bool(state.files.get(set_aside_table(encoder_id)))
-        skipped = describe_set_aside(settings, encoder_id, None) if has_skipped else {}
+        skipped_videos = describe_set_aside(settings, encoder_id, None) if has_skipped else {}
     except DamagedTableError:
         return ""
     line_versions = (read_current_line_version(settings), read_current_line_version(settings, SCREEN_TEXT))
@@ -174,7 +174,7 @@ def describe_look(settings: Settings, encoder_id: str, library_scan: Scan) -> st
             ),
             *describe_subtitle_folders((file.path for file in library_scan.files), library_scan.listings),
             state.digest,
-            repr((sorted(read_forgotten_ids(store)), objects, skipped, versions)),
+            repr((sorted(read_forgotten_ids(store)), objects, skipped_videos, versions)),
             repr((load_definitions(settings), explain_speech_problem(settings.speech))),
             repr((explain_setting(settings), describe_model(settings) if settings.people == "on" else "")),
             describe_online_store(settings),

@@ -30,13 +30,13 @@ def command(as_json: bool) -> None:
     from ops.embeddings.models import MODELS
     from ops.embeddings.pretrained import choose_auto, is_cached
 
-    cached = [is_cached(model) for model in MODELS]
+    is_local = [is_cached(model) for model in MODELS]
     spec, reason = choose_auto()
     if as_json:
-        models = [{**asdict(model), "cached": here} for model, here in zip(MODELS, cached, strict=True)]
+        models = [{**asdict(model), "cached": here} for model, here in zip(MODELS, is_local, strict=True)]
         print_json({"models": models, "auto": {"spec": spec, "reason": reason}})
         return
-    for line in _format_table(MODELS, cached):
+    for line in _format_table(MODELS, is_local):
         click.echo(line)
     click.echo(f"auto takes {spec}: {reason}")
 

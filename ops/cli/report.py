@@ -61,14 +61,19 @@ def command(
     from ops.notebooks.report_files import find_latest
 
     settings = load_command_settings(options)
-    given: dict[str, str | tuple[str, ...]] = {"probe": probe, "label": labels, "footage": footage, "data": data}
+    subject_options: dict[str, str | tuple[str, ...]] = {
+        "probe": probe,
+        "label": labels,
+        "footage": footage,
+        "data": data,
+    }
     if name is None:
-        if any(given.values()) or open_page:
+        if any(subject_options.values()) or open_page:
             raise UsageError("name the report: `needle report` without options lists them")
         _list_kinds(settings, as_json=as_json)
         return
     kind = _find_kind(name)
-    subjects = _choose_subjects(kind, given)
+    subjects = _choose_subjects(kind, subject_options)
     _run(settings, kind, subjects)
     report = find_latest(settings, kind.name, subjects[0] if kind.notebook == "few_shot" else None)
     assert report is not None  # the run has just written it
@@ -92,19 +97,23 @@ def _find_kind(name: str) -> ReportKind:
 
 def _choose_subjects(kind: ReportKind, given: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     """Return the values of the option that the report takes. Raises ``UsageError`` for other options."""
-    taken = {"few_shot": ("probe", "label"), "embedding_map": ("probe", "label")}.get(kind.notebook, (kind.subject,))
+    subject_names = {"few_shot": ("probe", "label"), "embedding_map": ("probe", "label")}.get(
+        kind.notebook, (kind.subject,)
+    )
     for option in _OPTIONS:
-        if given[option] and option not in taken:
-            hint = f"takes --{taken[0]}" if taken[0] else "takes no option of this kind"
+        if given[option] and option not in subject_names:
+            hint = f"takes --{subject_names[0]}" if subject_names[0] else "takes no option of this kind"
             raise UsageError(f"{kind.name} has no use for --{option}: it {hint}")
     values: list[str] = []
-    for option in filter(None, taken):
+    for option in filter(None, subject_names):
         value = given[option]
         values += [value] if isinstance(value, str) and value else value if isinstance(value, tuple) else []
     if len(set(values)) > 1 and kind.name != "active_learning":
         raise UsageError(f"{kind.name} is about one {kind.subject}: name one, not {', '.join(values)}")
     if kind.needs_subject and not values:
-        raise UsageError(f"{kind.name} needs --{taken[0]}: `needle report {kind.name} --{taken[0]} ...`")
+        raise UsageError(
+            f"{kind.name} needs --{subject_names[0]}: `needle report {kind.name} --{subject_names[0]} ...`"
+        )
     return tuple(dict.fromkeys(values))
 
 

@@ -123,8 +123,8 @@ def _print_hit(hit: Hit) -> None:
         click.echo(f"{'':19}frames {hit.match.start_frame} - {hit.match.end_frame} fulfil the conditions")
     for line in hit.lines:
         click.echo(f"{'':19}{line.start_timecode}  {make_printable(' '.join(line.text.split()))}")
-    for written in hit.texts:
-        click.echo(f"{'':19}{written.start_timecode}  written: {make_printable(written.text)}")
+    for text in hit.texts:
+        click.echo(f"{'':19}{text.start_timecode}  written: {make_printable(text.text)}")
     if hit.then:
         click.echo(f"{'then':>9}  {hit.then.score:6.3f}  {_place(hit.then)}")
 

@@ -79,11 +79,13 @@ def _save(settings: Settings, name: str, text: str, author: str, as_json: bool, 
 
     query = query_from(text, options)
     encoder_id = resolve_encoder(settings).encoder_id
-    saved = save_search(settings, encoder_id, name, query, author=author, now=datetime.now(UTC))
+    saved_search = save_search(settings, encoder_id, name, query, author=author, now=datetime.now(UTC))
     if as_json:
-        print_json(_build_document(saved, SearchState()))
+        print_json(_build_document(saved_search, SearchState()))
     else:
-        click.echo(make_printable(f"saved {saved.name}; `needle searches --new` lists matches in footage that comes"))
+        click.echo(
+            make_printable(f"saved {saved_search.name}; `needle searches --new` lists matches in footage that comes")
+        )
     return 0
 
 

@@ -123,8 +123,8 @@ def command(
 
 def _format_changes(lineage: Mapping[str, Any]) -> Iterator[str]:
     """Format the change of nDCG@10 from the base, on what was held out and on data of another kind."""
-    measured = {"held-out shows": lineage.get("validation", {}), **lineage.get("forgetting", {})}
-    for kind, figures in measured.items():
+    changes = {"held-out shows": lineage.get("validation", {}), **lineage.get("forgetting", {})}
+    for kind, figures in changes.items():
         if overall := figures.get("overall"):
             interval = f"{overall['difference']:+.3f} [{overall['low']:+.3f}, {overall['high']:+.3f}]"
             noise = " ≈ within noise" if overall["low"] <= 0 <= overall["high"] else ""

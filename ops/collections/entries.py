@@ -115,9 +115,9 @@ class ShotFinder:
     def find_shot(self, shot_id: str, first_frame: int | None) -> LakeShot | None:
         """The shot with this id, otherwise the one of its video that holds ``first_frame``."""
         rows = self.list_shots(shot_id.partition(":")[0])
-        named = next((row for row in rows if row["shot_id"] == shot_id), None)
-        if named or first_frame is None:
-            return named
+        row_of_shot = next((row for row in rows if row["shot_id"] == shot_id), None)
+        if row_of_shot or first_frame is None:
+            return row_of_shot
         frame = max(first_frame, 0)
         return next((row for row in rows if row["start_frame"] <= frame < row["end_frame"]), None)
 
@@ -148,27 +148,27 @@ def accept_picks(
     by_shot = {entry.shot_id: entry for entry in before}
     by_frames = {entry.frames: entry for entry in before}
     entries: list[CollectionEntry] = []
-    refused: list[RefusedShot] = []
+    refused_shots: list[RefusedShot] = []
     for pick in picks:
         frames = (pick.shot_id.partition(":")[0], pick.in_frame or 0, pick.out_frame or 0)
         old = by_frames.get(frames) or by_shot.get(pick.shot_id)
         result = _accept(finder, pick, old, author, now)
         if isinstance(result, RefusedShot):
-            refused.append(result)
+            refused_shots.append(result)
         else:
             entries.append(result)
-    return tuple(entries), tuple(refused)
+    return tuple(entries), tuple(refused_shots)
 
 
 def _accept(
     finder: ShotFinder, pick: PickedShot, old: CollectionEntry | None, author: str, now: datetime
 ) -> CollectionEntry | RefusedShot:
-    parsed = parse_shot_id(pick.shot_id)
-    if parsed is None:
+    id_parts = parse_shot_id(pick.shot_id)
+    if id_parts is None:
         return RefusedShot(
             shot_id=pick.shot_id, reason="not a shot id: it reads VIDEO:FRAME, such as 0123456789abcdef:489"
         )
-    if parsed[0] in finder.forgotten_ids:
+    if id_parts[0] in finder.forgotten_ids:
         return RefusedShot(shot_id=pick.shot_id, reason=FORGOTTEN)
     shot = finder.find_shot(pick.shot_id, pick.in_frame)
     if shot is None and old is None:
@@ -176,7 +176,7 @@ def _accept(
     start, end = (shot["start_frame"], shot["end_frame"]) if shot else _require(old)
     first = start if pick.in_frame is None else pick.in_frame
     last = end if pick.out_frame is None else pick.out_frame
-    rows = finder.list_shots(parsed[0])
+    rows = finder.list_shots(id_parts[0])
     if first >= last or last <= 0 or (rows and first >= rows[-1]["end_frame"]):
         return RefusedShot(shot_id=pick.shot_id, reason=f"frames {first} to {last} hold no frame of its video")
     return CollectionEntry(

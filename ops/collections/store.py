@@ -131,9 +131,9 @@ def read_collection(settings: Settings, collection_id: str) -> Collection:
         raise NotFoundError(f"no collection {collection_id!r}: `needle collections list` lists them")
     collection = _parse(rows)
     if collection.latest.action == "deleted":
-        deleted = collection.latest
+        latest = collection.latest
         raise NotFoundError(
-            f"the collection {collection.name!r} was deleted by {deleted.author} on {_format_time(deleted.created_at)}"
+            f"the collection {collection.name!r} was deleted by {latest.author} on {_format_time(latest.created_at)}"
         )
     return collection
 
@@ -160,10 +160,10 @@ def create_collection(
     name = require_name(name, "collection")
     with settings.lake.hold_lock(TABLE):
         _require_free(settings, name, "")
-        entries, refused = _accept_all(settings, picks, (), author, now)
+        entries, refused_shots = _accept_all(settings, picks, (), author, now)
         collection_id = hash_words(name, author, now.isoformat())[:16]
         row = _build_row(collection_id, "created", name, author, now, entries)
-        return SavedCollection(collection=_append(settings, row), refused=refused)
+        return SavedCollection(collection=_append(settings, row), refused=refused_shots)
 
 
 def change_collection(
@@ -186,14 +186,14 @@ def change_collection(
         _require_version(old, version)
         if new_name is not None:
             _require_free(settings, new_name, collection_id)
-        entries, refused = old.entries, tuple[RefusedShot, ...]()
+        entries, refused_shots = old.entries, tuple[RefusedShot, ...]()
         if picks is not None:
-            entries, refused = _accept_all(settings, picks, old.entries, author, now)
+            entries, refused_shots = _accept_all(settings, picks, old.entries, author, now)
         if (new_name or old.name) == old.name and entries == old.entries:
-            return SavedCollection(collection=old, refused=refused)
+            return SavedCollection(collection=old, refused=refused_shots)
         action = "saved" if entries != old.entries else "renamed"
         row = _build_row(collection_id, action, new_name or old.name, author, now, entries)
-        return SavedCollection(collection=_append(settings, row), refused=refused)
+        return SavedCollection(collection=_append(settings, row), refused=refused_shots)
 
 
 def delete_collection(settings: Settings, collection_id: str, version: str, *, author: str, now: datetime) -> None:
@@ -212,16 +212,18 @@ def forget_video_entries(settings: Settings, video_id: str, now: datetime) -> in
 
     The caller has written the video's tombstone: from then on no entry of it is accepted.
     """
-    removed = 0
+    removed_count = 0
     with settings.lake.hold_lock(TABLE):
         for collection in list_collections(settings):
             entries = tuple(entry for entry in collection.entries if entry.video_id != video_id)
-            if lost := len(collection.entries) - len(entries):
-                note = f"{plural(lost, 'shot')} of a forgotten video {'was' if lost == 1 else 'were'} removed"
+            if lost_count := len(collection.entries) - len(entries):
+                note = (
+                    f"{plural(lost_count, 'shot')} of a forgotten video {'was' if lost_count == 1 else 'were'} removed"
+                )
                 row = _build_row(collection.collection_id, "forgotten", collection.name, FORGET, now, entries)
                 _append(settings, row | {"note": note})
-                removed += lost
-    return removed
+                removed_count += lost_count
+    return removed_count
 
 
 def _accept_all(
@@ -229,10 +231,10 @@ def _accept_all(
 ) -> tuple[tuple[CollectionEntry, ...], tuple[RefusedShot, ...]]:
     if len(picks) > MAX_SHOTS:
         raise UsageError(f"{len(picks):,} shots are more than one collection holds ({MAX_SHOTS:,}): save a part")
-    entries, refused = accept_picks(ShotFinder(settings), picks, before, author, now)
-    if refused and not entries:
-        raise NotFoundError("; ".join(f"{each.shot_id}: {each.reason}" for each in refused[:5]))
-    return entries, refused
+    entries, refused_shots = accept_picks(ShotFinder(settings), picks, before, author, now)
+    if refused_shots and not entries:
+        raise NotFoundError("; ".join(f"{each.shot_id}: {each.reason}" for each in refused_shots[:5]))
+    return entries, refused_shots
 
 
 def _require_free(settings: Settings, name: str, collection_id: str) -> None:

@@ -61,26 +61,26 @@ def back_up(settings: Settings, target: Path, progress: Progress, on_wait: Calla
     because this waits for a step that runs. Raises ``UsageError`` if ``target`` exists or is inside the home.
     """
     _require_place(settings, target)
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a backup that was killed
+    partial_folder = target.with_name(f"{target.name}.unfinished")
+    shutil.rmtree(partial_folder, ignore_errors=True)  # of a backup that was killed
     store = settings.store
     stamps: dict[str, str] = {}
     progress.start(STAGE, 0, "files")
-    _copy_store(store, unfinished / "store", stamps, progress)
+    _copy_store(store, partial_folder / "store", stamps, progress)
     on_wait()
     with lock_exclusively(settings.work_lock):
-        _copy_store(store, unfinished / "store", stamps, progress)
+        _copy_store(store, partial_folder / "store", stamps, progress)
         for path in list_home_files(settings):
-            _copy_home_file(path, unfinished / "home" / path.relative_to(settings.home), progress)
+            _copy_home_file(path, partial_folder / "home" / path.relative_to(settings.home), progress)
     manifest = Manifest(
         format=FORMAT,
         needle=version("needle"),
         created_at=datetime.now(UTC),
-        files={str(path.relative_to(unfinished)): _describe(path) for path in _list_files(unfinished)},
+        files={str(path.relative_to(partial_folder)): _describe(path) for path in _list_files(partial_folder)},
     )
-    with write_atomically(unfinished / MANIFEST) as temporary:
+    with write_atomically(partial_folder / MANIFEST) as temporary:
         temporary.write_text(manifest.model_dump_json(indent=1))
-    unfinished.rename(target)
+    partial_folder.rename(target)
     progress.finish(STAGE)
     return manifest
 
@@ -93,9 +93,9 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
     if the home or the store is in use.
     """
     manifest = read_manifest(source)
-    if damaged := find_damage(source, manifest):
-        more = f" and {len(damaged) - MOST_NAMED} more" if len(damaged) > MOST_NAMED else ""
-        names = ", ".join(damaged[:MOST_NAMED]) + more
+    if damage := find_damage(source, manifest):
+        more = f" and {len(damage) - MOST_NAMED} more" if len(damage) > MOST_NAMED else ""
+        names = ", ".join(damage[:MOST_NAMED]) + more
         raise StorageError(f"the backup {source} is incomplete or damaged: {names}; nothing was restored")
     marker = settings.home / MARKER
     if not marker.exists() or marker.read_text() != manifest.created_at.isoformat():
@@ -160,8 +160,10 @@ def _require_place(settings: Settings, target: Path) -> None:
 
 
 def _require_empty(settings: Settings) -> None:
-    if settings.home.exists() and (kept := next(list_home_files(settings), None)):
-        raise UsageError(f"the home {settings.home} has files ({kept.name}): name a new one by --home or NEEDLE_HOME")
+    if settings.home.exists() and (first_file := next(list_home_files(settings), None)):
+        raise UsageError(
+            f"the home {settings.home} has files ({first_file.name}): name a new one by --home or NEEDLE_HOME"
+        )
     if keys := settings.store.list():
         raise UsageError(
             f"the object store {settings.storage_uri} has objects ({keys[0]}): name another one by --storage or "

@@ -82,15 +82,17 @@ def write_versions(store: ObjectStore, table: str, partition: str, old: pa.Table
     """Append the rows of ``old`` that ``new`` replaces or lacks; do nothing if there are none."""
     key = find_key_column(table)
     positions, same = match_rows(old, new, key)
-    kept = pc.and_(same, pc.fill_null(pc.equal(_flatten(old[CREATED]).take(positions), _flatten(new[CREATED])), False))
-    is_kept = pc.is_in(_flatten(old[key]), value_set=_flatten(new[key]).filter(kept))
+    is_same_time = pc.and_(
+        same, pc.fill_null(pc.equal(_flatten(old[CREATED]).take(positions), _flatten(new[CREATED])), False)
+    )
+    is_kept = pc.is_in(_flatten(old[key]), value_set=_flatten(new[key]).filter(is_same_time))
     is_missing = pc.invert(pc.is_in(_flatten(old[key]), value_set=_flatten(new[key])))
     versions = old.filter(pc.invert(is_kept))
     if not len(versions):
         return
-    removed = old.filter(is_missing)
-    times = _find_removal_times(removed, new.filter(pc.invert(kept)), now)
-    parts = [_mark(versions, False), _mark(_set_created(removed, times), True)]
+    removed_rows = old.filter(is_missing)
+    times = _find_removal_times(removed_rows, new.filter(pc.invert(is_same_time)), now)
+    parts = [_mark(versions, False), _mark(_set_created(removed_rows, times), True)]
     _write(store, table, partition, pa.concat_tables(parts))
 
 
@@ -130,8 +132,8 @@ def compact_history(store: ObjectStore) -> tuple[int, int]:
         files.setdefault((_find_table(key), _find_partition(key)), []).append(key)
     for (table, partition), keys in files.items():
         if len(keys) > 1:
-            merged = _write(store, table, partition, _drop_repeated(table, [_read(store, key) for key in keys]))
-            for key in set(keys) - {merged}:
+            merged_file = _write(store, table, partition, _drop_repeated(table, [_read(store, key) for key in keys]))
+            for key in set(keys) - {merged_file}:
                 store.delete(key)
     return sum(map(len, files.values())), len(files)
 
@@ -162,8 +164,8 @@ def _find_removal_times(removed: pa.Table, changed: pa.Table, now: datetime) -> 
 def _drop_repeated(table: str, parts: Iterable[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(parts).combine_chunks()
     names = [find_key_column(table), CREATED, REMOVED]
-    numbered = rows.select(names).append_column("position", pa.array(range(len(rows)), pa.int64()))
-    first = numbered.group_by(names, use_threads=False).aggregate([("position", "min")])
+    numbered_rows = rows.select(names).append_column("position", pa.array(range(len(rows)), pa.int64()))
+    first = numbered_rows.group_by(names, use_threads=False).aggregate([("position", "min")])
     return rows.take(first["position_min"].sort())
 
 

@@ -50,8 +50,8 @@ def read_rows(
     kind = f"rows {hashlib.blake2b(str(schema).encode(), digest_size=8).hexdigest()}"
     faults: list[DamagedTableError] | None = damage if names is None else []
     contents = _read_contents(lake, kind, table, None, _dump_rows, faults, least)
-    if names is not None and (damaged := [error for error in faults or () if error.partition in set(names)]):
-        raise damaged[0]
+    if names is not None and (damaged_partitions := [error for error in faults or () if error.partition in set(names)]):
+        raise damaged_partitions[0]
     rows = []
     for name in contents if names is None else names:
         for row in json.loads(contents.get(name, "[]")):
@@ -99,10 +99,10 @@ def _read_contents(
     # The listing comes first: a file that is replaced after it has a new stamp in the next one, and is read again.
     files = lake.stat_partitions(table)
     name = lake.path(table)
-    known = lake.memory.read_contents(kind, name) if lake.memory else {}
+    known_contents = lake.memory.read_contents(kind, name) if lake.memory else {}
     contents, fresh = dict[str, str](), dict[str, tuple[str, str]]()
     for partition, stamp in sorted(files.items()):
-        if known.get(partition, ("", ""))[0] != stamp:
+        if known_contents.get(partition, ("", ""))[0] != stamp:
             try:
                 fresh[partition] = stamp, dump(lake.read(table, [partition], columns))
             except DamagedTableError as error:
@@ -111,7 +111,7 @@ def _read_contents(
                 else:
                     damage.append(error)
                 continue
-        contents[partition] = (fresh.get(partition) or known[partition])[1]
+        contents[partition] = (fresh.get(partition) or known_contents[partition])[1]
     if lake.memory and len(fresh) >= max(least, 1):
-        lake.memory.put_contents(kind, name, fresh, sorted(known.keys() - files.keys()))
+        lake.memory.put_contents(kind, name, fresh, sorted(known_contents.keys() - files.keys()))
     return contents

@@ -120,5 +120,5 @@ class LoggedProgress:
 
     def finish(self, stage: str) -> None:
         seconds = time.monotonic() - self._began.get(stage, time.monotonic())
-        done = count_units(self._done.get(stage, 0.0), self._units.get(stage, "steps"))
-        progress_log.info("%s: %s in %.1f s", stage, done, seconds)
+        done_count = count_units(self._done.get(stage, 0.0), self._units.get(stage, "steps"))
+        progress_log.info("%s: %s in %.1f s", stage, done_count, seconds)

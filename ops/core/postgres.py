@@ -150,9 +150,9 @@ def claim_database(address: PostgresAddress, storage: str) -> None:
                 database.execute(
                     "INSERT INTO needle_catalogue SELECT %s WHERE NOT EXISTS (SELECT * FROM needle_catalogue)", [owner]
                 )
-        found = database.execute("SELECT storage FROM needle_catalogue").fetchall()
-    if found != [(owner,)]:
-        names = ", ".join(name for (name,) in found) or "none"
+        rows = database.execute("SELECT storage FROM needle_catalogue").fetchall()
+    if rows != [(owner,)]:
+        names = ", ".join(name for (name,) in rows) or "none"
         raise SettingsError(
             f"the Postgres database {address} belongs to the catalogue in {names}, not to {owner}: create another "
             f"database for this one. If that catalogue was moved here: UPDATE needle_catalogue SET storage = '{owner}'"

@@ -79,7 +79,7 @@ class _Memory:
     def drop(self, path: str) -> None:
         """Forget what is known of an object."""
         self.objects.pop(path, None)
-        self.listings = {prefix: known for prefix, known in self.listings.items() if not path.startswith(prefix)}
+        self.listings = {prefix: listing for prefix, listing in self.listings.items() if not path.startswith(prefix)}
 
 
 def strip_scheme(path: str) -> str:
@@ -165,10 +165,10 @@ class S3Objects:
             start = strip_scheme(prefix)
             return {path: facts for path, facts in sorted(listing.items()) if path.startswith(start)}
         # Not find(prefix): below a path without objects it looks for an object of that name, by two more requests.
-        found: dict[str, Facts] = self.files.find(folder, prefix=f"{name}/", detail=True)
+        facts_by_path: dict[str, Facts] = self.files.find(folder, prefix=f"{name}/", detail=True)
         if memory:
-            memory.listings[prefix] = time.monotonic(), found
-        return dict(found)
+            memory.listings[prefix] = time.monotonic(), facts_by_path
+        return dict(facts_by_path)
 
     def write(self, path: str, data: bytes) -> None:
         """Write an object."""

@@ -144,16 +144,16 @@ def collect_stages(home: Path) -> Iterable[Metric]:
     records = read_records(home)
     runs = CounterMetricFamily("needle_stage_runs", "Runs of a stage.", labels=("stage", "outcome"))
     seconds = CounterMetricFamily("needle_stage_seconds", "Time of all runs of a stage.", labels=("stage",))
-    changed = CounterMetricFamily("needle_stage_changed", "Partitions that were written.", labels=("stage",))
+    changed_counter = CounterMetricFamily("needle_stage_changed", "Partitions that were written.", labels=("stage",))
     done_at = GaugeMetricFamily("needle_stage_success_timestamp_seconds", "Last success.", labels=("stage",))
     for stage, record in sorted(records.items()):
         runs.add_metric((stage, "done"), record.done)
         runs.add_metric((stage, "failed"), record.failed)
         seconds.add_metric((stage,), record.seconds)
-        changed.add_metric((stage,), record.changed)
+        changed_counter.add_metric((stage,), record.changed)
         if record.done_at:
             done_at.add_metric((stage,), record.done_at)
-    yield from (runs, seconds, changed, done_at)
+    yield from (runs, seconds, changed_counter, done_at)
     for (stage, name), (metric, meaning) in SUMS.items():
         record = records.get(stage, StageRecord())
         yield CounterMetricFamily(f"needle_{metric}", meaning, value=record.sums.get(name, 0.0))

@@ -232,13 +232,13 @@ class ObjectStore:
     def _find(self, prefix: str) -> dict[str, dict[str, Any]]:
         """Key and facts of every object below ``prefix`` of a remote store."""
         base = self._fs._strip_protocol(self.root).rstrip("/")
-        found: Mapping[str, dict[str, Any]]
+        facts: Mapping[str, dict[str, Any]]
         if self._s3 and prefix:
             folder, _, name = prefix.rpartition("/")
-            found = self._s3.list(self.path(folder), name)
+            facts = self._s3.list(self.path(folder), name)
         else:
-            found = self._fs.find(self.path(prefix), detail=True)
-        keys = ((path[len(base) + 1 :], info) for path, info in found.items())
+            facts = self._fs.find(self.path(prefix), detail=True)
+        keys = ((path[len(base) + 1 :], info) for path, info in facts.items())
         return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(_UNFINISHED)}
 
     def delete_unfinished(self, prefix: str) -> None:

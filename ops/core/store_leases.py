@@ -38,14 +38,14 @@ def hold_lease(store: ObjectStore, name: str, *, lease_s: float = LEASE_S) -> It
 
 
 def _acquire(store: ObjectStore, key: str, content: bytes, lease_s: float) -> None:
-    tries, seen, since = 0, "", time.monotonic()
+    tries, holder, since = 0, "", time.monotonic()
     while not store.write_if(key, content, None):
         try:
             _, version = store.read_version(key)
         except FileNotFoundError:
             continue  # released meanwhile
-        if version != seen:
-            seen, since = version, time.monotonic()
+        if version != holder:
+            holder, since = version, time.monotonic()
         elif time.monotonic() - since >= lease_s and store.write_if(key, content, version):
             return
         time.sleep(PAUSE_S[min(tries, len(PAUSE_S) - 1)])

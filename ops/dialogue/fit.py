@@ -119,16 +119,16 @@ class _LetterCounts:
 @lru_cache(maxsize=_TEXTS)
 def _count_letters(text: str) -> _LetterCounts:
     words = []
-    marked = plain = upper = lower = 0
+    marks = plain = upper = lower = 0
     for word, times in Counter(_WORD.findall(text)).items():
         letters = 0 if word.isascii() else sum(not sign.isascii() for sign in word)
-        marked += letters * times
+        marks += letters * times
         plain += (len(word) - letters) * times
         if letters:
             upper += sum(map(str.isupper, word[1:])) * times
             lower += sum(map(str.islower, word)) * times
             words.append((word, letters, times))
-    return _LetterCounts(words=tuple(words), marked=marked, plain=plain, upper=upper, lower=lower)
+    return _LetterCounts(words=tuple(words), marked=marks, plain=plain, upper=upper, lower=lower)
 
 
 def _rate_word(word: str, letters: int, alphabet: Alphabet, times: int, tally: _FitCounts) -> None:
@@ -178,7 +178,7 @@ def _is_placed(sign: str, place: int, word: str, alphabet: Alphabet) -> bool:
 
 def _rate_marks(text: str, script: str, tally: _FitCounts) -> None:
     """Rate characters beyond ASCII that are not letters: in an unusual place they mean the wrong code page."""
-    marks, unpaired = _list_marks(text)
+    marks, unpaired_count = _list_marks(text)
     for before, sign, after in marks:
         if _is_usual(before, sign, after, script):
             tally.good += 0.3
@@ -186,7 +186,7 @@ def _rate_marks(text: str, script: str, tally: _FitCounts) -> None:
             tally.rated_weight += 0.3
         else:
             tally.bad += 2 if unicodedata.category(sign) == "Cc" else 1
-    tally.bad += unpaired
+    tally.bad += unpaired_count
 
 
 @lru_cache(maxsize=_TEXTS)

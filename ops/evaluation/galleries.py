@@ -46,20 +46,22 @@ def widen_tasks(tasks: Sequence[ShowTask], gallery: Gallery, more_items: Sequenc
     groups: dict[str, list[int]] = {}
     for number, task in enumerate(tasks):
         groups.setdefault(task.show if gallery == "show" else "", []).append(number)
-    widened = list(tasks)
+    wide_tasks = list(tasks)
     for numbers in groups.values():
         group = [tasks[number] for number in numbers]
         items = dict.fromkeys([*(item for task in group for item in task.items), *more_items])
         grades = _join_grades(group)
         for number in numbers:
-            widened[number] = _widen(tasks[number], list(items), [each for each in group if each is not tasks[number]])
-            own = [
+            wide_tasks[number] = _widen(
+                tasks[number], list(items), [each for each in group if each is not tasks[number]]
+            )
+            own_tasks = [
                 (text, grades.pop(text))
                 for text in dict.fromkeys(text for text, _ in tasks[number].queries)
                 if text in grades
             ]
-            widened[number] = replace(widened[number], queries=tuple(own))
-    return widened
+            wide_tasks[number] = replace(wide_tasks[number], queries=tuple(own_tasks))
+    return wide_tasks
 
 
 def require_gallery(task: ShowTask) -> None:
@@ -75,8 +77,8 @@ def describe_gallery(kind: str, tasks: Sequence[ShowTask]) -> GalleryDocument:
 
 
 def _widen(task: ShowTask, items: Sequence[str], others: Sequence[ShowTask]) -> ShowTask:
-    own = set(task.items)
-    competing = [item for item in items if item not in own]
+    own_items = set(task.items)
+    competing = [item for item in items if item not in own_items]
     return replace(
         task,
         items=(*task.items, *competing),
@@ -87,8 +89,8 @@ def _widen(task: ShowTask, items: Sequence[str], others: Sequence[ShowTask]) -> 
 
 
 def _join_grades(group: Sequence[ShowTask]) -> dict[str, Mapping[str, float]]:
-    joined: dict[str, Mapping[str, float]] = {}
+    grades_by_query: dict[str, Mapping[str, float]] = {}
     for task in group:
         for text, grades in task.queries:
-            joined[text] = {**joined.get(text, {}), **grades}
-    return joined
+            grades_by_query[text] = {**grades_by_query.get(text, {}), **grades}
+    return grades_by_query

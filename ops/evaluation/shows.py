@@ -84,8 +84,8 @@ def answer(
     if len(items_ND) != len(task.items):
         raise UsageError(f"show {task.show}: {len(items_ND)} vectors for {len(task.items)} items")
     texts, queries = task.texts, [query for query, _ in task.queries]
-    asked = [*texts, *queries, *(task.other_captions if texts else ())]
-    vectors = encode_text(asked) if asked else np.zeros((0, items_ND.shape[1]))
+    texts_asked = [*texts, *queries, *(task.other_captions if texts else ())]
+    vectors = encode_text(texts_asked) if texts_asked else np.zeros((0, items_ND.shape[1]))
     texts_QD, queries_GD, others_QD = np.split(vectors, [len(texts), len(texts) + len(queries)])
     none = np.zeros(0, dtype=np.int64)
     ranks = rank_captions(texts_QD, items_ND, task.owners, others_QD) if texts else (none, none)

@@ -201,8 +201,8 @@ def _build_clips(
         facts = {"detector": shot["detector"], **(origin or {})}
         if shot["shot_id"] != pick.shot_id:
             facts["picked_as"] = pick.shot_id
-        if spoken := [format_line(lines[name], film.format_timecode) for name in pick.line_ids if name in lines]:
-            facts["dialogue"] = "; ".join(spoken)
+        if line_texts := [format_line(lines[name], film.format_timecode) for name in pick.line_ids if name in lines]:
+            facts["dialogue"] = "; ".join(line_texts)
         try:
             results.append(_build_clip(pick, shot, film, handles, facts))
         except UsageError as error:
@@ -240,7 +240,7 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
     """
     from ops.videos.catalogue import read_videos
 
-    video_ids = {parsed[0] for pick in picks if (parsed := parse_shot_id(pick.shot_id))}
+    video_ids = {id_parts[0] for pick in picks if (id_parts := parse_shot_id(pick.shot_id))}
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
     table = settings.lake.read("shots", partitions)
     rows = table.filter(pc.is_in(table["video_id"], pa.array(sorted(video_ids), pa.string()))).to_pylist()
@@ -253,9 +253,9 @@ def _read(settings: Settings, picks: Sequence[Pick]) -> tuple[dict[str, LakeShot
             video_rows = by_film.get(pick.shot_id.partition(":")[0], [])
             holder = next((row for row in video_rows if row["start_frame"] <= pick.in_frame < row["end_frame"]), None)
             shots |= {pick.shot_id: holder} if holder else {}
-    named = {shots[pick.shot_id]["shot_id"] for pick in picks if pick.shot_id in shots}
+    shot_ids = {shots[pick.shot_id]["shot_id"] for pick in picks if pick.shot_id in shots}
     films = {
-        row["video_id"]: _build_film(settings, row, by_film[row["video_id"]], named)
+        row["video_id"]: _build_film(settings, row, by_film[row["video_id"]], shot_ids)
         for row in read_videos(settings.lake, partitions)
         if row["video_id"] in by_film and row["frames"]
     }

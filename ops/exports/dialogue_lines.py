@@ -20,8 +20,8 @@ def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) 
     """
     names: dict[str, set[str]] = {}
     for shot_id, line_ids in wanted:
-        if line_ids and (parsed := parse_shot_id(shot_id)):
-            names.setdefault(settings.resolve_partition(parsed[0]), set()).update(line_ids)
+        if line_ids and (id_parts := parse_shot_id(shot_id)):
+            names.setdefault(settings.resolve_partition(id_parts[0]), set()).update(line_ids)
     return {
         row["line_id"]: row
         for partition, ids in sorted(names.items())

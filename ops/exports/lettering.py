@@ -131,8 +131,8 @@ def _list_fonts() -> tuple[Path, ...]:
 
 @cache
 def _read_characters(font: Path) -> frozenset[int]:
-    with TTFont(font, fontNumber=0, lazy=True) as opened:
-        return frozenset(opened.getBestCmap())
+    with TTFont(font, fontNumber=0, lazy=True) as font_file:
+        return frozenset(font_file.getBestCmap())
 
 
 @lru_cache(maxsize=4096)

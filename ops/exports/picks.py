@@ -81,27 +81,27 @@ def _build_spoken(pick: Pick, hit: Hit, padding_s: float) -> Iterator[Pick]:
 
 def _unite(picks: Sequence[Pick]) -> list[Pick]:
     """The picks in their order; spoken ones that overlap in one video become one at the best one's position."""
-    ranked: dict[int, Pick] = {}
+    picks_by_rank: dict[int, Pick] = {}
     last: dict[str, int] = {}
     for rank, pick in sorted(enumerate(picks), key=lambda each: each[1].in_frame or 0):
         video_id = pick.shot_id.partition(":")[0]
-        before = ranked[last[video_id]] if video_id in last else None
+        before = picks_by_rank[last[video_id]] if video_id in last else None
         if not pick.is_spoken:
-            ranked[rank] = pick
+            picks_by_rank[rank] = pick
         elif before is None or (before.out_frame or 0) <= (pick.in_frame or 0):
-            ranked[rank] = pick
+            picks_by_rank[rank] = pick
             last[video_id] = rank
         else:
             better = min(rank, last[video_id])
-            ranked.pop(last[video_id])
-            ranked[better] = replace(
+            picks_by_rank.pop(last[video_id])
+            picks_by_rank[better] = replace(
                 picks[better],
                 in_frame=before.in_frame,
                 out_frame=max(before.out_frame or 0, pick.out_frame or 0),
                 line_ids=tuple(dict.fromkeys([*before.line_ids, *pick.line_ids])),
             )
             last[video_id] = better
-    return [pick for _, pick in sorted(ranked.items(), key=lambda each: each[0])]
+    return [pick for _, pick in sorted(picks_by_rank.items(), key=lambda each: each[0])]
 
 
 def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, str | None]:

@@ -41,19 +41,19 @@ def collect_formats(modules: Iterable[ModuleType]) -> Mapping[str, ExportFormat]
     Raises ``TypeError`` for a module without a ``FORMAT`` of its own name; ``ValueError`` if two formats have the same
     suffix, because a file name would be ambiguous.
     """
-    collected: list[ExportFormat] = []
+    formats_found: list[ExportFormat] = []
     for module in modules:
         each = getattr(module, "FORMAT", None)
         name = module.__name__.rpartition(".")[2]
         if not isinstance(each, ExportFormat) or each.name != name:
             raise TypeError(f"{module.__name__}: end it in FORMAT = an ExportFormat with name = {name!r}")
-        collected.append(each)
-    collected.sort(key=lambda each: (each.position, each.name))
+        formats_found.append(each)
+    formats_found.sort(key=lambda each: (each.position, each.name))
     suffixes: dict[str, str] = {}
-    for each in collected:
+    for each in formats_found:
         for suffix in (each.suffix, *each.other_suffixes):
             if suffixes.setdefault(suffix, each.name) != each.name:
                 raise ValueError(
                     f"{each.name} and {suffixes[suffix]} both have the suffix {suffix}: change one of them"
                 )
-    return MappingProxyType({each.name: each for each in collected})
+    return MappingProxyType({each.name: each for each in formats_found})

@@ -98,8 +98,8 @@ class BenchmarkPage:
 
     def _put_weakest(self, results: Sequence[LabelResult]) -> None:
         precision, weakest = min(((each.ap.value, each) for each in results if each.ap), key=lambda pair: pair[0])
-        skipped = len(self._results) - len(results)
-        put_verdict(verdicts.judge_weakest_label(escape_text(weakest.label), precision, weakest.yes, skipped))
+        skipped_count = len(self._results) - len(results)
+        put_verdict(verdicts.judge_weakest_label(escape_text(weakest.label), precision, weakest.yes, skipped_count))
 
     def results(self) -> dict[str, object]:
         """Return the figures for the asset."""

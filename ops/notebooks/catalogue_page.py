@@ -53,8 +53,8 @@ class CataloguePage:
         }
         lines = [" | ".join(figures), "|".join("---" for _ in figures), " | ".join(map(str, figures.values()))]
         put_text("\n".join(lines))
-        embedded = self._settings.lake.read(name_table(self._encoder_id), columns=["shot_id"])["shot_id"]
-        missing = len(set(shots["shot_id"]) - set(embedded.to_pylist()))
+        embedded_ids = self._settings.lake.read(name_table(self._encoder_id), columns=["shot_id"])["shot_id"]
+        missing = len(set(shots["shot_id"]) - set(embedded_ids.to_pylist()))
         put_verdict(verdicts.judge_catalogue(len(shots), int(shots["is_blank"].sum()), missing))
 
     def put_shows(self) -> None:

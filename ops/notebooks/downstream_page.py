@@ -84,8 +84,8 @@ class DownstreamPage:
         apart = APART[data.held_out_by]
         put_text(f"Held out together: {apart}. What each block, and each single feature, adds to the vector alone:")
         put_table([_describe_gain(gain) for gain in self._gains])
-        measured = list(self._worth.values())
-        put_verdict(verdicts.judge_blocks(measured[0], measured[-1]))
+        gains = list(self._worth.values())
+        put_verdict(verdicts.judge_blocks(gains[0], gains[-1]))
 
     def put_best(self, posters: int) -> None:
         """Compare offline and online scores, and put the best ``posters`` shots without a label."""

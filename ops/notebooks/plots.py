@@ -55,11 +55,11 @@ def show(figure: Figure, axes: Axes) -> None:
 
 def plot_reliability(bins: Sequence[Bin], score: str, outcome: str, title: str) -> None:
     """Plot the share of ``outcome`` against ``score``, with the line of honest scores."""
-    promised, came = [each.promised for each in bins], [each.came for each in bins]
+    promised_shares, came = [each.promised for each in bins], [each.came for each in bins]
     reach = [[each.came - each.low for each in bins], [each.high - each.came for each in bins]]
     figure, axes = create_plot(6, 4.6)
     axes.plot([0, 1], [0, 1], color=OTHERS, linestyle="--", label="honest scores")
-    axes.errorbar(promised, came, yerr=reach, fmt="o-", color=COLOURS[0], capsize=4, label="measured")
+    axes.errorbar(promised_shares, came, yerr=reach, fmt="o-", color=COLOURS[0], capsize=4, label="measured")
     end = min(1.0, 1.1 * max(max(each.promised, each.high) for each in bins))  # low scores fill the plot, too
     axes.set(xlim=(-0.02 * end, 1.02 * end), ylim=(-0.02 * end, 1.02 * end), title=title)
     axes.set(xlabel=score, ylabel=f"share of {outcome}, with 95 % interval")

@@ -56,8 +56,8 @@ def fit_block(features_NF: Matrix, truths_N: Truths, folds: Sequence[tuple[Rows,
     for number, (train, test) in enumerate(folds):
         numbers[test] = number
         for strength, (means, weights, bias) in _fit_strengths(features_NF[train], truths_N[train], strengths).items():
-            filled = np.where(np.isnan(features_NF[test]), means, features_NF[test])
-            held_out_margins[strength][test] = (filled - means) @ weights + bias
+            complete_NF = np.where(np.isnan(features_NF[test]), means, features_NF[test])
+            held_out_margins[strength][test] = (complete_NF - means) @ weights + bias
     has_fold = numbers >= 0
     best = max(
         strengths,

@@ -27,27 +27,29 @@ def judge_share(label: str, scores: NDArray[np.float64], threshold: float, yes: 
     People label more yes than a catalogue has, because feeds offer likely shots. So the labels' share, with the upper
     end of its 95 % interval (Wilson 1927), is a bound from above.
     """
-    said, total = int((scores >= threshold).sum()), len(scores)
+    said_count, total = int((scores >= threshold).sum()), len(scores)
     if not total:
         return f"Nothing is scored yet: run `needle probe score {label}`."
     if not yes or not no:
         missing = "yes" if not yes else "no"
         return f"Labels of both answers are needed to judge this: label some shots {missing}."
     share = yes / (yes + no)
-    if said / total > bound_share(yes, yes + no):
-        raised = find_threshold(scores, share)
-        advice = f"raise the threshold to {raised:.2f} (`threshold: {raised:.2f}` in `probes.yaml`, then "
+    if said_count / total > bound_share(yes, yes + no):
+        other_threshold = find_threshold(scores, share)
+        advice = (
+            f"raise the threshold to {other_threshold:.2f} (`threshold: {other_threshold:.2f}` in `probes.yaml`, then "
+        )
         return (
-            f"{said:,} of {plural(total, 'shot')} is more than the labels suggest ({share:.0%} of them are yes): "
+            f"{said_count:,} of {plural(total, 'shot')} is more than the labels suggest ({share:.0%} of them are yes): "
             f"{advice}`needle probe fit {label}`), or label shots that are scored as a yes and are not."
         )
-    if not said:
+    if not said_count:
         best = float(scores.max())
         return (
             f"No shot of {total:,} reaches the threshold; the highest score is {best:.2f}: look at the best hits, and "
             "label those that are a yes."
         )
-    return f"{said:,} of {plural(total, 'shot')} agrees with the labels, of which {share:.0%} are yes."
+    return f"{said_count:,} of {plural(total, 'shot')} agrees with the labels, of which {share:.0%} are yes."
 
 
 def bound_share(count: int, total: int) -> float:
@@ -199,16 +201,17 @@ def judge_boundaries(
 
     ``interval`` is the 95 % interval of F1 over clips, ``None`` if there are too few clips for one.
     """
-    annotated, found = score.right + score.missed, score.right + score.false
-    if not annotated and not found:
+    annotated_count, found_count = score.right + score.missed, score.right + score.false
+    if not annotated_count and not found_count:
         return f"{kind}: none is annotated and none was found. Add clips that have some."
-    if not annotated:
-        return f"{kind}: none is annotated, but {found:,} were found. Look at each, and annotate those that are right."
+    if not annotated_count:
+        count = f"{found_count:,} were found"
+        return f"{kind}: none is annotated, but {count}. Look at each, and annotate those that are right."
     faults = score.false + score.missed
     if not faults:
-        return f"{kind}: all {annotated:,} are found, and nothing else is. Nothing to do."
+        return f"{kind}: all {annotated_count:,} are found, and nothing else is. Nothing to do."
     more, less = ("missed", "false") if score.missed >= score.false else ("false", "missed")
-    counts = f"{getattr(score, more):,} {more} and {getattr(score, less):,} {less}, with {annotated:,} annotated"
+    counts = f"{getattr(score, more):,} {more} and {getattr(score, less):,} {less}, with {annotated_count:,} annotated"
     advice = f"Look at the {more} ones in {worst_clip} first: if the annotation is wrong, correct it there"
     other = "transnetv2" if measured_with != "transnetv2" else "auto"
     advice += f"; if it is right, measure another detector on these clips (`detector`: `{other}`)."

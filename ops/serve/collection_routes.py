@@ -123,7 +123,7 @@ def _create(service: Service, body: NewCollectionBody, author: str) -> Collectio
 
 def _change(service: Service, collection_id: str, body: CollectionChangeBody, author: str) -> CollectionAnswer:
     picks = None if body.entries is None else [_convert(pick) for pick in body.entries]
-    saved = change_collection(
+    saved_collection = change_collection(
         service.settings,
         collection_id,
         body.version,
@@ -132,7 +132,7 @@ def _change(service: Service, collection_id: str, body: CollectionChangeBody, au
         author=author,
         now=datetime.now(UTC),
     )
-    return _describe(service, saved)
+    return _describe(service, saved_collection)
 
 
 def _delete(service: Service, collection_id: str, version: str, author: str) -> CollectionsAnswer:
@@ -160,11 +160,11 @@ def _convert(pick: PickBody) -> PickedShot:
 
 def _describe(service: Service, saved: SavedCollection) -> CollectionAnswer:
     collection = saved.collection
-    resolved = resolve_entries(service.settings, collection.entries)
-    shots = service.details.read([each.shot_id for each in resolved if not each.missing_reason])
+    entries = resolve_entries(service.settings, collection.entries)
+    shots = service.details.read([each.shot_id for each in entries if not each.missing_reason])
     return CollectionAnswer(
         **_summarise(collection, shots),
-        entries=[_describe_entry(each, shots.get(each.shot_id)) for each in resolved],
+        entries=[_describe_entry(each, shots.get(each.shot_id)) for each in entries],
         history=[
             CollectionChanged(**asdict(change) | {"created_at": change.created_at.isoformat()})
             for change in collection.history

@@ -63,11 +63,11 @@ def _redirect_to_latest(settings: Settings, name: str, subject: str | None) -> R
     kind = find_kind(name)
     if kind is None:
         raise ProblemError(404, f"there is no kind of report called {name!r}: /reports lists the reports")
-    found = find_latest(settings, kind.name, subject)
-    if found is None:
+    report = find_latest(settings, kind.name, subject)
+    if report is None:
         option = f" --{kind.subject} {subject}" if subject and kind.subject else ""
         raise ProblemError(404, f"this report was not made yet: run `needle report {kind.name}{option}`")
-    return RedirectResponse(f"/reports/{quote(found.path)}", 302, headers={"cache-control": "no-store"})
+    return RedirectResponse(f"/reports/{quote(report.path)}", 302, headers={"cache-control": "no-store"})
 
 
 def render_reports_page(reports: list[ReportPage]) -> str:
@@ -92,5 +92,7 @@ def _render_row(report: ReportPage) -> str:
     link = f'<a href="/reports/{escape(quote(report.path))}">{escape(report.kind.title)}</a>'
     failure = f"<br>failed: {escape(report.failure)}" if report.failure else ""
     about = escape(report.subject) or "the whole catalogue"
-    made = f'<time datetime="{report.made_at.isoformat()}">{report.made_at:%Y-%m-%d %H:%M} UTC</time>'
-    return f"<tr><td>{link} <code>{escape(report.kind.name)}</code>{failure}</td><td>{about}</td><td>{made}</td></tr>"
+    made_at = f'<time datetime="{report.made_at.isoformat()}">{report.made_at:%Y-%m-%d %H:%M} UTC</time>'
+    return (
+        f"<tr><td>{link} <code>{escape(report.kind.name)}</code>{failure}</td><td>{about}</td><td>{made_at}</td></tr>"
+    )

@@ -49,18 +49,18 @@ class Samples:
         version = self._service.index_version()
         with self._lock:  # one computes, the others wait for it
             if self._last is None or self._last[0] != version:
-                found = () if version is None else tuple(self._find_all())
-                self._last = (version, SamplesAnswer(samples=list(found)))
+                samples = () if version is None else tuple(self._find_all())
+                self._last = (version, SamplesAnswer(samples=list(samples)))
             return self._last[1]
 
     def _find_all(self) -> Iterator[SampleQuery]:
-        described = self._describe()
-        yield from (_build("seen", text, answer) for text, answer in described[:MOST_SEEN])
+        descriptions = self._describe()
+        yield from (_build("seen", text, answer) for text, answer in descriptions[:MOST_SEEN])
         yield from self._quote()
-        if described:
-            yield from self._narrow(described)
-            yield from self._leave_out(described)
-            shots = [answer.hits[0].shot_id for _, answer in reversed(described)]
+        if descriptions:
+            yield from self._narrow(descriptions)
+            yield from self._leave_out(descriptions)
+            shots = [answer.hits[0].shot_id for _, answer in reversed(descriptions)]
             yield from islice((each for shot in shots for each in self._ask("similar", "", (shot,))), 1)
         for label in list(self._service.list_probes())[:MOST_LABELS]:
             yield from self._ask("label", write_filter("label", label))
@@ -105,8 +105,8 @@ class Samples:
         """Exclude one description from another: of the two that share most of their first shots."""
         ids = {text: {hit.shot_id for hit in answer.hits} for text, answer in described}
         pairs = [(len(ids[text] & ids[other]), text, other) for text, other in combinations(ids, 2)]
-        shared, text, other = max(pairs, default=(0, "", ""))
-        if shared:
+        shared_count, text, other = max(pairs, default=(0, "", ""))
+        if shared_count:
             yield from self._ask("without", f'{text} -"{other}"')
 
     def _ask(self, kind: SampleKind, text: str, like: tuple[str, ...] = ()) -> Iterator[SampleQuery]:

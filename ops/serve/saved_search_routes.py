@@ -115,17 +115,17 @@ def _delete(service: Service, search_id: str, author: str) -> SavedSearchesAnswe
 def _describe(service: Service, search: SavedSearch, state: SearchState) -> SavedSearchEntry:
     """The search as an answer; matches whose shots are gone since are left out until the next ingest looks again."""
     shots = service.details.read([match.shot_id for match in state.matches])
-    found = [match for match in state.matches if match.shot_id in shots]
+    matches = [match for match in state.matches if match.shot_id in shots]
     return SavedSearchEntry(
         search_id=search.search_id,
         name=search.name,
         search=search.query,
         author=search.author,
         created_at=search.created_at.isoformat(),
-        new_matches=len(found),
+        new_matches=len(matches),
         matches=[
             FoundMatch(shot_id=match.shot_id, relevance=match.relevance, shot=shots[match.shot_id])
-            for match in found[:SHOWN]
+            for match in matches[:SHOWN]
         ],
         problem=state.problem,
     )

@@ -59,17 +59,17 @@ def build_show_posters(
 ) -> ShowPostersAnswer:
     """Return ``count`` posters of each of the shows, spread over the show's videos and over the shots of these."""
     by_show: dict[str, list[ListedVideo]] = {show: [] for show in shows}
-    known: set[str] = set()
+    known_shows: set[str] = set()
     for video in videos:
         if video.row.show in by_show:
-            known.add(video.row.show)
+            known_shows.add(video.row.show)
             if video.shots:
                 by_show[video.row.show].append(video)
     return ShowPostersAnswer(
         shows=[
-            ShowPosters(show=show, posters=_spread_posters(service, sorted(listed, key=_build_name_key), count))
-            for show, listed in by_show.items()
-            if show in known
+            ShowPosters(show=show, posters=_spread_posters(service, sorted(videos_of_show, key=_build_name_key), count))
+            for show, videos_of_show in by_show.items()
+            if show in known_shows
         ]
     )
 
@@ -84,8 +84,8 @@ def _spread_posters(service: Service, videos: Sequence[ListedVideo], count: int)
     """Return posters of the videos in order; a video that comes up twice gives two of its shots."""
     if not videos:
         return []
-    chosen = Counter((2 * number + 1) * len(videos) // (2 * count) for number in range(count))
-    return [poster for at, posters in sorted(chosen.items()) for poster in _list_posters(service, videos[at], posters)]
+    counts = Counter((2 * number + 1) * len(videos) // (2 * count) for number in range(count))
+    return [poster for at, posters in sorted(counts.items()) for poster in _list_posters(service, videos[at], posters)]
 
 
 def _list_posters(service: Service, video: ListedVideo, count: int) -> list[Poster]:

@@ -225,13 +225,13 @@ class FilmCutter:
 
     def _dispatch(self) -> None:
         while self._waiting and self._waiting[0][0].index < self._detector.decided:
-            timed, luma, is_blank = self._waiting.popleft()
-            transition = self._boundaries.pop(timed.index, None)
+            timed_frame, luma, is_blank = self._waiting.popleft()
+            transition = self._boundaries.pop(timed_frame.index, None)
             if transition is not None:
-                self._end_shot(timed.time_s)
-                self._begin_shot(timed, transition)
-            self._open[-1].add_frame(timed, luma, is_blank)
-            self._pass_sound(until_s=timed.time_s)
+                self._end_shot(timed_frame.time_s)
+                self._begin_shot(timed_frame, transition)
+            self._open[-1].add_frame(timed_frame, luma, is_blank)
+            self._pass_sound(until_s=timed_frame.time_s)
 
     def _begin_shot(self, first: TimedFrame, transition: Transition) -> None:
         assert self._format is not None

@@ -118,7 +118,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
     progress.advance(STAGE)
     overlap = _compare_searches(settings, encoders)
     probes = tuple(_compare_probe(settings, label, candidate.encoder_id) for label in list_probes_to_refit(settings))
-    forgotten = tuple(find_forgotten(settings, candidate.spec, live.encoder_id))
+    losses = tuple(find_forgotten(settings, candidate.spec, live.encoder_id))
     comparison = Comparison(
         candidate=candidate.encoder_id,
         live=live.encoder_id,
@@ -127,8 +127,8 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
         evaluation=evaluation,
         overlap=overlap,
         probes=probes,
-        forgotten=forgotten,
-        reasons=tuple(find_reasons_against(evaluation, overlap, probes, forgotten)),
+        forgotten=losses,
+        reasons=tuple(find_reasons_against(evaluation, overlap, probes, losses)),
         forced=candidate.force,
     )
     path = _locate(settings, candidate.encoder_id)
@@ -185,7 +185,7 @@ def find_forgotten(settings: Settings, spec: str, live_id: str) -> list[str]:
     manifest = find_finetuned_files(settings.home, name).manifest if kind == "finetuned" else {}
     if manifest.get("base_id") != live_id:
         return []
-    sentences = [describe_loss(name, measured) for name, measured in manifest.get("forgetting", {}).items()]
+    sentences = [describe_loss(name, change) for name, change in manifest.get("forgetting", {}).items()]
     return [sentence for sentence in sentences if sentence]
 
 

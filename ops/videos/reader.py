@@ -114,17 +114,17 @@ def read_media(
     damage = Damage() if damage is None else damage
     counts = Counter[type[DecodedFrame | Sound]]()
     if threads > 1:
-        held, frame_count = deque[DecodedFrame | Sound](), 0
+        held_back, frame_count = deque[DecodedFrame | Sound](), 0
         try:
             for item in _read(path, threads, audio, start, damage):
-                held.append(item)
+                held_back.append(item)
                 frame_count += isinstance(item, DecodedFrame)
                 while frame_count > HELD_PER_THREAD * threads:
-                    oldest = held.popleft()
+                    oldest = held_back.popleft()
                     frame_count -= isinstance(oldest, DecodedFrame)
                     yield oldest
                     counts[type(oldest)] += 1
-            yield from held
+            yield from held_back
             return
         except _DecoderError:
             # With one thread the same file always gives the same frames.

@@ -130,9 +130,9 @@ def read_condensed_movies(folder: Path) -> CaptionedVideos:
     ]
     times_used = Counter(text for _, text in texts)
     captions = {name: [text] for name, text in texts if text and times_used[text] == 1}
-    described = [name for name in dict.fromkeys(names) if name in captions]
-    without = len(set(names)) - len(described)
-    data = _select("split.csv, clips.csv, descriptions.csv", captions, described)
+    described_names = [name for name in dict.fromkeys(names) if name in captions]
+    without = len(set(names)) - len(described_names)
+    data = _select("split.csv, clips.csv, descriptions.csv", captions, described_names)
     note = f"{plural(without, 'clip')} without a description of its own: left out, as the authors do"
     return CaptionedVideos(form=data.form, captions=data.captions, notes=(*((note,) if without else ()), *data.notes))
 
@@ -282,21 +282,21 @@ def _collect(form: str, pairs: Iterable[tuple[str, str]]) -> CaptionedVideos:
 
 def _select(form: str, captions: Mapping[str, list[str]], names: Iterable[str]) -> CaptionedVideos:
     """The captions of these videos that are not empty; videos without any are named in a note."""
-    kept: dict[str, tuple[str, ...]] = {}
+    captions_kept: dict[str, tuple[str, ...]] = {}
     without = []
     for name in dict.fromkeys(names):
         texts = tuple(text for text in map(_clean, captions.get(name, [])) if text)
         if texts:
-            kept[name] = texts
+            captions_kept[name] = texts
         else:
             without.append(name)
-    if sum(map(len, kept.values())) > MOST_CAPTIONS:
+    if sum(map(len, captions_kept.values())) > MOST_CAPTIONS:
         raise UsageError(f"{form}: it has more than {MOST_CAPTIONS:,} captions")
-    if not kept:
+    if not captions_kept:
         raise UsageError(f"{form}: no video has a caption")
     first = f"{', '.join(without[:3])}{f' and {len(without) - 3} more' if len(without) > 3 else ''}"
     notes = (f"videos without a caption are left out: {first}",) if without else ()
-    return CaptionedVideos(form=form, captions=kept, notes=notes)
+    return CaptionedVideos(form=form, captions=captions_kept, notes=notes)
 
 
 Reader = Callable[[Path], CaptionedVideos]

@@ -60,16 +60,19 @@ def load_caption_set(name: str, folder: Path) -> CaptionSetData:
     """
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: there is no such folder")
-    annotated = SETS[name].read(folder)
+    captioned_videos = SETS[name].read(folder)
     by_stem: dict[str, list[Path]] = {}
     by_short_stem: dict[str, list[Path]] = {}  # of name.mov.mp4, as some copies of DiDeMo have it
     for path in list_videos(folder):
         by_stem.setdefault(path.stem, []).append(path)
         by_short_stem.setdefault(path.stem.rsplit(".", 1)[0], []).append(path)
     data = CaptionSetData(
-        form=annotated.form, videos=[], annotated=len(annotated.captions), notes=list(annotated.notes)
+        form=captioned_videos.form,
+        videos=[],
+        annotated=len(captioned_videos.captions),
+        notes=list(captioned_videos.notes),
     )
-    for video, captions in annotated.captions.items():
+    for video, captions in captioned_videos.captions.items():
         try:
             path = take_only(by_stem.get(video) or by_short_stem.get(video, []))
         except UsageError as error:

@@ -66,10 +66,12 @@ def _warn_ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
         by_reel.setdefault(film.reel and shorten_reel(film.reel), []).append(film)
     warnings = []
     for reel, group in sorted(by_reel.items()):
-        mixed = _find_overlapping(group)
-        if mixed:
-            names = ", ".join(f"{join_lines(film.name)} from {film.format_timecode(0)}" for film in mixed[:MAX_LISTED])
-            more = f" and {len(mixed) - MAX_LISTED} more" if len(mixed) > MAX_LISTED else ""
+        overlap = _find_overlapping(group)
+        if overlap:
+            names = ", ".join(
+                f"{join_lines(film.name)} from {film.format_timecode(0)}" for film in overlap[:MAX_LISTED]
+            )
+            more = f" and {len(overlap) - MAX_LISTED} more" if len(overlap) > MAX_LISTED else ""
             why = f"all are of reel {reel}" if reel else "the files have no reel name"
             warnings.append(
                 f"{names}{more}: cannot be distinguished by timecode, and {why}; relink them by the file names in the "
@@ -80,10 +82,10 @@ def _warn_ambiguous(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 def _find_overlapping(films: Sequence[Film]) -> list[Film]:
     """Videos of which a part has the same timecode as a part of another, in order of timecode."""
-    ordered = sorted(films, key=lambda film: (film.start, film.name))
+    films_by_start = sorted(films, key=lambda film: (film.start, film.name))
     overlapping: dict[str, Film] = {}
-    reach = ordered[0]
-    for film in ordered[1:]:
+    reach = films_by_start[0]
+    for film in films_by_start[1:]:
         if film.start < reach.start + reach.length:
             overlapping |= {reach.video_id: reach, film.video_id: film}
         reach = max(reach, film, key=lambda each: each.start + each.length)

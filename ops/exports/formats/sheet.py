@@ -89,9 +89,9 @@ def _warn_unknown(characters: set[str]) -> tuple[str, ...]:
     """A warning about the characters that are not drawn but written as codes."""
     if not characters:
         return ()
-    listed = ", ".join(f"{each} (U+{ord(each):04X})" for each in sorted(characters)[:TOLD])
+    list_of_characters = ", ".join(f"{each} (U+{ord(each):04X})" for each in sorted(characters)[:TOLD])
     more = f" and {len(characters) - TOLD} more" if len(characters) > TOLD else ""
-    return (f"no font has {listed}{more}; the sheet shows codes in their place",)
+    return (f"no font has {list_of_characters}{more}; the sheet shows codes in their place",)
 
 
 def _read_poster(settings: Settings, clip: Clip) -> Image.Image:

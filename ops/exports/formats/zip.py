@@ -41,9 +41,9 @@ class ZipFormat(ExportFormat):
     is_slow = True
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:
-        numbered = list(enumerate(clips, start=1))
+        numbered_clips = list(enumerate(clips, start=1))
         films: dict[str, list[tuple[int, Clip]]] = {}
-        for number, clip in numbered:
+        for number, clip in numbered_clips:
             films.setdefault(clip.film.video_id, []).append((number, clip))
         context.settings.scratch.mkdir(parents=True, exist_ok=True)
         missing: dict[int, Missing] = {}
@@ -59,7 +59,7 @@ class ZipFormat(ExportFormat):
             if len(missing) == len(clips):
                 raise MediaError(f"not one clip could be cut: {next(iter(missing.values())).reason}")
             context.progress.finish("export")
-            document = _build_manifest(context.title, numbered, missing)
+            document = _build_manifest(context.title, numbered_clips, missing)
             archive.writestr(zipfile.ZipInfo(MANIFEST, EPOCH), format_json(document, indent=2) + "\n")
         return ExportOutcome(missing=tuple(missing[number] for number in sorted(missing)))
 

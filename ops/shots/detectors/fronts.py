@@ -61,7 +61,7 @@ def find_front(smalls: Smalls) -> Front | None:
     if count < 2 * SIDE + 1:
         return None
     blocks_TPC = smalls.reshape(count, ROWS, 2, COLUMNS, 2, 3).mean(axis=(2, 4)).reshape(count, -1, 3)
-    starts_P, jumps_P, explained = _split(blocks_TPC.astype(np.float64))
+    starts_P, jumps_P, share_explained = _split(blocks_TPC.astype(np.float64))
     weights_P = np.where(jumps_P > CHANGED / 2, np.minimum(jumps_P, MOST_WEIGHT), 0.0)
     total = float(weights_P.sum())
     if total <= 0:
@@ -73,7 +73,7 @@ def find_front(smalls: Smalls) -> Front | None:
     before_PC = blocks_TPC[np.maximum(starts_P - 2, 0), places_P]
     sudden_P = np.abs(after_PC - before_PC).mean(axis=1) / (jumps_P + 5)
     features = FrontFeatures(
-        explained=explained,
+        explained=share_explained,
         order=_measure_order(starts_P.astype(np.float64), weights_P),
         suddenness=float((sudden_P * weights_P).sum() / total),
         cover=float((jumps_P > CHANGED).mean()),
