@@ -34,6 +34,7 @@ def main() -> int:
         "match_cuts": ["tests.bench.bench_match_cuts", str(Path(film).parent)],
         "motion": ["tests.bench.bench_motion", str(Path(film).parent)],
         "screen_text": ["tests.bench.bench_screen_text"],
+        "people": ["tests.bench.bench_people", str(Path(film).parent)],
         "scale": ["tests.bench.bench_scale"],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
