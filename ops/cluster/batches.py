@@ -1,12 +1,10 @@
-"""Run a stage over a table's rows in a pool of actors, and yield the batches in order: Ray Data's ``map_batches``.
-
-Legend: N rows of a batch.
-"""
+"""Run a table's rows through stages that overlap, and yield the blocks in order: operators of Ray Data."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -15,20 +13,31 @@ from ops.cluster.resources import wait_for_resources
 from ops.cluster.session import Cluster
 from ops.core.errors import ClusterError
 
-Columns = dict[str, Any]
-Stage = Callable[[Columns], Columns]
-
-_BATCHES_AHEAD = 2
+_BLOCKS_AHEAD = 2
 
 
-def map_batches(
-    table: pa.Table, stage: type[Any], arguments: Mapping[str, Any], cluster: Cluster, *, batch_rows: int
-) -> Iterator[Columns]:
-    """Yield ``stage(**arguments)`` of each batch: columns of N rows, as numpy arrays, in the table's order.
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One operator: ``work`` gets and returns blocks.
 
-    ``stage`` is a class of a module; each actor makes one instance and calls it for batch after batch. There is an
-    actor per GPU or, without GPUs, per CPU, but not more than batches. Only a few batches are in progress at once.
-    Raises ``ClusterError`` if actors are lost, or the cluster has too few free resources for one.
+    A function, called as ``work(block, **arguments)``, runs in tasks. A class of a module runs in actors: each makes
+    one instance, ``work(**arguments)``, and calls it for block after block. ``cpus`` and ``gpus`` are those of one task
+    or actor. ``most`` of them run at once; 0 means as many as the cluster has resources for. Ray may run stages with
+    the same resources as one.
+    """
+
+    work: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    cpus: float
+    gpus: float = 0.0
+    most: int = 0
+
+
+def run_stages(table: pa.Table, stages: Sequence[Stage], cluster: Cluster, *, block_rows: int) -> Iterator[pa.Table]:
+    """Yield the blocks of the last stage, in the table's order; the first stage gets ``block_rows`` rows at a time.
+
+    Each stage works on its next block while the others work on theirs, and only a bounded number of blocks waits
+    between two. Raises ``ClusterError`` if workers are lost for good, or the cluster has too few free resources.
     """
     import ray
     import ray.data
@@ -39,23 +48,30 @@ def map_batches(
     context.print_on_execution_start = False
     context.execution_options.preserve_order = True
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    blocks = [table.slice(start, batch_rows) for start in range(0, len(table), batch_rows)]
-    most = max(1, min(len(blocks), cluster.gpus or cluster.cpus))
-    results = ray.data.from_arrow(blocks).map_batches(
-        stage,
-        fn_constructor_kwargs=dict(arguments),
-        batch_size=None,  # a block each, as cut above
-        batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
-        num_cpus=1,
-        num_gpus=1 if cluster.gpus else 0,
-    )
+    blocks = [table.slice(start, block_rows) for start in range(0, len(table), block_rows)]
+    results: Any = ray.data.from_arrow(blocks)
+    for stage in stages:
+        most = min(len(blocks), stage.most or len(blocks))
+        if isinstance(stage.work, type):
+            options: dict[str, Any] = {
+                "fn_constructor_kwargs": dict(stage.arguments),
+                "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+            }
+        else:
+            options = {"fn_kwargs": dict(stage.arguments), "compute": ray.data.TaskPoolStrategy(most)}
+        results = results.map_batches(
+            stage.work,
+            batch_size=None,  # a block each, as cut above
+            batch_format="pyarrow",
+            num_cpus=stage.cpus,
+            num_gpus=stage.gpus,
+            **options,
+        )
     try:
-        batches: Any = results.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=_BATCHES_AHEAD)
-        yield from batches
+        yield from results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=_BLOCKS_AHEAD)
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ClusterError(
-            f"the Ray actors ended ({(lines or [type(error).__name__])[-1][:300]}): see the machine's memory and "
+            f"the Ray workers ended ({(lines or [type(error).__name__])[-1][:300]}): see the machine's memory and "
             "Ray's logs; finished work is stored, and the same command continues from there"
         ) from error

@@ -11,7 +11,6 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -243,7 +242,7 @@ def _embed(
 ) -> int:
     """Embed the missing vectors in order and write complete videos; return the number of changed tables.
 
-    ``times`` gets the seconds of the encoder; with Ray, whose actors do not report them, nothing.
+    ``times`` gets the seconds of the encoder; with Ray, the sums over its actors.
     """
     shots = [(video, shot) for video in videos for shot in (*video.to_embed, *video.incomplete)]
     progress.start("embeddings", len(shots), "shots")
@@ -258,8 +257,8 @@ def _embed(
             )
             for video, shot in shots
         ]
-        embed = embed_on_cluster if settings.engine == "ray" else partial(_embed_here, times=times)
-        with closing(embed(due_shots, settings, encoder_id)) as results:
+        embed = embed_on_cluster if settings.engine == "ray" else _embed_here
+        with closing(embed(due_shots, settings, encoder_id, times)) as results:
             pairs = zip(shots, results, strict=True)
             for video, group in groupby(pairs, key=lambda pair: pair[0][0]):
                 new = NewRows()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ops.core.errors import EncoderError, ProxyError, take_first_sentence
 from ops.core.settings import count_cores
 from ops.core.storage import ObjectStore
-from ops.embeddings.encoder import Encoder
+from ops.embeddings.encoder import Encoder, Prepare
 from ops.embeddings.frames import read_frames, sample_positions
 from ops.embeddings.motion import EVERY, LAG, measure_motion
 
@@ -99,7 +99,7 @@ class EncodingTimes:
         return self.waiting_s / total_s if total_s else 0.0
 
 
-class _BatchClock:
+class BatchClock:
     """Adds the times of one encoder's batches to ``times``."""
 
     def __init__(self, times: EncodingTimes) -> None:
@@ -115,11 +115,25 @@ class _BatchClock:
         self._end_s = time.monotonic()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Prepared:
-    shot: ShotToEmbed
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedShot:
+    """A read shot: frames in the input format of the model, first axis N, and ``motion`` (5,)."""
+
+    shot_id: str
     frames_N: NDArray[Any]
     motion: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnpreparedShot:
+    """A shot whose frames were read, and could not be prepared: the fault of the shot, or of the encoder."""
+
+    shot_id: str
+    reason: str
+
+
+ReadShot = PreparedShot | UnpreparedShot | UnusableShot
+"""A shot between reading and encoding."""
 
 
 def hash_vector(embedding_D: NDArray[np.float32]) -> str:
@@ -165,20 +179,20 @@ def embed_shots(
     reading = ThreadPoolExecutor(count, thread_name_prefix="needle-read")
     running = ThreadPoolExecutor(1, thread_name_prefix="needle-model")
 
-    def prepare(shot: ShotToEmbed) -> _Prepared | UnusableShot:
-        return _prepare(shot, store, encoder, frames_per_shot)
+    def prepare(shot: ShotToEmbed) -> ReadShot:
+        return prepare_shot(shot, store, encoder.prepare, frames_per_shot)
 
-    clock = _BatchClock(times or EncodingTimes())
+    clock = BatchClock(times or EncodingTimes())
 
-    def encode(batch: list[_Prepared | UnusableShot]) -> list[ShotVector | UnusableShot]:
+    def encode(batch: list[ReadShot]) -> list[ShotVector | UnusableShot]:
         clock.begin_batch()
-        results = _encode(batch, encoder, clock.times)
+        results = encode_shots(batch, encoder, clock.times)
         clock.end_batch()
         return results
 
     try:
         prepared_shots = map_ahead(reading, prepare, shots, ahead)
-        batches = _group_batches(prepared_shots, size)
+        batches = group_batches(prepared_shots, size)
         for results in map_ahead(running, encode, batches, _BATCHES_AHEAD):
             for result in results:
                 if on_progress:
@@ -189,15 +203,13 @@ def embed_shots(
         running.shutdown(wait=True, cancel_futures=True)
 
 
-def _group_batches(
-    prepared_shots: Iterable[_Prepared | UnusableShot], size: int
-) -> Iterator[list[_Prepared | UnusableShot]]:
+def group_batches(read_shots: Iterable[ReadShot], size: int) -> Iterator[list[ReadShot]]:
     """Group whole shots into batches of at least ``size`` frames; a shot without frames counts as one."""
-    batch: list[_Prepared | UnusableShot] = []
+    batch: list[ReadShot] = []
     frames = 0
-    for item in prepared_shots:
+    for item in read_shots:
         batch.append(item)
-        frames += len(item.frames_N) if isinstance(item, _Prepared) else 1
+        frames += len(item.frames_N) if isinstance(item, PreparedShot) else 1
         if frames >= size:
             yield batch
             batch, frames = [], 0
@@ -205,7 +217,11 @@ def _group_batches(
         yield batch
 
 
-def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per_shot: int) -> _Prepared | UnusableShot:
+def prepare_shot(shot: ShotToEmbed, store: ObjectStore, prepare: Prepare, frames_per_shot: int) -> ReadShot:
+    """Read the sampled frames of a shot, prepare them for the model, and measure motion. Needs no model.
+
+    Raises ``StorageError`` if the store cannot be read.
+    """
     positions = sample_positions(shot.frames, frames_per_shot)
     paired = [at for at in positions[::EVERY] if at + LAG < shot.frames]
     if shot.only_ends:
@@ -221,33 +237,36 @@ def _prepare(shot: ShotToEmbed, store: ObjectStore, encoder: Encoder, frames_per
     row = {position: number for number, position in enumerate(wanted)}
     motion = measure_motion(wanted_NHWC[[row[at] for at in paired]], wanted_NHWC[[row[at + LAG] for at in paired]])
     try:
-        prepared = encoder.prepare(wanted_NHWC[[row[at] for at in positions]])
-        return _Prepared(shot=shot, frames_N=prepared, motion=motion)
+        frames_N = prepare(wanted_NHWC[[row[at] for at in positions]])
     except _IMAGE_ERRORS as error:
-        return _refuse(shot.shot_id, encoder, take_first_sentence(error))
+        return UnpreparedShot(shot_id=shot.shot_id, reason=take_first_sentence(error))
+    return PreparedShot(shot_id=shot.shot_id, frames_N=frames_N, motion=motion)
 
 
-def _encode(
-    batch: list[_Prepared | UnusableShot], encoder: Encoder, times: EncodingTimes
-) -> list[ShotVector | UnusableShot]:
-    prepared_shots = [entry for entry in batch if isinstance(entry, _Prepared)]
+def encode_shots(batch: Sequence[ReadShot], encoder: Encoder, times: EncodingTimes) -> list[ShotVector | UnusableShot]:
+    """Encode one batch; results in its order. Raises ``EncoderError`` if the encoder also fails on a test image."""
+    prepared_shots = [entry for entry in batch if isinstance(entry, PreparedShot)]
     try:
         results = _encode_batch(prepared_shots, encoder, times)
     except _IMAGE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
         results = [_encode_alone(entry, encoder, times) for entry in prepared_shots]
     left = iter(results)
-    return [entry if isinstance(entry, UnusableShot) else next(left) for entry in batch]
+    return [next(left) if isinstance(entry, PreparedShot) else _skip(entry, encoder) for entry in batch]
 
 
-def _encode_alone(entry: _Prepared, encoder: Encoder, times: EncodingTimes) -> ShotVector | UnusableShot:
+def _skip(entry: UnpreparedShot | UnusableShot, encoder: Encoder) -> UnusableShot:
+    return entry if isinstance(entry, UnusableShot) else _refuse(entry.shot_id, encoder, entry.reason)
+
+
+def _encode_alone(entry: PreparedShot, encoder: Encoder, times: EncodingTimes) -> ShotVector | UnusableShot:
     try:
         return _encode_batch([entry], encoder, times)[0]
     except _IMAGE_ERRORS as error:
-        return _refuse(entry.shot.shot_id, encoder, take_first_sentence(error))
+        return _refuse(entry.shot_id, encoder, take_first_sentence(error))
 
 
 def _encode_batch(
-    prepared_shots: list[_Prepared], encoder: Encoder, times: EncodingTimes
+    prepared_shots: list[PreparedShot], encoder: Encoder, times: EncodingTimes
 ) -> list[ShotVector | UnusableShot]:
     if not prepared_shots:
         return []
@@ -262,8 +281,8 @@ def _encode_batch(
     return [_pool(entry, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]
 
 
-def _pool(entry: _Prepared, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
-    shot_id = entry.shot.shot_id
+def _pool(entry: PreparedShot, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:
+    shot_id = entry.shot_id
     embedding = encoder.pool(frame_vectors_ND)
     if not np.isfinite(embedding).all():
         return _refuse(shot_id, encoder, "its vector is NaN, or of zero length")

@@ -12,7 +12,7 @@ import importlib
 import logging
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -29,6 +29,8 @@ from ops.shots.devices import has_cuda
 log = logging.getLogger(__name__)
 
 Part = Literal["both", "text"]
+Prepare = Callable[[NDArray[np.uint8]], NDArray[Any]]
+"""Frames (N, H, W, C) to the input format of a model, first axis N."""
 KINDS = "ops.embeddings.encoders"
 """The package of the kinds; they import this module, so it finds them by name."""
 
@@ -140,6 +142,10 @@ class EncoderKind(ABC):
         Raises ``EncoderError`` if the encoder does not exist, and with the file's name if its weights cannot be used.
         """
 
+    def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
+        """The ``prepare`` of the encoder, for processes that only read frames; a kind may do without its weights."""
+        return self.load(rest, options).prepare
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedEncoder:
@@ -225,6 +231,12 @@ def load_encoder(
             "back, or run `needle ingest` to embed the footage again"
         )
     return encoder
+
+
+def load_preparation(spec: str, home: Path) -> Prepare:
+    """Only the ``prepare`` of the encoder of a spec. Raises ``EncoderError`` if the encoder does not exist."""
+    kind, rest = find_kind(spec)
+    return kind.load_preparation(rest, LoadOptions(home=home, device="cpu"))
 
 
 def _decide(registry: EncoderRegistry, endpoint: str | None) -> tuple[str, str]:

@@ -1,155 +1,229 @@
-"""Embed shots on a Ray cluster: the work of :func:`embed_shots`, in many actors in parallel.
+"""Embed shots on a Ray cluster in three stages over all shots: read (tasks), encode (actors), write (the caller).
 
-Legend: N shots of a batch, D dimensions.
+Reading needs CPUs of any node, and no model; there is one encoder per GPU or, without GPUs, per CPU. Ray Data scales
+each stage by itself and keeps a bounded number of read shots waiting. Legend: N shots of a block, D dimensions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from ops.cluster.batches import map_batches
-from ops.cluster.session import open_cluster
+from ops.cluster.batches import Stage, run_stages
+from ops.cluster.session import Cluster, open_cluster
 from ops.core import errors
 from ops.core.errors import EncoderError, NeedleError
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
-from ops.embeddings.embed import Cause, ShotToEmbed, ShotVector, UnusableShot, embed_shots
-from ops.embeddings.encoder import load_encoder
-from ops.embeddings.motion import NAMES
+from ops.embeddings.embed import (
+    BatchClock,
+    Cause,
+    EncodingTimes,
+    PreparedShot,
+    ShotToEmbed,
+    ShotVector,
+    UnpreparedShot,
+    UnusableShot,
+    encode_shots,
+    group_batches,
+    prepare_shot,
+)
+from ops.embeddings.encoder import Encoder, Prepare, load_encoder, load_preparation
 from ops.embeddings.registry import EncoderRegistry
 
-_BATCH_SHOTS = 64
-"""Enough that reading ahead within a batch pays, few enough that a lost actor loses little."""
+BLOCK_SHOTS = 32
+"""Enough for a large batch of a GPU, few enough that a lost worker loses little: about 40 MB of prepared frames."""
+
+_VECTOR = pa.list_(pa.float32())
+_FAILURE = [("cause", pa.string()), ("reason", pa.string()), ("kind", pa.string()), ("error", pa.string())]
+_READ = pa.schema(
+    [
+        ("shot_id", pa.string()),
+        ("frames", pa.large_binary()),
+        ("dtype", pa.string()),
+        ("shape", pa.list_(pa.int32())),
+        ("motion", _VECTOR),
+        *_FAILURE,
+    ]
+)
+"""Prepared frames of a shot; ``cause`` and ``reason`` of a skipped one.
+
+``kind`` and ``error`` are one of our errors that ended the stage. They replace an exception, because Ray would wrap it
+in its own words.
+"""
+_ENCODED = pa.schema(
+    [
+        ("shot_id", pa.string()),
+        ("embedding", _VECTOR),
+        ("first", _VECTOR),
+        ("last", _VECTOR),
+        ("motion", _VECTOR),
+        ("vector_hash", pa.string()),
+        ("frames_used", pa.int64()),
+        *_FAILURE,
+        ("busy_s", pa.float64()),
+        ("copy_s", pa.float64()),
+        ("waiting_s", pa.float64()),
+    ]
+)
+"""Vectors of a shot; the first row of a block has the encoder's seconds of all of it."""
+_UNPREPARED = "prepare"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingJob:
+    """Everything that a worker needs to know. Picklable. ``frames`` is about the number of all frames."""
+
+    root: str
+    home: str
+    spec: str
+    encoder_id: str
+    frames_per_shot: int
+    frames: int
 
 
 def embed_on_cluster(
-    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str
+    shots: Sequence[ShotToEmbed], settings: Settings, encoder_id: str, times: EncodingTimes | None = None
 ) -> Generator[ShotVector | UnusableShot, None, None]:
     """Results of shots, in their order, as from :func:`embed_shots`; the same errors, and ``ClusterError``.
 
-    Every node must reach the object store under its address, and have the encoder's weights: those of ``finetuned`` are
-    in the home.
+    ``times`` gets the seconds of all encoders together. Every node must reach the object store under its address, and
+    have the encoder's weights: those of ``finetuned`` are in the home.
     """
-    table = pa.table(
-        {
-            "shot_id": [shot.shot_id for shot in shots],
-            "proxy_key": [shot.proxy_key for shot in shots],
-            "frames": [shot.frames for shot in shots],
-            "only_ends": [shot.only_ends for shot in shots],
-        }
+    table = pa.Table.from_pylist([vars(shot) for shot in shots])
+    job = EmbeddingJob(
+        root=settings.store.root,
+        home=str(settings.home),
+        spec=EncoderRegistry(settings.home).find_spec(encoder_id) or encoder_id,
+        encoder_id=encoder_id,
+        frames_per_shot=settings.frames_per_shot,
+        frames=len(shots) * settings.frames_per_shot,
     )
-    arguments = {
-        "root": settings.store.root,
-        "home": str(settings.home),
-        "spec": EncoderRegistry(settings.home).find_spec(encoder_id) or encoder_id,
-        "encoder_id": encoder_id,
-        "frames_per_shot": settings.frames_per_shot,
-    }
     with open_cluster(settings.ray_address) as session:
-        for batch in map_batches(table, ShotEmbedder, arguments, session, batch_rows=_BATCH_SHOTS):
-            yield from _parse_results(batch)
+        for block in run_stages(table, _plan_stages(session, job), session, block_rows=BLOCK_SHOTS):
+            yield from _parse_results(block, times or EncodingTimes())
 
 
-Columns = dict[str, NDArray[Any]]
-"""A batch of Ray by the names of its columns."""
-_VECTORS = ("embedding", "first", "last")
-
-
-class ShotEmbedder:
-    """The work of one actor: it loads the encoder once, and embeds batches of shots one after the other."""
-
-    def __init__(self, root: str, home: str, spec: str, encoder_id: str, frames_per_shot: int) -> None:
-        self._store, self._frames = ObjectStore(root), frames_per_shot
-        self._spec, self._home, self._encoder_id = spec, Path(home), encoder_id
-        self._encoder: Any = None
-
-    def __call__(self, batch_N: Columns) -> Columns:
-        """Embed a batch; return its columns.
-
-        The columns are ``shot_id``, ``embedding``, ``first`` and ``last`` (N, D), ``motion`` (N, 5), ``frames_used``,
-        ``vector_hash``; ``cause`` and ``reason`` of a skipped shot; ``kind`` and ``error`` if one of our errors ended
-        the batch. They replace an exception, because Ray would wrap it in its own words.
-        """
-        columns = (batch_N["shot_id"], batch_N["proxy_key"], batch_N["frames"], batch_N["only_ends"])
-        shots = [
-            ShotToEmbed(shot_id=str(shot_id), proxy_key=str(key), frames=int(frames), only_ends=bool(only_ends))
-            for shot_id, key, frames, only_ends in zip(*columns, strict=True)
+def _plan_stages(session: Cluster, job: EmbeddingJob) -> list[Stage]:
+    """Reading takes a hundredth of an encoder's time on a CPU, and on a GPU the CPUs that are there."""
+    arguments = {"job": job}
+    if session.gpus:
+        return [
+            Stage(work=read_block, arguments=arguments, cpus=1.0),
+            Stage(work=BlockEncoder, arguments=arguments, cpus=0.5, gpus=1.0, most=session.gpus),
         ]
-        results: list[ShotVector | UnusableShot] = []
-        kind = error = ""
-        try:
-            # One CPU each: actors work in parallel, not threads within one.
-            results.extend(embed_shots(shots, self._store, self._load_once(), frames_per_shot=self._frames, readers=1))
-        except NeedleError as failure:
-            kind, error = type(failure).__name__, str(failure)
-            results = [UnusableShot(shot_id="", cause="encoder", reason="")]
-        dim = next((len(result.embedding) for result in results if isinstance(result, ShotVector)), 1)
-        rows = [_build_columns(result, dim) for result in results]
-        return {
-            **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
-            "kind": np.array([kind] * len(rows)),
-            "error": np.array([error] * len(rows)),
-        }
+    return [
+        Stage(work=read_block, arguments=arguments, cpus=0.1, most=session.cpus),
+        Stage(work=BlockEncoder, arguments=arguments, cpus=0.9, most=session.cpus),
+    ]
 
-    def _load_once(self) -> Any:
+
+def read_block(block: pa.Table, job: EmbeddingJob) -> pa.Table:
+    """Read and prepare the frames of a block of shots; the work of one task."""
+    rows = []
+    try:
+        prepare, store = _load_preparation(job.spec, job.home), ObjectStore(job.root)
+        for row in block.to_pylist():
+            rows.append(_build_read_row(prepare_shot(ShotToEmbed(**row), store, prepare, job.frames_per_shot)))
+    except NeedleError as failure:
+        rows = [{"kind": type(failure).__name__, "error": str(failure)}]
+    return pa.Table.from_pylist(rows, schema=_READ)
+
+
+@cache
+def _load_preparation(spec: str, home: str) -> Prepare:
+    """Once per process, which Ray uses for many tasks."""
+    return load_preparation(spec, Path(home))
+
+
+def _build_read_row(entry: PreparedShot | UnpreparedShot | UnusableShot) -> dict[str, object]:
+    if isinstance(entry, UnusableShot):
+        return {"shot_id": entry.shot_id, "cause": entry.cause, "reason": entry.reason}
+    if isinstance(entry, UnpreparedShot):
+        return {"shot_id": entry.shot_id, "cause": _UNPREPARED, "reason": entry.reason}
+    return {
+        "shot_id": entry.shot_id,
+        "frames": np.ascontiguousarray(entry.frames_N).tobytes(),
+        "dtype": str(entry.frames_N.dtype),
+        "shape": entry.frames_N.shape,
+        "motion": entry.motion,
+    }
+
+
+def _parse_read_rows(block: pa.Table) -> Iterator[PreparedShot | UnpreparedShot | UnusableShot]:
+    for number, row in enumerate(block.drop_columns(["frames"]).to_pylist()):
+        if row["cause"] == _UNPREPARED:
+            yield UnpreparedShot(shot_id=row["shot_id"], reason=row["reason"])
+        elif row["cause"]:
+            yield UnusableShot(shot_id=row["shot_id"], cause=row["cause"], reason=row["reason"])
+        else:
+            frames = np.frombuffer(block["frames"][number].as_buffer(), row["dtype"])
+            motion = np.array(row["motion"], np.float32)
+            yield PreparedShot(shot_id=row["shot_id"], frames_N=frames.reshape(row["shape"]), motion=motion)
+
+
+class BlockEncoder:
+    """The work of one actor: it loads the encoder once, and encodes blocks of read shots one after the other."""
+
+    def __init__(self, job: EmbeddingJob) -> None:
+        self._job = job
+        self._encoder: Encoder | None = None
+        self._clock = BatchClock(EncodingTimes())
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Encode a block; return its columns, or one row with the error that ended it."""
+        failures = [row for row in block.select(["kind", "error"]).to_pylist() if row["kind"]]
+        if failures:
+            return pa.Table.from_pylist(failures[:1], schema=_ENCODED)
+        times = self._clock.times = EncodingTimes()
+        results: list[ShotVector | UnusableShot] = []
+        try:
+            encoder = self._load_once()
+            for batch in group_batches(_parse_read_rows(block), encoder.batch_frames):
+                self._clock.begin_batch()
+                results += encode_shots(batch, encoder, times)
+                self._clock.end_batch()
+        except NeedleError as failure:
+            return pa.Table.from_pylist([{"kind": type(failure).__name__, "error": str(failure)}], schema=_ENCODED)
+        rows = [vars(result) for result in results]
+        rows[0] = rows[0] | vars(times)
+        return pa.Table.from_pylist(rows, schema=_ENCODED)
+
+    def _load_once(self) -> Encoder:
         if self._encoder is None:
-            encoder = load_encoder(self._spec, self._home, threads=1)
-            if encoder.encoder_id != self._encoder_id:
+            spec, expected_id = self._job.spec, self._job.encoder_id
+            encoder = load_encoder(spec, Path(self._job.home), threads=1, frames=self._job.frames)
+            if encoder.encoder_id != expected_id:
                 raise EncoderError(
-                    f"a node has other weights of {self._spec}: {encoder.encoder_id} instead of {self._encoder_id}; "
+                    f"a node has other weights of {spec}: {encoder.encoder_id} instead of {expected_id}; "
                     "let all nodes see the same files"
                 )
             self._encoder = encoder
         return self._encoder
 
 
-def _build_columns(result: ShotVector | UnusableShot, dim: int) -> Columns:
-    """One row of a batch; a skipped shot has vectors of zeros in it, because all rows must have the same columns."""
-    if isinstance(result, ShotVector):
-        return {
-            "shot_id": np.array(result.shot_id),
-            "embedding": result.embedding,
-            "first": result.first,
-            "last": result.last,
-            "motion": result.motion,
-            "vector_hash": np.array(result.vector_hash),
-            "frames_used": np.array(result.frames_used),
-            "cause": np.array(""),
-            "reason": np.array(""),
-        }
-    return {
-        "shot_id": np.array(result.shot_id),
-        **{name: np.zeros(dim, np.float32) for name in _VECTORS},
-        "motion": np.zeros(len(NAMES), np.float32),
-        "vector_hash": np.array(""),
-        "frames_used": np.array(0),
-        "cause": np.array(result.cause),
-        "reason": np.array(result.reason),
-    }
-
-
-def _parse_results(batch: Columns) -> Iterator[ShotVector | UnusableShot]:
-    if batch["error"][0]:
-        raise getattr(errors, str(batch["kind"][0]))(str(batch["error"][0]))
-    names = ("shot_id", *_VECTORS, "motion", "vector_hash", "frames_used", "cause", "reason")
-    for shot_id, *vectors_D, digest, used, cause, reason in zip(*(batch[name] for name in names), strict=True):
-        if reason:
-            valid_cause: Cause = "proxy" if cause == "proxy" else "encoder"
-            yield UnusableShot(shot_id=str(shot_id), cause=valid_cause, reason=str(reason))
+def _parse_results(block: pa.Table, times: EncodingTimes) -> Iterator[ShotVector | UnusableShot]:
+    for row in block.to_pylist():
+        if row["kind"]:
+            raise getattr(errors, row["kind"])(row["error"])
+        times.busy_s += row["busy_s"] or 0.0
+        times.copy_s += row["copy_s"] or 0.0
+        times.waiting_s += row["waiting_s"] or 0.0
+        if row["reason"]:
+            cause: Cause = "proxy" if row["cause"] == "proxy" else "encoder"
+            yield UnusableShot(shot_id=row["shot_id"], cause=cause, reason=row["reason"])
             continue
-        embedding_D, first_D, last_D, motion = (np.ascontiguousarray(vector, dtype=np.float32) for vector in vectors_D)
         yield ShotVector(
-            shot_id=str(shot_id),
-            embedding=embedding_D,
-            first=first_D,
-            last=last_D,
-            motion=motion,
-            vector_hash=str(digest),
-            frames_used=int(used),
+            shot_id=row["shot_id"],
+            embedding=np.array(row["embedding"], np.float32),
+            first=np.array(row["first"], np.float32),
+            last=np.array(row["last"], np.float32),
+            motion=np.array(row["motion"], np.float32),
+            vector_hash=row["vector_hash"],
+            frames_used=row["frames_used"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import subprocess
 import sys
@@ -19,7 +20,15 @@ from ops.core.errors import EncoderError
 from ops.core.settings import load_settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import ShotToEmbed, ShotVector, embed_shots
-from ops.embeddings.encoder import Encoder, encode_images, find_kind, load_encoder, load_encoder_kinds, resolve_spec
+from ops.embeddings.encoder import (
+    Encoder,
+    encode_images,
+    find_kind,
+    load_encoder,
+    load_encoder_kinds,
+    load_preparation,
+    resolve_spec,
+)
 from ops.embeddings.frames import read_frames
 from ops.search.query_encoding import QueryEncoder
 from tests.builders.films import make_film
@@ -373,3 +382,12 @@ def test_a_new_kind_is_one_module(tmp_path: Path) -> None:
     first, error = done.stdout.splitlines()
     assert re.fullmatch(r"toy:weights toy_w[0-9a-f]{8}_p[0-9a-f]{6}", first)
     assert "'toys:weights' is not an encoder" in error and "toy:<file>" in error and "starter" in error
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_process_that_only_reads_prepares_the_same_bytes(encoder: Encoder, case: Case, size: tuple[int, int]) -> None:
+    frames = np.random.default_rng(6).integers(0, 256, (3, *size, 3), dtype=np.uint8)
+    prepare = pickle.loads(pickle.dumps(load_preparation(case.spec, case.home)))
+    prepared, expected = prepare(frames), encoder.prepare(frames)
+    assert prepared.dtype == expected.dtype
+    np.testing.assert_array_equal(prepared, expected)

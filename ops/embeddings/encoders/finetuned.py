@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
-from ops.embeddings.encoder import EncoderKind, LoadOptions
+from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare
 from ops.embeddings.encoders.starter import (
     StarterEncoder,
     compute_starter_id,
     identify_starter,
     list_starter_files,
     load_starter,
+    prepare_whole_frames,
 )
 from ops.embeddings.pooling import TemporalHead, load_temporal, pool_mean
 from ops.embeddings.weights import EncoderIdentity, identify_weights
@@ -171,6 +172,14 @@ class FinetunedKind(EncoderKind):
 
     def load(self, rest: str, options: LoadOptions) -> FinetunedEncoder:
         return FinetunedEncoder(find_finetuned_files(options.home, rest), options)
+
+    def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
+        files = find_finetuned_files(options.home, rest)
+        if files.is_starter:
+            return prepare_whole_frames
+        from ops.embeddings.encoders.open_clip import build_preparation
+
+        return build_preparation(files.manifest["preprocessing"])
 
 
 KIND = FinetunedKind()

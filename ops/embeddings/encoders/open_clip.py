@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, take_first_sentence
 from ops.embeddings.bfloat16_tower import TowerSource, load_bfloat16_tower
-from ops.embeddings.encoder import EncoderKind, LoadOptions
+from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length, require_texts
 from ops.embeddings.weights import EncoderIdentity, identify_weights
 
 log = logging.getLogger(__name__)
-
-Prepare = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 TOKENIZER = "tokenizer.json"
 _TEXT_BATCH = 64
@@ -80,8 +78,7 @@ class OpenClipEncoder:
         self._model = _build_model(model_name, tag, weights).to(device).eval()
         self._tokenizer = _build_tokenizer(model_name, tag, weights)
         configuration = preprocessing or self._model.visual.preprocess_cfg
-        resizing = build_resizing(configuration)
-        self._prepare = resizing or partial(_prepare, _build_transform(configuration))
+        self._prepare = build_preparation(configuration)
         self._normalisation = [
             255 * torch.tensor(configuration[name], dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
             for name in ("mean", "std")
@@ -92,7 +89,7 @@ class OpenClipEncoder:
         self._threads = threads
         self.encoder_id = _identify(model_name, tag, weights).encoder_id
         self._run_tower = None
-        if resizing and cache and device == "cpu" and part == "both":
+        if build_resizing(configuration) and cache and device == "cpu" and part == "both":
             source = _describe_tower(self.encoder_id, model_name, tag, configuration)
             self._run_tower = load_bfloat16_tower(source, cache, threads, frames)
         self.languages = guess_languages(model_name)
@@ -283,6 +280,11 @@ def _build_transform(configuration: dict[str, Any]) -> Any:
     return image_transform_v2(PreprocessCfg(**configuration), is_train=False)
 
 
+def build_preparation(configuration: dict[str, Any]) -> Prepare:
+    """Resizing and cropping on bytes or, for an unusual configuration, open_clip's own transform."""
+    return build_resizing(configuration) or partial(_prepare, _build_transform(configuration))
+
+
 def build_resizing(configuration: dict[str, Any]) -> Prepare | None:
     """The resizing and cropping of open_clip's transform, on whole arrays of bytes: a tenth of the CPU of Pillow's.
 
@@ -339,6 +341,14 @@ class OpenClipKind(EncoderKind):
             cache=options.cache,
             frames=options.frames,
         )
+
+    def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
+        """From the configuration that open_clip gives a model with these weights; the weights are not read."""
+        import open_clip
+
+        model, tag, _ = _locate_weights(rest)
+        shape: Any = open_clip.create_model(model, pretrained=tag, load_weights=False)
+        return build_preparation(shape.visual.preprocess_cfg)
 
 
 KIND = OpenClipKind()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
-from ops.embeddings.encoder import EncoderKind, LoadOptions
+from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length
 from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
@@ -42,6 +42,15 @@ def compute_towers_id() -> str:
     return build_encoder_id(
         "starter_towers", digest_weights([find_image_tower_file(), *find_text_tower_files()]), _PREPROCESSING
     )
+
+
+def prepare_whole_frames(frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Whole frames scaled to 260 x 260, whatever their aspect ratio (as the head's photographs)."""
+    from PIL import Image
+
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    scaled_frames = [np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in frames_NHWC]
+    return np.stack(scaled_frames) if scaled_frames else np.zeros((0, *size, 3), dtype=np.uint8)
 
 
 class StarterEncoder:
@@ -76,14 +85,7 @@ class StarterEncoder:
         return read_length(text, lambda part: self._text.tokenize([part])[0])
 
     def prepare(self, frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Whole frames scaled to 260 x 260, whatever their aspect ratio (as the head's photographs)."""
-        from PIL import Image
-
-        size = (IMAGE_SIZE, IMAGE_SIZE)
-        scaled_frames = [
-            np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC)) for frame in frames_NHWC
-        ]
-        return np.stack(scaled_frames) if scaled_frames else np.zeros((0, *size, 3), dtype=np.uint8)
+        return prepare_whole_frames(frames_NHWC)
 
     def encode_prepared(self, prepared_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self.embed_tower_outputs(*self.run_image_tower(prepared_NHWC))
@@ -134,6 +136,9 @@ class StarterKind(EncoderKind):
 
     def load(self, rest: str, options: LoadOptions) -> StarterEncoder:
         return load_starter(options)
+
+    def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
+        return prepare_whole_frames
 
 
 def load_starter(options: LoadOptions, head: Path = SHIPPED_HEAD) -> StarterEncoder:
