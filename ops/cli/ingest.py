@@ -20,6 +20,7 @@ from ops.cli.probe_runs import is_scored
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.known_rows import LEAST_KEPT
+from ops.core.listings import remember_listings
 from ops.core.plural import plural
 from ops.core.s3_objects import remember_objects
 from ops.core.settings import Settings
@@ -110,7 +111,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
     if not paths:
         raise UsageError("nothing to ingest: name files or folders, or set NEEDLE_LIBRARY")
     start = time.monotonic()
-    with Bars() as bars, remember_objects():
+    with Bars() as bars, remember_objects(), remember_listings():
         library_scan = scan(
             list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db")
         )

@@ -33,8 +33,8 @@ from ops.videos.library import Scan
 from ops.videos.subtitles import describe_subtitle_folders
 
 NO_INPUTS = (
-    "home", "storage", "library", "encoder", "workers", "engine", "ray_address", "qdrant_api_key", "public_url",
-    "failure_webhook", "searchable_within", "tokens", "rate_limit", "open_seconds", "log", "metrics_push",
+    "home", "storage", "library", "encoder", "workers", "engine", "cut_engine", "ray_address", "qdrant_api_key",
+    "public_url", "failure_webhook", "searchable_within", "tokens", "rate_limit", "open_seconds", "log", "metrics_push",
 )  # fmt: skip
 """Settings that decide no row of the lake; home, storage and encoder are named otherwise."""
 SAMPLE = 1

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
         default="video", description="Dagster partitions: video (one each) or bucket:<count> for very large catalogues"
     )
     engine: Literal["local", "ray"] = Field(default="local", description="where embedding and training run")
+    cut_engine: Literal["local", "ray"] = Field(default="local", description="where videos are cut")
     ray_address: str = Field(
         default_factory=lambda: os.environ.get("RAY_ADDRESS", ""),
         description="a Ray cluster (default: RAY_ADDRESS; without either, Ray is started on this machine)",

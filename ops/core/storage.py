@@ -11,13 +11,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from ops.core.errors import StorageError, StoreUnavailableError
+from ops.core.listings import UNFINISHED, ObjectStat, convert_stat, list_stats, walk
 from ops.core.locks import is_alive
 
 if TYPE_CHECKING:
@@ -26,19 +26,7 @@ if TYPE_CHECKING:
     from ops.core.s3_objects import S3Objects
 
 
-_UNFINISHED = ".tmp-"
-"""Prefix of the names of unfinished files; the process id follows."""
-
-
 _TRANSIENT = {errno.EBUSY, errno.ETIMEDOUT, errno.ESTALE, errno.EHOSTUNREACH, errno.ENETUNREACH}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectStat:
-    """``size`` in bytes, and a ``stamp`` that changes whenever the object is written again."""
-
-    size: int
-    stamp: str
 
 
 class ObjectStore:
@@ -141,9 +129,7 @@ class ObjectStore:
         """:meth:`stat` of every object below ``prefix``, by key; a remote store needs one listing for all."""
         with self._map_errors(prefix):
             if self.is_local:
-                entries = _walk(self.path(prefix), f"{prefix}/" if prefix else "")
-                stats = {key: _stat_entry(entry) for key, entry in entries}
-                return {key: stat for key, stat in stats.items() if stat}
+                return dict(list_stats(self.path(prefix), f"{prefix}/" if prefix else ""))
             return {key: _parse_remote_stat(info) for key, info in self._find(prefix).items()}
 
     def stat_folders(self, prefix: str) -> dict[str, str]:
@@ -222,7 +208,7 @@ class ObjectStore:
         """All keys below ``prefix``, sorted; empty if there are none. Unfinished writes are excluded."""
         with self._map_errors(prefix):
             if self.is_local:
-                return sorted(key for key, _ in _walk(self.path(prefix), f"{prefix}/" if prefix else ""))
+                return sorted(key for key, _ in walk(self.path(prefix), f"{prefix}/" if prefix else ""))
             return sorted(self._find(prefix))
 
     def _read_info(self, key: str) -> dict[str, Any]:
@@ -239,7 +225,7 @@ class ObjectStore:
         else:
             facts = self._fs.find(self.path(prefix), detail=True)
         keys = ((path[len(base) + 1 :], info) for path, info in facts.items())
-        return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(_UNFINISHED)}
+        return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(UNFINISHED)}
 
     def delete_unfinished(self, prefix: str) -> None:
         """Delete unfinished files below ``prefix`` of killed processes of this machine.
@@ -288,42 +274,13 @@ class ObjectStore:
 
 
 def _read_local_stat(path: str) -> ObjectStat:
-    return _convert_stat(os.stat(path))
-
-
-def _convert_stat(info: os.stat_result) -> ObjectStat:
-    return ObjectStat(size=info.st_size, stamp=f"{info.st_mtime_ns:x}-{info.st_size:x}-{info.st_ino:x}")
-
-
-def _stat_entry(entry: os.DirEntry[str]) -> ObjectStat | None:
-    """The stat of a listed file; ``None`` if it was deleted meanwhile."""
-    try:
-        return _convert_stat(entry.stat())
-    except FileNotFoundError:
-        return None
-
-
-def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Key and entry of every finished file below a folder; ``prefix`` begins its keys. Links to folders are left out.
-
-    With one call of the system for each folder: a lake has some files for each video.
-    """
-    try:
-        with os.scandir(folder) as scan:
-            entries = list(scan)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{entry.name}/")
-        elif not entry.name.startswith(_UNFINISHED) and not (entry.is_symlink() and entry.is_dir()):
-            yield f"{prefix}{entry.name}", entry
+    return convert_stat(os.stat(path))
 
 
 def delete_unfinished_files(folder: Path) -> None:
     """Delete files of :func:`write_atomically` below a folder that killed processes of this machine left."""
-    for path in folder.rglob(f"{_UNFINISHED}*"):
-        writer = path.name.removeprefix(_UNFINISHED).partition("-")[0]
+    for path in folder.rglob(f"{UNFINISHED}*"):
+        writer = path.name.removeprefix(UNFINISHED).partition("-")[0]
         if writer.isdigit() and not is_alive(int(writer)):
             path.unlink(missing_ok=True)
 
@@ -363,7 +320,7 @@ def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
     Raises ``OSError`` that names ``target`` if the folder does not accept new files.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{_UNFINISHED}{os.getpid()}-"
+    prefix = f"{UNFINISHED}{os.getpid()}-"
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix)
     except OSError as error:  # it names the temporary file, which the user does not know

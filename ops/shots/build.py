@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +24,9 @@ from ops.shots.checks import check_gapless, check_shots
 from ops.shots.corrections import CurrentCorrections, CutCorrection
 from ops.shots.due import has_current_shots, plan_recut, put_detected, read_boundaries
 from ops.shots.not_applied import FAILED, NOTE, list_correction_notes
+from ops.shots.on_cluster import segment_on_cluster
 from ops.shots.planning import Recut, plan_cuts
-from ops.shots.processes import Segmentation, SegmentJob, segment_videos
+from ops.shots.processes import OnProgress, Result, Segmentation, SegmentJob, segment_videos
 from ops.shots.segment import compute_detector_version, make_poster_key, make_proxy_key
 from ops.shots.sheet import spread_evenly, write_sheet
 from ops.videos import catalogue
@@ -85,12 +86,18 @@ def _build(settings: Settings, partitions: Sequence[str], now: datetime, progres
             jobs.append(_build_job(settings, row, video_corrections, recut))
     progress.start("shots", sum(catalogue.read_footage_seconds(videos[job.video_id]) for job in jobs), "s of footage")
     began = time.monotonic()
-    for job, outcome in segment_videos(jobs, settings.workers, on_progress=_report_footage(progress, videos)):
+    for job, outcome in _segment(settings, jobs, _report_footage(progress, videos)):
         settle = _settle_recut if job.recut else _settle
         changes += settle(settings, videos[job.video_id], job, outcome, version, now, progress)
     changes += sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
     progress.finish("shots")
     return _report(settings, partitions, changes, [job.video_id for job in jobs], time.monotonic() - began)
+
+
+def _segment(settings: Settings, jobs: Sequence[SegmentJob], on_progress: OnProgress) -> Iterator[Result]:
+    if settings.cut_engine == "ray" and jobs:
+        return segment_on_cluster(jobs, settings.ray_address, on_progress=on_progress)
+    return segment_videos(jobs, settings.workers, on_progress=on_progress)
 
 
 def _require_intact(settings: Settings, video_id: str, old_rows: list[LakeShot]) -> None:

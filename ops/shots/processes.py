@@ -89,7 +89,7 @@ def segment_videos(
     Raises ``StorageError`` if the store or the scratch folder cannot be written.
     """
     if len(jobs) == 1 and not was_left_behind(jobs[0].scratch, jobs[0].video_id):
-        yield jobs[0], _run(jobs[0], workers, on_progress)
+        yield jobs[0], run_job(jobs[0], workers, on_progress)
         return
     left = deque(sorted(jobs, key=lambda job: job.frames, reverse=True))
     while left:
@@ -160,9 +160,13 @@ def _explain_death(exit_codes: Sequence[int]) -> str:
     return f"the process that cut it crashed ({how}), twice: convert it, for example with ffmpeg, or report it"
 
 
-def _run(
+def run_job(
     job: SegmentJob, threads: int, on_progress: Callable[[str, int], None] | None = None
 ) -> Segmentation | MediaError:
+    """Cut one video in this process; an error about the video is the result.
+
+    Raises ``StorageError`` if the store or the scratch folder cannot be written.
+    """
     with ExitStack() as stack:
         try:
             source = stack.enter_context(open_local_source(job.path, job.scratch))
@@ -226,4 +230,4 @@ def _run_in_process(job: SegmentJob, threads: int) -> Segmentation | MediaError:
         assert _reports is not None
         _reports.put((video_id, frames))
 
-    return _run(job, threads, report if _reports is not None else None)
+    return run_job(job, threads, report if _reports is not None else None)

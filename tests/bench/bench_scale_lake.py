@@ -161,6 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--films", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--out", type=Path, help="write the costs there as JSON, too")
     parser.add_argument("--run", nargs=2, metavar=("FILE", "LIBRARY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
@@ -168,13 +169,17 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
+        costs: list[Cost] = []
         for films in options.films:
             print(f"{films} films:", flush=True)
-            for cost in measure(folder, films):
+            costs += (new := measure(folder, films))
+            for cost in new:
                 print(
                     f"  {cost.what}: {cost.other_s:.2f} CPU s and {cost.index_s:.2f} for the indexes; {asdict(cost)}",
                     flush=True,
                 )
+    if options.out:
+        options.out.write_text(json.dumps([asdict(cost) for cost in costs]))
 
 
 if __name__ == "__main__":

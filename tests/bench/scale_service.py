@@ -65,7 +65,9 @@ def _search(connection: socket.socket, pid: int, show: str) -> dict[str, float]:
 def _ask(connection: socket.socket, text: str, show: str) -> float:
     """Return the seconds from sending a query to having the whole answer."""
     body = json.dumps({"text": text, "limit": LIMIT, "shows": [show] if show else []}).encode()
-    head = f"POST /api/search HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    head = (
+        f"POST /api/search HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    )
     started = time.perf_counter()
     connection.sendall(head.encode() + b"\r\n\r\n" + body)
     content = b""
