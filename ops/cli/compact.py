@@ -11,25 +11,40 @@ from ops.core.history import compact_history
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.videos import catalogue
+from ops.videos.division import divide_lake
 
 
 @click.command(name="compact")
 @add_setting_options("partitions")
+@click.option(
+    "--divide", metavar="bucket:COUNT", help="Also divide the lake into so many buckets of videos, or by video."
+)
 @json_option
-def command(as_json: bool, **options: Any) -> None:
+def command(as_json: bool, divide: str | None, **options: Any) -> None:
     """Merge the small files that recomputations leave in the history of features.
 
     Every version of every row is kept; `needle forget` is what removes rows. Waits until nothing is being computed.
+
+    With --divide, also put the rows of several videos into one file of each table: with a quarter as many buckets as
+    videos, the lake has at most three files a video. Stop the service and other homes before, and set
+    NEEDLE_PARTITIONS to the same value afterwards.
 
     \b
     Example: needle compact
     """
     settings = load_command_settings(options)
-    catalogue.require_layout(settings)
+    if divide:
+        load_command_settings({"partitions": divide})  # an invalid value is refused
+    else:
+        catalogue.require_layout(settings)
     click.echo("waiting until nothing is being computed", err=True)
     with lock_exclusively(settings.work_lock):
         before, after = compact_history(settings.store)
+        lake = divide_lake(settings, divide) if divide else None
     if as_json:
-        print_json({"history": {"files_before": before, "files": after}})
-    else:
-        click.echo(f"history of features: {plural(before, 'file')}, now {after}")
+        divided = {"lake": {"files_before": lake[0], "files": lake[1]}} if lake else {}
+        print_json({"history": {"files_before": before, "files": after}} | divided)
+        return
+    click.echo(f"history of features: {plural(before, 'file')}, now {after}")
+    if lake:
+        click.echo(f"lake: {plural(lake[0], 'file')}, now {lake[1]}; set NEEDLE_PARTITIONS={divide} from now on")

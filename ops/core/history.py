@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -136,6 +136,21 @@ def compact_history(store: ObjectStore) -> tuple[int, int]:
             for key in set(keys) - {merged_file}:
                 store.delete(key)
     return sum(map(len, files.values())), len(files)
+
+
+def divide_history(store: ObjectStore, resolve: Callable[[str], str]) -> None:
+    """Move each version to the partition that ``resolve`` returns for its video.
+
+    The caller must exclude all writers. A kill leaves rows twice at most, which readers do not notice.
+    """
+    for key in list_history_files(store):
+        rows, written = _read(store, key), set[str]()
+        partitions = pa.array([resolve(each) for each in rows["video_id"].to_pylist()], pa.string())
+        for partition in pc.unique(partitions).to_pylist():
+            some = rows.filter(pc.equal(partitions, partition))
+            written.add(_write(store, _find_table(key), partition, some))
+        if key not in written:
+            store.delete(key)
 
 
 def list_history_files(store: ObjectStore) -> list[str]:

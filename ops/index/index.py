@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings
-from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.engines import choose_engine
 from ops.index.fetching import Fetched, fetch_until
@@ -160,9 +159,7 @@ class VectorIndex:
 
     def digest(self) -> str:
         """Return the digest of the (shot id, vector hash) rows, read back from the engine point by point."""
-        return compute_digest(
-            (point.shot_id, point.payload[HASH_KEY]) for point in self._points.scroll(Wanted(), vectors=False)
-        )
+        return self._points.compute_digest()
 
     @cached_property
     def sample(self) -> NDArray[np.float32]:

@@ -154,6 +154,9 @@ class PointStore(Protocol):
     def scroll(self, conditions: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         """Yield every wanted point once, in the order of point ids."""
 
+    def compute_digest(self) -> str:
+        """Return the digest of the (shot id, vector hash) rows, read back from the engine."""
+
     def close(self) -> None:
         """Release files and connections."""
 

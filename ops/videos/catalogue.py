@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import cast
 
@@ -24,7 +25,9 @@ from ops.core.tables import Lake
 from ops.videos.forgotten import read_forgotten_ids
 
 TABLE = "videos"
-_LAYOUT = "lake/layout.json"
+LAYOUT = "lake/layout.json"
+DIVIDING = "dividing"
+"""Key of the layout while the lake is being divided in another way: the new one."""
 
 
 def read_videos(
@@ -137,20 +140,30 @@ def drop_rows(settings: Settings, table: str, video_id: str, *, keep_versions: b
         lake.update(table, partition, video_id, [], keep_versions=keep_versions)
 
 
+def read_layout(settings: Settings) -> dict[str, str]:
+    """Return how the lake is divided: ``partitions``, and ``DIVIDING`` while that changes. Pins it at first use."""
+    store = settings.store
+    with suppress(FileNotFoundError):
+        return dict(json.loads(store.read_bytes(LAYOUT)))
+    if store.write_if(LAYOUT, json.dumps({"partitions": settings.partitions}).encode(), None):
+        return {"partitions": settings.partitions}
+    return dict(json.loads(store.read_bytes(LAYOUT)))  # another home was first
+
+
 def require_layout(settings: Settings) -> None:
     """Pin at first use how the lake is divided, and refuse another ``NEEDLE_PARTITIONS`` afterwards.
 
     Under another division the same video would be in two files. Raises ``SettingsError``.
     """
-    store = settings.store
-    try:
-        layout = json.loads(store.read_bytes(_LAYOUT))["partitions"]
-    except FileNotFoundError:
-        if store.write_if(_LAYOUT, json.dumps({"partitions": settings.partitions}).encode(), None):
-            return
-        layout = json.loads(store.read_bytes(_LAYOUT))["partitions"]  # another home was first
-    if layout != settings.partitions:
+    layout = read_layout(settings)
+    if unfinished := layout.get(DIVIDING):
+        raise SettingsError(
+            f"the lake in {settings.storage_uri} is being divided by {unfinished!r}: run `needle compact --divide "
+            f"{unfinished}` to finish that"
+        )
+    if layout["partitions"] != settings.partitions:
         raise SettingsError(
             f"NEEDLE_PARTITIONS = {settings.partitions!r}, but the lake in {settings.storage_uri} is divided by "
-            f"{layout!r}: set it back, or ingest into another NEEDLE_HOME and NEEDLE_STORAGE"
+            f"{layout['partitions']!r}: set it back, divide the lake (`needle compact --divide`), or ingest into "
+            "another NEEDLE_HOME and NEEDLE_STORAGE"
         )

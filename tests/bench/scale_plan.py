@@ -32,23 +32,23 @@ class Cost:
 COSTS = {
     "cut and embed, CPU s a second of film": Cost(value=0.112, source="make bench BENCH=ingest, 2026-11-22"),
     "proxies and posters, bytes a second of film": Cost(value=178_000, source="du of five ingested films, 2026-11-29"),
-    "lake, bytes a shot": Cost(value=0, source="bench_scale_index, 2026-11-29"),
+    "lake, bytes a shot": Cost(value=5490, source="bench_scale_index, 2026-11-29"),
     "lake files a title": Cost(value=10, source="bench_scale_lake, 2026-11-29"),
     "look, CPU s": Cost(value=1.0, source="bench_scale_lake, 2026-11-29"),
-    "look, CPU s a title": Cost(value=0, source="bench_scale_lake, 2026-11-29"),
+    "look, CPU s a title": Cost(value=0.00014, source="bench_scale_lake, 2026-11-29"),
     "one more title beside its film, CPU s": Cost(value=6.8, source="bench_scale_lake, 2026-11-29"),
-    "one more title, CPU s for each title": Cost(value=0, source="bench_scale_lake, 2026-11-29"),
+    "one more title, CPU s for each title": Cost(value=0.00096, source="bench_scale_lake, 2026-11-29"),
     "online features, CPU s a shot": Cost(value=0.00029, source="before this release, 2026-11-28"),
     "online features, bytes a shot": Cost(value=3400, source="before this release, 2026-11-28"),
     "Dagster's records, bytes a title": Cost(value=58_000, source="1,000 ingested films, 2026-11-28"),
     "Dagster, CPU s a title": Cost(value=0.14, source="1,000 ingested films, 2026-11-28"),
-    "index, CPU s a shot": Cost(value=0, source="bench_scale_index, 2026-11-29"),
-    "index, bytes of disk a shot": Cost(value=0, source="bench_scale_index, 2026-11-29"),
-    "index and service, bytes of memory a shot": Cost(value=0, source="bench_scale_index, 2026-11-29"),
-    "query, CPU ms for a million shots": Cost(value=0, source="bench_scale_index, 2026-11-29"),
+    "index, CPU s a shot": Cost(value=8e-05, source="bench_scale_index, 2026-11-29"),
+    "index, bytes of disk a shot": Cost(value=4580, source="bench_scale_index, 2026-11-29"),
+    "index and service, bytes of memory a shot": Cost(value=1706, source="bench_scale_index, 2026-11-29"),
+    "query, CPU ms for a million shots": Cost(value=64, source="bench_scale_index, 2026-11-29"),
     "Qdrant, bytes of memory a shot and replica": Cost(value=1200),  # codes 896, 32 edges of 4 bytes, payload indexes
-    "lines, CPU s a line": Cost(value=0, source="publish_lines of generated lines, 2026-11-29"),
-    "lines, bytes a line": Cost(value=0, source="publish_lines of generated lines, 2026-11-29"),
+    "lines, CPU s a line": Cost(value=0.00018, source="publish_lines of generated lines, 2026-11-29"),
+    "lines, bytes a line": Cost(value=3400, source="publish_lines of generated lines, 2026-11-29"),
 }
 
 
@@ -56,7 +56,8 @@ COSTS = {
 class Load:
     """What a part needs: bytes, CPU seconds once for the catalogue, and CPU seconds for one more title.
 
-    ``use`` is the share of its limit on one machine with the embedded engine; above 1 it needs the other engine.
+    ``use`` is the share of its limit on one machine with the embedded engine. Above 1 it needs the other engine;
+    ``is_lifted`` is false if that does not lift the limit.
     """
 
     size_b: float
@@ -64,6 +65,7 @@ class Load:
     add_s: float
     use: float
     engine: str
+    is_lifted: bool = True
 
 
 def _get(name: str) -> float:
@@ -89,7 +91,7 @@ def _plan_lake(titles: int) -> Load:
     size = titles * SHOTS * _get("lake, bytes a shot")
     use = max(look / LOOK_S, add / ADD_S)
     files = titles * _get("lake files a title")
-    engine = "a file a video" if use <= 1 else f"buckets, or a table format: {files:,.0f} files"
+    engine = "files of each video" if use <= 1 else f"buckets (`needle compact --divide`): {files:,.0f} files else"
     return Load(size_b=size, first_s=0, add_s=add, use=use, engine=engine)
 
 
@@ -127,8 +129,9 @@ def _plan_lines(titles: int) -> Load:
     lines, seconds = titles * LINES, _get("lines, CPU s a line")
     whole = lines * seconds  # a title with lines writes all of them again
     use = whole / ADD_S
-    engine = "embedded" if use <= 1 else "embedded or Qdrant; every change writes all lines"
-    return Load(size_b=lines * _get("lines, bytes a line"), first_s=whole, add_s=whole, use=use, engine=engine)
+    engine = "embedded" if use <= 1 else "embedded or Qdrant, where a change also writes all lines"
+    size = lines * _get("lines, bytes a line")
+    return Load(size_b=size, first_s=whole, add_s=whole, use=use, engine=engine, is_lifted=False)
 
 
 PARTS: dict[str, Callable[[int], Load]] = {
@@ -148,16 +151,20 @@ def plan(titles: int) -> dict[str, Load]:
 
 
 def find_bottleneck(titles: int) -> tuple[str, float]:
-    """Return the part that uses most of its limit on one machine with embedded engines, and that share."""
+    """Return the part that uses most of its limit, and that share: of those that no other engine lifts, if one is over.
+
+    Else of all, on one machine with embedded engines.
+    """
     loads = plan(titles)
-    name = max(loads, key=lambda name: loads[name].use)
+    over = [name for name, load in loads.items() if load.use > 1 and not load.is_lifted]
+    name = max(over or loads, key=lambda name: loads[name].use)
     return name, loads[name].use
 
 
 def find_limit(name: str) -> int:
     """Return the number of titles up to which a part stays within its limit, to two digits."""
     titles = 10
-    while titles < 10**7 and PARTS[name](titles).use <= 1:
+    while titles < 10**7 and PARTS[name](ceil(titles * 1.02)).use <= 1:
         titles = ceil(titles * 1.02)
     digits = len(str(titles)) - 2
     return titles // 10**digits * 10**digits if digits > 0 else titles

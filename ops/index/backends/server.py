@@ -17,6 +17,7 @@ import numpy as np
 
 from ops.core.errors import VectorIndexError
 from ops.core.qdrant_options import QdrantOptions
+from ops.core.tables import compute_digest
 from ops.index import tuning
 from ops.index.backends import server_versions
 from ops.index.backends.server_generations import (
@@ -32,6 +33,7 @@ from ops.index.backends.uploads import wait_until_green
 from ops.index.plan import find_changed, sum_digests
 from ops.index.points import (
     BLANK,
+    HASH_KEY,
     LOT_KEY,
     MARKS_KEY,
     MAX_GENERATION,
@@ -257,6 +259,11 @@ class ServerStore:
             yield from map(_parse_record, records)
             if offset is None:
                 return
+
+    def compute_digest(self) -> str:
+        return compute_digest(
+            (point.shot_id, point.payload[HASH_KEY]) for point in self.scroll(Wanted(), vectors=False)
+        )
 
     def close(self) -> None:
         """Do nothing: the client belongs to its creator."""

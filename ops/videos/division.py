@@ -1,0 +1,85 @@
+"""Divide the lake in another way: one file for each of several videos, in place of one for each video, or the reverse.
+
+A lake of ten thousand videos has ten files for each; divided into buckets of four or more videos it has at most three.
+No row changes, and earlier versions stay in the history.
+
+The new files are written next to the lake, in ``divided/``, and take its place when all of them are there. From that
+moment the lake's layout names the division as unfinished, so no other command reads it, and the same command goes on
+after a kill.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from ops.core.errors import SettingsError
+from ops.core.history import compact_history, divide_history
+from ops.core.schemas import find_family
+from ops.core.settings import Settings
+from ops.core.storage import ObjectStore
+from ops.core.tables import Lake, resolve_partition
+from ops.videos.catalogue import DIVIDING, LAYOUT, read_layout
+
+_STAGED = "divided"
+
+
+def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
+    """Divide the lake by ``division`` (``video`` or ``bucket:<count>``); return its numbers of files before and after.
+
+    A no-op if it is divided so already. The caller must exclude every other reader and writer, in all homes.
+    Raises ``SettingsError`` if another division is unfinished, and ``DamagedTableError`` before anything was changed.
+    """
+    layout, store, lake = read_layout(settings), settings.store, settings.lake
+    tables = [table for table in lake.list_tables() if (family := find_family(table)) and family.per_video]
+    before = sum(len(lake.list_partitions(table)) for table in tables)
+    unfinished = layout.get(DIVIDING)
+    if unfinished not in (None, division):
+        raise SettingsError(f"the lake is being divided by {unfinished!r}: run `needle compact --divide {unfinished}`")
+    if layout["partitions"] == division and unfinished is None:
+        return before, before
+    staged = Lake(ObjectStore(store.path(_STAGED)))
+    if unfinished is None:
+        store.delete_tree(_STAGED)
+        for table in tables:
+            _stage(lake, staged, table, division)
+        _write_layout(store, {**layout, DIVIDING: division})
+    for key in staged.store.list("lake"):
+        store.write_bytes(key, staged.store.read_bytes(key))
+    after = 0
+    for table in staged.list_tables():
+        names = set(staged.list_partitions(table))
+        after += len(names)
+        for name in set(lake.list_partitions(table)) - names:
+            store.delete(f"{lake.folder(table)}/{name}.parquet")
+    divide_history(store, lambda video_id: resolve_partition(video_id, division))
+    compact_history(store)
+    _write_layout(store, {"partitions": division})
+    store.delete_tree(_STAGED)
+    return before, after
+
+
+def _stage(lake: Lake, staged: Lake, table: str, division: str) -> None:
+    """Write the files of one table in the new division; the rows of one of them are in memory at a time."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for partition in lake.list_partitions(table):
+        rows = lake.read(table, [partition], ["video_id"])
+        # A file without rows says that its step has been there, for the video that names it.
+        for name in {resolve_partition(each, division) for each in _list_ids(rows, partition)}:
+            members[name].append(partition)
+    for name, partitions in members.items():
+        rows = lake.read(table, partitions)
+        is_member = [resolve_partition(each, division) == name for each in rows["video_id"].to_pylist()]
+        order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in rows.column_names else [])
+        staged.write(table, name, rows.filter(pa.array(is_member, pa.bool_())).sort_by(order), keep_versions=False)
+
+
+def _list_ids(rows: pa.Table, partition: str) -> Iterable[str]:
+    return set(rows["video_id"].to_pylist()) or ({partition} if len(partition) == 16 else set())
+
+
+def _write_layout(store: ObjectStore, layout: dict[str, str]) -> None:
+    store.write_bytes(LAYOUT, json.dumps(layout).encode())
