@@ -41,8 +41,8 @@ _SHOTS = {
     "start_s": "time of the first frame in seconds from the first frame of the video, at least 0",
     "end_s": "time of the end in seconds from the first frame of the video, greater than start_s",
     "transition": "how the shot begins: start (first of the video), cut or gradual",
-    "proxy_uri": "key of the shot's video (mp4), relative to the object store: proxies/<video>/<frames>.mp4",
-    "poster_uri": "key of the shot's still (JPEG), relative to the object store: posters/<video>/<frames>.jpg",
+    "proxy_uri": "key of the shot's video (mp4), relative to the object store: proxies/VIDEO_ID/FRAMES.mp4",
+    "poster_uri": "key of the shot's still (JPEG), relative to the object store: posters/VIDEO_ID/FRAMES.jpg",
     "mean_luma": "mean brightness of the shot, 0 (black) to 255 (white)",
     "is_blank": "whether the shot is black or of one colour",
     "detector": "name and version of the detector that found the shot's boundaries, or of people's corrections",
@@ -98,3 +98,14 @@ FIELD_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 """Description of each served column, by the name of the table."""
+
+KEY_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "shot_id": "id of the shot: id of its video, a colon, its first frame",
+        "video_id": _VIDEO_ID,
+        "show": _SHOW,
+        "event_timestamp": "time at which the footage became available, UTC",
+        "created_timestamp": "time at which the row was computed, UTC",
+    }
+)
+"""Description of columns that most tables have, whether Feast serves the table or not."""

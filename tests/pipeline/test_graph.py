@@ -64,3 +64,12 @@ def test_each_defined_probe_is_a_pair_of_assets_and_a_report(snapshot: SnapshotA
     assert {"probe_scores/closeup", "probe_scores/wide"} < {
         parent.to_user_string() for parent in graph.get(dg.AssetKey("downstream")).parent_keys
     }
+
+
+def test_columns_of_a_table_are_described(tmp_path: Path) -> None:
+    """On the asset's page; a placeholder in angle brackets would be missing there, as Markdown takes it for HTML."""
+    settings = load_settings(home=str(tmp_path), encoder="starter")
+    shots = build_definitions(settings, Needle()).resolve_asset_graph().get(dg.AssetKey("shots"))
+    columns = shots.metadata["dagster/column_schema"].columns
+    assert {column.name for column in columns if not column.description} == set()
+    assert not [column.name for column in columns if "<" in (column.description or "")]
