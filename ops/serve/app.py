@@ -22,6 +22,7 @@ from ops.serve.media_routes import build_media_routes
 from ops.serve.metrics import CatalogueMetrics, collect_queues
 from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import build_page_routes
+from ops.serve.people_routes import build_people_routes
 from ops.serve.probe_routes import build_probe_routes
 from ops.serve.problems import install_problems
 from ops.serve.report_routes import build_report_routes
@@ -67,6 +68,7 @@ def create_app(
         build_export_routes(service),
         build_collection_routes(service),
         build_saved_search_routes(service),
+        build_people_routes(service),
         build_label_routes(service),
         build_probe_routes(service),
         build_report_routes(service),

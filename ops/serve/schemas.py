@@ -12,10 +12,12 @@ from ops.exports.picks import MAX_TOLD
 from ops.exports.registry import export_formats
 from ops.search.conditions import Share
 from ops.serve.fields import (
+    FACE_ID,
     LAST_FRAME,
     MAX_LABELLED,
     MAX_PICKS,
     ONE_LINE,
+    PERSON_ID,
     VIDEO_ID,
     WORDS,
     Body,
@@ -166,6 +168,18 @@ class SavedSearchBody(Body):
 
     name: CollectionName
     search: SearchBody = Field(description="its limit and cursor do not count; its pictures are stored, at most 8")
+    author: Author = "page"
+
+
+class PersonChangeBody(Body):
+    """One change of a person: `name` needs `name` (empty: none), `merge` `other_id`, `split` and `reject` `faces`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"action": "name", "name": "Thom"}})
+
+    action: Literal["name", "merge", "split", "reject"]
+    name: Annotated[str, Field(max_length=MAX_NAME, pattern=ONE_LINE)] | None = None
+    other_id: Annotated[str, Field(pattern=PERSON_ID, description="who becomes this person")] | None = None
+    faces: Annotated[list[Annotated[str, Field(pattern=FACE_ID)]], Field(min_length=1, max_length=1_000)] | None = None
     author: Author = "page"
 
 

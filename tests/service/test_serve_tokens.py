@@ -65,6 +65,7 @@ def requests_of(document: dict[str, Any]) -> list[tuple[str, str]]:
 def fill_path(path: str) -> str:
     values = {"shot_id": shot(0, 0), "video_id": video_id(0), "label": "closeup", "key": "k" * 8, "name": "0" * 32}
     values |= {"collection_id": "0" * 16, "search_id": "0" * 16}
+    values |= {"person_id": f"p{'0' * 12}", "face_id": f"{shot(0, 0)}:face0"}
     return re.sub(r"{(\w+)}", lambda match: values[match[1]], path)
 
 

@@ -6,6 +6,7 @@ from ops.serve.answers.details import ShotAnswer
 from ops.serve.answers.feeds import FeedsAnswer
 from ops.serve.answers.films import CorrectedAnswer, CorrectionsAnswer, FilmAnswer
 from ops.serve.answers.labels import JudgedAnswer, LabelAnswer, LabelsAnswer
+from ops.serve.answers.people import FacesLikeAnswer, PeopleAnswer, PersonAnswer
 from ops.serve.answers.probes import ProbeAnswer, ProbesAnswer
 from ops.serve.answers.samples import SampleQuery, SamplesAnswer
 from ops.serve.answers.saved_searches import SavedSearchesAnswer
@@ -21,6 +22,7 @@ __all__ = [
     "CorrectionsAnswer",
     "ExportFormatsAnswer",
     "ExportProgressAnswer",
+    "FacesLikeAnswer",
     "FeedsAnswer",
     "FilmAnswer",
     "Health",
@@ -28,6 +30,8 @@ __all__ = [
     "JudgedAnswer",
     "LabelAnswer",
     "LabelsAnswer",
+    "PeopleAnswer",
+    "PersonAnswer",
     "ProbeAnswer",
     "ProbesAnswer",
     "Readiness",

@@ -2,6 +2,7 @@
 // written from the service's OpenAPI document (service.d.ts).
 /**
  * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, NewCollectionBody} from "./service.d.ts"
+ * @import {PeopleAnswer, PersonAnswer, PersonChangeBody} from "./service.d.ts"
  * @import {SavedSearchBody, SavedSearchesAnswer} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
@@ -109,6 +110,15 @@ export const changeCollection = (id, body) => json(`/api/collections/${encodeURI
 
 /** @param {string} id @param {{version: string, author: string}} given @returns {Promise<CollectionsAnswer>} the others */
 export const deleteCollection = (id, given) => json(`/api/collections/${encodeURIComponent(id)}?${new URLSearchParams(given)}`, { method: "DELETE" });
+
+/** @returns {Promise<PeopleAnswer>} the people of the catalogue */
+export const peopleOf = () => json("/api/people");
+
+/** @param {string} id @returns {Promise<PersonAnswer>} their faces */
+export const personFaces = (id) => json(`/api/people/${encodeURIComponent(id)}`);
+
+/** @param {string} id @param {PersonChangeBody} body @returns {Promise<PeopleAnswer>} everybody after the change */
+export const changePerson = (id, body) => postJson(`/api/people/${encodeURIComponent(id)}`, body);
 
 /** @returns {Promise<SavedSearchesAnswer>} every saved search, with its new matches */
 export const savedSearches = () => json("/api/searches");

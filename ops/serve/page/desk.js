@@ -10,6 +10,7 @@ import { listenToKeys } from "./keys.js";
 import { Likeness } from "./likeness.js";
 import { QueryBar } from "./querybar.js";
 import { Refine } from "./refine.js";
+import { People } from "./people.js";
 import { SavedSearches } from "./savedsearches.js";
 import { allHidden, failed, loading, noFootage, nothing, unsaid } from "./states.js";
 import { TrayPanel } from "./traypanel.js";
@@ -79,6 +80,7 @@ export class Desk {
     this.facets = new Facets(page);
     this.tray = new TrayPanel(page);
     this.saved = new SavedSearches(page);
+    this.people = new People(page);
     this.theme();
     showAccount();
     const top = byId("top", HTMLElement);

@@ -207,6 +207,18 @@ export type ExportProgressAnswer = {
   total: number;
 };
 
+export type FaceLike = {
+  face_id: string;
+  /** null for a face that belongs to nobody */
+  person_id: string | null;
+  /** Euclidean distance of unit vectors, 0 to 2: the same person is nearer */
+  distance: number;
+};
+
+export type FacesLikeAnswer = {
+  faces: FaceLike[];
+};
+
 export type FeedsAnswer = {
   label: string;
   version: string;
@@ -464,10 +476,55 @@ export type OfferedShot = {
   score: number | null;
 };
 
+export type PeopleAnswer = {
+  people: PersonEntry[];
+};
+
 export type Person = {
   annotator: string;
   yes: number;
   no: number;
+};
+
+export type PersonAnswer = {
+  person_id: string;
+  faces: PersonFace[];
+};
+
+export type PersonChangeBody = {
+  action: "name" | "merge" | "split" | "reject";
+  name?: string | null;
+  other_id?: string | null;
+  faces?: string[] | null;
+  /** not used with a named token: its name is stored */
+  author?: string;
+};
+
+export type PersonEntry = {
+  person_id: string;
+  /** empty until somebody names them */
+  name: string;
+  faces: number;
+  shots: number;
+  videos: number;
+  face_id: string;
+  /** shots of each show, the most first */
+  shows: PersonShots[];
+};
+
+export type PersonFace = {
+  face_id: string;
+  shot_id: string;
+  show: string;
+  /** source frame number */
+  frame: number;
+  /** 0 to 1 */
+  quality: number;
+};
+
+export type PersonShots = {
+  show: string;
+  shots: number;
 };
 
 export type PickBody = {

@@ -1,0 +1,57 @@
+"""People of the catalogue."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ops.serve.answers.shots import Answer
+
+
+class PersonShots(Answer):
+    show: str
+    shots: int
+
+
+class PersonEntry(Answer):
+    """A person; `face_id` is the clearest face, whose picture is at `/media/faces/{face_id}.jpg`."""
+
+    person_id: str
+    name: str = Field(description="empty until somebody names them")
+    faces: int
+    shots: int
+    videos: int
+    face_id: str
+    shows: list[PersonShots] = Field(description="shots of each show, the most first")
+
+
+class PeopleAnswer(Answer):
+    """The people of the catalogue, those with most shots first; none if NEEDLE_PEOPLE is off."""
+
+    people: list[PersonEntry]
+
+
+class PersonFace(Answer):
+    face_id: str
+    shot_id: str
+    show: str
+    frame: int = Field(description="source frame number")
+    quality: float = Field(description="0 to 1")
+
+
+class PersonAnswer(Answer):
+    """The faces of a person, at most 200, the clearest first."""
+
+    person_id: str
+    faces: list[PersonFace]
+
+
+class FaceLike(Answer):
+    face_id: str
+    person_id: str | None = Field(description="null for a face that belongs to nobody")
+    distance: float = Field(description="Euclidean distance of unit vectors, 0 to 2: the same person is nearer")
+
+
+class FacesLikeAnswer(Answer):
+    """The clear faces nearest to a face, the nearest first."""
+
+    faces: list[FaceLike]

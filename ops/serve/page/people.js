@@ -1,0 +1,125 @@
+// People: a button in the row of filters, and a panel with the faces of the catalogue, to filter by, name and merge.
+import { changePerson, peopleOf, personFaces } from "./api.js";
+import { byId, counted, el } from "./dom.js";
+import { popup } from "./popup.js";
+import { who } from "./who.js";
+/**
+ * @import {Page} from "./app.js"
+ * @import {PeopleAnswer, PersonChangeBody, PersonEntry} from "./service.d.ts"
+ */
+
+const MOST_SHOWN = 200;
+const TYPED = /(^|\s)-?person:("[^"]*"|\S+)/gu;
+
+/** The filter for a person, as it is typed. @param {PersonEntry} person */
+function filterFor(person) {
+  const name = person.name || person.person_id;
+  return /^[\p{L}\p{N}_-]+$/u.test(name) ? `person:${name}` : `person:"${name.replaceAll('"', "")}"`;
+}
+
+/** @param {string} faceId */
+const pictureOf = (faceId) => `/media/faces/${encodeURIComponent(faceId)}.jpg`;
+
+export class People {
+  button = byId("people", HTMLButtonElement);
+  panel = byId("people-panel", HTMLElement);
+  told = el("p", { role: "status" });
+  list = el("ul", { class: "plain people-list" });
+  /** @type {PersonEntry[]} */
+  people = [];
+
+  /** @param {Page} page */
+  constructor(page) {
+    this.page = page;
+    document.head.append(el("link", { rel: "stylesheet", href: "/page/people.css" }));
+    this.panel.append(this.told, this.list);
+    this.popup = popup(this.button, this.panel, () => { this.load(); });
+    page.on("catalogue", () => { this.load(); });
+  }
+
+  load() {
+    return this.ask(async () => this.show(await peopleOf()));
+  }
+
+  /** @param {() => Promise<void>} act */
+  async ask(act) {
+    try {
+      await act();
+    } catch (error) {
+      this.told.classList.add("wrong");
+      this.told.textContent = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** @param {PeopleAnswer} answer */
+  show(answer) {
+    this.people = answer.people;
+    this.button.hidden = !this.people.length;
+    this.told.classList.remove("wrong");
+    const more = this.people.length - MOST_SHOWN;
+    this.told.textContent = more > 0 ? `${counted(more, "person", "people")} with fewer shots are not shown.` : "";
+    if (!this.panel.hidden) this.list.replaceChildren(...this.people.slice(0, MOST_SHOWN).map((one) => this.row(one)));
+  }
+
+  /** @param {PersonEntry} one */
+  row(one) {
+    const title = one.name || "No name yet";
+    const shows = one.shows.map((each) => `${each.show}: ${each.shots}`).join("\n");
+    const name = el("input", { type: "text", maxlength: 120, value: one.name, "aria-label": `Name of ${title}`, placeholder: "Name" });
+    const form = el("form", { class: "row", "data-needs": "label" }, name, el("button", { class: "quiet" }, "Save"));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.change(one, { action: "name", name: name.value });
+    });
+    const faces = el("ul", { class: "faces", hidden: true });
+    const all = el("button", { type: "button", class: "quiet", "aria-expanded": "false", onclick: () => { this.toggle(one, faces, all); } }, "Faces");
+    return el("li", {},
+      el("div", { class: "row" },
+        el("button", { type: "button", class: "face", title: `Only shots with ${title}\n${shows}`, "aria-label": `Only the ${counted(one.shots, "shot")} with ${title}`,
+          onclick: () => { this.filter(one); } },
+        el("img", { src: pictureOf(one.face_id), alt: "", width: 56, height: 56, loading: "lazy" })),
+        el("div", { class: "grow" }, el("strong", { class: "title" }, title),
+          el("p", { class: "muted" }, `${counted(one.shots, "shot")} in ${one.shows.map((each) => each.show).slice(0, 3).join(", ")}`), form),
+        el("div", { class: "acts" }, all, this.merging(one))),
+      faces);
+  }
+
+  /** A menu of the people who may be the same. @param {PersonEntry} one */
+  merging(one) {
+    const others = this.people.filter((each) => each.person_id !== one.person_id && each.name);
+    const choice = el("select", { "aria-label": `Who ${one.name || "this"} also is`, "data-needs": "label", hidden: !others.length },
+      el("option", { value: "" }, "Same as…"), ...others.map((each) => el("option", { value: each.person_id }, each.name)));
+    choice.addEventListener("change", () => {
+      const other = others.find((each) => each.person_id === choice.value);
+      if (other) this.change(other, { action: "merge", other_id: one.person_id });
+    });
+    return choice;
+  }
+
+  /** Show or hide the faces of a person. @param {PersonEntry} one @param {HTMLElement} list @param {HTMLElement} button */
+  toggle(one, list, button) {
+    list.hidden = !list.hidden;
+    button.setAttribute("aria-expanded", String(!list.hidden));
+    if (list.hidden) return;
+    this.ask(async () => {
+      const { faces } = await personFaces(one.person_id);
+      list.replaceChildren(...faces.map((face) => el("li", {},
+        el("img", { src: pictureOf(face.face_id), alt: `${face.show}, frame ${face.frame}`, width: 72, height: 72, loading: "lazy" }),
+        el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Frame ${face.frame} is not this person`,
+          onclick: () => { this.change(one, { action: "reject", faces: [face.face_id] }); } }, "Not them"),
+        faces.length > 1 && el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Frame ${face.frame} is another person`,
+          onclick: () => { this.change(one, { action: "split", faces: [face.face_id] }); } }, "Another"))));
+    });
+  }
+
+  /** @param {PersonEntry} one @param {Omit<PersonChangeBody, "author">} change */
+  change(one, change) {
+    this.ask(async () => this.show(await changePerson(one.person_id, { ...change, author: who() })));
+  }
+
+  /** @param {PersonEntry} one */
+  filter(one) {
+    this.popup.close();
+    this.page.change({ text: `${this.page.typed().replace(TYPED, " ").trim()} ${filterFor(one)}`.trim() });
+  }
+}

@@ -1,0 +1,158 @@
+"""``/api/people``: who is in the picture, names, merges and splits, faces like a face, and pictures of faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ops.core.errors import UsageError
+from ops.people import editing
+from ops.people.pictures import cut_face
+from ops.people.similar import find_faces_like_face
+from ops.serve.answers import FacesLikeAnswer, PeopleAnswer, PersonAnswer
+from ops.serve.answers.people import FaceLike, PersonEntry, PersonFace, PersonShots
+from ops.serve.documents import send_json
+from ops.serve.fields import FACE_ID, PERSON_ID
+from ops.serve.problems import describe_problems
+from ops.serve.roles import choose_author
+from ops.serve.schemas import PersonChangeBody
+from ops.serve.service import Service
+
+T = TypeVar("T")
+MOST_FACES = 200
+PersonPath = Annotated[str, Path(pattern=PERSON_ID, description="p and 12 hexadecimal digits")]
+FacePath = Annotated[str, Path(pattern=FACE_ID)]
+
+
+def build_people_routes(service: Service) -> APIRouter:
+    """Return the five routes of this service."""
+    router = APIRouter(tags=["people"])
+
+    @router.get(
+        "/api/people",
+        response_model=None,
+        responses={200: {"model": PeopleAnswer}, **describe_problems()},
+        summary="The people of the catalogue, with their shots of each show",
+    )
+    async def people(request: Request) -> Response:
+        return send_json(request, await service.queues.lookup.run(_list, service))
+
+    @router.get(
+        "/api/people/{person_id}",
+        response_model=None,
+        responses={200: {"model": PersonAnswer}, **describe_problems(404)},
+        summary="The faces of a person",
+    )
+    async def person(request: Request, person_id: PersonPath) -> Response:
+        return send_json(request, await service.queues.lookup.run(_read, service, person_id))
+
+    @router.post(
+        "/api/people/{person_id}",
+        response_model=None,
+        responses={200: {"model": PeopleAnswer}, **describe_problems(400, 404)},
+        summary="Name a person, merge another into them, split faces off, or say that faces are not theirs",
+    )
+    async def change(request: Request, person_id: PersonPath, body: PersonChangeBody) -> Response:
+        author = choose_author(request, body.author)
+        return send_json(request, await service.queues.lookup.run(_change, service, person_id, body, author))
+
+    @router.get(
+        "/api/faces/{face_id}/similar",
+        response_model=None,
+        responses={200: {"model": FacesLikeAnswer}, **describe_problems(404)},
+        summary="The clear faces most like a face",
+    )
+    async def similar(
+        request: Request, face_id: FacePath, limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = 24
+    ) -> Response:
+        return send_json(request, await service.queues.lookup.run(_find_similar, service, face_id, limit))
+
+    _add_picture_route(router, service)
+    return router
+
+
+def _add_picture_route(router: APIRouter, service: Service) -> None:
+    @router.get(
+        "/media/faces/{face_id}.jpg",
+        response_model=None,
+        response_class=Response,
+        responses={
+            200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+            **describe_problems(404),
+        },
+        summary="A picture of a face, which no cache may keep",
+    )
+    async def face_picture(request: Request, face_id: FacePath) -> Response:
+        content = await service.queues.pictures.run(cut_face, service.settings, face_id)
+        return Response(content, media_type="image/jpeg", headers={"cache-control": "private, no-store"})
+
+
+def _list(service: Service) -> PeopleAnswer:
+    return PeopleAnswer(
+        people=[
+            PersonEntry(
+                person_id=row["person_id"],
+                name=row["name"] or "",
+                faces=row["faces"],
+                shots=row["shots"],
+                videos=row["videos"],
+                face_id=row["face_id"],
+                shows=[
+                    PersonShots(show=show, shots=shots)
+                    for show, shots in sorted(shows.items(), key=lambda each: (-each[1], each[0]))
+                ],
+            )
+            for row, shows in service.searcher.people.list_people()
+        ]
+    )
+
+
+def _read(service: Service, person_id: str) -> PersonAnswer:
+    editing.find_person(service.settings, person_id)
+    faces = editing.read_person_faces(service.settings, person_id)
+    best = sorted(faces, key=lambda face: (-face["quality"], face["face_id"]))[:MOST_FACES]
+    return PersonAnswer(
+        person_id=person_id,
+        faces=[
+            PersonFace(
+                face_id=face["face_id"],
+                shot_id=face["shot_id"],
+                show=face["show"],
+                frame=face["frame"],
+                quality=round(face["quality"], 3),
+            )
+            for face in best
+        ],
+    )
+
+
+def _change(service: Service, person_id: str, body: PersonChangeBody, author: str) -> PeopleAnswer:
+    settings, now = service.settings, datetime.now(UTC)
+    if body.action == "name":
+        editing.name_person(settings, person_id, _require(body.name, "name"), author, now)
+    elif body.action == "merge":
+        editing.merge_people(settings, person_id, _require(body.other_id, "other_id"), author, now)
+    else:
+        faces: Sequence[str] = _require(body.faces, "faces")
+        edit = editing.split_faces if body.action == "split" else editing.reject_faces
+        edit(settings, person_id, faces, author, now)
+    service.searcher.people.forget()
+    return _list(service)
+
+
+def _require(value: T | None, field: str) -> T:
+    if value is None:
+        raise UsageError(f"this action needs the field {field}")
+    return value
+
+
+def _find_similar(service: Service, face_id: str, limit: int) -> FacesLikeAnswer:
+    return FacesLikeAnswer(
+        faces=[
+            FaceLike(face_id=each.face_id, person_id=each.person_id, distance=each.distance)
+            for each in find_faces_like_face(service.settings, face_id, limit)
+        ]
+    )

@@ -1,0 +1,92 @@
+"""People over HTTP: list, name, merge, split, faces, pictures of faces, and the filter in a search."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress
+from ops.people.build import build_faces
+from tests.builders.faces import LEFT, RIGHT, NumberFaces
+from tests.builders.lakes import COMPUTED, video_id
+from tests.builders.served import client_of
+from tests.builders.upgrades import SHOTS, add_film
+
+VIDEO = video_id(0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("people")
+    settings = load_settings(home=folder / "home", people="on")
+    add_film(settings, folder, 0, captions=False, proxies=True)
+    model = NumberFaces(lambda number: [(0, LEFT, 0.9)] + ([(1, RIGHT, 0.8)] if number <= 12 else []))
+    build_faces(settings, [VIDEO], COMPUTED, SilentProgress(), make=lambda _: model)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def client(home: Settings) -> Iterator[TestClient]:
+    with client_of(home) as client:
+        yield client
+
+
+def test_people_are_listed_named_merged_and_split(client: TestClient) -> None:
+    first, second = client.get("/api/people").json()["people"]
+    assert (first["name"], first["shots"], first["faces"]) == ("", SHOTS, 3 * SHOTS)
+    assert [each["shots"] for each in first["shows"]] == [SHOTS]
+    path = f"/api/people/{first['person_id']}"
+    named = client.post(path, json={"action": "name", "name": "Thom"}).json()["people"]
+    assert [each["name"] for each in named] == ["Thom", ""]
+    assert client.post(f"/api/people/{second['person_id']}", json={"action": "name", "name": "THOM"}).status_code == 422
+    (merged,) = client.post(path, json={"action": "merge", "other_id": second["person_id"]}).json()["people"]
+    assert merged["faces"] == 5 * SHOTS
+    faces = client.get(path).json()["faces"]
+    assert len(faces) == 5 * SHOTS and faces[0]["quality"] >= faces[-1]["quality"]
+    moved = [each["face_id"] for each in faces if each["face_id"].endswith("face1")]
+    people = client.post(path, json={"action": "split", "faces": moved}).json()["people"]
+    assert [each["faces"] for each in people] == [3 * SHOTS, 2 * SHOTS]
+    taken = client.post(path, json={"action": "reject", "faces": [faces[0]["face_id"]]}).json()["people"]
+    assert taken[0]["faces"] == 3 * SHOTS - 1
+
+
+def test_a_picture_of_a_face_is_cut_and_never_cached(client: TestClient) -> None:
+    face = client.get("/api/people").json()["people"][0]["face_id"]
+    answer = client.get(f"/media/faces/{face}.jpg")
+    assert answer.headers["cache-control"] == "private, no-store" and answer.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(answer.content)).size == (128, 128)
+    assert client.get(f"/media/faces/{VIDEO}:0:face9.jpg").status_code == 404
+
+
+def test_faces_like_a_face(client: TestClient) -> None:
+    person = client.get("/api/people").json()["people"][0]
+    near = client.get(f"/api/faces/{person['face_id']}/similar", params={"limit": 5}).json()["faces"]
+    assert [each["person_id"] for each in near] == [person["person_id"]] * 5
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"action": "merge"}, 422),
+        ({"action": "merge", "other_id": "p" + "0" * 12}, 404),
+        ({"action": "split", "faces": [f"{VIDEO}:0:face9"]}, 404),
+        ({"action": "split", "faces": []}, 422),
+        ({"action": "delete"}, 422),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_a_problem(client: TestClient, body: dict[str, object], status: int) -> None:
+    person = client.get("/api/people").json()["people"][0]["person_id"]
+    answer = client.post(f"/api/people/{person}", json=body)
+    assert answer.status_code == status and answer.json()["detail"]
+
+
+def test_without_faces_nobody_is_listed(tmp_path: Path) -> None:
+    with client_of(load_settings(home=tmp_path / "home")) as client:
+        assert client.get("/api/people").json() == {"people": []}
+        assert client.get(f"/api/people/p{'0' * 12}").status_code == 404
