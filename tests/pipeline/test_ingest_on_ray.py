@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders.films import make_film
-from tests.builders.homes import Home
+from tests.builders.homes import CHECKOUT, Home
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")
 
@@ -37,3 +40,52 @@ def test_ray_embeds_the_same_vectors_and_a_second_run_writes_nothing(tmp_path: P
     before = there.files()
     assert there.json("ingest", str(library), NEEDLE_ENGINE="ray")["up_to_date"]
     assert there.files() == before
+
+
+TWO_NODES = """
+import json, signal, sys
+from pathlib import Path
+import psutil
+from ray.cluster_utils import Cluster
+from ops.core.settings import load_settings
+from ops.embeddings import scaled
+from ops.embeddings.embed import EncodingTimes, ShotToEmbed, ShotVector
+
+nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+nodes.add_node(num_cpus=1)
+scaled.BLOCK_SHOTS = 2
+settings = load_settings(home=sys.argv[1], encoder="starter", ray_address=nodes.address)
+rows = settings.lake.read("shots", settings.lake.list_partitions("shots")).to_pylist()
+shots = [
+    ShotToEmbed(shot_id=row["shot_id"], proxy_key=row["proxy_uri"], frames=row["end_frame"] - row["start_frame"])
+    for row in rows
+]
+killed, hashes, times = 0, {}, EncodingTimes()
+for result in scaled.embed_on_cluster(shots * 6, settings, sys.argv[2], times):
+    assert isinstance(result, ShotVector)
+    hashes.setdefault(result.shot_id, []).append(result.vector_hash)
+    for process in psutil.Process().children(recursive=True) if not killed else ():
+        if "BlockEncoder" in " ".join(process.cmdline()):
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+print(json.dumps({"killed": killed, "hashes": hashes, "busy_s": times.busy_s}))
+nodes.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_two_nodes_embed_every_shot_although_an_encoder_is_killed(tmp_path: Path) -> None:
+    library = tmp_path / "films"
+    library.mkdir()
+    make_film(library / "one.mp4", cuts=(40, 60, 90), frames=130)
+    home = Home(tmp_path / "home")
+    home.run("ingest", str(library))
+    encoder_id = home.json("status")["encoder_id"]
+    program = [sys.executable, "-c", TWO_NODES, str(home.path), str(encoder_id)]
+    done = subprocess.run(
+        program, capture_output=True, text=True, timeout=400, cwd=CHECKOUT, check=False, env=home.environment()
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["killed"] >= 1 and found["busy_s"] > 0
+    assert found["hashes"] == {str(row["shot_id"]): [row["vector_hash"]] * 6 for row in vectors(home)}
