@@ -15,6 +15,7 @@ from ops.api.tables import ArrowTables
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings, load_settings
+from ops.videos.catalogue import require_known_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,7 @@ def open_catalogue(home: str | os.PathLike[str] | None = None, *, storage: str |
     way = '`needle ingest PATH` fills one; choose another with needle.open("/path/of/the/home") or NEEDLE_HOME'
     if not settings.home.is_dir():
         raise NotFoundError(f"there is no folder {settings.home}, so no catalogue: {way}")
+    require_known_version(settings)
     if not settings.lake.list_partitions("videos"):
         raise NotFoundError(
             f"no footage was ingested into {settings.home} (object store {settings.storage_uri}): {way}"

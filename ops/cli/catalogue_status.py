@@ -83,6 +83,7 @@ def build_status(
 
     What was read is kept in the cache if at least ``least`` files of a table changed.
     """
+    catalogue.require_known_version(settings)
     lake = settings.lake
     indexed = indexed or count_indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []

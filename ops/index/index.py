@@ -243,7 +243,10 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
             # The version was deleted between the look-up and the opening, by several newer ones.
             if attempt == ATTEMPTS - 1 or versions.current() == version:
                 raise
-    raise VectorIndexError(f"there is no index for the encoder {encoder_id} yet: run `needle ingest PATH`")
+    raise VectorIndexError(
+        f"there is no index for the encoder {encoder_id} yet, or an earlier version of Needle built it: "
+        "run `needle ingest PATH`"
+    )
 
 
 def read_current_version(settings: Settings, encoder_id: str) -> str | None:

@@ -38,6 +38,7 @@ from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
 from ops.search.understanding import Understanding, understand
 from ops.search.writing import find_matching_texts
+from ops.videos.catalogue import require_known_version
 
 _WARM_TEXT = "a shot of nothing in particular"
 
@@ -76,6 +77,7 @@ class Searcher:
         pictures: Pictures | None = None,
         addresses: Addresses | None = None,
     ) -> None:
+        require_known_version(settings)
         self._settings = settings
         self._given_encoder = encoder
         self._pictures = pictures or make_picture_reader(settings.store)

@@ -20,7 +20,7 @@ from ops.core.media import MediaInfo
 from ops.core.plural import plural
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
-from ops.core.storage import resolve_local_path
+from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake
 from ops.videos.forgotten import read_forgotten_ids
 
@@ -28,6 +28,10 @@ TABLE = "videos"
 LAYOUT = "lake/layout.json"
 DIVIDING = "dividing"
 """Key of the layout while the lake is being divided in another way: the new one."""
+VERSION = 1
+"""Version of what is stored, in the layout: lake, history, people's work and records. A change that an earlier release
+would misread raises it, and `require_layout` then brings older stores up to it. Stores without one are from before
+versions: all they have is read as it is. Indexes, caches and the feature store are derived, and built again."""
 
 
 def read_videos(
@@ -141,20 +145,44 @@ def drop_rows(settings: Settings, table: str, video_id: str, *, keep_versions: b
 
 
 def read_layout(settings: Settings) -> dict[str, str]:
-    """Return how the lake is divided: ``partitions``, and ``DIVIDING`` while that changes. Pins it at first use."""
+    """Return how the lake is divided: ``partitions``, and ``DIVIDING`` while that changes; and its ``version``.
+
+    Pins them at first use.
+    """
     store = settings.store
     with suppress(FileNotFoundError):
         return dict(json.loads(store.read_bytes(LAYOUT)))
-    if store.write_if(LAYOUT, json.dumps({"partitions": settings.partitions}).encode(), None):
-        return {"partitions": settings.partitions}
+    layout = {"partitions": settings.partitions, "version": str(VERSION)}
+    if store.write_if(LAYOUT, json.dumps(layout).encode(), None):
+        return layout
     return dict(json.loads(store.read_bytes(LAYOUT)))  # another home was first
+
+
+def write_layout(store: ObjectStore, layout: Mapping[str, str]) -> None:
+    """Replace the layout."""
+    store.write_bytes(LAYOUT, json.dumps(layout).encode())
+
+
+def require_known_version(settings: Settings) -> None:
+    """Raise ``SettingsError`` if a newer release wrote this store: this one could misread it. Writes nothing."""
+    try:
+        layout = json.loads(settings.store.read_bytes(LAYOUT))
+    except FileNotFoundError:
+        return
+    if (version := int(layout.get("version", 0))) > VERSION:
+        raise SettingsError(
+            f"{settings.storage_uri} was written by a newer version of Needle (stored version {version}, this one "
+            f"knows up to {VERSION}): update Needle, or use another NEEDLE_HOME and NEEDLE_STORAGE"
+        )
 
 
 def require_layout(settings: Settings) -> None:
     """Pin at first use how the lake is divided, and refuse another ``NEEDLE_PARTITIONS`` afterwards.
 
-    Under another division the same video would be in two files. Raises ``SettingsError``.
+    Under another division the same video would be in two files. A store of an earlier version gets the present one.
+    Raises ``SettingsError``.
     """
+    require_known_version(settings)
     layout = read_layout(settings)
     if unfinished := layout.get(DIVIDING):
         raise SettingsError(
@@ -167,3 +195,5 @@ def require_layout(settings: Settings) -> None:
             f"{layout['partitions']!r}: set it back, divide the lake (`needle compact --divide`), or ingest into "
             "another NEEDLE_HOME and NEEDLE_STORAGE"
         )
+    if "version" not in layout:
+        write_layout(settings.store, {**layout, "version": str(VERSION)})

@@ -10,7 +10,6 @@ after a kill.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -22,7 +21,7 @@ from ops.core.schemas import find_family
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.core.tables import Lake, resolve_partition
-from ops.videos.catalogue import DIVIDING, LAYOUT, read_layout
+from ops.videos.catalogue import DIVIDING, read_layout, write_layout
 
 _STAGED = "divided"
 
@@ -46,7 +45,7 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
         store.delete_tree(_STAGED)
         for table in tables:
             _stage(lake, staged, table, division)
-        _write_layout(store, {**layout, DIVIDING: division})
+        write_layout(store, {**layout, DIVIDING: division})
     for key in staged.store.list("lake"):
         store.write_bytes(key, staged.store.read_bytes(key))
     after = 0
@@ -57,7 +56,7 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
             store.delete(f"{lake.folder(table)}/{name}.parquet")
     divide_history(store, lambda video_id: resolve_partition(video_id, division))
     compact_history(store)
-    _write_layout(store, {"partitions": division})
+    write_layout(store, {name: text for name, text in layout.items() if name != DIVIDING} | {"partitions": division})
     store.delete_tree(_STAGED)
     return before, after
 
@@ -79,7 +78,3 @@ def _stage(lake: Lake, staged: Lake, table: str, division: str) -> None:
 
 def _list_ids(rows: pa.Table, partition: str) -> Iterable[str]:
     return set(rows["video_id"].to_pylist()) or ({partition} if len(partition) == 16 else set())
-
-
-def _write_layout(store: ObjectStore, layout: dict[str, str]) -> None:
-    store.write_bytes(LAYOUT, json.dumps(layout).encode())
