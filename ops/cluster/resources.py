@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,10 @@ log = logging.getLogger(__name__)
 
 _PATIENCE_S = 60.0
 _POLL_S = 1.0
+_NOTICE_S = 60.0
+"""Limit for Ray to notice that a node is lost: its health checks take about 20 seconds."""
+_REPLACEMENT_S = 10.0
+"""Seconds in which another node may take the place of a lost one, before a run goes on without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,40 @@ def plan_workers(cluster: Cluster, workers: int | None, gpu: bool | None) -> Wor
             f"--workers {max(1, min(available, cluster.cpus))}" + (" or --no-gpu" if gpu else "")
         )
     return WorkerGroup(workers=count, gpu=gpu)
+
+
+def reduce_workers(cluster: Cluster, group: WorkerGroup, counts: Sequence[int]) -> WorkerGroup:
+    """Return the group, or the largest of ``counts`` that the cluster can still start if a node does not come back."""
+    import ray
+
+    total: Any = ray.cluster_resources
+    kind = "GPU" if group.gpu else "CPU"
+    end = time.monotonic() + _NOTICE_S
+    while time.monotonic() < end and _has_silent_node():
+        time.sleep(_POLL_S)  # a worker that is placed on it would be lost, too
+    end = time.monotonic() + _REPLACEMENT_S
+    while total().get(kind, 0) < group.workers:
+        if time.monotonic() > end:
+            left = int(total().get(kind, 0))
+            count = max((each for each in counts if each <= min(left, group.workers)), default=group.workers)
+            log.warning("the Ray cluster has %d %ss left: going on with %d workers", left, kind, count)
+            return WorkerGroup(workers=count, gpu=group.gpu)
+        time.sleep(_POLL_S)
+    return group
+
+
+def _has_silent_node() -> bool:
+    """Return whether Ray still counts on a node that does not answer."""
+    import ray
+
+    list_nodes: Any = ray.nodes
+    for node in list_nodes():
+        if node["Alive"]:
+            try:
+                socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), _POLL_S).close()
+            except OSError:
+                return True
+    return False
 
 
 def wait_for_resources(cluster: Cluster, *, cpus: int, gpus: int, patience_s: float = _PATIENCE_S) -> None:

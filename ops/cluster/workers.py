@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.cluster.resources import WorkerGroup, wait_for_resources
+from ops.cluster.resources import WorkerGroup, reduce_workers, wait_for_resources
 from ops.cluster.session import Cluster
 from ops.core.errors import ClusterError, NeedleError, take_first_sentence
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[int], None]
-Work = Callable[[Any, str, Report], None]
+Work = Callable[[Any, str, "WorkerReport"], None]
 
 _LOSSES_IN_A_ROW = 3
 _POLL_S = 0.2
@@ -45,14 +44,49 @@ class WorkerLosses:
             )
 
 
+class WorkerReport:
+    """The connection of a worker to the run."""
+
+    def __init__(self, mailbox: Any, *, is_first: bool) -> None:
+        self._mailbox, self._is_first = mailbox, is_first
+
+    def reach(self, step: int) -> None:
+        """Report a finished step."""
+        if self._is_first:
+            self._mailbox.report.remote(step)
+
+    def restore(self, folder: Path) -> None:
+        """Copy the files of the last :meth:`save` into ``folder``; nothing if there is none."""
+        import ray.train
+
+        _fetch(ray.train.get_checkpoint(), folder)
+
+    def save(self, folder: Path) -> None:
+        """Store the first worker's files of ``folder`` in the run's storage. Every worker must call it."""
+        import ray.train
+
+        checkpoint = ray.train.Checkpoint.from_directory(str(folder)) if self._is_first else None
+        ray.train.report({}, checkpoint=checkpoint)
+
+
 def run_workers(
-    work: Work, argument: Any, cluster: Cluster, group: WorkerGroup, *, folder: Path, on_step: Callable[[int], None]
-) -> None:
-    """Call ``work(argument, device, report)`` in each worker; return when all have returned.
+    work: Work,
+    argument: Any,
+    cluster: Cluster,
+    group: WorkerGroup,
+    *,
+    folder: Path,
+    on_step: Callable[[int], None],
+    counts: Sequence[int] = (),
+    storage: str = "",
+) -> int:
+    """Call ``work(argument, device, report)`` in each worker; return the last number of workers when all are done.
 
     ``work`` is a function of a module; ``argument`` goes through Ray's object store, once per node. The first worker
     reports finished steps, which ``on_step`` receives here. Lost workers are replaced as long as there are new steps;
-    three losses in a row without one end the run. ``folder``, for Ray's own notes, must be shared by all nodes.
+    three losses in a row without one end the run. If their resources do not come back within seconds, the run goes on
+    with fewer workers, one of ``counts``. ``folder`` must be shared by all nodes, unless ``storage``, an address such
+    as ``s3://bucket/prefix``, keeps the files that workers ``save``: Ray Train's storage.
 
     Raises:
         NeedleError: as raised by a worker.
@@ -64,9 +98,10 @@ def run_workers(
     mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
     task = {"work": work, "argument": ray.put(argument), "mailbox": mailbox}
     losses = WorkerLosses()
+    place = _configure_storage(folder, storage)
     while True:
         try:
-            attempt = _run_attempt(task, group, folder, on_step)
+            attempt = _run_attempt(task, group, place, on_step)
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"the Ray cluster is gone ({take_first_sentence(error)}): start the same command again"
@@ -74,9 +109,12 @@ def run_workers(
         if attempt.error is not None:
             raise attempt.error
         if attempt.loss is None:
-            return
+            if storage:
+                _fetch(attempt.checkpoint, folder)
+            return group.workers
         losses.count(attempt.step, attempt.loss)
         log.warning("a worker was lost after step %d: all resume from the last checkpoint", attempt.step)
+        group = reduce_workers(cluster, group, counts)
 
 
 @dataclass(kw_only=True)
@@ -86,6 +124,7 @@ class _WorkerAttempt:
     step: int = 0
     error: NeedleError | None = None
     loss: str | None = None
+    checkpoint: Any = None
 
 
 class _Mailbox:
@@ -105,11 +144,11 @@ class _Mailbox:
 
 
 def _run_attempt(
-    task: dict[str, Any], group: WorkerGroup, folder: Path, on_step: Callable[[int], None]
+    task: dict[str, Any], group: WorkerGroup, place: dict[str, Any], on_step: Callable[[int], None]
 ) -> _WorkerAttempt:
     """Start the workers once and wait for them in a thread: in the main thread Ray Train would handle Ctrl-C itself."""
     import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
     logging.getLogger("ray.train").setLevel(logging.ERROR)
@@ -125,7 +164,8 @@ def _run_attempt(
         ),
         run_config=RunConfig(
             name="ray",
-            storage_path=str(folder),
+            **place,
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(controller_failure_limit=1),  # type: ignore[call-arg]  # stub is of Train V1
         ),
     )
@@ -133,7 +173,7 @@ def _run_attempt(
 
     def run() -> None:
         try:
-            trainer.fit()
+            attempt.checkpoint = trainer.fit().checkpoint
         except Exception as error:  # noqa: BLE001 - the waiting thread must learn of every error
             attempt.loss = take_first_sentence(error)
 
@@ -158,12 +198,25 @@ def _run_worker(task: dict[str, Any]) -> None:
     first = ray.train.get_context().get_world_rank() == 0
     mailbox = task["mailbox"]
 
-    def report(step: int) -> None:
-        if first:
-            mailbox.report.remote(step)
-
     try:
-        task["work"](ray.get(task["argument"]), str(device), report)
+        task["work"](ray.get(task["argument"]), str(device), WorkerReport(mailbox, is_first=first))
     except NeedleError as error:
         ray.get(mailbox.fail.remote(error))
         raise
+
+
+def _configure_storage(folder: Path, storage: str) -> dict[str, Any]:
+    """Return where Ray Train keeps its files: a shared folder, or an object store as Needle reaches it."""
+    if not storage:
+        return {"storage_path": str(folder)}
+    import fsspec
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    scheme, _, path = storage.partition("://")
+    return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(fsspec.filesystem(scheme)))}
+
+
+def _fetch(checkpoint: Any, folder: Path) -> None:
+    """Copy the files of the last checkpoint into ``folder``."""
+    if checkpoint is not None:
+        checkpoint.to_directory(str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -14,10 +15,19 @@ from ops.core.storage import write_atomically
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """``path`` of the file, and ``identity`` (recipe, pairs, base) that a checkpoint must have to be resumed."""
+    """``path`` of the file, and ``identity`` (recipe, pairs, base) that a checkpoint must have to be resumed.
+
+    Every worker calls ``on_save`` after each new checkpoint. ``place`` is its name in messages (default: the path).
+    """
 
     path: Path
     identity: str
+    on_save: Callable[[], None] | None = None
+    place: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.place or str(self.path)
 
 
 class CheckpointState(TypedDict):
@@ -53,11 +63,11 @@ def read_checkpoint(checkpoint: Checkpoint, device: str) -> CheckpointState:
         identity = state["identity"]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(
-            f"the checkpoint {checkpoint.path} cannot be read ({take_first_sentence(error)}): delete it to start again"
+            f"the checkpoint {checkpoint.label} cannot be read ({take_first_sentence(error)}): delete it to start again"
         ) from error
     if identity != checkpoint.identity:
         raise TrainingError(
-            f"the checkpoint {checkpoint.path} has another recipe, base or data: choose another --name, or "
+            f"the checkpoint {checkpoint.label} has another recipe, base or data: choose another --name, or "
             "delete it to start again"
         )
     return cast(CheckpointState, state)

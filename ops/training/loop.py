@@ -130,7 +130,7 @@ class _Run:
         self.order = torch.empty(0, dtype=torch.int64)
         self.epoch_choice: BatchChoice | None = None
         self.metrics: MetricsLog | None = None
-        self.waited_s, self.gradient_norm, self.rate = 0.0, 0.0, 0.0
+        self.step_start, self.waited_s, self.gradient_norm, self.rate = 0.0, 0.0, 0.0, 0.0
         self.positions: dict[str, str] = {}
         self.stream: Generator[Batch, None, None] | None = None
         self.draws = BatchRng(recipe.seed) if world_size() > 1 else None
@@ -153,18 +153,18 @@ class _Run:
         """Yield the batches of an epoch, and note the seconds without one."""
         batches = self.read_batches(epoch)
         while True:
-            start = time.perf_counter()
+            self.step_start = time.perf_counter()
             batch = next(batches, None)
-            self.waited_s = time.perf_counter() - start
             if batch is None:
                 return
+            self.waited_s = time.perf_counter() - self.step_start
             yield batch
-            self.log_step(len(batch), time.perf_counter() - start)
 
-    def log_step(self, rows: int, seconds: float) -> None:
+    def log_step(self, rows: int) -> None:
         """Write the figures of a finished step; only the first worker does."""
-        if self.metrics is None or rank():
+        if self.metrics is None:
             return
+        seconds = time.perf_counter() - self.step_start
         self.metrics.write(
             StepFigures(
                 step=self.steps,
@@ -245,6 +245,7 @@ class _Run:
         self.schedule.step()
         self.steps += 1
         self.losses.append(loss.item())
+        self.log_step(len(batch))
         if self.steps % recipe.checkpoint_steps == 0:
             self.save()
 
@@ -295,6 +296,8 @@ class _Run:
         if rank() == 0:
             self._write(self.checkpoint)
         self.saved_step = self.steps
+        if self.checkpoint.on_save:
+            self.checkpoint.on_save()
 
     def _write(self, checkpoint: Checkpoint) -> None:
         state: CheckpointState = {
@@ -335,7 +338,7 @@ class _Run:
             self._set_random(state)
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise TrainingError(
-                f"the checkpoint {self.checkpoint.path} belongs to another model: {take_first_sentence(error)}"
+                f"the checkpoint {self.checkpoint.label} belongs to another model: {take_first_sentence(error)}"
             ) from error
         return self.steps
 
@@ -375,7 +378,7 @@ class _Run:
 
     def _describe_checkpoint(self) -> str:
         if self.checkpoint and self.saved_step:
-            return f"the last good checkpoint is {self.checkpoint.path}, of step {self.saved_step}"
+            return f"the last good checkpoint is {self.checkpoint.label}, of step {self.saved_step}"
         return "no checkpoint was written yet"
 
 

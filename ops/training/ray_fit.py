@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ops.cluster.resources import WorkerGroup, plan_workers
 from ops.cluster.session import Cluster, open_cluster
-from ops.cluster.workers import Report, run_workers
+from ops.cluster.workers import WorkerReport, run_workers
 from ops.core.errors import UsageError
 from ops.training.checkpoint import Checkpoint
 from ops.training.examples import Examples
@@ -29,6 +31,10 @@ class RayFit:
     cluster: Cluster
     group: WorkerGroup
     threads: int
+    readers: int
+    """The numbers of workers that divide it can share the batches."""
+    storage: str = ""
+    """Where checkpoints are kept if it is an object store; else in the home, which all nodes must share."""
 
     def fit(
         self,
@@ -37,8 +43,9 @@ class RayFit:
         recipe: Recipe,
         checkpoint: Checkpoint,
         on_step: Callable[[int], None],
-    ) -> None:
+    ) -> int:
         """Fit until ``checkpoint`` is complete; a call of ``loop.fit`` then returns the fitted model.
+        Returns the last number of workers.
 
         Model and examples are sent to the workers, so these need no file but the checkpoint, and images if a tower
         that is trained streams them. ``on_step`` receives the number of finished steps. Raises as ``loop.fit``
@@ -51,8 +58,18 @@ class RayFit:
             checkpoint=checkpoint,
             threads=self.threads,
             random=torch.get_rng_state(),
+            storage=self.storage,
         )
-        run_workers(_work, share, self.cluster, self.group, folder=checkpoint.path.parent, on_step=on_step)
+        return run_workers(
+            _work,
+            share,
+            self.cluster,
+            self.group,
+            folder=checkpoint.path.parent,
+            on_step=on_step,
+            counts=[count for count in range(1, self.readers + 1) if self.readers % count == 0],
+            storage=self.storage,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +82,7 @@ class _Share:
     checkpoint: Checkpoint
     threads: int
     random: torch.Tensor
+    storage: str
 
 
 @contextmanager
@@ -75,6 +93,7 @@ def plan_ray_fit(
     gpu: bool | None,
     threads: int | None,
     shards: int = 0,
+    storage: str = "",
 ) -> Iterator[RayFit]:
     """Plan a fit on a Ray cluster with ``workers``, or by default with one worker per GPU or node.
 
@@ -102,17 +121,29 @@ def plan_ray_fit(
         group = plan_workers(session, workers, gpu)
         while readers % group.workers:
             group = WorkerGroup(workers=group.workers - 1, gpu=group.gpu)
-        yield RayFit(cluster=session, group=group, threads=threads or max(1, session.cpus // group.workers))
+        yield RayFit(
+            cluster=session,
+            group=group,
+            threads=threads or max(1, session.cpus // group.workers),
+            readers=readers,
+            storage=storage,
+        )
 
 
-def _work(share: Any, device: str, report: Report) -> None:
+def _work(share: Any, device: str, report: WorkerReport) -> None:
     torch.set_num_threads(share.threads)
     torch.set_rng_state(share.random)
-    fit(
-        share.model,
-        share.examples,
-        share.recipe,
-        device=device,
-        checkpoint=share.checkpoint,
-        on_step=lambda step, loss: report(step),
-    )
+    with tempfile.TemporaryDirectory(prefix="needle-") if share.storage else nullcontext("") as name:
+        checkpoint, folder = share.checkpoint, Path(name)
+        if share.storage:
+            report.restore(folder)
+            path = folder / checkpoint.path.name
+            checkpoint = replace(checkpoint, path=path, on_save=lambda: report.save(folder), place=share.storage)
+        fit(
+            share.model,
+            share.examples,
+            share.recipe,
+            device=device,
+            checkpoint=checkpoint,
+            on_step=lambda step, loss: report.reach(step),
+        )

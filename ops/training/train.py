@@ -98,7 +98,8 @@ def train(
         work = settings.home / "training" / name
         fit_data = fit_data.copy_validation_samples(work / "validation", progress)
         plan = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads, fit_data.count_shards())
-        with plan() if settings.engine == "ray" else nullcontext() as ray_fit:
+        kept_at = choose_ray_storage(settings, name)
+        with plan(kept_at) if settings.engine == "ray" else nullcontext() as ray_fit:
             figures = _fit(settings, recipe, fit_data, work, key, progress, threads, ray_fit)
         unlike = collect_unlike_pairs(settings, recipe, forgetting, fit_data, progress)
         check = FitCheck(settings, recipe, work / "encoder", progress)
@@ -109,11 +110,7 @@ def train(
             "forgetting": check.measure_forgetting(unlike),
             "trained_at": now.isoformat(timespec="seconds"),
         }
-        with settings.hold_work_lock():
-            _note(work / "encoder" / MANIFEST, lineage)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            (work / "encoder").rename(folder)
-            shutil.rmtree(work)
+        _publish(settings, work, folder, lineage, kept_at)
     return load_trained_encoder(settings, name, is_new=True)
 
 
@@ -154,8 +151,9 @@ def _fit(
             progress.start(STAGE, count_steps(recipe, len(examples)), "steps")
             checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identify_checkpoint(key, examples))
             steps = _Steps(progress, examples)
+            worker_count = 1
             if ray_fit:
-                ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
+                worker_count = ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
             fit_result = fit(
                 model,
                 examples,
@@ -176,11 +174,27 @@ def _fit(
         "steps": len(fit_result.losses),
         "last_loss": fit_result.losses[-1],
         "threads": ray_fit.threads if ray_fit else count,
-        "workers": ray_fit.group.workers if ray_fit else 1,
+        "workers": worker_count,
         "speed": summarise_metrics(work),
     }
     _save(base, model, work, figures, start, recipe.blend)
     return figures
+
+
+def _publish(settings: Settings, work: Path, folder: Path, lineage: Lineage, storage: str) -> None:
+    """Move the finished encoder to its place, and delete what its fit needed."""
+    with settings.hold_work_lock():
+        _note(work / "encoder" / MANIFEST, lineage)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (work / "encoder").rename(folder)
+        shutil.rmtree(work)
+    if storage:
+        settings.store.delete_tree(f"{STAGE}/{folder.name}")
+
+
+def choose_ray_storage(settings: Settings, name: str) -> str:
+    """Return where workers of a cluster keep checkpoints: in the object store if it is remote, else empty."""
+    return "" if settings.store.is_local or settings.engine != "ray" else settings.store.path(f"{STAGE}/{name}")
 
 
 def _read_examples(

@@ -1,0 +1,61 @@
+"""Commands of their own process that use Ray, and the processes of its workers, to kill one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.builders.homes import CHECKOUT, Home
+
+PATIENCE_S = 120
+
+
+def list_workers(name: str) -> dict[int, int]:
+    """Map the processes of Ray's workers with this name to their nodes' processes."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cmdline").read_text().startswith(f"ray::{name}"):
+                found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def wait_for_workers(name: str, process: subprocess.Popen[str], is_at_work: Callable[[], bool]) -> dict[int, int]:
+    """Wait until the work has begun; return its workers with their nodes' processes."""
+    end = time.monotonic() + PATIENCE_S
+    while not (is_at_work() and (workers := list_workers(name))):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"no {name} begins"
+        time.sleep(0.05)
+    return workers
+
+
+@contextmanager
+def start_command(home: Home, *arguments: str, **extra: str) -> Iterator[subprocess.Popen[str]]:
+    """A command of its own process, which ends with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", *arguments],
+        cwd=CHECKOUT,
+        env=home.environment(**extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=2 * PATIENCE_S)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return out
