@@ -42,7 +42,8 @@ def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
         partitions = sorted({settings.resolve_partition(shot.split(":")[0]) for shot in shots})
         if shots:
             forget_features(settings, [], shots)
-            build_features(settings, encoder_id, partitions, SilentProgress(), now=now)
         shutil.rmtree(settings.home / "reports", ignore_errors=True)  # some show features; the next run makes new ones
         settings.lake_memory.forget(partitions)
+    if partitions:  # takes the lock itself; if it is killed before, the next ingest writes these rows
+        build_features(settings, encoder_id, partitions, SilentProgress(), now=now)
     return shots

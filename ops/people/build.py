@@ -172,27 +172,34 @@ def build_faces(
     the model, only if there are shots to read. If it fails, that is reported, and the shots stay due.
     """
     with settings.hold_work_lock():
-        lake = settings.lake
-        written = sum(lake.ensure(table, partition) for partition in partitions for table in TABLES)
-        videos = list_videos(settings, partitions)
-        due = sum(len(video.due_shots) for video in videos) if settings.people == "on" else 0
-        progress.start(STAGE, due, "shots")
-        problem, model = "", None
-        if due:
-            try:
-                model = make(settings)
-            except MediaError as error:
-                problem = str(error)
-                progress.set_aside(STAGE, "faces", problem)
-        for video in videos if not problem else ():
-            written += _bring_up_to_date(settings, video, model, now, progress)
-        with lake.hold_lock(changes.LOCK):
-            if settings.people == "off":
-                written += delete_people_tables(settings)
-            elif not problem:
-                written += people_table.write_people(settings, apply_changes(read_changes(settings)), now)
-        progress.finish(STAGE)
-        return _report(settings, partitions, written, problem)
+        return build_under_lock(settings, partitions, now, progress, make)
+
+
+def build_under_lock(
+    settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress, make: MakeModel = load_model
+) -> StepReport:
+    """As :func:`build_faces`; the caller holds the work lock."""
+    lake = settings.lake
+    written = sum(lake.ensure(table, partition) for partition in partitions for table in TABLES)
+    videos = list_videos(settings, partitions)
+    due = sum(len(video.due_shots) for video in videos) if settings.people == "on" else 0
+    progress.start(STAGE, due, "shots")
+    problem, model = "", None
+    if due:
+        try:
+            model = make(settings)
+        except MediaError as error:
+            problem = str(error)
+            progress.set_aside(STAGE, "faces", problem)
+    for video in videos if not problem else ():
+        written += _bring_up_to_date(settings, video, model, now, progress)
+    with lake.hold_lock(changes.LOCK):
+        if settings.people == "off":
+            written += delete_people_tables(settings)
+        elif not problem:
+            written += people_table.write_people(settings, apply_changes(read_changes(settings)), now)
+    progress.finish(STAGE)
+    return _report(settings, partitions, written, problem)
 
 
 def list_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoFaces]:

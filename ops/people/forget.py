@@ -19,7 +19,7 @@ from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
 from ops.people import catalogue
-from ops.people.build import TABLES, VideoFaces, build_faces, delete_people_tables, list_videos
+from ops.people.build import TABLES, VideoFaces, build_under_lock, delete_people_tables, list_videos
 from ops.people.changes import LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.clusters import TRACK_SLACK, measure_distances
 from ops.people.editing import find_partitions, write_video
@@ -66,7 +66,7 @@ def forget_all_people(settings: Settings, now: datetime) -> list[str]:
     shots = [row["shot_id"] for row in rows if row["faces"] is not None]
     partitions = sorted({*lake.list_partitions("faces"), *lake.list_partitions("shot_people")})
     off = settings.model_copy(update={"people": "off"})
-    build_faces(off, partitions, now, SilentProgress())
+    build_under_lock(off, partitions, now, SilentProgress())
     with lake.hold_lock(LOCK):
         delete_people_tables(settings)
         # Videos whose files are gone keep their rows otherwise.

@@ -1,0 +1,50 @@
+"""`needle forget --person` and `needle people --off` as commands, on a home of generated films."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ops.cli.main import cli
+from ops.core.settings import load_settings
+from ops.core.types import SilentProgress
+from ops.people import editing
+from ops.people.build import build_faces
+from ops.people.catalogue import read_people
+from tests.builders.faces import LEFT, RIGHT, NumberFaces
+from tests.builders.lakes import COMPUTED, video_id
+from tests.builders.upgrades import captioned_home
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("arguments", [["forget", "--person", "Thomasina", "--yes"], ["people", "--off", "--yes"]])
+def test_people_are_removed_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    from ops.shots.segment import make_proxy_key
+    from tests.builders.films import make_film
+    from tests.builders.upgrades import SHOTS
+
+    settings = load_settings(home=captioned_home(tmp_path, 1).home, people="on", encoder="starter")
+    proxy = make_film(tmp_path / "proxy.mp4", cuts=(), frames=24).path.read_bytes()
+    for shot in range(SHOTS):
+        settings.store.write_bytes(make_proxy_key(video_id(0), 24 * shot, 24 * shot + 24), proxy)
+    model = NumberFaces(lambda number: [(0, LEFT, 0.9), (1, RIGHT, 0.8)])
+    build_faces(settings, [video_id(0)], COMPUTED, SilentProgress(), make=lambda _: model)
+    first, second = (row["person_id"] for row in read_people(settings))
+    editing.name_person(settings, first, "Thomasina", "me", COMPUTED)
+    monkeypatch.setenv("NEEDLE_HOME", str(settings.home))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    refused = CliRunner().invoke(cli, arguments[:-1], standalone_mode=False)
+    assert refused.return_value == 1 and "add --yes" in refused.output
+    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    assert done.exception is None and not done.return_value, done.output
+    left = [row["person_id"] for row in read_people(settings)]
+    assert left == ([second] if arguments[0] == "forget" else [])
+    words = (b"Thomasina", first.encode())
+    traces = [
+        path for path in settings.home.rglob("*") if path.is_file() and any(w in path.read_bytes() for w in words)
+    ]
+    assert traces == []
