@@ -4,8 +4,8 @@ A lake of ten thousand videos has ten files for each; divided into buckets of fo
 No row changes, and earlier versions stay in the history.
 
 The new files are written next to the lake, in ``divided/``, and take its place when all of them are there. From that
-moment the lake's layout names the division as unfinished, so no other command reads it, and the same command goes on
-after a kill.
+moment the lake's layout names the division as unfinished: no ingest begins (``catalogue.require_layout``), and the same
+command goes on after a kill.
 """
 
 from __future__ import annotations
