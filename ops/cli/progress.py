@@ -119,6 +119,8 @@ class Bars:
         if self._log:
             self._log.advance(stage, total)
             self._log.finish(stage)
+        elif not total:
+            self.bars.update(task.id, visible=False)  # nothing was due, or the step is off: not worth a line
         elif self.bars.disable:
             seconds = time.monotonic() - self.began[stage]
             self.console.print(f"{task.description}: {count_units(total, task.fields['unit'])} in {seconds:.1f} s")

@@ -48,3 +48,11 @@ def test_bars_on_a_terminal_show_items_and_what_was_set_aside() -> None:
     assert "1 set aside" in text
     assert "a\\x1b[31m.mp4" in text
     assert "it is [bold]text[/bold]" in text
+
+
+def test_a_step_without_work_has_no_line_in_a_file() -> None:
+    script = SCRIPT + '    bars.start("dialogue", 0, "lines")\n    bars.finish("dialogue")\n'
+    text = subprocess.run(
+        [sys.executable, "-c", script], stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
+    ).stdout
+    assert "7 vectors in" in text and "dialogue" not in text.lower()
