@@ -118,10 +118,10 @@ def _start(graph: Path, threads: int) -> RunTower:
     core = openvino.Core()
     model = core.read_model(str(graph))
     options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, "INFERENCE_PRECISION_HINT": "bf16"}
-    compiled = core.compile_model(model, "CPU", options)
+    executable = core.compile_model(model, "CPU", options)
     free: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for _ in range(threads):
-        request = compiled.create_infer_request()
+        request = executable.create_infer_request()
         _infer(request, np.zeros(tuple(model.input(0).shape)[1:], np.uint8))
         free.put(request)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="image-tower")

@@ -191,13 +191,13 @@ def compare_vectors(
     vectors = {row["shot_id"]: row for row in rows if inputs.get(row["shot_id"]) == row["input_hash"]}
     missing = [shot for shot in shots if shot["shot_id"] not in vectors]
     set_aside = read_valid_rows(settings, encoder_id, video_id, inputs, missing)
-    embedded = {shot_id: inputs[shot_id] for shot_id in vectors}
+    inputs_of_vectors = {shot_id: inputs[shot_id] for shot_id in vectors}
     return VideoVectors(
         video_id=video_id,
         shots=shots,
         vectors=vectors,
         set_aside=set_aside,
-        ends={row["shot_id"]: row for row in ends_rows if embedded.get(row["shot_id"]) == row["input_hash"]},
+        ends={row["shot_id"]: row for row in ends_rows if inputs_of_vectors.get(row["shot_id"]) == row["input_hash"]},
         # Of all shots: those that this encoder cannot embed have motion, too.
         motion={row["shot_id"]: row for row in motion_rows if inputs.get(row["shot_id"]) == row["input_hash"]},
         stored=len(rows) + len(ends_rows) + len(motion_rows),
@@ -282,8 +282,8 @@ def _add_rows(
     """Add the rows of one shot to ``new``; one that has its vector already gets only the others."""
     inputs, has_vector = hash_inputs(shot, settings.frames_per_shot), shot["shot_id"] in video.vectors
     if isinstance(result, UnusableShot):
-        lost = "its first and last frames and its motion are unknown: " if has_vector else ""
-        progress.set_aside("embeddings", f"shot {shot['shot_id']}", f"{lost}{result.reason}")
+        consequence = "its first and last frames and its motion are unknown: " if has_vector else ""
+        progress.set_aside("embeddings", f"shot {shot['shot_id']}", f"{consequence}{result.reason}")
         if not has_vector:
             new.skipped.append(make_row(settings, shot, result, inputs, now))
             return

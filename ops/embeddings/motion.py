@@ -74,17 +74,17 @@ def _compute_flow(first_HWC: NDArray[np.uint8], second_HWC: NDArray[np.uint8]) -
 def _fit(flow_N4: Floats) -> Floats:
     """The similarity transform that KEPT of the grid follows best, and the mean length of what it leaves."""
     x_N, y_N, u_N, v_N = flow_N4.T
-    kept = np.ones(len(x_N), np.bool_)
+    is_kept = np.ones(len(x_N), np.bool_)
     for _ in range(ROUNDS):
-        x, y, u, v = x_N[kept], y_N[kept], u_N[kept], v_N[kept]
+        x, y, u, v = x_N[is_kept], y_N[is_kept], u_N[is_kept], v_N[is_kept]
         centred_x, centred_y, centred_u, centred_v = (each - each.mean() for each in (x, y, u, v))
-        spread = float((centred_x**2 + centred_y**2).sum()) + 1e-9
-        zoom = float((centred_x * centred_u + centred_y * centred_v).sum()) / spread
-        roll = float((centred_x * centred_v - centred_y * centred_u).sum()) / spread
+        sum_of_squares = float((centred_x**2 + centred_y**2).sum()) + 1e-9
+        zoom = float((centred_x * centred_u + centred_y * centred_v).sum()) / sum_of_squares
+        roll = float((centred_x * centred_v - centred_y * centred_u).sum()) / sum_of_squares
         right = float(u.mean() - zoom * x.mean() + roll * y.mean())
         down = float(v.mean() - zoom * y.mean() - roll * x.mean())
         error_N = np.hypot(u_N - (right + zoom * x_N - roll * y_N), v_N - (down + zoom * y_N + roll * x_N))
-        kept = error_N <= np.quantile(error_N, KEPT)
+        is_kept = error_N <= np.quantile(error_N, KEPT)
     # The picture moves against the camera, and its y axis points down.
     return np.asarray([-right, down, zoom, roll, error_N.mean()], np.float32)
 

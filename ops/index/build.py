@@ -95,10 +95,10 @@ def merge_segments(settings: Settings, encoder_id: str, progress: Progress) -> S
     Searches give the same answers before, meanwhile and after.
     """
     progress.start("merge", 0, "segments")
-    changed = merge_index(settings, encoder_id)
+    is_merged = merge_index(settings, encoder_id)
     progress.finish("merge")
     version = read_current_version(settings, encoder_id) or "none"
-    return StepReport(changed=int(changed), data_version=version, details={"index_version": version})
+    return StepReport(changed=int(is_merged), data_version=version, details={"index_version": version})
 
 
 def check_index(settings: Settings, encoder_id: str) -> CheckOutcome:
@@ -129,8 +129,8 @@ def _compare(settings: Settings, encoder_id: str) -> IndexCheck:
         with open_index(settings, encoder_id) as index:
             lake = LakeVideos(settings, encoder_id)
             lake_digest = sum_digests(lake.videos)
-            compared = nsmallest(COMPARED_VIDEOS, lake.videos, key=lambda name: hash_text(f"{index.version} {name}"))
-            result = index.check(lake_digest, read_wanted_rows(settings, encoder_id, compared))
+            sample = nsmallest(COMPARED_VIDEOS, lake.videos, key=lambda name: hash_text(f"{index.version} {name}"))
+            result = index.check(lake_digest, read_wanted_rows(settings, encoder_id, sample))
         if result.passed or lake_digest == compute_wanted_digest(settings, encoder_id):
             break
     return result

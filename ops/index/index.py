@@ -168,11 +168,11 @@ class VectorIndex:
         Chosen by :func:`~ops.index.points.draw_lot`.
         """
         points = self._points.scroll(Wanted(sampled=True), vectors=True)
-        chosen = heapq.nsmallest(tuning.SAMPLE, points, key=lambda point: draw_lot(point.shot_id))
-        chosen.sort(key=lambda point: point.shot_id)
+        points_chosen = heapq.nsmallest(tuning.SAMPLE, points, key=lambda point: draw_lot(point.shot_id))
+        points_chosen.sort(key=lambda point: point.shot_id)
         vectors = [
             point.vector
-            for point in chosen
+            for point in points_chosen
             if point.vector is not None and BLANK not in point.payload.get(MARKS_KEY, [])
         ]
         return np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)

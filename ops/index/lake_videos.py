@@ -83,10 +83,10 @@ class LakeVideos:
         known_dim = 0
         for name in sorted(stamps[0]):
             now = tuple(each.get(name) for each in stamps)
-            stored = self._stored.get(name)
-            if stored and stored.stamps == now:
-                known_dim = require_dimension(self._settings, self._encoder_id, name, stored.dim, known_dim)
-                partitions[name] = stored
+            known_partition = self._stored.get(name)
+            if known_partition and known_partition.stamps == now:
+                known_dim = require_dimension(self._settings, self._encoder_id, name, known_partition.dim, known_dim)
+                partitions[name] = known_partition
                 continue
             sums = RowSums()
             for row in self._source.read_partition(name, None):
@@ -114,8 +114,8 @@ def read_wanted_rows(
     """
     partitions = settings.lake.list_partitions(name_table(encoder_id))
     if video_ids is not None:
-        wanted = {settings.resolve_partition(video_id) for video_id in video_ids}
-        partitions = [name for name in partitions if name in wanted]
+        wanted_names = {settings.resolve_partition(video_id) for video_id in video_ids}
+        partitions = [name for name in partitions if name in wanted_names]
     dim = 0
     for partition in partitions:
         for row in read_partition_rows(settings, encoder_id, partition, video_ids):

@@ -54,19 +54,19 @@ class LineReplica:
         # The listings come first: a file that is replaced after them has a new stamp in the next ones.
         stamps, video_stamps = lake.stat_partitions(self.table), lake.stat_partitions("videos")
         kind, place = f"digests of {self.name} {describe_code()}", lake.path(self.table)
-        known = lake.memory.read_contents(kind, place) if lake.memory else {}
+        known_contents = lake.memory.read_contents(kind, place) if lake.memory else {}
         contents = dict[str, tuple[str, str]]()
         for partition, stamp in stamps.items():
-            both, stored = f"{stamp} {video_stamps.get(partition)}", known.get(partition)
+            both, stored = f"{stamp} {video_stamps.get(partition)}", known_contents.get(partition)
             is_known = stored is not None and stored[0] == both
             contents[partition] = (
                 stored
                 if stored is not None and is_known
                 else (both, compute_line_digest(self.read_partition(settings, partition)))
             )
-        fresh = {name: content for name, content in contents.items() if known.get(name) != content}
-        if lake.memory and (fresh or known.keys() - contents.keys()):
-            lake.memory.put_contents(kind, place, fresh, sorted(known.keys() - contents.keys()))
+        fresh = {name: content for name, content in contents.items() if known_contents.get(name) != content}
+        if lake.memory and (fresh or known_contents.keys() - contents.keys()):
+            lake.memory.put_contents(kind, place, fresh, sorted(known_contents.keys() - contents.keys()))
         return add_digests(digest for _, digest in contents.values())
 
     def is_current(self, settings: Settings) -> bool:

@@ -94,8 +94,8 @@ def publish_plans(
             return plan.version
         try:
             if not versions.has(plan.version):
-                base, changed = _find_base(versions, plan)
-                videos = {name: each for name, each in plan.videos.items() if not base or name in changed}
+                base, changed_videos = _find_base(versions, plan)
+                videos = {name: each for name, each in plan.videos.items() if not base or name in changed_videos}
                 points = build_planned_points(videos, read_rows(videos.keys() if base else None), on_progress)
                 versions.build(plan.manifest, points, videos=plan.videos, base=base)
         except (RowsChangedError, BaseChangedError):
@@ -116,11 +116,11 @@ def _find_base(versions: Versions, plan: Plan) -> tuple[Base | None, frozenset[s
     old = versions.read_videos(current) if current and has_recipe(current) else None
     if not current or not old:
         return None, frozenset()
-    changed = find_changed(old, plan.videos)
-    count = sum(plan.videos[name].rows for name in changed if name in plan.videos)
+    changed_videos = find_changed(old, plan.videos)
+    count = sum(plan.videos[name].rows for name in changed_videos if name in plan.videos)
     if count > tuning.MOST_CHANGED * plan.rows or versions.open(current).manifest()["dim"] != plan.manifest["dim"]:
         return None, frozenset()
-    return Base(version=current, dropped=changed & old.keys()), changed
+    return Base(version=current, dropped=changed_videos & old.keys()), changed_videos
 
 
 def compute_version(encoder_id: str, rows: Iterable[IndexRow]) -> str:

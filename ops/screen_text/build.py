@@ -270,13 +270,13 @@ class ShotFrames:
     def _read(self, reader: TextReader, positions: list[int]) -> dict[int, list[SeenText]]:
         texts: dict[int, list[SeenText]] = {}
         before: NDArray[np.uint8] | None = None
-        known: list[SeenText] = []
+        known_texts: list[SeenText] = []
         read_texts = set[str]()
         for position, frame in zip(positions, self._fetch(positions), strict=True) if positions else ():
             if before is None or has_changed(before, frame):
-                known, before = reader.read(frame), frame
-            texts[position] = known
-            read_texts.update(each.text for each in known)
+                known_texts, before = reader.read(frame), frame
+            texts[position] = known_texts
+            read_texts.update(each.text for each in known_texts)
             if len(read_texts) >= MOST_TEXTS:
                 break
         return texts
@@ -302,7 +302,7 @@ def _report(settings: Settings, partitions: Sequence[str], changes: int, problem
         figures = by_partition[settings.resolve_partition(row["video_id"])]
         figures["texts"] += row["texts"] or 0
         figures["shots_with_text"] += bool(row["texts"])
-    counted = sum(row["texts"] or 0 for row in shots)
+    count = sum(row["texts"] or 0 for row in shots)
     searchable = sum(row["kind"] == "text" for row in texts)
     unread = {row["shot_id"]: row["reason"] for row in shots if row["reason"]}
     return StepReport(
@@ -319,8 +319,8 @@ def _report(settings: Settings, partitions: Sequence[str], changes: int, problem
         checks=[
             CheckOutcome(
                 name="texts_in_shots",
-                passed=counted == searchable,
-                details={"texts": searchable, "texts_counted_in_shots": counted},
+                passed=count == searchable,
+                details={"texts": searchable, "texts_counted_in_shots": count},
             )
         ],
     )

@@ -109,11 +109,11 @@ class RapidTextReader:
     def _recognise(self, line_HWC: NDArray[np.uint8]) -> _KnownLine:
         """Return the text in the picture of one line, from the frame before if it is the same."""
         small_HW = _shrink_line(line_HWC)
-        for known in self._known:
-            if _is_same_line(known.small_HW, small_HW):
-                return replace(known, small_HW=small_HW)
-        found = self._engine(_pad_line(line_HWC), use_det=False, use_rec=True)
-        text, score = (found.txts[0], found.scores[0]) if found.txts else ("", 0.0)
+        for known_line in self._known:
+            if _is_same_line(known_line.small_HW, small_HW):
+                return replace(known_line, small_HW=small_HW)
+        result = self._engine(_pad_line(line_HWC), use_det=False, use_rec=True)
+        text, score = (result.txts[0], result.scores[0]) if result.txts else ("", 0.0)
         return _KnownLine(small_HW=small_HW, text=" ".join(text.split()), confidence=float(score))
 
 
@@ -131,8 +131,8 @@ def _pad_line(line_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = line_HWC.shape[:2]
     whole = math.ceil(width / height / WIDTH_STEP) * WIDTH_STEP * height
     grey = (127, 127, 127)  # 0 for the model
-    padded = cv2.copyMakeBorder(line_HWC, 0, 0, 0, max(0, round(whole) - width), cv2.BORDER_CONSTANT, value=grey)
-    return np.asarray(padded, np.uint8)
+    padded_HWC = cv2.copyMakeBorder(line_HWC, 0, 0, 0, max(0, round(whole) - width), cv2.BORDER_CONSTANT, value=grey)
+    return np.asarray(padded_HWC, np.uint8)
 
 
 def _shrink_line(line_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -87,7 +87,7 @@ def _find_time(shot: LakeShot, frame: int) -> float:
 def mark_kinds(rows: Sequence[LakeScreenText], shots: int) -> list[LakeScreenText]:
     """Return the rows of a video with their kinds. ``shots`` is the number of its shots; kinds depend on all shots."""
     own_kinds: list[TextKind] = ["timecode" if row["kind"] == "timecode" else "text" for row in rows]
-    placed = [
+    places = [
         PlacedText(
             shot_id=row["shot_id"],
             text=row["text"],
@@ -96,7 +96,7 @@ def mark_kinds(rows: Sequence[LakeScreenText], shots: int) -> list[LakeScreenTex
         )
         for row, kind in zip(rows, own_kinds, strict=True)
     ]
-    kinds = find_kinds(placed, shots)
+    kinds = find_kinds(places, shots)
     return [row | {"kind": kind} for row, kind in zip(rows, kinds, strict=True)]
 
 

@@ -121,8 +121,8 @@ def measure_alike(old: str, new: str) -> float:
 
 def fold_text(text: str) -> str:
     """Return the letters and digits of a text, without case and accents."""
-    folded = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(sign for sign in folded if sign.isalnum())
+    text_folded = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(sign for sign in text_folded if sign.isalnum())
 
 
 def measure_overlap(old: Box, new: Box) -> float:
@@ -198,8 +198,8 @@ def _judge_place(place: _Place, texts: Sequence[PlacedText], shots: int) -> Text
         several = len(place.shots) >= 3 and len({texts[number].text for number in place.members}) > 1
         changes = any(texts[number].kind == "timecode" for number in place.members)
         return "timecode" if several or changes else None
-    needed = max(CONSTANT_SHOTS, CONSTANT_SHARE * shots)
-    return "constant" if len(place.shots) >= needed else None
+    least_shots = max(CONSTANT_SHOTS, CONSTANT_SHARE * shots)
+    return "constant" if len(place.shots) >= least_shots else None
 
 
 def _is_same(one: PlacedText, other: PlacedText) -> bool:

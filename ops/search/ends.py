@@ -155,11 +155,13 @@ class MotionShots:
 
     @cached_property
     def calibration(self) -> Calibration:
-        shown = np.flatnonzero(~self._is_blank)
+        visible = np.flatnonzero(~self._is_blank)
         generator = np.random.default_rng(0)
-        asked, sample = generator.permutation(shown)[:QUESTIONS], generator.permutation(shown)[:SAMPLE]
-        scores = np.stack([self.compare(self._vectors_ND[row], sample) for row in asked] or [np.zeros(0, np.float32)])
-        scores[asked[:, None] == sample[None, :]] = np.nan
+        questions, sample = generator.permutation(visible)[:QUESTIONS], generator.permutation(visible)[:SAMPLE]
+        scores = np.stack(
+            [self.compare(self._vectors_ND[row], sample) for row in questions] or [np.zeros(0, np.float32)]
+        )
+        scores[questions[:, None] == sample[None, :]] = np.nan
         return Calibration.fit(scores, self.count())
 
     def compare(self, vector: Vector, rows: NDArray[np.int64] | slice = slice(None)) -> Vector:
@@ -175,12 +177,12 @@ class MotionShots:
 
     def _select(self, scope: Scope, include_blank: bool) -> NDArray[np.bool_]:
         """Return the shots of a scope: bool (N,)."""
-        wanted = np.ones(self.count(), np.bool_) if include_blank else ~self._is_blank
+        is_candidate = np.ones(self.count(), np.bool_) if include_blank else ~self._is_blank
         if scope.shows:
-            wanted &= np.isin(np.asarray(self._shows, np.object_), scope.shows)[self._show_numbers]
+            is_candidate &= np.isin(np.asarray(self._shows, np.object_), scope.shows)[self._show_numbers]
         if scope.videos is not None:
-            wanted &= np.isin(np.asarray(self._videos, np.object_), scope.video_ids)[self._video_numbers]
-        return wanted
+            is_candidate &= np.isin(np.asarray(self._videos, np.object_), scope.video_ids)[self._video_numbers]
+        return is_candidate
 
 
 class MotionRanking:
@@ -229,10 +231,14 @@ class ShotEndsIndex:
     def get(self, encoder_id: str, snapshot: IndexSnapshot, side: Side) -> EndShots:
         """Return one side of the shots in a version of the encoder's index."""
         with self._lock:
-            known = self._known.get(side)
-            if known is None or known.version != snapshot.version or _may_have_grown(known, snapshot):
-                known = self._known[side] = self._read(encoder_id, snapshot, side)
-            return known
+            cached_matches = self._known.get(side)
+            if (
+                cached_matches is None
+                or cached_matches.version != snapshot.version
+                or _may_have_grown(cached_matches, snapshot)
+            ):
+                cached_matches = self._known[side] = self._read(encoder_id, snapshot, side)
+            return cached_matches
 
     def find_matches(
         self,
@@ -249,15 +255,15 @@ class ShotEndsIndex:
         ``NotFoundError`` if its frames or its motion are unknown.
         """
         (shot_id,) = query.like
-        parsed = parse_shot_id(shot_id)
-        if parsed is None:
+        id_parts = parse_shot_id(shot_id)
+        if id_parts is None:
             raise UsageError(f"by '{query.by}' compares shots: {shot_id!r} is not a shot id")
-        own, other = _SIDES[query.by]
-        vector = self._read_vector(encoder_id, snapshot, shot_id, own)
+        own_side, other = _SIDES[query.by]
+        vector = self._read_vector(encoder_id, snapshot, shot_id, own_side)
         if vector is None:
-            raise _report_missing(shot_id, own, is_shot=parsed[1] in starts_of(parsed[0]))
+            raise _report_missing(shot_id, own_side, is_shot=id_parts[1] in starts_of(id_parts[0]))
         ends = self.get(encoder_id, snapshot, other)
-        neighbours = [] if own == "motion" else list_neighbours(shot_id, starts_of)
+        neighbours = [] if own_side == "motion" else list_neighbours(shot_id, starts_of)
         return VisualPart(
             ranking=ends.rank(vector, scope, include_blank=query.include_blank),
             filters=(exclude({shot_id, *neighbours}),),
@@ -346,8 +352,8 @@ def _describe_motion(rows: pa.Table) -> Matrix:
 
 def _number_values(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
     """Return the different values, and for each row the number of its value."""
-    encoded = pc.dictionary_encode(column.combine_chunks())
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    dictionary = pc.dictionary_encode(column.combine_chunks())
+    return dictionary.dictionary.to_pylist(), dictionary.indices.to_numpy()
 
 
 def _join(rows: pa.Table, others: pa.Table) -> pa.Table:
@@ -390,8 +396,8 @@ def _describe(query: Query, ends: EndShots, snapshot: IndexSnapshot, neighbours:
     apart = "; the shots next to it in its film are left out" if neighbours else ""
     notes = [f"shots that {which[query.by]}{apart}"]
     if missing := snapshot.index.count() - ends.count():
-        measured = "measures their motion, unless they are too short" if query.by == "motion" else _READS
-        notes.append(f"{plural(missing, 'shot')} not compared: `needle ingest` {measured}")
+        verb = "measures their motion, unless they are too short" if query.by == "motion" else _READS
+        notes.append(f"{plural(missing, 'shot')} not compared: `needle ingest` {verb}")
     return tuple(notes)
 
 

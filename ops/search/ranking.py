@@ -142,15 +142,17 @@ class FusedRanking:
         """See :class:`Ranking`."""
         nearest = self._visual.best(max(count, FUSED))
         visual = nearest.items
-        fused: dict[str, tuple[float, Candidate]] = {
+        candidates_by_id: dict[str, tuple[float, Candidate]] = {
             shot_id: (1 / (RRF_K + rank), each) for shot_id, (rank, each) in self._by_dialogue.items()
         }
         for rank, each in enumerate(visual[:FUSED], start=1):
             share = 1 / (RRF_K + rank)
-            dialogue = fused.get(each.shot_id)
-            fused[each.shot_id] = (share + dialogue[0], _merge(each, dialogue[1])) if dialogue else (share, each)
-        order = sorted(fused.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
-        rest = [each for each in visual[FUSED:] if each.shot_id not in fused]
+            dialogue = candidates_by_id.get(each.shot_id)
+            candidates_by_id[each.shot_id] = (
+                (share + dialogue[0], _merge(each, dialogue[1])) if dialogue else (share, each)
+            )
+        order = sorted(candidates_by_id.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
+        rest = [each for each in visual[FUSED:] if each.shot_id not in candidates_by_id]
         candidates = [each for _, each in order] + rest
         return Fetched(items=candidates, is_all=nearest.is_all, looked_at=len(candidates))
 
@@ -181,10 +183,10 @@ def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candi
 
 def rank_written(texts: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
     """Return shots in which the texts are written, as :func:`rank_spoken` does for lines."""
-    ranked = rank_spoken(texts)
-    for _, each in ranked:
+    candidates = rank_spoken(texts)
+    for _, each in candidates:
         each.matched, each.text_ids, each.line_ids = ("written",), each.line_ids, ()
-    return ranked
+    return candidates
 
 
 def _unite(
@@ -225,13 +227,13 @@ def fold(
     if len(candidates) < 2:
         return candidates
     vectors = vectors_of([each.shot_id for each in candidates])
-    folded: list[Candidate] = []
+    first_hits: list[Candidate] = []
     leaders: list[Candidate] = []
     shown_vectors = np.zeros((0, 0), np.float32)
     for candidate in candidates:
         vector = vectors.get(candidate.shot_id)
         if vector is None:
-            folded.append(candidate)
+            first_hits.append(candidate)
             continue
         if leaders:
             cosines = shown_vectors[: len(leaders)] @ vector
@@ -243,8 +245,8 @@ def fold(
         shown_vectors = _write_row(shown_vectors, len(leaders), vector)
         candidate.folded = ()
         leaders.append(candidate)
-        folded.append(candidate)
-    return folded
+        first_hits.append(candidate)
+    return first_hits
 
 
 def _write_row(rows: NDArray[np.float32], count: int, vector: Vector) -> NDArray[np.float32]:

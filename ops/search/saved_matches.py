@@ -49,12 +49,12 @@ def build_matches(
         return StepReport(changed=0, data_version="none", details={"saved_searches": 0, "new_matches": 0})
     with settings.hold_work_lock():
         versions, videos = name_index_versions(settings, encoder_id), list_searchable_videos(settings, encoder_id)
-        opened: list[Searcher] = [] if searcher is None else [searcher]
+        searchers: list[Searcher] = [] if searcher is None else [searcher]
 
         def answer(query: Query) -> SearchResult:
-            if not opened:
-                opened.append(Searcher(settings))  # loads the encoder
-            return opened[0].search(query)
+            if not searchers:
+                searchers.append(Searcher(settings))  # loads the encoder
+            return searchers[0].search(query)
 
         progress.start(STAGE, len(searches), "searches")
         changes, new_by_name, pairs = 0, dict[str, int](), list[tuple[str, str]]()
@@ -70,7 +70,7 @@ def build_matches(
                 progress.advance(STAGE)
         finally:
             if searcher is None:
-                for each in opened:
+                for each in searchers:
                     each.close()
         progress.finish(STAGE)
     details = {"saved_searches": len(searches), "new_matches": len(pairs), "new_by_search": new_by_name}
@@ -99,9 +99,11 @@ def _update(
 
     def change(state: SearchState) -> SearchState:
         unseen = tuple(match for match in matches if match.video_id not in state.known_videos)
-        known = state.known_videos & videos  # a video that was removed and returns is new
+        known_videos = state.known_videos & videos  # a video that was removed and returns is new
         result.append(
-            SearchState(versions=versions, known_videos=known, searched_videos=videos, matches=unseen, problem=problem)
+            SearchState(
+                versions=versions, known_videos=known_videos, searched_videos=videos, matches=unseen, problem=problem
+            )
         )
         return result[-1]
 

@@ -53,17 +53,18 @@ def keep_pictures(store: ObjectStore, query: Query, read_picture: Pictures) -> Q
         return query
     if len(examples) > MOST_PICTURES:
         raise UsageError(f"a saved search takes at most {MOST_PICTURES} pictures, and this one has {len(examples)}")
-    encoded = {example: encode_picture(read_picture(example)) for example in examples}
-    stored = set(store.list(FOLDER))
-    missing = {make_picture_key(name): content for name, content in encoded.values()}
-    missing = {key: content for key, content in missing.items() if key not in stored}
-    if len(stored) + len(missing) > MOST_STORED:
+    bytes_by_example = {example: encode_picture(read_picture(example)) for example in examples}
+    stored_keys = set(store.list(FOLDER))
+    missing = {make_picture_key(name): content for name, content in bytes_by_example.values()}
+    missing = {key: content for key, content in missing.items() if key not in stored_keys}
+    if len(stored_keys) + len(missing) > MOST_STORED:
         raise UsageError(
-            f"saved searches have {len(stored)} pictures, and {MOST_STORED} is the limit: delete one that has a picture"
+            f"saved searches have {len(stored_keys)} pictures, and {MOST_STORED} is the limit: "
+            "delete one that has a picture"
         )
     for key, content in missing.items():
         store.write_bytes(key, content)
-    return query.rename_examples({example: name for example, (name, _) in encoded.items()})
+    return query.rename_examples({example: name for example, (name, _) in bytes_by_example.items()})
 
 
 def delete_pictures(store: ObjectStore, query: Query, used: Collection[Query]) -> None:

@@ -123,13 +123,13 @@ def save_search(
         search_id = hash_words(name, author, now.isoformat())[:16]
         query = keep_pictures(settings.store, query, pictures)
         query = query.model_copy(update={"limit": Query.model_fields["limit"].default, "offset": 0})
-        saved = SavedSearch(search_id=search_id, name=name, query=query, author=author, created_at=now)
+        search = SavedSearch(search_id=search_id, name=name, query=query, author=author, created_at=now)
         versions = name_index_versions(settings, encoder_id)
         videos = list_searchable_videos(settings, encoder_id)
         state = SearchState(versions=versions, known_videos=videos, searched_videos=videos)
         _write_state(settings, search_id, state)
-        settings.lake.write(TABLE, search_id, [_build_row(saved, "saved", author, now)])
-    return saved
+        settings.lake.write(TABLE, search_id, [_build_row(search, "saved", author, now)])
+    return search
 
 
 def delete_search(settings: Settings, search_id: str, *, author: str, now: datetime) -> None:

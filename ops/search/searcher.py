@@ -226,7 +226,7 @@ class Searcher:
         understanding = understand(query_as_sent, catalogue, datetime.now(UTC).date())
         query, scope = understanding.query, understanding.scope
         meaning = interpret(query, scope, lines)
-        written = find_matching_texts(query.text, texts, scope) if query.dialogue != "only" else []
+        written_hits = find_matching_texts(query.text, texts, scope) if query.dialogue != "only" else []
         retrieval = Retrieval(query, scope, snapshot, encoder, details.list_starts)
         is_seen = meaning.visual and query.is_described
         part: VisualPart | None = None
@@ -239,7 +239,7 @@ class Searcher:
         elif understanding.is_listing:
             selection = list_shots(catalogue.videos, scope, details)
         else:
-            selection = rank(part, meaning.lines, written)
+            selection = rank(part, meaning.lines, written_hits)
         selection = compose(query, scope, selection, retrieval, details, lines, texts, retriever.probes)
         selection = restrict(selection, understanding, lines, texts, retriever.probes, self.people)
 

@@ -246,8 +246,8 @@ def _write_part(each: FoundPart, query: Query) -> QueryPart:
         )
         change = QueryChange(text=query.text, literal=other_literals)
     else:
-        replaced = " ".join(f"{query.text[: each.start]} {each.typed_form} {query.text[each.end :]}".split())
-        change = QueryChange(text=replaced, literal=query.literal)
+        new_text = " ".join(f"{query.text[: each.start]} {each.typed_form} {query.text[each.end :]}".split())
+        change = QueryChange(text=new_text, literal=query.literal)
     return QueryPart(
         kind=each.kind,
         text=text.strip(),

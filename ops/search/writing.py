@@ -64,5 +64,5 @@ def find_matching_texts(text: str, texts: LineIndex | None, scope: Scope) -> lis
 
 
 def _is_most(content: Sequence[str], text: str) -> bool:
-    written = select_content_words(text) or split_words(text)
-    return len(content) >= LEAST_SHARE * len(written)
+    words = select_content_words(text) or split_words(text)
+    return len(content) >= LEAST_SHARE * len(words)

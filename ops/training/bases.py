@@ -155,8 +155,8 @@ class StarterBase:
             batch_frames=self._encoder.batch_frames,
             key=compute_starter_id(),
         )
-        shipped = load_head(files.weights) if files else load_head()
-        self.head = shipped if recipe.start == "base" else self._create_head()
+        head = load_head(files.weights) if files else load_head()
+        self.head = head if recipe.start == "base" else self._create_head()
 
     def read_examples(self, pairs: Sequence[CaptionPair], reader: PairReader, progress: Progress) -> InMemory:
         recipe = self._recipe
@@ -253,8 +253,8 @@ class ClipBase:
 
     def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
         is_locked = self._recipe.image == "locked"
-        locked = LockedClip(self._rest, self._preprocessing, self._threads) if is_locked else None
-        return open_stream(self._recipe, shards, ClipTowers(self._prepare, self._tokenizer, locked), excluded)
+        locked_clip = LockedClip(self._rest, self._preprocessing, self._threads) if is_locked else None
+        return open_stream(self._recipe, shards, ClipTowers(self._prepare, self._tokenizer, locked_clip), excluded)
 
     def build_model(self) -> DualEncoder:
         model, *_ = load_tower(self._rest)

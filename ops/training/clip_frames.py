@@ -27,9 +27,9 @@ def read_clip_frames(path: Path, count: int, seconds: float | None = None) -> ND
     """
     info = probe(path)
     total = info.frames if seconds is None else min(info.frames, math.ceil(seconds * info.fps))
-    frames, decoded = _decode(path, info, set(sample_positions(total, count)))
-    if len(frames) < min(total, count) and decoded:  # it ends before the length that its container gives
-        frames, _ = _decode(path, info, set(sample_positions(decoded, count)))
+    frames, decoded_count = _decode(path, info, set(sample_positions(total, count)))
+    if len(frames) < min(total, count) and decoded_count:  # it ends before the length that its container gives
+        frames, _ = _decode(path, info, set(sample_positions(decoded_count, count)))
     if not frames:
         raise MediaError("it has no frames")
     return np.stack(frames)
@@ -38,14 +38,14 @@ def read_clip_frames(path: Path, count: int, seconds: float | None = None) -> ND
 def _decode(path: Path, info: MediaInfo, positions: set[int]) -> tuple[list[NDArray[np.uint8]], int]:
     """The frames at these positions, and the number of frames that were decoded: up to the last position."""
     frames: list[NDArray[np.uint8]] = []
-    decoded = 0
+    decoded_count = 0
     with closing(read_proxy_frames(path, info, threads=1)) as items:  # type: ignore[type-var]
         for item in items:
             if not isinstance(item, TimedFrame):
                 continue
-            decoded = item.index + 1
+            decoded_count = item.index + 1
             if item.index in positions:
                 frames.append(np.asarray(item.frame.to_ndarray(format="rgb24"), dtype=np.uint8))
                 if len(frames) == len(positions):
                     break
-    return frames, decoded
+    return frames, decoded_count

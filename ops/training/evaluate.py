@@ -234,22 +234,22 @@ def _answer_clips(
     results: Sequence[_ClipResult], encoders: Sequence[Encoder], gallery: Gallery, skip: Callable[[str, str], None]
 ) -> None:
     """Give each clip with questions its answers; ``skip`` those whose gallery has one shot."""
-    asked = [(result, result.task) for result in results if result.task]
-    wide = zip(asked, widen_tasks([task for _, task in asked], gallery), strict=True)
-    kept: list[tuple[_ClipResult, ShowTask]] = []
+    results_with_task = [(result, result.task) for result in results if result.task]
+    wide = zip(results_with_task, widen_tasks([task for _, task in results_with_task], gallery), strict=True)
+    pairs: list[tuple[_ClipResult, ShowTask]] = []
     for (result, _), task in wide:
         if len(task.items) > 1:
-            kept.append((result, task))
+            pairs.append((result, task))
         else:
             skip(result.name, ALONE)
     for number, encoder in enumerate(encoders):
         by_item = {
             item: vector
-            for result, own in asked
-            for item, vector in zip(own.items, result.vectors[number], strict=True)
+            for result, task_of_clip in results_with_task
+            for item, vector in zip(task_of_clip.items, result.vectors[number], strict=True)
         }
-        answers = answer_tasks([task for _, task in kept], by_item, encoder.encode_text)
-        for (result, _), answer in zip(kept, answers, strict=True):
+        answers = answer_tasks([task for _, task in pairs], by_item, encoder.encode_text)
+        for (result, _), answer in zip(pairs, answers, strict=True):
             result.answers.append(answer)
 
 
@@ -286,14 +286,14 @@ def _build_task(
     """
     items = {(int(row["start_frame"]), int(row["end_frame"])): f"{clip.name} {row['shot']}" for row in spans}
     numbers = {str(row["shot"]): items[int(row["start_frame"]), int(row["end_frame"])] for row in rows}
-    graded = []
+    graded_queries = []
     for row in queries:
         grades = {numbers.get(shot, f"{clip.name} {shot}"): float(grade) for shot, grade in row["relevant"].items()}
         if not any(grade > 0 for grade in grades.values()):
             raise UsageError(f"the query {row['query']!r} has no relevant shot")
-        graded.append((str(row["query"]), grades))
+        graded_queries.append((str(row["query"]), grades))
     captions = tuple(row["captions"] for row in spans)
-    return ShowTask(show=clip.show, items=tuple(items.values()), captions=captions, queries=tuple(graded))
+    return ShowTask(show=clip.show, items=tuple(items.values()), captions=captions, queries=tuple(graded_queries))
 
 
 @dataclass(kw_only=True)

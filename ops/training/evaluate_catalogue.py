@@ -119,41 +119,42 @@ def choose_competitors(
     for task in wide:
         if len(task.items) < 2:
             progress.set_aside(ASKING, task.items[0], ALONE)
-    kept = [task for task in wide if len(task.items) > 1]
-    if not kept:
+    tasks_with_choice = [task for task in wide if len(task.items) > 1]
+    if not tasks_with_choice:
         raise UsageError(f"nothing can be measured: {ALONE}")
-    return kept
+    return tasks_with_choice
 
 
 def _list_usable_shots(settings: Settings) -> list[str]:
     ready = {video["video_id"] for video in catalogue.read_videos(settings.lake) if video["state"] == "ready"}
     ready -= read_forgotten_ids(settings.store)
-    skipped = {
+    skipped_ids = {
         row["shot_id"]
         for encoder_id in settings.lake.list_tables_below(SET_ASIDE)
         for row in set_aside_shots(settings, encoder_id)
     }
     rows = settings.lake.read("shots", columns=["shot_id", "video_id"]).to_pylist()
-    return [row["shot_id"] for row in rows if row["video_id"] in ready and row["shot_id"] not in skipped]
+    return [row["shot_id"] for row in rows if row["video_id"] in ready and row["shot_id"] not in skipped_ids]
 
 
 def _split_by_video(task: ShowTask) -> list[ShowTask]:
     videos = dict.fromkeys(item.partition(":")[0] for item in task.items)
     parts = []
     for video in videos:
-        own = {
+        items_by_video = {
             item: captions
             for item, captions in zip(task.items, task.captions, strict=True)
             if item.partition(":")[0] == video
         }
         queries = (
-            (text, {item: grade for item, grade in grades.items() if item in own}) for text, grades in task.queries
+            (text, {item: grade for item, grade in grades.items() if item in items_by_video})
+            for text, grades in task.queries
         )
         parts.append(
             ShowTask(
                 show=task.show,
-                items=tuple(own),
-                captions=tuple(own.values()),
+                items=tuple(items_by_video),
+                captions=tuple(items_by_video.values()),
                 queries=tuple((text, grades) for text, grades in queries if grades),
             )
         )

@@ -391,10 +391,10 @@ def clamp_scale(model: DualEncoder) -> None:
 def _group_parameters(model: DualEncoder, recipe: Recipe) -> list[dict[str, Any]]:
     """Return the optimiser's groups: weight decay is for matrices, not for biases, gains and the temperature."""
     learning = model.learning()
-    decayed = [parameter for parameter in learning if parameter.ndim > 1 or recipe.as_shipped]
+    with_decay = [parameter for parameter in learning if parameter.ndim > 1 or recipe.as_shipped]
     plain = [parameter for parameter in learning if parameter.ndim <= 1 and not recipe.as_shipped]
     groups: list[tuple[list[torch.nn.Parameter], float]] = [
-        (decayed, recipe.weight_decay),
+        (with_decay, recipe.weight_decay),
         ([*plain, model.log_scale], 0.0),
     ]
     return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups]

@@ -168,8 +168,11 @@ def build_clip_model(recipe: Recipe, model: Any, dim: int) -> DualEncoder:
 
 
 def _lock_towers(recipe: Recipe, model: Any) -> None:
-    wanted = (("lock_text_tower", "text", "unlocked_layers"), ("lock_image_tower", "image", "unlocked_groups"))
-    for method, side, option in wanted:
+    settings_by_tower = (
+        ("lock_text_tower", "text", "unlocked_layers"),
+        ("lock_image_tower", "image", "unlocked_groups"),
+    )
+    for method, side, option in settings_by_tower:
         if not hasattr(model, method):
             raise UsageError(
                 f"base {recipe.base!r}: a {type(model).__name__} model cannot be fine-tuned, because its {side} tower "

@@ -99,16 +99,16 @@ def merge_pairs(pairs: Iterable[CaptionPair]) -> list[CaptionPair]:
 
     One caption a line, and one image in several rows or files, are common forms of data sets.
     """
-    merged: dict[str, CaptionPair] = {}
+    pairs_by_content: dict[str, CaptionPair] = {}
     for pair in pairs:
-        first = merged.setdefault(pair.pair_id, pair)
+        first = pairs_by_content.setdefault(pair.pair_id, pair)
         if more := [text for text in dict.fromkeys(pair.captions) if text not in first.captions]:
             captions = (*first.captions, *more)
             content = json.dumps([first.input_hash, captions]).encode()
-            merged[pair.pair_id] = replace(
+            pairs_by_content[pair.pair_id] = replace(
                 first, captions=captions, input_hash=hashlib.blake2b(content, digest_size=16).hexdigest()
             )
-    return list(merged.values())
+    return list(pairs_by_content.values())
 
 
 def split_by_show(pairs: Sequence[CaptionPair], share: float) -> tuple[list[CaptionPair], list[CaptionPair]]:

@@ -111,11 +111,11 @@ def _encode_videos(
 
     readers = count_cores()
     with ThreadPoolExecutor(readers, thread_name_prefix="needle-read") as pool:
-        for video, prepared in zip(videos, map_ahead(pool, read, videos, readers), strict=True):
-            if isinstance(prepared, str):
-                yield video, prepared
+        for video, frames in zip(videos, map_ahead(pool, read, videos, readers), strict=True):
+            if isinstance(frames, str):
+                yield video, frames
                 continue
-            vector = encoder.pool(encoder.encode_prepared(prepared))
+            vector = encoder.pool(encoder.encode_prepared(frames))
             yield video, vector if np.isfinite(vector).all() else "its frames have no direction in common"
 
 
@@ -134,10 +134,10 @@ def _build_document(
         captions=tuple(video.captions for video in videos),
     )
     figures = compute_figures([answer(task, vectors_VD, encoder.encode_text)])
-    own, texts = SETS[name], task.texts
+    caption_set, texts = SETS[name], task.texts
     return {
         "benchmark": name,
-        "title": own.title,
+        "title": caption_set.title,
         "data": str(folder),
         "form": data.form,
         "encoder_id": encoder.encoder_id,
@@ -145,7 +145,7 @@ def _build_document(
         "annotated": data.annotated,
         "captions": len(texts),
         "frames_per_video": frames,
-        "protocol": _describe_protocol(own, frames),
+        "protocol": _describe_protocol(caption_set, frames),
         "intervals": INTERVALS,
         "text_to_video": figures["text_to_video"],
         "video_to_text": figures["video_to_text"],
@@ -159,8 +159,8 @@ def _build_document(
             }
             for each in PUBLISHED[name]
         ],
-        "comparable": not own.videos or len(videos) == own.videos,
-        "notes": [*data.notes, *_list_notes(own, encoder, len(videos), texts)],
+        "comparable": not caption_set.videos or len(videos) == caption_set.videos,
+        "notes": [*data.notes, *_list_notes(caption_set, encoder, len(videos), texts)],
         "set_aside": [{"clip": clip.name, "reason": clip.reason} for clip in data.set_aside],
     }
 

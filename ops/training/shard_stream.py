@@ -87,9 +87,9 @@ class ShardStream:
             pool = ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="needle-pairs")
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             rows = self._batch_size // self.readers * len(readers)
-            prepared = map_ahead(pool, self._prepare, self._choose(readers), _BATCHES_AHEAD * rows)
+            batches = map_ahead(pool, self._prepare, self._choose(readers), _BATCHES_AHEAD * rows)
             while True:
-                items = [next(prepared) for _ in range(rows)]
+                items = [next(batches) for _ in range(rows)]
                 self.positions |= {f"{number}": position.to_text() for (_, number, position), _ in items}
                 yield self._build_batch([choice for choice, _ in items], [frames for _, frames in items])
 
@@ -168,6 +168,6 @@ def read_sample_frames(sample: Sample, count: int) -> NDArray[np.uint8]:
 
 def _spread(rows_MX: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
     """Return rows by shot and frame, padded with zeros."""
-    spread = rows_MX.new_zeros((*mask_BT.shape, *rows_MX.shape[1:]))
-    spread[mask_BT] = rows_MX
-    return spread
+    rows_BTX = rows_MX.new_zeros((*mask_BT.shape, *rows_MX.shape[1:]))
+    rows_BTX[mask_BT] = rows_MX
+    return rows_BTX

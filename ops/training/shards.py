@@ -102,7 +102,7 @@ def expand_braces(data: Sequence[str]) -> list[str]:
     from braceexpand import braceexpand
 
     names = (braceexpand(each) if "{" in each and each.endswith(SHARD) else [each] for each in data)
-    return [each for expanded in names for each in expanded]
+    return [each for name in names for each in name]
 
 
 def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
@@ -119,9 +119,9 @@ def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
     shards: list[Shard] = []
     others: list[str] = []
     for each in data:
-        listed = _list_shards(each)
-        shards += listed
-        others += [] if listed else [each]
+        names = _list_shards(each)
+        shards += names
+        others += [] if names else [each]
     shards = [shard for shard in dict.fromkeys(shards) if shard.split != "test"]
     if not shards or not _must_stream(shards):
         return None
@@ -197,10 +197,10 @@ def is_remote(address: str) -> bool:
 
 def _parse_sample(shard: Shard, members: Mapping[str, Any], note: Note) -> Sample | None:
     thing = f"{shard.address} sample {members['__key__']}"
-    own = {name: data for name, data in members.items() if isinstance(data, bytes)}
-    endings = {f".{name.rpartition('.')[2]}": data for name, data in own.items()}
+    member_bytes = {name: data for name, data in members.items() if isinstance(data, bytes)}
+    endings = {f".{name.rpartition('.')[2]}": data for name, data in member_bytes.items()}
     ending = next((each for each in (*CLIPS, *IMAGES) if each in endings), "")
-    document = parse_documents(own)
+    document = parse_documents(member_bytes)
     captions = clean_captions(document["captions"])
     if not captions or not endings.get(ending):
         note(thing, "has no caption" if not captions else "has no clip and no image")

@@ -354,7 +354,7 @@ def _format_validation(validation: FitValidation) -> dict[str, object]:
 def _format_forgetting(forgetting: Mapping[str, FitValidation]) -> dict[str, object]:
     """Return the change of nDCG@10 over all questions on each kind of data that the fit did not learn from."""
     return {
-        f"change on {kind} nDCG@10": "{difference:+.3f} ({low:+.3f} to {high:+.3f})".format(**measured["overall"])
-        for kind, measured in forgetting.items()
-        if "overall" in measured
+        f"change on {kind} nDCG@10": "{difference:+.3f} ({low:+.3f} to {high:+.3f})".format(**change["overall"])
+        for kind, change in forgetting.items()
+        if "overall" in change
     }

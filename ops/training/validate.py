@@ -49,12 +49,12 @@ class FitCheck:
         Unreadable pairs and shows of one pair are skipped. If too few pairs are left, a note reports it and no figure
         is returned. ``too_near`` is the number of pairs that were dropped before, as too similar to trained ones.
         """
-        measured = self._measure(pairs, "held-out pairs")
-        if "pairs" not in measured:
-            unread = len(measured.get("set_aside", {}))
+        validation = self._measure(pairs, "held-out pairs")
+        if "pairs" not in validation:
+            unread = len(validation.get("set_aside", {}))
             note = _explain_missing_validation(self._recipe, len(pairs), unread, too_near)
             self._progress.note(STAGE, note)
-        return measured
+        return validation
 
     def measure_forgetting(self, pairs: Sequence[CaptionPair]) -> dict[str, FitValidation]:
         """Return the same for photographs and for footage that the fit did not learn from, if there are any."""
@@ -62,14 +62,16 @@ class FitCheck:
             "photographs": [pair for pair in pairs if not pair.shot_id],
             "other footage": [pair for pair in pairs if pair.shot_id],
         }
-        measured = {kind: self._measure(own, kind) for kind, own in kinds.items() if len(own) > 1}
-        if not any("pairs" in each for each in measured.values()):
+        losses = {
+            kind: self._measure(pairs_of_kind, kind) for kind, pairs_of_kind in kinds.items() if len(pairs_of_kind) > 1
+        }
+        if not any("pairs" in each for each in losses.values()):
             self._progress.note(
                 STAGE,
                 "what the fit forgets is not measured: name captioned photographs or footage of another kind with "
                 "--forgetting",
             )
-        return measured
+        return losses
 
     def _measure(self, pairs: Sequence[CaptionPair], kind: str) -> FitValidation:
         skip_reasons: dict[str, str] = {}
@@ -84,7 +86,7 @@ class FitCheck:
         if not by_show:
             return report
         answers = self._answer(by_show)
-        measured: FitValidation = {
+        validation: FitValidation = {
             "pairs": sum(len(each.task.items) for each in answers[0]),
             "shows": [each.task.show for each in answers[0]],
             "encoder": compute_figures(answers[0]),
@@ -93,10 +95,10 @@ class FitCheck:
             "overall": _compute_overall(answers[0], answers[1]),
         }
         if len(answers) > 2:
-            measured["fitted"] = compute_figures(answers[2])
-            measured["fitted_gain"] = compute_gains(answers[2], answers[1])
-        measured.update(report)
-        return measured
+            validation["fitted"] = compute_figures(answers[2])
+            validation["fitted_gain"] = compute_gains(answers[2], answers[1])
+        validation.update(report)
+        return validation
 
     def _answer(self, by_show: _Kept) -> list[list[ShowAnswer]]:
         tasks = [
@@ -118,11 +120,11 @@ class FitCheck:
     def _load_encoders(self) -> list[Encoder]:
         if not self._encoders:
             options = LoadOptions(home=self._settings.home, device="cpu", threads=count_cores())
-            fitted = self._folder.with_name("fitted")
+            fitted_folder = self._folder.with_name("fitted")
             self._encoders = [
                 FinetunedEncoder(find_files_in(self._folder), options),
                 load_encoder(self._recipe.base, self._settings.home),
-                *([FinetunedEncoder(find_files_in(fitted), options)] if fitted.exists() else []),
+                *([FinetunedEncoder(find_files_in(fitted_folder), options)] if fitted_folder.exists() else []),
             ]
         return self._encoders
 
@@ -146,9 +148,9 @@ class FitCheck:
 
 def sample_pairs(pairs: Sequence[CaptionPair], most: int) -> list[CaptionPair]:
     """Return at most ``most`` pairs, always the same ones, in their order; they do not depend on that order."""
-    drawn = sorted(pairs, key=lambda pair: hashlib.blake2b(pair.pair_id.encode()).digest())[:most]
-    chosen = {pair.pair_id for pair in drawn}
-    return [pair for pair in pairs if pair.pair_id in chosen]
+    sample = sorted(pairs, key=lambda pair: hashlib.blake2b(pair.pair_id.encode()).digest())[:most]
+    pair_ids = {pair.pair_id for pair in sample}
+    return [pair for pair in pairs if pair.pair_id in pair_ids]
 
 
 def _compute_overall(encoder: Sequence[ShowAnswer], base: Sequence[ShowAnswer]) -> OverallLoss:

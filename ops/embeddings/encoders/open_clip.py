@@ -311,11 +311,11 @@ def _resize(size: int, is_squashed: bool, interpolation: str, frames_NHWC: NDArr
     new_size = (size, size) if is_squashed else (size * height // shortest, size * width // shortest)
     # The view of channels-last memory is what torch's vectorised resizing of bytes takes.
     pictures_NCHW = torch.from_numpy(np.require(frames_NHWC, requirements=("C", "W"))).permute(0, 3, 1, 2)
-    resized = torch.nn.functional.interpolate(
+    resized_NCHW = torch.nn.functional.interpolate(
         pictures_NCHW, new_size, mode=interpolation, align_corners=False, antialias=True
     )
     top, left = (round((side - size) / 2) for side in new_size)
-    return np.ascontiguousarray(resized[:, :, top : top + size, left : left + size].numpy())
+    return np.ascontiguousarray(resized_NCHW[:, :, top : top + size, left : left + size].numpy())
 
 
 def _scale_to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -89,16 +89,16 @@ class ScanStore(OpenShard):
         return list(zip(ids, scores[best].tolist(), strict=True))
 
     def fetch(self, shot_ids: Sequence[str], *, vectors: bool) -> list[StoredPoint]:
-        found: dict[int, list[int]] = {}
+        rows_by_part: dict[int, list[int]] = {}
         for shot_id in shot_ids:
             video_id, start = parse_shot_id(shot_id) or ("", 0)
             for number, part in enumerate(self.parts):
                 row = part.segment.find_row(video_id, start) if video_id not in part.dropped else None
                 if row is not None:
-                    found.setdefault(number, []).append(row)
+                    rows_by_part.setdefault(number, []).append(row)
         return [
             point
-            for number, rows in found.items()
+            for number, rows in rows_by_part.items()
             for point in self.parts[number].segment.read_points(np.unique(rows), vectors=vectors)
         ]
 
@@ -269,15 +269,15 @@ class ScanVersions(ShardVersions[StoredPoint, ScanStore]):
         path = self._path(version) / "shard"
         with closing(self.open(version)) as store:
             parts = store.parts
-            chosen = choose(parts)
+            parts_to_rewrite = choose(parts)
             _sweep_segments(path, [part.name for part in parts])
-            if not chosen:
+            if not parts_to_rewrite:
                 return False
-            kept = [(part.name, part.dropped) for part in parts if part not in chosen]
-            merged = [*kept, *_merge(path, chosen)]
-            _verify(_read_parts(path, merged, store.manifest()["dim"])[-1:], self.read_videos(version) or {})
-        _write_parts(path, merged)
-        _sweep_segments(path, [name for name, _ in merged])
+            kept_names = [(part.name, part.dropped) for part in parts if part not in parts_to_rewrite]
+            names = [*kept_names, *_merge(path, parts_to_rewrite)]
+            _verify(_read_parts(path, names, store.manifest()["dim"])[-1:], self.read_videos(version) or {})
+        _write_parts(path, names)
+        _sweep_segments(path, [name for name, _ in names])
         return True
 
     def _write(
@@ -286,22 +286,22 @@ class ScanVersions(ShardVersions[StoredPoint, ScanStore]):
         dim = manifest["dim"]
         path.mkdir()
         parts = _link_segments(self._path(base.version) / "shard", path, dim, base.dropped) if base else []
-        shared = {name for name, _ in parts}
-        name = _name_next(shared)
+        names_before = {name for name, _ in parts}
+        name = _name_next(names_before)
         if write_segment(path / name, encode_points(points)):
             parts.append((name, frozenset()))
         else:
             shutil.rmtree(path / name)
         _write_parts(path, parts)
-        opened = _open_parts(path, dim)
-        tail = _count_merged([part.size for part in opened])
+        open_parts = _open_parts(path, dim)
+        tail = _count_merged([part.size for part in open_parts])
         if tail > 1:
-            parts = [*parts[:-tail], *_merge(path, opened[-tail:])]
+            parts = [*parts[:-tail], *_merge(path, open_parts[-tail:])]
             _write_parts(path, parts)
-            opened = _open_parts(path, dim)
+            open_parts = _open_parts(path, dim)
             _sweep_segments(path, [name for name, _ in parts])
-        _verify([part for part in opened if part.name not in shared], videos)
-        return sum(part.size - part.segment.count + part.segment.count_distinct() for part in opened)
+        _verify([part for part in open_parts if part.name not in names_before], videos)
+        return sum(part.size - part.segment.count + part.segment.count_distinct() for part in open_parts)
 
     def _store(self, path: Path, lock_fd: int, opening: Path) -> ScanStore:
         return ScanStore(path, lock_fd, opening)
@@ -311,8 +311,8 @@ def _verify(parts: Sequence[Part], videos: VideoDigests) -> None:
     """Compare new segments, read back, with the planned videos."""
     for part in parts:
         for video_id, digest in part.segment.compute_digests(part.live).items():
-            planned = videos.get(video_id)
-            if planned and (digest.rows, digest.digest) != (planned.rows, planned.digest):
+            plan = videos.get(video_id)
+            if plan and (digest.rows, digest.digest) != (plan.rows, plan.digest):
                 raise VectorIndexError(f"video {video_id} was written to the index, but other shots were read back")
 
 
@@ -333,11 +333,11 @@ def _list_parts(path: Path) -> Parts:
 
 def _read_parts(path: Path, names: Parts, dim: int) -> list[Part]:
     parts: list[Part] = []
-    for name, dropped in names:
+    for name, dropped_videos in names:
         segment = Segment(path / name, dim)
         first = parts[-1].first + parts[-1].segment.count if parts else 0
-        live = segment.select(Wanted(), dropped) if dropped else None
-        parts.append(Part(name=name, segment=segment, dropped=dropped, live=live, first=first))
+        live = segment.select(Wanted(), dropped_videos) if dropped_videos else None
+        parts.append(Part(name=name, segment=segment, dropped=dropped_videos, live=live, first=first))
     return parts
 
 
@@ -348,7 +348,9 @@ def _list_dropping(parts: Sequence[Part]) -> Sequence[Part]:
 
 def _write_parts(path: Path, parts: Parts) -> None:
     with write_atomically(path / PARTS) as target:
-        target.write_text(json.dumps([{"name": name, "dropped": sorted(dropped)} for name, dropped in parts], indent=1))
+        target.write_text(
+            json.dumps([{"name": name, "dropped": sorted(dropped_videos)} for name, dropped_videos in parts], indent=1)
+        )
 
 
 def _link_segments(old: Path, new: Path, dim: int, dropped: frozenset[str]) -> list[PartName]:

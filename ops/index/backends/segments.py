@@ -173,8 +173,8 @@ class Segment:
         ids = np.stack([self.video_numbers.astype(np.int64), self._starts])
         if self._order is None:
             return self.count  # ascending
-        ordered = ids[:, self._order]
-        return 1 + int(np.count_nonzero(np.any(np.diff(ordered, axis=1) != 0, axis=0)))
+        ids_in_order = ids[:, self._order]
+        return 1 + int(np.count_nonzero(np.any(np.diff(ids_in_order, axis=1) != 0, axis=0)))
 
     def select(self, conditions: Wanted, dropped: frozenset[str]) -> Mask | None:
         """Return the points that fulfil the conditions, without videos of ``dropped``: bool (N,), ``None`` for all."""
@@ -228,13 +228,13 @@ class Segment:
 
     def read_points(self, rows: Rows, *, vectors: bool) -> list[StoredPoint]:
         """Return the points of ascending rows."""
-        stored = self.read_vectors(rows) if vectors else [None] * len(rows)
+        vectors_of_rows = self.read_vectors(rows) if vectors else [None] * len(rows)
         values = self._rows.take(pa.array(rows)).to_pylist()
         return [
             StoredPoint(
                 shot_id=make_shot_id(each["video_id"], each["start"]), payload=_build_payload(each), vector=vector
             )
-            for each, vector in zip(values, stored, strict=True)
+            for each, vector in zip(values, vectors_of_rows, strict=True)
         ]
 
     def compute_digests(self, mask: Mask | None) -> dict[str, VideoDigest]:
@@ -263,11 +263,11 @@ class Segment:
 
 def _number_values(column: pa.ChunkedArray) -> tuple[Sequence[str], NDArray[np.int32]]:
     """Return the different values, and for each row the number of its value."""
-    encoded = pc.dictionary_encode(column.combine_chunks())
-    values = ["" if each is None else each for each in encoded.dictionary.to_pylist()]
-    if encoded.null_count:
+    dictionary = pc.dictionary_encode(column.combine_chunks())
+    values = ["" if each is None else each for each in dictionary.dictionary.to_pylist()]
+    if dictionary.null_count:
         values = [*values, ""]
-    return values, encoded.indices.fill_null(len(values) - 1).to_numpy()
+    return values, dictionary.indices.fill_null(len(values) - 1).to_numpy()
 
 
 def _build_payload(row: dict[str, object]) -> Payload:

@@ -89,14 +89,17 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
             undo.callback(self.release, place.collection)
             if self._list_places()[0] != place:
                 raise BaseChangedError
-            grown = self._begin_generation(place, manifest)
-            self._hold_generations(place.collection).end(base.dropped, grown.generation)
-            written = {name: videos[name] for name in find_changed(old, videos) if name in videos}
-            self._write(grown, manifest, points, written)
+            new_place = self._begin_generation(place, manifest)
+            self._hold_generations(place.collection).end(base.dropped, new_place.generation)
+            videos_to_write = {name: videos[name] for name in find_changed(old, videos) if name in videos}
+            self._write(new_place, manifest, points, videos_to_write)
             # Fewer new points than the server builds a graph for are scanned, and found, at once.
-            if 4 * manifest.get("dim", 0) * sum(each.rows for each in written.values()) > 1024 * tuning.INDEX_KB:
+            if (
+                4 * manifest.get("dim", 0) * sum(each.rows for each in videos_to_write.values())
+                > 1024 * tuning.INDEX_KB
+            ):
                 wait_until_green(self.client, place.collection, self.run_and_renew(place.collection))
-            self._built = grown
+            self._built = new_place
             undo.pop_all()  # the switch ends the lease
 
     def drop_old(self) -> None:
@@ -128,28 +131,28 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
         if newer:  # an earlier version was made current again
             self._replace_aliases([each for each in places if each not in newer])
             time.sleep(server_versions.ALIASES_S)  # until all readers know
-        kept = [each for each in places if each.collection == place.collection and each not in newer]
+        older = [each for each in places if each.collection == place.collection and each not in newer]
         generations = self._hold_generations(place.collection)
         generations.restore(place.generation)
-        generations.purge(min(each.generation for each in kept))
-        grown = Place(version=manifest["version"], collection=place.collection, generation=place.generation + 1)
+        generations.purge(min(each.generation for each in older))
+        new_place = Place(version=manifest["version"], collection=place.collection, generation=place.generation + 1)
         with self.map_errors():
-            stored = (self.client.get_collection(place.collection).config.metadata or {})[VERSIONS]
-            manifests = {each.version: stored[each.version] for each in kept} | {grown.version: manifest}
+            versions = (self.client.get_collection(place.collection).config.metadata or {})[VERSIONS]
+            manifests = {each.version: versions[each.version] for each in older} | {new_place.version: manifest}
             self.client.update_collection(place.collection, metadata={VERSIONS: manifests})
-        return grown
+        return new_place
 
     def _write(self, place: Place, manifest: Manifest, points: Iterable[StoredPoint], videos: VideoDigests) -> None:
         """Write the points of ``videos``, and compare all that the server then has of them with the planned digests."""
         self._upload(place, points)
         generations = self._hold_generations(place.collection)
         require_rows(manifest, generations.count(place.generation))
-        stored = generations.compute_digests(place.generation)
-        planned = {name: (each.rows, each.digest) for name, each in videos.items()}
+        digests = generations.compute_digests(place.generation)
+        digests_planned = {name: (each.rows, each.digest) for name, each in videos.items()}
         wrong = [
             name
-            for name in sorted(planned.keys() | stored.keys())
-            if name not in stored or (stored[name].rows, stored[name].digest) != planned.get(name)
+            for name in sorted(digests_planned.keys() | digests.keys())
+            if name not in digests or (digests[name].rows, digests[name].digest) != digests_planned.get(name)
         ]
         if wrong:
             raise VectorIndexError(
@@ -206,9 +209,9 @@ class ServerStore:
 
     def counts(self, key: str) -> dict[str, int]:
         self._versions.require(self._place.version)
-        wanted, limit = self._build_filter(Wanted()), max(1, self._manifest["rows"])
+        everything, limit = self._build_filter(Wanted()), max(1, self._manifest["rows"])
         with self._versions.map_errors():
-            answer = self._client.facet(self._name_collection, key, wanted, limit=limit, exact=True)
+            answer = self._client.facet(self._name_collection, key, everything, limit=limit, exact=True)
         return {str(hit.value): hit.count for hit in answer.hits}
 
     def query(self, vector: Sequence[float], depth: int, conditions: Wanted, *, exact: bool) -> list[tuple[str, float]]:
@@ -244,13 +247,13 @@ class ServerStore:
 
     def scroll(self, conditions: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
         offset: Any = None
-        wanted = self._build_filter(conditions)
+        condition = self._build_filter(conditions)
         while True:
             self._versions.require(self._place.version)
             with self._versions.map_errors():
                 records, offset = self._client.scroll(
                     self._name_collection,
-                    scroll_filter=wanted,
+                    scroll_filter=condition,
                     limit=tuning.BATCH,
                     offset=offset,
                     with_payload=True,
@@ -272,8 +275,8 @@ class ServerStore:
         video_ids = {shot_id.partition(":")[0] for shot_id in shot_ids}
         if missing := video_ids - self._since.keys():
             generations = self._versions.open_generations(self._place.collection)
-            found = generations.find_generations(missing, self._place.generation)
-            self._since.update({video_id: found.get(video_id) for video_id in missing})
+            generation_by_id = generations.find_generations(missing, self._place.generation)
+            self._since.update({video_id: generation_by_id.get(video_id) for video_id in missing})
         pairs = ((shot_id, self._since[shot_id.partition(":")[0]]) for shot_id in shot_ids)
         return [str(encode_point_id(shot_id, since)) for shot_id, since in pairs if since is not None]
 

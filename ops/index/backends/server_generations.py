@@ -91,12 +91,12 @@ class Generations:
         """Return, for the videos of a generation among the given ones, the generation that wrote their points."""
         from qdrant_client import models
 
-        found: dict[str, int] = {}
+        generation_by_id: dict[str, int] = {}
         for some in split_into_batches(video_ids, tuning.BATCH):
-            wanted = models.FieldCondition(key="video_id", match=models.MatchAny(any=some))
-            records = self._scroll(self._records, [wanted, *build_validity(generation)], True)
-            found |= {record.payload["video_id"]: record.payload[SINCE] for record in records}
-        return found
+            condition = models.FieldCondition(key="video_id", match=models.MatchAny(any=some))
+            records = self._scroll(self._records, [condition, *build_validity(generation)], True)
+            generation_by_id |= {record.payload["video_id"]: record.payload[SINCE] for record in records}
+        return generation_by_id
 
     def end(self, video_ids: Iterable[str], generation: int) -> None:
         """Remove videos from a generation and later ones; earlier generations keep their points."""
@@ -135,8 +135,8 @@ class Generations:
         from qdrant_client import models
 
         sums: dict[str, tuple[int, int]] = {}
-        written = models.FieldCondition(key=SINCE, range=models.Range(gte=since, lte=since))
-        for record in self._scroll(self._points, [written], [HASH_KEY]):
+        condition = models.FieldCondition(key=SINCE, range=models.Range(gte=since, lte=since))
+        for record in self._scroll(self._points, [condition], [HASH_KEY]):
             shot_id, _ = decode_point_id(str(record.id))
             video_id = shot_id.partition(":")[0]
             rows, total = sums.get(video_id, (0, 0))
@@ -149,13 +149,13 @@ class Generations:
     def _scroll(self, collection: str, must: list[Any], payload: bool | list[str]) -> Iterator[Any]:
         from qdrant_client import models
 
-        wanted, offset = models.Filter(must=must), None
+        condition, offset = models.Filter(must=must), None
         while True:
             records, offset = self._ask(
                 partial(
                     self._client.scroll,
                     collection,
-                    wanted,
+                    condition,
                     limit=tuning.BATCH,
                     offset=offset,
                     with_payload=payload,
@@ -169,16 +169,16 @@ class Generations:
     def _set_until(self, generation: int, must: list[Any]) -> None:
         from qdrant_client import models
 
-        wanted = models.Filter(must=must)
+        condition = models.Filter(must=must)
         for name in (self._points, self._records):
-            self._ask(partial(self._client.set_payload, name, {UNTIL: generation}, wanted, wait=True))
+            self._ask(partial(self._client.set_payload, name, {UNTIL: generation}, condition, wait=True))
 
     def _delete(self, must: list[Any]) -> None:
         from qdrant_client import models
 
-        wanted = models.FilterSelector(filter=models.Filter(must=must))
+        selector = models.FilterSelector(filter=models.Filter(must=must))
         for name in (self._points, self._records):
-            self._ask(partial(self._client.delete, name, wanted, wait=True))
+            self._ask(partial(self._client.delete, name, selector, wait=True))
 
     def _ask(self, call: Callable[[], Any]) -> Any:
         return retry(lambda: self._run(call))

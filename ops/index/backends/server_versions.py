@@ -250,12 +250,12 @@ class CollectionVersions(ABC, Generic[Item, Store]):
 
     def _list_places(self) -> tuple[Place, ...]:
         """Return the stored versions, the current one first."""
-        found: list[tuple[int, Place]] = []
+        numbered_places: list[tuple[int, Place]] = []
         for alias, collection in self._list_aliases():
             if match := self._alias_pattern.fullmatch(alias):
                 slot, generation, version = int(match[1]), int(match[2]), match[3]
-                found.append((slot, Place(version=version, collection=collection, generation=generation)))
-        places = tuple(place for _, place in sorted(found, key=lambda each: each[0]))
+                numbered_places.append((slot, Place(version=version, collection=collection, generation=generation)))
+        places = tuple(place for _, place in sorted(numbered_places, key=lambda each: each[0]))
         self._known = (time.monotonic(), places)
         return places
 

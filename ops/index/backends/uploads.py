@@ -37,14 +37,14 @@ def split_by_size(
 ) -> Iterator[list[models.PointStruct]]:
     """Yield the points in lists whose requests stay below ``most_bytes``; a single larger point is alone."""
     batch: list[models.PointStruct] = []
-    held = 0
+    batch_bytes = 0
     for point in points:
         size = estimate_bytes(point)
-        if batch and (held + size > most_bytes or len(batch) >= most_points):
+        if batch and (batch_bytes + size > most_bytes or len(batch) >= most_points):
             yield batch
-            batch, held = [], 0
+            batch, batch_bytes = [], 0
         batch.append(point)
-        held += size
+        batch_bytes += size
     if batch:
         yield batch
 
@@ -119,12 +119,12 @@ def wait_until_green(
 
     Raises ``IndexUnavailableError`` if the server reports an error, or is not done after four hours.
     """
-    waited = 0.0
+    seconds = 0.0
     while (info := retry(lambda: run(lambda: client.get_collection(collection)))).status != "green":
-        if info.status == "red" or waited >= GREEN_TIMEOUT_S:
+        if info.status == "red" or seconds >= GREEN_TIMEOUT_S:
             raise IndexUnavailableError(
                 f"the server does not finish the index {collection}: its status is {info.status}, "
                 f"{info.optimizer_status}; look at its log, and run the same again"
             )
         pause(GREEN_PAUSE_S)
-        waited += GREEN_PAUSE_S
+        seconds += GREEN_PAUSE_S
