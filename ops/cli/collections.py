@@ -17,6 +17,7 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.exports.export import choose_format, export
 from ops.exports.registry import export_formats
+from ops.videos.catalogue import require_known_version
 
 if TYPE_CHECKING:
     from ops.collections.entries import ResolvedEntry
@@ -49,7 +50,9 @@ def list_all(as_json: bool, **options: Any) -> int:
     from ops.core.errors import DamagedTableError
 
     damage: list[DamagedTableError] = []
-    collections = list_collections(load_command_settings(options), damage)
+    settings = load_command_settings(options)
+    require_known_version(settings)
+    collections = list_collections(settings, damage)
     if as_json:
         print_json({"collections": [each.summarise() for each in collections], "notes": [str(each) for each in damage]})
     for each in () if as_json else collections:
@@ -77,6 +80,7 @@ def show(collection: str, as_json: bool, **options: Any) -> int:
     from ops.collections.store import find_collection
 
     settings = load_command_settings(options)
+    require_known_version(settings)
     collection_found = find_collection(settings, collection)
     entries = resolve_entries(settings, collection_found.entries)
     missing = [each for each in entries if each.missing_reason]
@@ -148,6 +152,7 @@ def export_collection(
     from ops.exports.picks import select_collection_picks
 
     settings = load_command_settings(options)
+    require_known_version(settings)
     target = Path(output).expanduser().absolute()
     name = choose_format(target, format_)
     require_free_target(target, force)
@@ -178,6 +183,7 @@ def rename(collection: str, name: str, author: str, as_json: bool, **options: An
     from ops.collections.store import change_collection, find_collection
 
     settings = load_command_settings(options)
+    require_known_version(settings)
     old = find_collection(settings, collection)
     renamed_collection = change_collection(
         settings, old.collection_id, old.version, name=name, author=author, now=datetime.now(UTC)
@@ -203,6 +209,7 @@ def delete(collection: str, yes: bool, author: str, as_json: bool, **options: An
     from ops.collections.store import delete_collection, find_collection
 
     settings = load_command_settings(options)
+    require_known_version(settings)
     collection_found = find_collection(settings, collection)
     summary = (
         f"{collection_found.name} ({collection_found.collection_id}), {plural(len(collection_found.entries), 'shot')}"

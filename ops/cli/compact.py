@@ -35,6 +35,7 @@ def command(as_json: bool, divide: str | None, **options: Any) -> None:
     settings = load_command_settings(options)
     if divide:
         load_command_settings({"partitions": divide})  # an invalid value is refused
+        catalogue.require_known_version(settings)
     else:
         catalogue.require_layout(settings)
     click.echo("waiting until nothing is being computed", err=True)

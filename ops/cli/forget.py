@@ -40,6 +40,7 @@ from ops.shots.build import read_shots
 from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
 from ops.videos.damaged_tables import put_away_all
+from ops.videos.division import delete_copies
 from ops.videos.forgotten import read_forgotten_ids, write_tombstone
 
 
@@ -83,9 +84,9 @@ def command(videos: tuple[str, ...], person: str | None, yes: bool, **options: A
 
 def _forget_person(settings: Settings, name: str, yes: bool) -> int:
     from ops.cli.forget_people import delete_people
-    from ops.people.editing import find_person
+    from ops.people.forget import find_stored_person
 
-    person = find_person(settings, name)
+    person = find_stored_person(settings, name)
     counts = f"{plural(person['faces'], 'face')} in {plural(person['shots'], 'shot')}"
     click.echo(f"{make_printable(person['name'] or person['person_id'])} ({person['person_id']}): {counts}")
     if not yes:
@@ -104,6 +105,7 @@ def forget_here_too(settings: Settings) -> list[str]:
     forgotten_ids = read_forgotten_ids(settings.store) if settings.storage else set()
     if not forgotten_ids:
         return []
+    catalogue.require_layout(settings)
     left = find_online_videos(settings, forgotten_ids)
     left |= forgotten_ids & {row["video_id"] for row in catalogue.read_videos(settings.lake, with_forgotten=True)}
     left |= forgotten_ids & count_rows(settings.lake, "shots").keys()
@@ -134,6 +136,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
     click.echo("waiting until nothing is being computed", err=True)
     with lock_exclusively(settings.work_lock):
+        delete_copies(settings)
         for video_id in shots:
             write_tombstone(settings, video_id, datetime.now(UTC))
             forget_video_matches(settings, video_id)

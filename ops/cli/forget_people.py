@@ -15,9 +15,10 @@ from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
 from ops.features import forget_features
 from ops.features.build import build_features
-from ops.people.forget import forget_all_people, forget_person
+from ops.people.forget import forget_all_people, forget_person, list_names
 from ops.search.saved_searches import forget_person_searches
 from ops.videos.damaged_tables import put_away_all
+from ops.videos.division import delete_copies
 
 
 def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
@@ -31,11 +32,12 @@ def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
     click.echo("waiting until nothing is being computed", err=True)
     now = datetime.now(UTC)
     with lock_exclusively(settings.work_lock):
+        delete_copies(settings)
         if person is None:
             names = None
             shots = forget_all_people(settings, now)
         else:
-            names = {each for each in (person["name"], person["person_id"]) if each}
+            names = list_names(settings, person)
             shots = forget_person(settings, person, now)
         for search in forget_person_searches(settings, names):
             click.echo(f"saved search deleted, because it names them: {make_printable(search)}")

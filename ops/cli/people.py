@@ -14,6 +14,8 @@ from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.rows import LakePerson
 from ops.core.settings import Settings
+from ops.core.types import parse_shot_id
+from ops.videos.catalogue import require_known_version, require_layout
 
 STEPS = ("media_features",)
 OFF_HINT = "they come back with the next ingest unless NEEDLE_PEOPLE is off"
@@ -61,7 +63,14 @@ def command(
     chosen = [each for each in (name, merge, split, reject, like) if each is not None]
     if len(chosen) + off > 1:
         raise UsageError("choose one of --name, --merge, --split, --not, --like and --off")
+    if arguments and (off or like is not None):
+        way = "--off removes everybody, `needle forget --person NAME` one person" if off else "--like takes one face"
+        raise UsageError(f"{' '.join(arguments)!r} is too much: {way}")
     settings = load_command_settings(options)
+    if off or (chosen and like is None):
+        require_layout(settings)
+    else:
+        require_known_version(settings)
     if off:
         return _delete_all(settings, yes)
     if like is not None:
@@ -97,13 +106,15 @@ def _change(
     if name is not None:
         return [editing.name_person(settings, name, " ".join(arguments), author, now)]
     if merge is not None:
-        return [editing.merge_people(settings, merge, other, author, now) for other in arguments][-1:]
+        others = dict.fromkeys(editing.find_person(settings, other)["person_id"] for other in arguments)
+        return [editing.merge_people(settings, merge, other, author, now) for other in others][-1:]
     if split is not None:
         return [editing.split_faces(settings, split, arguments, author, now)]
     assert reject is not None
-    taken = editing.reject_faces(settings, reject, arguments, author, now)
-    click.echo(f"{plural(taken, 'face')} taken away", err=True)
-    return [each for each in _read(settings) if reject in (each["person_id"], each["name"])]
+    person_id = editing.find_person(settings, reject)["person_id"]
+    count = editing.reject_faces(settings, person_id, arguments, author, now)
+    click.echo(f"{plural(count, 'face')} taken away", err=True)
+    return [each for each in _read(settings) if each["person_id"] == person_id]
 
 
 def _read(settings: Settings) -> list[LakePerson]:
@@ -151,7 +162,7 @@ def _list_like(settings: Settings, like: str, limit: int, as_json: bool) -> int:
     from ops.people.similar import find_faces_like_face, find_faces_like_picture
     from ops.search.saved_pictures import make_picture_reader
 
-    if like.count(":") == 2 and ":face" in like:
+    if ":face" in like and parse_shot_id(like.rpartition(":")[0]):
         faces = find_faces_like_face(settings, like, limit)
     else:
         faces = find_faces_like_picture(settings, make_picture_reader(settings.store)(like), limit)

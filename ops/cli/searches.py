@@ -19,6 +19,7 @@ from ops.cli.options import (
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
+from ops.videos.catalogue import require_known_version
 
 if TYPE_CHECKING:
     from ops.search.saved_searches import SavedSearch, SearchState
@@ -54,6 +55,7 @@ def command(
     Example: needle searches --new
     """
     settings = load_command_settings(options)
+    require_known_version(settings)
     if sum(map(bool, (save, only_new, seen, delete))) > 1:
         raise UsageError("choose one: --save NAME TEXT, --new, --seen NAME, --delete NAME")
     if save is None and (text is not None or _has_query(options)):

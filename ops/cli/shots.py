@@ -16,7 +16,7 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.search.shot_details import VideoRow
 from ops.shots.build import read_shots
-from ops.videos.catalogue import find_video
+from ops.videos.catalogue import find_video, require_known_version
 
 FRAME = click.IntRange(min=0)
 
@@ -60,6 +60,7 @@ def command(
              needle shots film.mp4 --merge 489 --split 605
     """
     settings = load_command_settings(options)
+    require_known_version(settings)
     if with_corrections and not (merge or split or undo or annotation or with_facts):
         _list_corrections(settings, video, as_json)
         return

@@ -210,13 +210,42 @@ def list_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoFace
         rows: list[LakeVideo] = catalogue.read_videos(settings.lake, [partition])
         for video in rows:
             video_shots = shots.get(video["video_id"], [])
-            if video["state"] in ("ready", "pending") or (not video_shots and video["state"] != "removed"):
+            if _is_usable(video) or (not video_shots and video["state"] != "removed"):
                 videos.append(load_faces(settings, video["video_id"], video_shots))
     return videos
 
 
+def list_stored_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoFaces]:
+    """Return every video with stored faces or rows of shots, also if its file is gone or it was set aside."""
+    videos = []
+    for partition in partitions:
+        shots = read_shots_by_video(settings, partition)
+        ids = {each for table in TABLES for each in _read_video_ids(settings, table, partition)}
+        videos += [load_faces(settings, video_id, shots.get(video_id, [])) for video_id in sorted(ids)]
+    return videos
+
+
+def _read_video_ids(settings: Settings, table: str, partition: str) -> set[str]:
+    return set(settings.lake.read(table, [partition], ["video_id"])["video_id"].to_pylist())
+
+
+def list_partitions(settings: Settings) -> list[str]:
+    """Return the partitions with stored faces or rows of shots."""
+    return sorted({partition for table in TABLES for partition in settings.lake.list_partitions(table)})
+
+
 def delete_people_tables(settings: Settings) -> int:
-    """Delete names, changes, counts, and damaged files of these tables; return the number of deleted tables."""
+    """Delete names, changes, counts, and damaged files of these tables; return the number of deleted tables.
+
+    What is stored of videos whose files are gone is deleted, too, because no run computes them.
+    """
+    if has_stored_people(settings):
+        for partition in list_partitions(settings):
+            usable = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition]) if _is_usable(row)}
+            for video in list_stored_videos(settings, [partition]):
+                if video.video_id not in usable:
+                    _delete_versions(settings, video)
+                    settings.lake.update("faces", partition, video.video_id, [])
     deleted = 0
     for table, partition in ((people_table.TABLE, people_table.PARTITION), (changes.TABLE, changes.PARTITION)):
         deleted += settings.lake.exists(table, partition)
@@ -224,6 +253,17 @@ def delete_people_tables(settings: Settings) -> int:
     for table in (*TABLES, people_table.TABLE, changes.TABLE):
         settings.store.delete_tree(f"{DAMAGED}/{table}")
     return deleted
+
+
+def _is_usable(video: LakeVideo) -> bool:
+    return video["state"] in ("ready", "pending")
+
+
+def _delete_versions(settings: Settings, video: VideoFaces) -> None:
+    """Delete the rows of a video's shots with their history. The rows go last: after a kill this is done again."""
+    partition = settings.resolve_partition(video.video_id)
+    forget_versions(settings.store, {video.video_id: partition}, "shot_people")
+    settings.lake.update("shot_people", partition, video.video_id, [], keep_versions=False)
 
 
 def _bring_up_to_date(
@@ -242,11 +282,8 @@ def _bring_up_to_date(
     unread |= {row["shot_id"] for row in video.shot_rows if row["shot_id"] in video.current and row["faces"] is None}
     reasons = {row["shot_id"]: row["reason"] for row in video.shot_rows if row["shot_id"] in video.current}
     reasons |= {each.shot["shot_id"]: each.reason for each in read}
-    if settings.people == "off" and video.due_shots:
-        # Earlier versions have people, too. A kill in between leaves no row, so the next run does this again.
-        partition = settings.resolve_partition(video.video_id)
-        settings.lake.update("shot_people", partition, video.video_id, [])
-        forget_versions(settings.store, {video.video_id: partition}, "shot_people")
+    if settings.people == "off" and video.due_shots and (video.shot_rows or video.face_rows):
+        _delete_versions(settings, video)
     with settings.lake.hold_lock(changes.LOCK):
         identities = apply_changes(read_changes(settings))
         groups = _group(settings, video, rows, model)
@@ -271,11 +308,13 @@ def _group(settings: Settings, video: VideoFaces, rows: Sequence[LakeFace], mode
     others = [face for face in faces if face.face_id not in inherited]
     examples = people_table.read_examples(settings, model.model_id)
     vectors: dict[str, list[NDArray[np.float32]]] = {}
+    frames: dict[str, set[tuple[str, int]]] = {}
     for face in faces:
         if group := inherited.get(face.face_id):
             vectors.setdefault(group, []).append(face.vector_D)
+            frames.setdefault(group, set()).add((face.shot_id, face.frame))
     examples |= {group: np.stack(members) for group, members in vectors.items() if group not in examples}
-    return inherited | group_faces(others, examples, model.same_distance)
+    return inherited | group_faces(others, examples, model.same_distance, frames)
 
 
 def _place(row: LakeFace, shot: LakeShot) -> PlacedFace:

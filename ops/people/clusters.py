@@ -8,7 +8,7 @@ is known changes by it: ids are stable, and only users merge people.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,13 +84,19 @@ def follow_faces(faces: Sequence[PlacedFace], same_distance: float) -> list[list
 
 
 def group_faces(
-    faces: Sequence[PlacedFace], known: Mapping[str, NDArray[np.float32]], same_distance: float
+    faces: Sequence[PlacedFace],
+    known: Mapping[str, NDArray[np.float32]],
+    same_distance: float,
+    known_frames: Mapping[str, Collection[tuple[str, int]]] | None = None,
 ) -> dict[str, str]:
-    """Return the group of each face by its id. ``known`` has example vectors (N, D) of the people so far, by id."""
+    """Return the group of each face by its id. ``known`` has example vectors (N, D) of the people so far, by id.
+
+    ``known_frames`` are shot and frame of other faces of these people: no second face of such a frame joins them.
+    """
     tracks = follow_faces(faces, same_distance)
     groups: dict[str, str] = {}
     examples = dict(known)
-    frames: dict[str, set[tuple[str, int]]] = {}
+    frames = {person: set(places) for person, places in (known_frames or {}).items()}
     for start in range(0, len(tracks), MOST_TRACKS):
         joined: dict[str, list[NDArray[np.float32]]] = {}
         for members in _merge_tracks(faces, tracks[start : start + MOST_TRACKS], same_distance):

@@ -5,6 +5,7 @@ Groups that faces form by their vectors are never altered. A killed change is co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from ops.core.names import fold_name, require_name
 from ops.core.rows import LakeFace, LakePerson
 from ops.core.settings import Settings
 from ops.people import catalogue
-from ops.people.build import VideoFaces, list_videos
+from ops.people.build import VideoFaces, list_stored_videos
 from ops.people.changes import (
     LOCK,
     ChangeAction,
@@ -30,6 +31,7 @@ from ops.people.rows import name_people, sum_up
 from ops.people.sampling import count_looks
 
 MOST_NAMED = 10
+_ID = re.compile(r"p[0-9a-f]{12}")
 
 
 def find_person(settings: Settings, person: str) -> LakePerson:
@@ -52,7 +54,7 @@ def find_person(settings: Settings, person: str) -> LakePerson:
 def name_person(settings: Settings, person: str, name: str, author: str, now: datetime) -> LakePerson:
     """Give a person a name; an empty one takes it away. Raises ``UsageError`` if another person has it."""
     found = find_person(settings, person)
-    name = require_name(name, "person") if name.strip() else ""
+    name = _require_person_name(name) if name.strip() else ""
     for each in catalogue.read_people(settings) if name else ():
         if each["person_id"] != found["person_id"] and fold_name(each["name"] or "") == fold_name(name):
             raise UsageError(
@@ -61,6 +63,14 @@ def name_person(settings: Settings, person: str, name: str, author: str, now: da
             )
     _change(settings, "named", found["person_id"], author, now, name=name)
     return find_person(settings, found["person_id"])
+
+
+def _require_person_name(name: str) -> str:
+    """Return a name that ``person:"NAME"`` finds. Raises ``UsageError`` for any other."""
+    text = " ".join(require_name(name, "person").split())
+    if '"' in text or text == "*" or _ID.fullmatch(fold_name(text)):
+        raise UsageError(f"{text!r} cannot be the name of a person: no quotes, no id of a person, and not * alone")
+    return text
 
 
 def merge_people(settings: Settings, person: str, other: str, author: str, now: datetime) -> LakePerson:
@@ -155,7 +165,7 @@ def find_partitions(settings: Settings, person_ids: Collection[str]) -> list[str
 
 def renew_people(settings: Settings, partitions: Sequence[str], identities: Identities, now: datetime) -> None:
     """Write the people of the stored faces of some partitions again. The caller holds the lock of changes."""
-    for video in list_videos(settings, partitions):
+    for video in list_stored_videos(settings, partitions):
         rows = name_people(video.face_rows, {}, identities)
         write_video(settings, video, rows, now)
 
@@ -163,7 +173,10 @@ def renew_people(settings: Settings, partitions: Sequence[str], identities: Iden
 def write_video(
     settings: Settings, video: VideoFaces, rows: list[LakeFace], now: datetime, *, keep_versions: bool = True
 ) -> None:
-    """Write the faces of a video and what follows from them for its shots, without looking at any frame."""
+    """Write the faces of a video and what follows from them for its shots, without looking at any frame.
+
+    Without ``keep_versions`` rows do not go to the history, and those of shots that are gone are deleted.
+    """
     by_shot: dict[str, list[LakeFace]] = {}
     for row in rows:
         by_shot.setdefault(row["shot_id"], []).append(row)
@@ -173,6 +186,7 @@ def write_video(
         if row["shot_id"] in shots and row["faces"] is not None
         else row
         for row in video.shot_rows
+        if keep_versions or row["shot_id"] in shots
     ]
     partition = settings.resolve_partition(video.video_id)
     settings.lake.update("faces", partition, video.video_id, [row | {"created_timestamp": now} for row in rows])

@@ -13,17 +13,65 @@ from datetime import datetime
 import numpy as np
 import pyarrow.compute as pc
 
+from ops.core.errors import NotFoundError
 from ops.core.history import forget_versions
+from ops.core.names import fold_name
 from ops.core.rows import LakeFace, LakePerson
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGED
 from ops.core.types import SilentProgress
 from ops.people import catalogue
-from ops.people.build import TABLES, VideoFaces, build_under_lock, delete_people_tables, list_videos
+from ops.people.build import (
+    TABLES,
+    VideoFaces,
+    build_under_lock,
+    delete_people_tables,
+    has_stored_people,
+    list_partitions,
+    list_stored_videos,
+)
 from ops.people.changes import LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.clusters import TRACK_SLACK, measure_distances
-from ops.people.editing import find_partitions, write_video
+from ops.people.editing import find_partitions, find_person, write_video
 from ops.people.face_model import SAME_DISTANCES
+
+
+def find_stored_person(settings: Settings, person: str) -> LakePerson:
+    """Return the person with this id or name, also if no face but a change of them is left.
+
+    Raises ``NotFoundError``.
+    """
+    try:
+        return find_person(settings, person)
+    except NotFoundError:
+        history = read_changes(settings)
+        identities = apply_changes(history)
+        faceless = {each.person_id for each in history} - {row["person_id"] for row in catalogue.read_people(settings)}
+        for each in reversed(history):
+            person_id = identities.find(each.person_id)
+            if person_id in faceless and fold_name(person) in (person_id, fold_name(each.name) or None):
+                return {
+                    "person_id": person_id,
+                    "name": identities.names.get(person_id) or each.name or None,
+                    "faces": 0,
+                    "shots": 0,
+                    "videos": 0,
+                    "face_id": "",
+                    "event_timestamp": each.created_at,
+                    "created_timestamp": each.created_at,
+                }
+        raise
+
+
+def list_names(settings: Settings, person: LakePerson) -> set[str]:
+    """Return every id and name that a person has or had, without names that others have now."""
+    history = read_changes(settings)
+    identities = apply_changes(history)
+    all_ids = {each for change in history for each in (change.person_id, change.other_id)}
+    ids = {each for each in all_ids if each and identities.find(each) == person["person_id"]} | {person["person_id"]}
+    other_names = {fold_name(name) for each, name in identities.names.items() if each != person["person_id"]}
+    names = {person["name"] or "", *(change.name for change in history if change.person_id in ids)} - {""}
+    return ids | {name for name in names if fold_name(name) not in other_names}
 
 
 def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list[str]:
@@ -38,7 +86,7 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
         person_id = person["person_id"]
         shots: set[str] = set()
         examples = _read_examples(settings, person_id)
-        for video in list_videos(settings, settings.lake.list_partitions("faces")):
+        for video in list_stored_videos(settings, settings.lake.list_partitions("faces")):
             lost_rows = _select_lost(video, person_id, examples)
             if not lost_rows:
                 continue
@@ -52,7 +100,7 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
             write_video(settings, video, rows, now, keep_versions=False)
             partition = settings.resolve_partition(video.video_id)
             forget_versions(settings.store, {video.video_id: partition}, "shot_people")
-            _delete_damaged(settings, {partition})
+        _delete_damaged(settings)
         remaining = [each for each in history if not _concerns(each, person_id, identities)]
         write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
@@ -64,7 +112,7 @@ def forget_all_people(settings: Settings, now: datetime) -> list[str]:
     lake = settings.lake
     rows = lake.read("shot_people", None, ("shot_id", "faces")).to_pylist()
     shots = [row["shot_id"] for row in rows if row["faces"] is not None]
-    partitions = sorted({*lake.list_partitions("faces"), *lake.list_partitions("shot_people")})
+    partitions = list_partitions(settings)
     off = settings.model_copy(update={"people": "off"})
     build_under_lock(off, partitions, now, SilentProgress())
     with lake.hold_lock(LOCK):
@@ -85,13 +133,13 @@ def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime)
 
     Changes of a person without any other face are removed with the name.
     """
-    if not settings.lake.exists(catalogue.TABLE, catalogue.PARTITION):
+    if not has_stored_people(settings):
+        _delete_damaged(settings)
         return
     with settings.lake.hold_lock(LOCK):
         history = read_changes(settings)
         identities = apply_changes(history)
-        rows = settings.lake.read("faces", None, ("face_id", "person_id")).to_pylist()
-        known = {row["person_id"] for row in rows if row["person_id"]}
+        known = _read_known_ids(settings)
         remaining = []
         for each in history:
             faces = tuple(face for face in each.face_ids if face.split(":")[0] not in video_ids)
@@ -102,8 +150,15 @@ def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime)
         if remaining != history:
             write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
-        for table in (catalogue.TABLE, "people_changes"):
-            settings.store.delete_tree(f"{DAMAGED}/{table}")
+        _delete_damaged(settings)
+
+
+def _read_known_ids(settings: Settings) -> set[str]:
+    """Return the ids of people with faces; those of a damaged file, which comes again, are still in ``shot_people``."""
+    ids = set(settings.lake.read("faces", None, ("person_id",))["person_id"].to_pylist())
+    for people in settings.lake.read("shot_people", None, ("people",))["people"].to_pylist():
+        ids |= set((people or "").split(","))
+    return ids - {None, ""}
 
 
 def _read_examples(settings: Settings, person_id: str) -> dict[str, list[list[float]]]:
@@ -146,7 +201,7 @@ def _concerns(change: PersonChange, person_id: str, identities: Identities) -> b
     return any(identities.find(each) == person_id for each in ids)
 
 
-def _delete_damaged(settings: Settings, partitions: Collection[str]) -> None:
-    for table in TABLES:
-        for partition in partitions:
-            settings.store.delete(f"{DAMAGED}/{table}/{partition}.parquet")
+def _delete_damaged(settings: Settings) -> None:
+    """Delete damaged files of faces and people, which may hold anybody; sound ones are computed in their place."""
+    for table in (*TABLES, catalogue.TABLE):
+        settings.store.delete_tree(f"{DAMAGED}/{table}")

@@ -51,7 +51,7 @@ class PeopleShots:
             return frozenset().union(*known.shots.values())
         wanted = fold_name(person)
         for each in known.people:
-            if wanted in (each["person_id"], fold_name(each["name"] or "")):
+            if wanted in (each["person_id"], fold_name(each["name"] or "") or None):
                 return known.shots.get(each["person_id"], frozenset())
         raise _report_unknown(person, [each["name"] for each in known.people if each["name"]])
 

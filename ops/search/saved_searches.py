@@ -184,7 +184,7 @@ def forget_video_matches(settings: Settings, video_id: str) -> None:
 
 
 def forget_person_searches(settings: Settings, people: Collection[str] | None) -> list[str]:
-    """Delete saved searches whose text asks for one of these people by name or id, with their whole history.
+    """Delete saved searches whose text asks for one of these people by name or id, with history and pictures.
 
     ``None``: for anybody. Searches that were deleted before are included. Return the names of the others.
     """
@@ -199,7 +199,18 @@ def forget_person_searches(settings: Settings, people: Collection[str] | None) -
                 names += [searches[-1].name] if is_listed else []
                 settings.lake.delete(TABLE, search_id)
                 settings.store.delete(_name_state(search_id))
+                remaining = [each.query for each in list_searches(settings)]
+                for search in searches:
+                    delete_pictures(settings.store, search.query, remaining)
+        others = list_searches(settings)
+    for each in others:
+        change_search_state(settings, each.search_id, _forget_problem)
     return names
+
+
+def _forget_problem(state: SearchState) -> SearchState:
+    """A problem may name people who are called like the wanted one: the next ingest answers such a search again."""
+    return state.model_copy(update={"problem": "", "versions": ""}) if state.problem else state
 
 
 def list_searchable_videos(settings: Settings, encoder_id: str) -> frozenset[str]:

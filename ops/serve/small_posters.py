@@ -28,7 +28,7 @@ class SmallPosters:
         self._shrink = lru_cache(KEPT_POSTERS)(shrink_poster)
 
     def find(self, key: str) -> bytes | None:
-        """Return the small version of the poster ``key`` as a JPEG file; ``None`` if it is missing or no picture."""
+        """Return the small version of the poster ``key`` as a JPEG file; ``None`` if it is missing or unreadable."""
         try:
             poster = self._store.read_bytes(key)
             return read_thumbnail(poster) or self._shrink(poster)

@@ -61,6 +61,12 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
     return before, after
 
 
+def delete_copies(settings: Settings) -> None:
+    """Delete copies of rows that a killed division left, unless it goes on from them."""
+    if DIVIDING not in read_layout(settings):
+        settings.store.delete_tree(_STAGED)
+
+
 def _stage(lake: Lake, staged: Lake, table: str, division: str) -> None:
     """Write the files of one table in the new division; the rows of one of them are in memory at a time."""
     members: dict[str, list[str]] = defaultdict(list)

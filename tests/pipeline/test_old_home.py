@@ -61,7 +61,9 @@ def test_a_store_of_a_newer_release_is_refused_by_name(tmp_path: Path) -> None:
     settings.store.write_bytes(LAYOUT, newer)
     home, library = Home(settings.home), tmp_path / "library"
     library.mkdir()
-    for command in (["ingest", str(library)], ["search", "a dog"], ["status"], ["forget", "film.mp4", "--yes"]):
+    commands = """search dog, status, forget film.mp4 --yes, compact --divide bucket:2, label, searches, people,
+        collections list, shots film.mp4"""
+    for command in (["ingest", str(library)], *(words.split() for words in commands.split(","))):
         message = home.run(*command, expect=2).stderr
         assert "was written by a newer version of Needle (stored version 2, this one knows up to 1)" in message, command
     with pytest.raises(SettingsError, match="update Needle, or use another NEEDLE_HOME"):

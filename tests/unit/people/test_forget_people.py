@@ -1,4 +1,4 @@
-"""`needle forget --person` and `needle people --off` as commands, on a home of generated films."""
+"""`needle forget`, with a video or a person, and `needle people` as commands, on a home of generated films."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli.main import cli
+from ops.core.errors import UsageError
 from ops.core.settings import load_settings
 from ops.core.types import SilentProgress
 from ops.people import editing
@@ -19,7 +20,14 @@ from tests.builders.upgrades import captioned_home
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("arguments", [["forget", "--person", "Thomasina", "--yes"], ["people", "--off", "--yes"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["forget", "--person", "Thomasina", "--yes"],
+        ["people", "--off", "--yes"],
+        ["forget", video_id(0), "--yes"],
+    ],
+)
 def test_people_are_removed_by_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
@@ -42,9 +50,25 @@ def test_people_are_removed_by_the_command(
     done = CliRunner().invoke(cli, arguments, standalone_mode=False)
     assert done.exception is None and not done.return_value, done.output
     left = [row["person_id"] for row in read_people(settings)]
-    assert left == ([second] if arguments[0] == "forget" else [])
+    assert left == ([second] if "--person" in arguments else [])
     words = (b"Thomasina", first.encode())
     traces = [
         path for path in settings.home.rglob("*") if path.is_file() and any(w in path.read_bytes() for w in words)
     ]
     assert traces == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--off", "Thom", "--yes"], "'Thom' is too much: --off removes everybody"),
+        (["--like", f"{video_id(0)}:4:face0", "another"], "'another' is too much: --like takes one face"),
+        (["--merge", "p1"], "say after the option"),
+    ],
+)
+def test_what_a_command_would_pass_over_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setenv("NEEDLE_HOME", str(tmp_path))
+    result = CliRunner().invoke(cli, ["people", *arguments], standalone_mode=False)
+    assert isinstance(result.exception, UsageError) and message in str(result.exception)

@@ -18,11 +18,12 @@ from ops.people.build import build_faces, find_due, retry_faces
 from ops.people.catalogue import read_people
 from ops.people.changes import read_changes
 from ops.people.face_model import FaceModel
-from ops.people.forget import forget_all_people, forget_person
+from ops.people.forget import find_stored_person, forget_all_people, forget_person, forget_videos, list_names
 from ops.people.similar import find_faces_like_face
 from ops.shots.segment import make_proxy_key
+from ops.videos import catalogue
 from tests.builders.faces import LEFT, RIGHT, FaceSpec, NumberFaces
-from tests.builders.lakes import COMPUTED, shot_rows, video_id
+from tests.builders.lakes import COMPUTED, shot_rows, video_id, video_row
 from tests.builders.upgrades import SHOTS, add_film
 
 VIDEO = video_id(0)
@@ -211,6 +212,86 @@ def test_a_forgotten_person_leaves_no_name_no_vector_and_no_box(home: Settings) 
     assert [each.name for each in read_changes(home) if each.name] == ["Nora"]
     model = NumberFaces(cast)
     assert not find_due(home, [VIDEO]) and build(home, model).changed == 0 and not model.numbers
+
+
+def list_people_history(settings: Settings) -> list[str]:
+    return [key for key in list_history_files(settings.store) if "/shot_people/" in key]
+
+
+@pytest.mark.parametrize("state", ["removed", "set_aside"])
+def test_people_of_a_video_whose_file_is_gone_are_merged_and_forgotten_like_others(home: Settings, state: str) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    catalogue.put_video(home, video_row(0, state=state))
+    merged = editing.merge_people(home, first, second, "me", LATER)
+    assert merged["faces"] == 5 * SHOTS and len(read_people(home)) == 1
+    other = editing.split_faces(home, first, [f"{VIDEO}:4:face1"], "me", LATER)
+    assert other["faces"] == 1
+    assert len(forget_person(home, editing.find_person(home, first), LATER)) == SHOTS
+    assert {row["person_id"] for row in read_rows(home, "faces")} == {other["person_id"]}
+    assert [row["person_id"] for row in read_people(home)] == [other["person_id"]] and not list_people_history(home)
+
+
+def test_off_deletes_faces_of_a_video_whose_file_is_gone(home: Settings, tmp_path: Path) -> None:
+    build(home)
+    add_film(home, tmp_path, 1, captions=False)
+    catalogue.put_video(home, video_row(0, state="removed"))
+    build_faces(home.model_copy(update={"people": "off"}), [video_id(1)], LATER, SilentProgress())
+    assert not read_rows(home, "faces") and not read_rows(home, "shot_people") and not list_people_history(home)
+
+
+def test_damaged_files_and_a_name_without_a_face_are_forgotten_with_a_person(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    editing.name_person(home, first, "Thom", "me", LATER)
+    editing.name_person(home, first, "Thomasina", "me", LATER)
+    editing.name_person(home, second, "thom", "me", LATER)
+    editing.merge_people(home, first, second, "me", LATER)
+    assert list_names(home, editing.find_person(home, first)) == {first, second, "Thom", "Thomasina", "thom"}
+    editing.split_faces(home, first, [f"{VIDEO}:4:face1"], "me", LATER)
+    home.store.write_bytes(f"damaged/faces/{video_id(7)}.parquet", b"a face")
+    home.lake.write("faces", VIDEO, [])
+    home.lake.write("people", "all", [])
+    person = find_stored_person(home, "thomasina")
+    assert (person["person_id"], person["faces"]) == (first, 0)
+    forget_person(home, person, LATER)
+    assert not find_traces(home, "Thomasina", "a face")
+    with pytest.raises(NotFoundError):
+        find_stored_person(home, "Thomasina")
+
+
+def test_a_name_of_somebody_else_is_no_reason_to_delete_a_search(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    editing.name_person(home, first, "Thom", "me", LATER)
+    editing.name_person(home, first, "Thomasina", "me", LATER)
+    editing.name_person(home, second, "Thom", "me", LATER)
+    assert list_names(home, editing.find_person(home, first)) == {first, "Thomasina"}
+
+
+@pytest.mark.parametrize("name", ["*", 'The "Duke"', "P3f2a9c1e77b0"])
+def test_a_name_that_no_search_would_find_is_refused(home: Settings, name: str) -> None:
+    build(home)
+    first = read_people(home)[0]["person_id"]
+    with pytest.raises(UsageError, match="cannot be the name of a person"):
+        editing.name_person(home, first, name, "me", LATER)
+    assert editing.name_person(home, first, " Thom   Yorke ", "me", LATER)["name"] == "Thom Yorke"
+
+
+def test_with_a_forgotten_video_go_the_people_who_are_in_no_other(home: Settings, tmp_path: Path) -> None:
+    build(home)
+    add_film(home, tmp_path, 1, captions=False, proxies=True)
+    model = NumberFaces(lambda number: [(1, RIGHT, 0.8)])
+    build_faces(home, [video_id(1)], COMPUTED, SilentProgress(), make=lambda _: model)
+    nora, thomasina = (row["person_id"] for row in read_people(home))
+    editing.name_person(home, thomasina, "Thomasina", "me", LATER)
+    editing.name_person(home, nora, "Nora", "me", LATER)
+    editing.reject_faces(home, "Nora", [f"{VIDEO}:4:face1"], "me", LATER)
+    for table in ("faces", "shot_people"):
+        catalogue.drop_rows(home, table, VIDEO, keep_versions=False)
+    forget_videos(home, [VIDEO], LATER)
+    assert [(row["name"], row["videos"]) for row in read_people(home)] == [("Nora", 1)]
+    assert [each.name for each in read_changes(home)] == ["Nora"] and not find_traces(home, "Thomasina")
 
 
 @pytest.mark.parametrize("way", ["command", "setting"])

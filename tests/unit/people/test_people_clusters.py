@@ -48,6 +48,13 @@ def test_two_faces_of_one_frame_are_two_people_even_if_they_look_alike() -> None
     assert len(set(group_faces(twins, {}, SAME).values())) == 2
 
 
+def test_nobody_is_twice_in_a_frame_of_which_one_face_is_known() -> None:
+    known = {"p1": np.stack([vector(0, 0.1, n) for n in range(4)])}
+    twin = face(1, 0)
+    assert group_faces([twin], known, SAME) == {twin.face_id: "p1"}
+    assert group_faces([twin], known, SAME, {"p1": {(twin.shot_id, twin.frame)}})[twin.face_id] != "p1"
+
+
 def test_a_face_that_stays_in_its_place_is_one_person_while_it_turns() -> None:
     turned = [face(n, 0, look=n, noise=0.1 + 0.04 * n) for n in range(4)]
     assert follow_faces(turned, SAME) == [[0, 1, 2, 3]]

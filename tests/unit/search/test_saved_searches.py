@@ -17,8 +17,10 @@ from ops.core.types import SilentProgress, StepReport
 from ops.search.saved_matches import build_matches, has_current_matches
 from ops.search.saved_searches import (
     SavedSearch,
+    change_search_state,
     delete_search,
     find_search,
+    forget_person_searches,
     forget_video_matches,
     list_searches,
     mark_seen,
@@ -131,6 +133,23 @@ def test_names_and_examples(settings: Settings) -> None:
     assert [each.name for each in list_searches(settings)] == ["Reds"]
     with pytest.raises(NotFoundError, match="there are Reds"):
         find_search(settings, "Not green")
+
+
+def test_searches_for_a_forgotten_person_go_with_their_pictures(settings: Settings, tmp_path: Path) -> None:
+    picture = tmp_path / "face.png"
+    Image.new("RGB", (320, 180), "red").save(picture)
+    gone = save(settings, text='"quiet" -person:"thom  yorke"', name="Without", like=(str(picture),))
+    other = save(settings, text="person:Tim")
+    change_search_state(
+        settings, other.search_id, lambda state: state.model_copy(update={"problem": "do you mean Thom Yorke?"})
+    )
+    assert forget_person_searches(settings, {"Thom Yorke", "p1"}) == ["Without"]
+    assert [each.name for each in list_searches(settings)] == ["Reds"]
+    assert not settings.store.exists(f"saved_matches/{gone.search_id}.json") and not settings.store.list(
+        "saved_pictures"
+    )
+    assert read_search_state(settings, other.search_id).problem == "" and not has_current_matches(settings, ENCODER)
+    assert forget_person_searches(settings, None) == ["Reds"] and not list_searches(settings)
 
 
 def test_pictures_are_stored_with_their_searches(settings: Settings, tmp_path: Path) -> None:

@@ -131,3 +131,15 @@ def test_a_damaged_file_ends_the_division_before_anything_changes(settings: Sett
         divide_lake(settings, "bucket:2")
     assert [each for each in list_files(settings) if not each.startswith(division._STAGED)] == files
     catalogue.require_layout(settings)
+
+
+def test_copies_of_a_killed_division_are_deleted_unless_it_goes_on(settings: Settings) -> None:
+    key = "divided/lake/shots/bucket-00000.parquet"
+    settings.store.write_bytes(key, b"rows")
+    layout = catalogue.read_layout(settings)
+    catalogue.write_layout(settings.store, {**layout, catalogue.DIVIDING: "bucket:3"})
+    division.delete_copies(settings)
+    assert settings.store.exists(key)
+    catalogue.write_layout(settings.store, layout)
+    division.delete_copies(settings)
+    assert not settings.store.exists(key)
