@@ -84,16 +84,18 @@ export class People {
       faces);
   }
 
-  /** A menu of the people who may be the same. @param {PersonEntry} one */
+  /** Choose who is the same, then merge: a menu alone would merge at each arrow key. @param {PersonEntry} one */
   merging(one) {
     const others = this.people.filter((each) => each.person_id !== one.person_id && each.name);
-    const choice = el("select", { "aria-label": `Who ${one.name || "this"} also is`, "data-needs": "label", hidden: !others.length },
+    const choice = el("select", { "aria-label": `Who ${one.name || "this"} also is` },
       el("option", { value: "" }, "Same as…"), ...others.map((each) => el("option", { value: each.person_id }, each.name)));
-    choice.addEventListener("change", () => {
+    const form = el("form", { class: "acts", "data-needs": "label" }, choice, el("button", { class: "quiet" }, "Merge"));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
       const other = others.find((each) => each.person_id === choice.value);
       if (other) this.change(other, { action: "merge", other_id: one.person_id });
     });
-    return choice;
+    return others.length > 0 && form;
   }
 
   /** Show or hide the faces of a person. @param {PersonEntry} one @param {HTMLElement} list @param {HTMLElement} button */

@@ -1,0 +1,81 @@
+"""The panel of people: a search for one by their face, names, merges, and names that would be HTML."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ops.core.settings import Settings, load_settings
+from ops.core.types import SilentProgress
+from ops.people.build import build_faces
+from ops.people.catalogue import read_people
+from ops.videos import catalogue
+from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, serving
+from tests.builders.faces import LEFT, RIGHT, NumberFaces
+from tests.builders.homes import Home
+
+NAME = "<img src=x onerror='window.hacked=1'>"
+
+
+@pytest.fixture(scope="module")
+def people_home(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A copy of the home with two people in one film."""
+    home = tmp_path_factory.mktemp("people") / "home"
+    shutil.copytree(served.home.path, home, symlinks=True)
+    settings = load_settings(home=home, people="on")
+    (video_id,) = (row["video_id"] for row in catalogue.read_videos(settings.lake) if row["show"] == "A Series")
+    model = NumberFaces(lambda number: [(0, LEFT, 0.9), *([(1, RIGHT, 0.8)] if number < 60 else [])])
+    now = datetime.now(UTC)
+    build_faces(settings, [settings.resolve_partition(video_id)], now, SilentProgress(), make=lambda _: model)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def with_people(people_home: Settings) -> Iterator[Served]:
+    with serving(Home(people_home.home, frames=None)) as service:
+        yield service
+
+
+def open_panel(desk: Desk) -> None:
+    desk.page.click("#people")
+    desk.page.wait_for_selector(".people-list .face img")
+
+
+def test_people_are_named_merged_and_searched(open_desk: OpenDesk, with_people: Served, people_home: Settings) -> None:
+    desk = open_desk(with_people.url).search()
+    open_panel(desk)
+    rows = desk.page.locator(".people-list > li")
+    assert rows.count() == 2 and desk.page.locator(".people-list select").count() == 0, (
+        "nobody has a name to merge with"
+    )
+    rows.nth(0).locator("input").fill(NAME)
+    rows.nth(0).locator("form .quiet").first.click()
+    desk.page.wait_for_selector(".people-list select")
+    assert NAME in rows.nth(0).inner_text()
+    choice = rows.nth(1).locator("select")
+    choice.focus()
+    desk.keys("ArrowDown")
+    desk.page.wait_for_timeout(300)
+    assert rows.count() == 2, "a menu alone changes nothing"
+    choice.select_option(label=NAME)
+    rows.nth(1).get_by_role("button", name="Merge").click()
+    desk.until("document.querySelectorAll('.people-list > li').length === 1")
+    assert [row["name"] for row in read_people(people_home)] == [NAME]
+    rows.nth(0).locator(".face").click()
+    desk.until("location.search.includes('person')")
+    desk.page.wait_for_selector("#results[aria-busy=false]", state="attached")
+    assert parse_qs(urlsplit(desk.page.url).query)["q"] == [f'{QUERY} person:"{NAME}"']
+    assert {shot.split(":")[0] for shot in desk.shot_ids()} == {read_people(people_home)[0]["face_id"].split(":")[0]}
+
+
+def test_the_panel_is_accessible_and_fits_a_narrow_page(open_desk: OpenDesk, with_people: Served) -> None:
+    desk = open_desk(with_people.url, size=NARROW).search()
+    open_panel(desk)
+    box = desk.page.locator("#people-panel").bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= NARROW[0] and box["y"] + 100 < NARROW[1], box
+    assert not desk.serious_violations()
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= NARROW[0]
