@@ -153,6 +153,12 @@ def divide_history(store: ObjectStore, resolve: Callable[[str], str]) -> None:
             store.delete(key)
 
 
+def require_intact_history(store: ObjectStore) -> None:
+    """Raise ``LakeError`` if a file of the history is damaged. Reads every file."""
+    for key in list_history_files(store):
+        _read(store, key)
+
+
 def list_history_files(store: ObjectStore) -> list[str]:
     """Return the keys of all files of the history."""
     return [key for key in store.list(HISTORY) if key.endswith(".parquet")]

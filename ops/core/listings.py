@@ -48,7 +48,7 @@ def remember_listings() -> Iterator[None]:
     try:
         yield
     finally:
-        _memories.remove(memory)
+        _memories[:] = [each for each in _memories if each is not memory]  # equal ones are other blocks'
 
 
 def convert_stat(info: os.stat_result) -> ObjectStat:

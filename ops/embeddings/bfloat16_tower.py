@@ -105,7 +105,16 @@ def _ensure_export(source: TowerSource, folder: Path) -> bool:
                     message.splitlines()[-1],
                 )
                 return False
-    cosine = float(json.loads((folder / _AGREEMENT).read_text())["smallest_cosine"])
+        try:
+            cosine = float(json.loads((folder / _AGREEMENT).read_text())["smallest_cosine"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning(
+                "the image tower runs in torch: its export %s is damaged (%s), and was deleted",
+                folder,
+                take_first_sentence(error),
+            )
+            shutil.rmtree(folder, ignore_errors=True)
+            return False
     if not cosine >= LEAST_COSINE:
         log.info("the image tower runs in torch: in bfloat16 the cosine of a test image is only %.4f", cosine)
     return cosine >= LEAST_COSINE

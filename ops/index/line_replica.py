@@ -53,16 +53,15 @@ class LineReplica:
         lake = settings.lake
         # The listings come first: a file that is replaced after them has a new stamp in the next ones.
         stamps, video_stamps = lake.stat_partitions(self.table), lake.stat_partitions("videos")
-        kind, place = f"digests of {self.name} {describe_code()}", lake.path(self.table)
+        kind, place = f"digests of {self.name}", lake.path(self.table)
         known_contents = lake.memory.read_contents(kind, place) if lake.memory else {}
-        contents = dict[str, tuple[str, str]]()
+        contents, code = dict[str, tuple[str, str]](), describe_code()
         for partition, stamp in stamps.items():
-            both, stored = f"{stamp} {video_stamps.get(partition)}", known_contents.get(partition)
-            is_known = stored is not None and stored[0] == both
+            inputs, stored = f"{code} {stamp} {video_stamps.get(partition)}", known_contents.get(partition)
             contents[partition] = (
                 stored
-                if stored is not None and is_known
-                else (both, compute_line_digest(self.read_partition(settings, partition)))
+                if stored is not None and stored[0] == inputs
+                else (inputs, compute_line_digest(self.read_partition(settings, partition)))
             )
         fresh = {name: content for name, content in contents.items() if known_contents.get(name) != content}
         if lake.memory and (fresh or known_contents.keys() - contents.keys()):

@@ -29,6 +29,7 @@ from ops.people.changes import (
 from ops.people.clusters import make_person_id
 from ops.people.rows import name_people, sum_up
 from ops.people.sampling import count_looks
+from ops.videos.catalogue import require_same_division
 
 MOST_NAMED = 10
 _ID = re.compile(r"p[0-9a-f]{12}")
@@ -138,6 +139,7 @@ def _change(
     face_ids: tuple[str, ...] = (),
 ) -> None:
     with settings.hold_work_lock(), settings.lake.hold_lock(LOCK):
+        require_same_division(settings)
         history = read_changes(settings)
         # The order of changes counts, also if the clock of this machine is behind.
         at = max([now, *(each.created_at for each in history)])

@@ -38,7 +38,7 @@ from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
 from ops.search.understanding import Understanding, understand
 from ops.search.writing import find_matching_texts
-from ops.videos.catalogue import require_known_version
+from ops.videos.catalogue import require_known_version, require_same_division
 
 _WARM_TEXT = "a shot of nothing in particular"
 
@@ -78,6 +78,7 @@ class Searcher:
         addresses: Addresses | None = None,
     ) -> None:
         require_known_version(settings)
+        require_same_division(settings)
         self._settings = settings
         self._given_encoder = encoder
         self._pictures = pictures or make_picture_reader(settings.store)

@@ -135,6 +135,7 @@ def correct_cuts(
         raise UsageError(f"{video['path']} ({video['video_id']}) is no longer in the library: nothing to correct")
     partition = settings.resolve_partition(video["video_id"])
     with settings.hold_work_lock(), settings.lake.hold_lock(f"{TABLE}-{partition}"):
+        catalogue.require_same_division(settings)
         state = read_cut_state(settings, video)
         new_statements: list[CutCorrection] = []
         for verb, frame in statements:

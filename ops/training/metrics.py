@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from ops.core.storage import write_atomically
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -52,7 +54,8 @@ class MetricsLog:
         self._every = -(-total // _MOST_LINES)
         path = folder / METRICS
         lines = [figures for figures in read_metrics(folder) if figures.step <= step]
-        path.write_text("".join(f"{_format(figures)}\n" for figures in lines), encoding="utf-8")
+        with write_atomically(path) as temporary:
+            temporary.write_text("".join(f"{_format(figures)}\n" for figures in lines), encoding="utf-8")
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._board = _open_tensorboard(folder / TENSORBOARD, step)
 

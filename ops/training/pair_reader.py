@@ -6,8 +6,10 @@ Legend: T frames, H x W pixels, C = RGB.
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,13 @@ from ops.training.pairs import CaptionPair
 from ops.videos.film_errors import convert_film_errors
 
 Pixels = NDArray[np.uint8]
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Formats that Pillow decodes itself; for EPS it would start another program."""
+_IMAGE_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, OverflowError, EOFError, struct.error, zlib.error
+)  # fmt: skip
+"""Errors of Pillow for damaged images."""
 
 
 class PairReader:
@@ -158,9 +167,9 @@ def decode_image(name: str, data: bytes) -> Pixels:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*_IMAGE_ERRORS, Image.DecompressionBombError) as error:
         # For unknown formats Pillow's message has the address of a buffer, so it would differ each time.
         reason = "its format is unknown" if isinstance(error, UnidentifiedImageError) else str(error)
         raise MediaError(f"the image {name} cannot be decoded: {reason}") from error

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ops.core.errors import MediaError
+from ops.core.errors import MediaError, TrainingError
 from ops.embeddings.embed import map_ahead
 from ops.training.clip_frames import read_clip_frames
 from ops.training.distributed import rank, world_size
@@ -32,6 +32,8 @@ _BATCHES_AHEAD = 2
 _MOST_NAMES = 100
 """Things that are named with their reason; more of them are only counted, because their number may grow with the
 data."""
+_MOST_PASSES = 50
+"""Passes of a reader, whose shards are other ones each time, in which every sample may be one of the validation."""
 _BLANK = (1, 64, 64, 3)
 
 _Choice = tuple[Sample, int, Position]
@@ -98,18 +100,25 @@ class ShardStream:
         return ShardReader(number, self.readers, self._shards.learn, self._seed, start, self._note)
 
     def _choose(self, readers: Mapping[int, ShardReader]) -> Iterator[_Choice]:
-        """Yield samples for the rows of batches: those of one reader lie side by side, each gives as many."""
+        """Yield samples for the rows of batches: those of one reader are adjacent, and each gives as many."""
         while True:
             for number, reader in readers.items():
                 for _ in range(self._batch_size // self.readers):
                     yield self._take(reader, number)
 
     def _take(self, reader: ShardReader, number: int) -> _Choice:
+        first_round: int | None = None
         while True:
             sample, position = reader.take()
             if not self._excluded or sample.digest not in self._excluded:
                 return sample, number, position
             self._note(sample.thing, "the same clip or image is validated on")
+            first_round = position.round if first_round is None else first_round
+            if position.round > first_round + _MOST_PASSES:
+                raise TrainingError(
+                    f"{sample.thing}, and every other sample that its reader finds, is also among the held-out ones: "
+                    "give other shards to train on"
+                )
 
     def _prepare(self, choice: _Choice) -> tuple[_Choice, NDArray[Any] | str]:
         """Return the tower's input of a sample, or the reason why there is none."""

@@ -44,7 +44,11 @@ Note = Callable[[str, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One archive: ``size`` in bytes, and a ``mark`` that changes with its content."""
+    """One archive: ``size`` in bytes, and a ``mark`` of its content.
+
+    That of a local one is a hash of its first 64 KiB, so that the start of a fit reads little: a change that keeps the
+    size and these bytes is not noticed.
+    """
 
     address: str
     size: int
@@ -98,11 +102,19 @@ class ShardSet:
 
 
 def expand_braces(data: Sequence[str]) -> list[str]:
-    """Return the addresses with names such as ``a-{000..127}.tar`` written out, as WebDataset users write them."""
+    """Return the addresses with names such as ``a-{000..127}.tar`` written out, as WebDataset users write them.
+
+    Raises ``UsageError`` if braces do not match.
+    """
     from braceexpand import braceexpand
 
-    names = (braceexpand(each) if "{" in each and each.endswith(SHARD) else [each] for each in data)
-    return [each for name in names for each in name]
+    addresses: list[str] = []
+    for each in data:
+        try:
+            addresses += braceexpand(each) if "{" in each and each.endswith(SHARD) else [each]
+        except ValueError as error:  # unbalanced braces; the stubs lack their own class
+            raise UsageError(f"{each}: the braces do not match; write names such as a-{{000..127}}.tar") from error
+    return addresses
 
 
 def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
@@ -183,11 +195,11 @@ def parse_documents(members: Mapping[str, Any]) -> JsonObject:
         if f".{name}".endswith(".json"):
             try:
                 content = json.loads(data)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             document = content if isinstance(content, dict) else {}
-            more = document.get("captions", document.get("caption", []))
-            captions += [more] if isinstance(more, str) else list(more or ())
+            more = document.get("captions", document.get("caption"))
+            captions += more if isinstance(more, list) else [more]
     return {**document, "captions": captions}
 
 
@@ -250,12 +262,11 @@ def _must_stream(shards: Sequence[Shard]) -> bool:
 
 
 def _holds_clips(shard: Shard) -> bool:
-    """Whether the first named member that is media is a clip; reads no content."""
+    """Whether a member is a clip, by the names; reads no content."""
     try:
         with tarfile.open(shard.address) as archive:
-            names = (member.name.lower() for member in archive)
-            return next((name.endswith(CLIPS) for name in names if name.endswith((*CLIPS, *IMAGES))), False)
-    except (OSError, tarfile.TarError):
+            return any(member.name.lower().endswith(CLIPS) for member in archive)
+    except (OSError, EOFError, tarfile.TarError):
         return False  # reported by the reader of image shards
 
 
@@ -284,11 +295,12 @@ def _estimate_pairs(shards: Sequence[Shard]) -> int:
     for shard in shards:
         if samples >= _PROBED_SAMPLES:
             break
-        read = list(islice(read_samples(shard, reasons.__setitem__), _PROBED_SAMPLES - samples))
-        samples += len(read)
-        usable += sum(sample is not None for sample in read)
-        is_whole = samples < _PROBED_SAMPLES
-        size += shard.size if is_whole else sum(_measure_in_archive(sample) for sample in read if sample)
+        probed_bytes = 0
+        for sample in islice(read_samples(shard, reasons.__setitem__), _PROBED_SAMPLES - samples):
+            samples += 1
+            usable += sample is not None
+            probed_bytes += _measure_in_archive(sample) if sample else 0
+        size += shard.size if samples < _PROBED_SAMPLES else probed_bytes
     if usable:
         return max(1, round(usable * sum(shard.size for shard in shards) / size))
     raise UsageError(

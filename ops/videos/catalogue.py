@@ -184,6 +184,21 @@ def require_layout(settings: Settings) -> None:
     """
     require_known_version(settings)
     layout = read_layout(settings)
+    _check_division(settings, layout)
+    if "version" not in layout:
+        write_layout(settings.store, {**layout, "version": str(VERSION)})
+
+
+def require_same_division(settings: Settings) -> None:
+    """Raise ``SettingsError`` if the lake is divided otherwise than by ``NEEDLE_PARTITIONS``, or is being divided.
+
+    A reader would look for rows in files that do not have them. Writes nothing.
+    """
+    with suppress(FileNotFoundError):
+        _check_division(settings, json.loads(settings.store.read_bytes(LAYOUT)))
+
+
+def _check_division(settings: Settings, layout: Mapping[str, str]) -> None:
     if unfinished := layout.get(DIVIDING):
         raise SettingsError(
             f"the lake in {settings.storage_uri} is being divided by {unfinished!r}: run `needle compact --divide "
@@ -195,5 +210,3 @@ def require_layout(settings: Settings) -> None:
             f"{layout['partitions']!r}: set it back, divide the lake (`needle compact --divide`), or ingest into "
             "another NEEDLE_HOME and NEEDLE_STORAGE"
         )
-    if "version" not in layout:
-        write_layout(settings.store, {**layout, "version": str(VERSION)})

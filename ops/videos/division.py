@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from ops.core.errors import SettingsError
-from ops.core.history import compact_history, divide_history
+from ops.core.history import compact_history, divide_history, require_intact_history
 from ops.core.schemas import find_family
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
@@ -30,7 +30,8 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
     """Divide the lake by ``division`` (``video`` or ``bucket:<count>``); return its numbers of files before and after.
 
     A no-op if it is divided so already. The caller must exclude every other reader and writer, in all homes.
-    Raises ``SettingsError`` if another division is unfinished, and ``DamagedTableError`` before anything was changed.
+    Raises ``SettingsError`` if another division is unfinished. Raises ``DamagedTableError``, or ``LakeError`` for the
+    history, before anything was changed.
     """
     layout, store, lake = read_layout(settings), settings.store, settings.lake
     tables = [table for table in lake.list_tables() if (family := find_family(table)) and family.per_video]
@@ -45,15 +46,17 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
         store.delete_tree(_STAGED)
         for table in tables:
             _stage(lake, staged, table, division)
+        require_intact_history(store)
         write_layout(store, {**layout, DIVIDING: division})
     for key in staged.store.list("lake"):
         store.write_bytes(key, staged.store.read_bytes(key))
     after = 0
-    for table in staged.list_tables():
+    for table in tables:
         names = set(staged.list_partitions(table))
         after += len(names)
         for name in set(lake.list_partitions(table)) - names:
-            store.delete(f"{lake.folder(table)}/{name}.parquet")
+            if names or not len(lake.read(table, [name], ["video_id"])):  # rows of a table that was not staged stay
+                store.delete(f"{lake.folder(table)}/{name}.parquet")
     divide_history(store, lambda video_id: resolve_partition(video_id, division))
     compact_history(store)
     write_layout(store, {name: text for name, text in layout.items() if name != DIVIDING} | {"partitions": division})
@@ -72,14 +75,19 @@ def _stage(lake: Lake, staged: Lake, table: str, division: str) -> None:
     members: dict[str, list[str]] = defaultdict(list)
     for partition in lake.list_partitions(table):
         rows = lake.read(table, [partition], ["video_id"])
-        # A file without rows says that its step has been there, for the video that names it.
-        for name in {resolve_partition(each, division) for each in _list_ids(rows, partition)}:
+        # A file without rows shows that its step has run for the video that names it.
+        for name in {_choose_partition(each, partition, division) for each in _list_ids(rows, partition)}:
             members[name].append(partition)
     for name, partitions in members.items():
         rows = lake.read(table, partitions)
-        is_member = [resolve_partition(each, division) == name for each in rows["video_id"].to_pylist()]
+        is_member = [_choose_partition(each, name, division) == name for each in rows["video_id"].to_pylist()]
         order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in rows.column_names else [])
         staged.write(table, name, rows.filter(pa.array(is_member, pa.bool_())).sort_by(order), keep_versions=False)
+
+
+def _choose_partition(video_id: str, partition: str, division: str) -> str:
+    """Return the partition of a row. One of no video, such as a photograph's captions, stays where it is."""
+    return resolve_partition(video_id, division) if video_id else partition
 
 
 def _list_ids(rows: pa.Table, partition: str) -> Iterable[str]:

@@ -181,7 +181,7 @@ def format_plan(sizes: Sequence[int]) -> str:
             "| --- | --- | --- | --- | --- | --- |",
             *(
                 f"| {name} | {_format_bytes(load.size_b)} | {_format_s(load.first_s)} | {_format_s(load.add_s)} "
-                f"| {load.use:.2g} | {load.engine} |"
+                f"| {_format_share(load.use)} | {load.engine} |"
                 for name, load in plan(titles).items()
             ),
             "",
@@ -189,6 +189,11 @@ def format_plan(sizes: Sequence[int]) -> str:
     texts += ["| part | titles within its limit on one machine |", "| --- | --- |"]
     texts += [f"| {name} | {find_limit(name):,} |" for name in sorted(PARTS, key=find_limit)]
     return "\n".join(texts)
+
+
+def _format_share(share: float) -> str:
+    """Two digits, without an exponent."""
+    return f"{float(f'{share:.2g}'):,.0f}" if share >= 100 else f"{share:.2g}"
 
 
 def _format_bytes(size: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from threading import RLock
 from typing import Any
 
 import httpx
@@ -24,6 +25,8 @@ class StrictServer(QdrantClient):
     def __init__(self, *, busy: int = 0, yellow: int = 0, nodes: int = 1) -> None:
         super().__init__(":memory:")
         self.busy, self.yellow, self.nodes = busy, yellow, nodes
+        self._writing = RLock()
+        """The in-memory mode is not safe for several threads, which upload."""
         self.request_bytes: list[int] = []
         self.written: list[models.PointStruct] = []
         """Shots, in the order of requests."""
@@ -52,6 +55,10 @@ class StrictServer(QdrantClient):
         return super().create_collection(collection_name, **options)
 
     def upsert(self, collection_name: str, points: Sequence[models.PointStruct], **options: Any) -> Any:  # type: ignore[override]
+        with self._writing:
+            return self._upsert(collection_name, points, **options)
+
+    def _upsert(self, collection_name: str, points: Sequence[models.PointStruct], **options: Any) -> Any:
         body = models.PointsList(points=list(points)).model_dump_json(exclude_none=True)
         self.request_bytes.append(len(body.encode()))
         if self.request_bytes[-1] > MAX_REQUEST_BYTES:

@@ -211,6 +211,25 @@ def test_a_publisher_that_waited_for_another_one_continues_its_version(server: S
         require_rows(index, ROWS[:120])
 
 
+def test_a_version_that_becomes_current_meanwhile_is_not_deleted(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another home publishes to a new collection while this one looks for what is left over."""
+    first, second = (ServerVersions(server, ENCODER, holder=name) for name in ("first", "second"))
+    publish_to(first, ENCODER, ROWS[:50])
+    get_collections = server.get_collections
+
+    def publish_meanwhile() -> models.CollectionsResponse:
+        monkeypatch.setattr(server, "get_collections", get_collections)
+        publish_to(first, ENCODER, ROWS[100:])
+        return get_collections()
+
+    monkeypatch.setattr(server, "get_collections", publish_meanwhile)
+    second._drop_unaliased()
+    with open_versions(second, ENCODER) as index:
+        require_rows(index, ROWS[100:])
+
+
 def test_vectors_of_forgotten_videos_leave_the_server(server: StrictServer) -> None:
     versions = ServerVersions(server, ENCODER)
     publish_to(versions, ENCODER, ROWS)

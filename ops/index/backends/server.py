@@ -87,7 +87,7 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
         with ExitStack() as undo:
             self._take_lease(place.collection)
             undo.callback(self.release, place.collection)
-            if self._list_places()[0] != place:
+            if self._list_places()[:1] != (place,):
                 raise BaseChangedError
             new_place = self._begin_generation(place, manifest)
             self._hold_generations(place.collection).end(base.dropped, new_place.generation)
@@ -104,6 +104,7 @@ class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
 
     def drop_old(self) -> None:
         super().drop_old()
+        time.sleep(server_versions.ALIASES_S)  # until all readers know
         for place in self._list_places()[:1]:
             generations = self.open_generations(place.collection)
             generations.purge(place.generation)
@@ -201,8 +202,8 @@ class ServerStore:
         self._place = place
         self._name_collection = place.collection
         self._manifest = manifest
-        self._since: dict[str, int | None] = {}
-        """The generation that wrote each video; ``None`` for one that is not in this version."""
+        self._since: dict[str, int] = {}
+        """The generation that wrote each video, for videos that were asked for and are in this version."""
 
     def manifest(self) -> Manifest:
         return self._manifest
@@ -276,8 +277,8 @@ class ServerStore:
         if missing := video_ids - self._since.keys():
             generations = self._versions.open_generations(self._place.collection)
             generation_by_id = generations.find_generations(missing, self._place.generation)
-            self._since.update({video_id: generation_by_id.get(video_id) for video_id in missing})
-        pairs = ((shot_id, self._since[shot_id.partition(":")[0]]) for shot_id in shot_ids)
+            self._since |= generation_by_id
+        pairs = ((shot_id, self._since.get(shot_id.partition(":")[0])) for shot_id in shot_ids)
         return [str(encode_point_id(shot_id, since)) for shot_id, since in pairs if since is not None]
 
     def _build_filter(self, conditions: Wanted) -> models.Filter:

@@ -128,7 +128,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def require(self, version: str) -> None:
         """Raise ``VectorIndexError`` if a version is not kept any more. The server is asked once in ``ALIASES_S``."""
         if version not in {place.version for place in self._list_recent_places()}:
-            raise self._gone(version)
+            raise self._make_gone_error(version)
 
     def read_videos(self, version: str) -> VideoDigests | None:
         return None  # a collection is built whole
@@ -154,7 +154,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         places = self._list_places()
         place = self._built if self._built and self._built.version == version else self._find_place(version)
         if place is None:
-            raise self._gone(version)
+            raise self._make_gone_error(version)
         if not places or places[0].version != version:
             self._replace_aliases([place, *(each for each in places if each.version != version)])
             self.release(place.collection)
@@ -173,7 +173,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     def open(self, version: str) -> Store:
         place = self._find_place(version)
         if place is None:
-            raise self._gone(version)
+            raise self._make_gone_error(version)
         with self.map_errors():
             metadata = dict(self.client.get_collection(place.collection).config.metadata or {})
         return self._store(place, cast(Manifest, metadata[VERSIONS][version]))
@@ -238,7 +238,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         names = (f"{self.alias}-{version}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 9))))
         return next(name for name in names if name not in used)
 
-    def _gone(self, version: str) -> VectorIndexError:
+    def _make_gone_error(self, version: str) -> VectorIndexError:
         return VectorIndexError(f"version {version} of the index on {self.address} is gone: open the current one")
 
     def _find_place(self, version: str) -> Place | None:
@@ -284,10 +284,15 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         used = {place.collection for place in self._list_places()}
         pattern = re.compile(rf"({re.escape(self.alias)}-{VERSION_PATTERN}(?:-\d)?)(?:{RECORDS_SUFFIX})?")
         with self.map_errors():
-            for item in self.client.get_collections().collections:
-                match = pattern.fullmatch(item.name)
-                if match and match[1] not in used and not self._find_other_holder(match[1]):
-                    self.client.delete_collection(item.name)
+            names = {item.name: pattern.fullmatch(item.name) for item in self.client.get_collections().collections}
+            collections = {name: match[1] for name, match in names.items() if match and match[1] not in used}
+            free = [name for name, collection in collections.items() if not self._find_other_holder(collection)]
+        # Again, after the leases: a publisher ends its own when the aliases name its collection.
+        used = {place.collection for place in self._list_places()} if free else used
+        with self.map_errors():
+            for name in free:
+                if collections[name] not in used:
+                    self.client.delete_collection(name)
 
     def _renew_lease(self, name: str) -> None:
         if self._clock() >= self._renew_at:

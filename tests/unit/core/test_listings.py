@@ -78,6 +78,15 @@ def test_files_that_are_changed_in_place_are_seen_by_the_next_command_and_after_
     assert store.stats("lake/b") != first
 
 
+def test_a_block_within_a_block_ends_alone(store: ObjectStore, scans: list[str]) -> None:
+    """At its end both remember nothing yet, so they are equal."""
+    with remember_listings():
+        pass
+    first = store.stats("lake")
+    scans.clear()
+    assert store.stats("lake") == first and not scans
+
+
 def test_without_the_block_nothing_is_remembered(tmp_path: Path, scans: list[str]) -> None:
     store = ObjectStore(str(tmp_path))
     store.write_bytes("lake/1", b"x")

@@ -273,6 +273,19 @@ def test_vectors_that_would_differ_come_from_torch(
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="the CPU has no bfloat16")
+def test_a_damaged_export_is_deleted_and_the_tower_stays_in_torch(
+    checkpoints: Path, export_home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(export_home / "cache", tmp_path / "cache")
+    (agreement,) = (tmp_path / "cache" / "encoders").glob("*/agreement.json")
+    agreement.write_text("")
+    with caplog.at_level("WARNING"):
+        encoder = load_encoder(f"open_clip:needle-tiny/{checkpoints}/one.pt", tmp_path, device="cpu")
+    assert isinstance(encoder, OpenClipEncoder) and encoder._run_tower is None
+    assert "is damaged" in caplog.text and not agreement.parent.exists()
+
+
+@pytest.mark.skipif(not has_bfloat16(), reason="the CPU has no bfloat16")
 def test_an_export_that_fails_leaves_the_tower_in_torch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     preprocessing = {"size": 224, "mean": (0.5,) * 3, "std": (0.5,) * 3}
     source = TowerSource(key="none", model="ViT-B-32", tag="/nowhere.pt", architecture={}, preprocessing=preprocessing)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.core.errors import TrainingError, UsageError
+from ops.core.errors import MediaError, TrainingError, UsageError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
+from ops.training.pair_reader import decode_image
 from ops.training.recipes import build_recipe
 from ops.training.shard_reader import Position, ShardReader, count_readers
 from ops.training.shards import Shard, expand_braces, find_shards, read_samples
@@ -49,6 +50,11 @@ def test_clips_stream_and_a_few_local_images_do_not(tmp_path: Path) -> None:
     braces = expand_braces([f"{tmp_path}/clips/film-{{000..002}}.tar"])
     again = find_shards(braces, 0.4)
     assert again and len(again.learn) == 2 and len(again.held_out) == 1
+    write_shard(tmp_path / "mixed.tar", {**make_images(0, 3), **make_clips(0, 1)})
+    mixed = find_shards([str(tmp_path / "mixed.tar")], 0.0)
+    assert mixed and mixed.pairs == 4
+    with pytest.raises(UsageError, match="braces do not match"):
+        expand_braces([f"{tmp_path}/film-{{000..002.tar"])
     with pytest.raises(UsageError, match="cannot be mixed with shards that are streamed"):
         find_shards([str(tmp_path / "clips"), str(tmp_path / "film0.mp4")], 0.0)
     with pytest.raises(UsageError, match="does not exist"):
@@ -83,6 +89,12 @@ def test_what_is_damaged_or_incomplete_is_named_and_no_pickle_is_read(tmp_path: 
         "blank.txt": b"  \n",
         "odd.jpeg": jpeg((4, 5, 6)),
         "odd.json": b'{"captions": ["an odd one"], "show": "other"}',
+        "number.jpg": jpeg((7, 8, 9)),
+        "number.json": b'{"captions": 5}',
+        "names.jpg": jpeg((7, 8, 9)),
+        "names.json": b'{"captions": {"a name": "a text"}}',
+        "deep.jpg": jpeg((7, 8, 9)),
+        "deep.json": b"[" * 100_000,
     }
     path = write_shard(tmp_path / "web-00001.tar", members)
     whole = list_shards(tmp_path)[0]
@@ -94,6 +106,9 @@ def test_what_is_damaged_or_incomplete_is_named_and_no_pickle_is_read(tmp_path: 
         "mute": "has no caption",
         "blind": "has no clip and no image",
         "blank": "has no caption",
+        "number": "has no caption",
+        "names": "has no caption",
+        "deep": "has no caption",
     }
     path.write_bytes(path.read_bytes()[:3000])
     reasons.clear()
@@ -125,6 +140,14 @@ def test_a_pass_gives_each_sample_once_and_any_position_goes_on_with_the_same(tm
         assert len(drawn) == 17 and max(Counter(drawn).values()) == 1
     assert not notes
     assert [count_readers(batch, many) for batch, many in ((16, 1), (16, 3), (12, 100), (512, 1000))] == [1, 2, 12, 64]
+
+
+@pytest.mark.parametrize(
+    "data", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", b"", jpeg((1, 2, 3))[:80], b"GIF89a"]
+)
+def test_what_is_no_whole_picture_is_refused_without_another_program(data: bytes) -> None:
+    with pytest.raises(MediaError, match=r"the image blue cannot be decoded"):
+        decode_image("blue", data)
 
 
 def test_shards_without_a_usable_sample_end_the_fit(tmp_path: Path) -> None:
@@ -186,6 +209,15 @@ def test_an_open_clip_model_learns_from_streamed_images(settings: Settings, tmp_
     assert made.lineage["steps"] >= 3 and np.isfinite(made.lineage["last_loss"])
     with pytest.raises(UsageError, match="need all pairs before the first step"):
         train(settings, build_recipe("starter_head", batch=4), data, NOW, SilentProgress(), name="fresh", threads=1)
+
+
+def test_shards_whose_samples_are_all_validated_on_end_the_fit(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("film-000", "film_val-000"):
+        write_shard(folder / f"{name}.tar", make_clips(0, 2))
+    with pytest.raises(TrainingError, match=r"film-000\.tar sample clip00\d, and every other sample .* held-out"):
+        train(settings, build_recipe("debug", pooling="mean", epochs=1), [folder], NOW, SilentProgress(), threads=1)
 
 
 def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:

@@ -12,11 +12,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ops.core.errors import DamagedTableError, SettingsError
+from ops.core.errors import DamagedTableError, LakeError, SettingsError
 from ops.core.history import list_history_files
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.index.build import build_index, check_index
+from ops.search.searcher import Searcher
+from ops.shots.correcting import correct_cuts
+from ops.training.pair_table import store_pairs
+from ops.training.pairs import CaptionPair, build_image_pair
 from ops.videos import catalogue, division
 from ops.videos.division import divide_lake
 from tests.builders.lakes import COMPUTED, ENCODER, fill, shot_rows, video_id, video_row
@@ -87,6 +91,29 @@ def test_any_way_leads_back(settings: Settings, way: list[str]) -> None:
     assert [row["index"] for row in shots if row["video_id"] == video_id(5)] == [0, 1, 2, 3]
 
 
+def test_rows_of_no_video_stay_where_they_are(settings: Settings) -> None:
+    """Captions of photographs; two data sets have one picture in common."""
+    pairs = [build_image_pair(f"/{name}.parquet", "0", name, b"a picture", ["a fox"]) for name in ("one", "two")]
+    store_pairs(settings, [pair for pair in pairs if isinstance(pair, CaptionPair)], COMPUTED)
+    partitions = settings.lake.list_partitions("caption_pairs")
+    before = describe(settings)
+    for each in ("bucket:2", "bucket:3", "video"):
+        divide_lake(settings, each)
+        settings = divided(settings, each)
+        assert settings.lake.list_partitions("caption_pairs") == partitions
+        assert describe(settings) == before
+
+
+def test_files_without_rows_do_not_stay_behind(settings: Settings) -> None:
+    divide_lake(settings, "bucket:4")
+    buckets = divided(settings, "bucket:4")
+    for number in range(4):
+        buckets.lake.write("dialogue", f"bucket-{number:05d}", [])
+    divide_lake(buckets, "video")
+    assert not settings.lake.list_partitions("dialogue")
+    assert all(len(name) == 16 for name in settings.lake.list_partitions("shots"))
+
+
 @pytest.mark.parametrize("at", range(0, 40, 3))
 def test_a_killed_division_is_finished_by_the_next(
     settings: Settings, at: int, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +148,34 @@ def test_a_killed_division_is_finished_by_the_next(
             divide_lake(settings, "bucket:3")
     divide_lake(settings, "bucket:2")
     assert describe(divided(settings, "bucket:2")) == before
+
+
+def test_a_damaged_file_of_the_history_ends_the_division_before_anything_changes(settings: Settings) -> None:
+    path = Path(settings.store.path(list_history_files(settings.store)[0]))
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    with pytest.raises(LakeError, match="is damaged"):
+        divide_lake(settings, "bucket:2")
+    catalogue.require_layout(settings)
+    path.write_bytes(content)
+    divide_lake(settings, "bucket:2")
+
+
+def test_nobody_works_on_a_lake_that_is_divided_otherwise(settings: Settings) -> None:
+    catalogue.require_same_division(settings)
+    layout = catalogue.read_layout(settings)
+    catalogue.write_layout(settings.store, {**layout, catalogue.DIVIDING: "bucket:2"})
+    with pytest.raises(SettingsError, match="is being divided"):
+        catalogue.require_same_division(settings)
+    with pytest.raises(SettingsError, match="is being divided"):
+        correct_cuts(
+            settings, catalogue.find_video(settings.lake, video_id(3)), [("split", 5)], author="x", now=COMPUTED
+        )
+    catalogue.write_layout(settings.store, layout)
+    divide_lake(settings, "bucket:2")
+    with pytest.raises(SettingsError, match="NEEDLE_PARTITIONS = 'video'"):
+        Searcher(settings)
+    catalogue.require_same_division(divided(settings, "bucket:2"))
 
 
 def test_a_damaged_file_ends_the_division_before_anything_changes(settings: Settings) -> None:
