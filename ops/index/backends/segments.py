@@ -212,13 +212,15 @@ class Segment:
     def read_vectors(self, rows: Rows) -> Floats:
         """Return vectors, float32 (R, D), of ascending rows."""
         vectors = np.empty((len(rows), self._dim), np.float32)
-        width, at = 4 * self._dim, 0
-        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if len(rows) else ():
-            data = os.pread(self._vectors, width * len(run), width * int(run[0]))
-            if len(data) != width * len(run):
+        if not len(rows):
+            return vectors
+        view, width = vectors.data.cast("B"), 4 * self._dim
+        bounds = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]  # of runs of adjacent rows
+        firsts = rows[bounds[:-1]].tolist()
+        for first, begin, end in zip(firsts, bounds, bounds[1:], strict=False):
+            place = view[width * begin : width * end]
+            if os.preadv(self._vectors, [place], width * first) != len(place):
                 raise VectorIndexError(f"{self._path} ends too early: delete the index and run `needle ingest`")
-            vectors[at : at + len(run)] = np.frombuffer(data, np.float32).reshape(len(run), self._dim)
-            at += len(run)
         return vectors
 
     def list_ids(self, rows: Rows) -> list[str]:
