@@ -21,9 +21,12 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
-    "a Ray beside a Ray takes too long to start": (
+    "a Ray beside a Ray takes too long to start, and tests kill workers that they see": (
         "tests/unit/training/test_training_on_ray.py",
         "tests/pipeline/test_ingest_on_ray.py",
+        "tests/pipeline/test_two_nodes.py",
+        "tests/service/test_cut_on_cluster.py",
+        "tests/service/test_train_shards_s3.py",
         "tests/unit/cluster/test_starting.py",
     ),
     "the annotated films are watched once": (
@@ -39,7 +42,7 @@ SECONDS = {
     "one home is served to the browser": 430,
     "tests/service/test_dagster_daemon.py": 410,
     "tests/quality/test_shots_quality.py": 190,
-    "a Ray beside a Ray takes too long to start": 190,
+    "a Ray beside a Ray takes too long to start, and tests kill workers that they see": 190,
     "the annotated films are watched once": 180,
     "tests/pipeline/test_killed_ingest.py": 100,
     "tests/unit/upgrade/test_upgrade_command.py": 80,
