@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.builders.homes import CHECKOUT, Home
 
-PATIENCE_S = 120
+PATIENCE_S = 240
 
 
 def list_workers(name: str) -> dict[int, int]:
@@ -29,10 +29,10 @@ def list_workers(name: str) -> dict[int, int]:
 def wait_for_workers(name: str, process: subprocess.Popen[str], is_at_work: Callable[[], bool]) -> dict[int, int]:
     """Wait until the work has begun; return its workers with their nodes' processes."""
     end = time.monotonic() + PATIENCE_S
-    while not (is_at_work() and (workers := list_workers(name))):
+    while not ((workers := list_workers(name)) and is_at_work()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, f"no {name} begins"
-        time.sleep(0.05)
+        time.sleep(0.25)  # they need the cores
     return workers
 
 
