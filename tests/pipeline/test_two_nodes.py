@@ -73,7 +73,7 @@ def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, 
     ray = {"NEEDLE_ENGINE": "ray", "NEEDLE_RAY_ADDRESS": address}
 
     there.run("ingest", str(library))  # two nodes embed in test_ingest_on_ray.py
-    recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "100", "--learning-rate", "0.003", "--threads", "1")
+    recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "300", "--learning-rate", "0.003", "--threads", "1")
     fit = ("train", *recipe, "--name", "mine", "--workers", "2", "--json")
     with start_command(there, *fit, **ray) as process:
         checkpoint = there.path / "training" / "mine" / "checkpoint.pt"
@@ -86,4 +86,4 @@ def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, 
         with start_command(there, *fit, **ray) as process:
             out = finish(process)
     made = json.loads(out)
-    assert made["workers"] == 1 and made["steps"] == 200
+    assert made["workers"] == 1 and made["steps"] == 600
