@@ -74,8 +74,8 @@ def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, 
 
     there.run("ingest", str(library))  # two nodes embed in test_ingest_on_ray.py
     recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "300", "--learning-rate", "0.003", "--threads", "1")
-    fit = ("train", *recipe, "--name", "mine", "--workers", "2", "--json")
-    with start_command(there, *fit, **ray) as process:
+    fit = ("train", *recipe, "--name", "mine", "--json", "--workers")
+    with start_command(there, *fit, "2", **ray) as process:
         checkpoint = there.path / "training" / "mine" / "checkpoint.pt"
         workers = wait_for_workers("RayTrainWorker", process, checkpoint.exists)
         assert len(set(workers.values())) == 2, "the workers run on two nodes"
@@ -83,7 +83,7 @@ def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, 
         out, err = process.communicate(timeout=2 * PATIENCE_S)
     if process.returncode:  # Ray had put the fit's controller on that node
         assert "start the same command again" in err
-        with start_command(there, *fit, **ray) as process:
+        with start_command(there, *fit, "1", **ray) as process:  # the cluster has one CPU left
             out = finish(process)
     made = json.loads(out)
     assert made["workers"] == 1 and made["steps"] == 600
