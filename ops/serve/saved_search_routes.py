@@ -49,7 +49,7 @@ def build_saved_search_routes(service: Service) -> APIRouter:
     @router.post(
         "/api/searches",
         response_model=None,
-        responses={200: {"model": SavedSearchesAnswer}, **describe_problems(409)},
+        responses={200: {"model": SavedSearchesAnswer}, **describe_problems(404, 409)},
         summary="Save a search; all footage that is searchable now counts as known",
     )
     async def save(request: Request, body: SavedSearchBody) -> Response:
