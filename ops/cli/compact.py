@@ -17,7 +17,7 @@ from ops.videos.division import divide_lake
 @click.command(name="compact")
 @add_setting_options("partitions")
 @click.option(
-    "--divide", metavar="bucket:COUNT", help="Also divide the lake into so many buckets of videos, or by video."
+    "--divide", metavar="bucket:COUNT", help="Also divide the lake into COUNT buckets of videos, or by video."
 )
 @json_option
 def command(as_json: bool, divide: str | None, **options: Any) -> None:

@@ -128,7 +128,7 @@ def _list_all(settings: Settings, as_json: bool) -> None:
     _print_people(people, as_json)
     if not people and not as_json:
         why = "run `needle ingest`" if settings.people == "on" else "set NEEDLE_PEOPLE=on and run `needle ingest`"
-        click.echo(f"nobody is known: {why}", err=True)
+        click.echo(f"no people yet: {why}", err=True)
 
 
 def _describe(each: LakePerson) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def command(
     if as_json:
         print_json(document)
     else:
-        click.echo(make_printable(f"{document['page']}\n{document['url']} (while `needle serve` runs)"))
+        click.echo(make_printable(str(document["page"])))
+        click.echo(make_printable(f"{document['url']} (while `needle serve` runs)"))
     if open_page:
         click.launch(Path(str(document["page"])).as_uri())
 

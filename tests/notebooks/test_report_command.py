@@ -32,6 +32,8 @@ def test_it_runs_a_report_as_its_asset_and_lists_it(home: Home) -> None:
     assert made["url"] == f"http://127.0.0.1:8080/reports/{page.parent.name}/catalogue_report.html"
     assert home.json("report")[0] == made
     assert home.run("report").stdout.startswith("catalogue_report ")
+    page_line, address_line = home.run("report", "catalogue_report").stdout.splitlines()
+    assert Path(page_line).is_file() and address_line.endswith("/catalogue_report.html (while `needle serve` runs)")
 
 
 @pytest.mark.parametrize(
