@@ -53,7 +53,7 @@ def count_people(settings: Settings, identities: Identities, now: datetime) -> l
             "event_timestamp": count.since or now,
             "created_timestamp": now,
         }
-        for person, count in sorted(counts.items(), key=lambda each: (-len(each[1].shots), each[0]))
+        for person, count in sorted(counts.items(), key=lambda each: (-len(each[1].shots), -each[1].faces, each[0]))
     ]
 
 
