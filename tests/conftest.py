@@ -10,9 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Read when numpy, scipy and torch are loaded, so it stands before their imports. If several processes want the cores,
+# threads of OpenBLAS and OpenMP wait for each other busily: a fit of the tests' small models takes 30 times its CPU
+# with two of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from ops.core.child_processes import preload_in_children
 from ops.core.settings import Settings, load_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -24,9 +30,10 @@ hypothesis_settings.register_profile("search", deadline=None)
 hypothesis_settings.load_profile("needle")
 
 
-# Read when torch is loaded, as conftests of packages do. Where several processes want the cores, threads of OpenMP
-# wait for each other busily: a fit of the tests' small models takes 30 times its CPU with two of them.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The server that forks children imports them once, when it starts; a module that it lacks is imported by each
+# child, for up to 1.3 CPU seconds. A test compares them with the steps of the pipeline.
+CHILD_MODULES = ("ops.shots.processes", "ops.videos.probe_process", "ops.videos.subtitles")
+preload_in_children(CHILD_MODULES)
 
 
 @pytest.hookimpl(optionalhook=True)

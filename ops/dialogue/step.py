@@ -51,6 +51,7 @@ STEPS = (
         is_due=_is_due,
         build=_build,
         retry=_retry,
+        child_modules=("ops.videos.subtitles",),
         decided_by=("videos", "shots", "shot_dialogue", "subtitles", "subtitle_timings"),
         describe_outside=_describe_outside,
     ),

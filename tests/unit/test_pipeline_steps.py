@@ -14,6 +14,7 @@ from ops.core.schemas import LABELS, SHOTS, TABLES, Table, View
 from ops.core.steps import Step, StepRun, never_due
 from ops.core.types import StepReport
 from ops.pipeline import collect_steps, find_step, list_steps
+from tests.conftest import CHILD_MODULES
 
 
 def build_nothing(run: StepRun) -> StepReport:
@@ -34,6 +35,10 @@ def test_the_order_is_that_of_the_data() -> None:
     expected = ["videos", "shot_corrections", "shots", "shot_embeddings", "dialogue", "media_features"]
     names = [step.name for step in list_steps()]
     assert [name for name in names if name in expected] == expected
+
+
+def test_children_of_the_tests_start_with_the_modules_of_every_step() -> None:
+    assert {module for step in list_steps() for module in step.child_modules} == set(CHILD_MODULES)
 
 
 def test_the_features_follow_every_table_that_feast_serves() -> None:

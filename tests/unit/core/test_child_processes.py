@@ -31,7 +31,8 @@ _STARTS_WITH_A_MODULE = """
 import sys
 
 def report():
-    assert {"ops.shots.processes", "ops.videos.probe_process"} <= set(sys.modules), sorted(sys.modules)
+    modules = {"ops.shots.processes", "ops.videos.probe_process", "ops.videos.subtitles"}
+    assert modules <= set(sys.modules), sorted(sys.modules)
 
 if __name__ == "__main__":
     from ops.core.child_processes import get_child_context
