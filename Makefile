@@ -61,8 +61,11 @@ contract: setup ## the suite of the index against a Qdrant server: QDRANT_URL=ht
 audit: setup ## known vulnerabilities of the pinned packages, if the advisory database can be reached
 	$(BIN)/python -m tests.house.audit
 
+# In an environment of its own: see the extra `sbom` in pyproject.toml.
 sbom: setup ## write sbom.json: every installed package, as CycloneDX
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
+	test -x $(VENV)/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv $(VENV)/sbom && \
+		$(VENV)/sbom/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt cyclonedx-bom; }
+	$(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
 
 licences: setup ## print the licences of packages and models
 	$(BIN)/pip-licenses --python $(BIN)/python --format=markdown --with-urls --order=license
