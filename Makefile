@@ -12,7 +12,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench faults serve dagster clean
+.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench faults hostile serve dagster clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +80,9 @@ wheel: setup ## build dist/needle-VERSION.whl
 
 faults: setup ## kill commands at random moments, fill disks, and compare what is left (KILLS=10 of each command)
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),10)
+
+hostile: setup ## ingest mutated films and subtitles (EACH=24 of each kind, 0: all)
+	$(BIN)/python -m tests.hostile --each $(or $(EACH),24)
 
 bench: setup ## measure, side by side in one run, and print ratios
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -58,7 +58,7 @@ def _find(settings: Settings, text: str) -> LakeVideo:
 
 def _read(settings: Settings, path: str, row: LakeVideo | None) -> MediaInfo:
     try:
-        with open_local_source(path, settings.scratch) as local, ProbeProcess(settings.open_seconds) as prober:
+        with open_local_source(path, settings.scratch) as local, ProbeProcess(settings.film_limits) as prober:
             return prober.probe(local, path)
     except MediaError as error:
         if row and row["facts"] and has_current_facts(row):

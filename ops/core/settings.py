@@ -19,6 +19,7 @@ from ops.core.errors import SettingsError
 from ops.core.lake_memory import FILE, LakeMemory
 from ops.core.locks import lock_shared
 from ops.core.postgres import PostgresAddress, parse_postgres_url
+from ops.core.process_limits import ProcessLimits
 from ops.core.qdrant_options import check_qdrant_options
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
@@ -70,7 +71,19 @@ class Settings(BaseSettings):
     detector: Literal["auto", "adaptive", "content", "transnetv2"] = Field(default="auto", description="shot detector")
     workers: int = Field(default_factory=count_cores, ge=1, le=1024, description="CPU processes for segmentation")
     open_seconds: int = Field(
-        default=300, ge=1, le=86_400, description="seconds after which opening one film is given up"
+        default=300,
+        ge=1,
+        le=86_400,
+        description="seconds after which opening one film is given up, or cutting it if no frame comes",
+    )
+    film_hours: int = Field(
+        default=24, ge=0, le=8_760, description="hours after which cutting one film is given up; 0: no limit"
+    )
+    film_memory_gb: int = Field(
+        default=8, ge=0, le=65_536, description="memory of a process that reads one film; 0: no limit"
+    )
+    film_file_gb: int = Field(
+        default=32, ge=0, le=1_048_576, description="largest file that cutting one film writes; 0: no limit"
     )
     frames_per_shot: int = Field(default=8, ge=1, le=256, description="frames of a shot that the encoder sees")
     partitions: Annotated[str, Field(pattern=r"^(video|bucket:[1-9]\d{0,4})$")] = Field(
@@ -216,6 +229,16 @@ class Settings(BaseSettings):
     def scratch(self) -> Path:
         """Local folder for temporary files; all of them may be deleted if nothing runs."""
         return self.home / "scratch"
+
+    @property
+    def film_limits(self) -> ProcessLimits:
+        """Limits of each process that reads a film or its subtitles."""
+        return ProcessLimits(
+            memory_bytes=self.film_memory_gb << 30,
+            file_bytes=self.film_file_gb << 30,
+            pause_s=self.open_seconds,
+            total_s=self.film_hours * 3600,
+        )
 
     @property
     def work_lock(self) -> Path:

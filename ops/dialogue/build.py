@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError, UsageError, make_home_error
@@ -27,7 +26,15 @@ from ops.dialogue.checks import check_dialogue
 from ops.dialogue.lines import DialogueLine, limit_notes, merge_lines
 from ops.dialogue.recipe import RECIPE
 from ops.dialogue.rows import build_line_rows, build_shot_rows, build_subtitle_rows, renew_subtitle_row
-from ops.dialogue.sources import SPEECH, SubtitleSource, read_sources, recognise_speech
+from ops.dialogue.sources import (
+    SPEECH,
+    SubtitleRequest,
+    SubtitleSource,
+    order_sidecars,
+    read_sources,
+    recognise_speech,
+    refuse_sidecar,
+)
 from ops.dialogue.speech import explain_speech_problem, load_recogniser, name_recognition
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, read_timing, read_timings
 from ops.shots.proxy_times import read_proxy_times
@@ -35,7 +42,7 @@ from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import convert_film_errors
 from ops.videos.film_process import FilmProcess, FilmStep
-from ops.videos.subtitles import ReadInside, Sidecar, find_sidecars, find_unowned_subtitles, read_inside
+from ops.videos.subtitles import Sidecar, find_sidecars, find_unowned_subtitles
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
@@ -46,6 +53,8 @@ TOLD = 3
 """Notes of one source that are reported while it is read; all are in the table ``subtitles``."""
 
 Due = tuple[LakeVideo, list[LakeShot], list[Sidecar]]
+ReadSubtitles = Callable[[SubtitleRequest], list[SubtitleSource]]
+SubtitleProcess = FilmProcess[SubtitleRequest, list[SubtitleSource]]
 
 
 def build_dialogue(
@@ -54,15 +63,15 @@ def build_dialogue(
     now: datetime,
     progress: Progress,
     *,
-    read: Callable[[tuple[str, Path]], ReadInside] = read_inside,
+    read: ReadSubtitles = read_sources,
 ) -> StepReport:
     """Read the dialogue of every ready video of the partitions that is not read yet.
 
-    An unusable source is reported with its reason, and the rest goes on. Films are read by ``read`` in another process,
-    so that one that crashes its decoder costs its own dialogue only. Each video's rows are written as soon as it is
-    done.
+    An unusable source is reported with its reason, and the rest goes on. Films and subtitle files are read by ``read``
+    in another process, so that one that crashes it, or takes too much time or memory, costs its own dialogue only. Each
+    video's rows are written as soon as it is done.
     """
-    with settings.hold_work_lock(), FilmProcess(read, STEP) as process:
+    with settings.hold_work_lock(), FilmProcess(read, STEP, settings.film_limits) as process:
         progress.start(STAGE, 0, "lines")
         reading = _DialogueReader(settings, now, progress, process)
         changes = sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
@@ -130,7 +139,7 @@ class _DialogueReader:
         settings: Settings,
         now: datetime,
         progress: Progress,
-        process: FilmProcess[tuple[str, Path], ReadInside],
+        process: SubtitleProcess,
     ) -> None:
         self.settings, self.now, self.progress, self.process = settings, now, progress, process
         self.silent: list[str] = []
@@ -147,10 +156,7 @@ class _DialogueReader:
             return self._set_aside(video, clock, reason, inputs, LOST_DIALOGUE)
         try:
             with convert_film_errors(video["path"], "reading its dialogue"):
-                # Reading the subtitles is faster than watching the film.
-                limit_s = self.settings.open_seconds + clock.length_s
-                inside = self.process.ask((video["path"], self.settings.scratch), video["path"], limit_s)
-                sources = read_sources(self.settings, video, sidecars, clock.length_s, timing, inside=inside)
+                sources = self._read(video, sidecars, clock.length_s, timing)
                 if video["has_audio"] and not any(source.lines for source in sources):
                     sources += self._find_speech(video, clock)
         except MediaError as error:  # an error of the store does not concern the video, and ends the run
@@ -162,6 +168,33 @@ class _DialogueReader:
         self._tell(video, sources)
         lines = merge_lines(source.lines for source in sources)
         return self._write(video, clock, lines, sources, inputs)
+
+    def _read(
+        self, video: LakeVideo, sidecars: Sequence[Sidecar], length_s: float, timing: SubtitleTiming
+    ) -> list[SubtitleSource]:
+        """Read the sources of a video together, or one by one if one of them ends the process or the time."""
+        whole = SubtitleRequest(
+            video=video, sidecars=tuple(sidecars), length_s=length_s, timing=timing, scratch=self.settings.scratch
+        )
+        try:
+            return self._ask(whole)
+        except MediaError:
+            if not sidecars:
+                raise
+        tracks = self._ask(replace(whole, sidecars=()))
+        return [self._read_one(whole, each) for each in order_sidecars(sidecars)] + tracks
+
+    def _read_one(self, whole: SubtitleRequest, sidecar: Sidecar) -> SubtitleSource:
+        try:
+            (source,) = self._ask(replace(whole, sidecars=(sidecar,), tracks=False))
+            return source
+        except MediaError as error:
+            return refuse_sidecar(sidecar, str(error))
+
+    def _ask(self, request: SubtitleRequest) -> list[SubtitleSource]:
+        # Reading the subtitles is faster than watching the film.
+        limit_s = self.settings.open_seconds + request.length_s
+        return self.process.ask(request, request.video["path"], limit_s)
 
     def _build_clock(self, video: LakeVideo, shots: list[LakeShot]) -> FrameClock:
         """Return the clock of a video; if a shot's frames do not follow the rate, it uses the times in its proxy."""

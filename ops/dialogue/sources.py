@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 
 from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
@@ -22,7 +23,16 @@ from ops.videos.film_errors import convert_film_errors
 from ops.videos.library import open_local_source
 from ops.videos.sidecar_names import NOT_READ
 from ops.videos.speech_sound import read_speech_sound
-from ops.videos.subtitles import PICTURE_CODECS, ReadInside, ReadTrack, Sidecar, Track, read_inside, read_sidecar
+from ops.videos.subtitles import (
+    PICTURE_CODECS,
+    ReadInside,
+    ReadTrack,
+    Sidecar,
+    Track,
+    look_inside,
+    read_inside,
+    read_sidecar,
+)
 
 MOST_BYTES = 32 << 20
 """Largest subtitle file that is read; fonts inside an .ass file make it large, dialogue never does."""
@@ -56,26 +66,44 @@ class SubtitleSource:
         return self.reason is not None and self.source in ("sidecar", SPEECH)
 
 
-def read_sources(
-    settings: Settings,
-    video: LakeVideo,
-    sidecars: Sequence[Sidecar],
-    length_s: float,
-    timing: SubtitleTiming = PLAIN,
-    *,
-    inside: ReadInside | None = None,
-) -> list[SubtitleSource]:
-    """Return sidecars first, then tracks, in the order of paths and of the file, at their times by ``timing``.
+@dataclass(frozen=True, kw_only=True)
+class SubtitleRequest:
+    """The subtitles of one video that are to be read: some files next to it, and the tracks inside it. Picklable.
 
-    ``inside`` are the subtitles inside the video if they are read already. Raises ``MediaError`` or ``StorageError`` if
-    the video itself cannot be opened, because it may be back later.
+    ``scratch`` is a folder for downloads, ``length_s`` the length of the video.
     """
-    inside = inside or read_inside((video["path"], settings.scratch))
-    # A known language comes before an unknown one, so that an equal line keeps it.
-    ordered_sidecars = sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
+
+    video: LakeVideo
+    sidecars: tuple[Sidecar, ...]
+    tracks: bool = True
+    length_s: float
+    timing: SubtitleTiming = PLAIN
+    scratch: Path
+
+
+def read_sources(request: SubtitleRequest) -> list[SubtitleSource]:
+    """Return sidecars first, then tracks, in the order of paths and of the file, at their times by the timing.
+
+    Raises ``MediaError`` or ``StorageError`` if the video itself cannot be opened, because it may be back later.
+    """
+    video, path = request.video, request.video["path"]
+    if request.tracks:
+        inside = read_inside((path, request.scratch))
+    else:
+        inside = ReadInside(tracks=(), delay_s=look_inside(path).delay_s)
     fps = Fraction(video["fps_num"], video["fps_den"]) if video["fps_num"] else None
-    sources = [_read_sidecar(sidecar, fps, length_s, inside.delay_s, timing) for sidecar in ordered_sidecars]
-    return sources + [_read_source(video, read, length_s, timing) for read in inside.tracks]
+    sources = [_read_sidecar(each, fps, inside.delay_s, request) for each in order_sidecars(request.sidecars)]
+    return sources + [_read_source(read, request) for read in inside.tracks]
+
+
+def order_sidecars(sidecars: Iterable[Sidecar]) -> list[Sidecar]:
+    """Sort files: a known language comes before an unknown one, so that an equal line keeps it."""
+    return sorted(sidecars, key=lambda sidecar: (not sidecar.language, sidecar.path))
+
+
+def refuse_sidecar(sidecar: Sidecar, reason: str) -> SubtitleSource:
+    """Return a subtitle file as a source without lines."""
+    return replace(_begin_sidecar(sidecar), reason=reason)
 
 
 def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> SubtitleSource:
@@ -90,12 +118,14 @@ def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s:
     return SubtitleSource(path=model, source="asr", language=language, content_hash=name, lines=lines)
 
 
-def _read_sidecar(
-    sidecar: Sidecar, fps: Fraction | None, length_s: float, delay_s: float, timing: SubtitleTiming
-) -> SubtitleSource:
-    bare = SubtitleSource(
+def _begin_sidecar(sidecar: Sidecar) -> SubtitleSource:
+    return SubtitleSource(
         path=sidecar.path, source="sidecar", language=sidecar.language, content_hash=sidecar.content_hash
     )
+
+
+def _read_sidecar(sidecar: Sidecar, fps: Fraction | None, delay_s: float, request: SubtitleRequest) -> SubtitleSource:
+    bare = _begin_sidecar(sidecar)
     if what := NOT_READ.get(sidecar.suffix):
         return replace(bare, notes=[f"its subtitles are {what}, which cannot be read"])
     try:
@@ -108,8 +138,10 @@ def _read_sidecar(
             document, notes = _parse(data, sidecar, fps)
     except MediaError as error:
         return replace(bare, reason=str(error))
-    document.cues = timing.retime(document.cues)
-    lines, more = build_lines(document, length_s=length_s, shift_s=delay_s, language=sidecar.language, source="sidecar")
+    document.cues = request.timing.retime(document.cues)
+    lines, more = build_lines(
+        document, length_s=request.length_s, shift_s=delay_s, language=sidecar.language, source="sidecar"
+    )
     notes += more
     language = sidecar.language or ",".join(sorted(list_languages(document.cues)))
     return replace(
@@ -136,20 +168,18 @@ def _parse_events(packets: Iterable[Packet]) -> Parsed:
     return document
 
 
-def _read_source(video: LakeVideo, read: ReadTrack, length_s: float, timing: SubtitleTiming = PLAIN) -> SubtitleSource:
-    track = read.track
+def _read_source(read: ReadTrack, request: SubtitleRequest) -> SubtitleSource:
+    track, content_hash = read.track, request.video["content_hash"] or ""
     name = f"track {track.index} ({track.codec})"
-    bare = SubtitleSource(
-        path=name, source="embedded", language=track.language, content_hash=video["content_hash"] or ""
-    )
+    bare = SubtitleSource(path=name, source="embedded", language=track.language, content_hash=content_hash)
     if not track.kind:
         what = "pictures of text" if track.codec in PICTURE_CODECS else track.codec
         return replace(bare, reason=f"its subtitles are {what}, which cannot be read")
     if read.reason:
         return replace(bare, reason=read.reason)
     document = _parse_events(read.packets) if track.codec == CODEC else _parse_packets(read.packets, track)
-    document.cues = timing.retime(document.cues)
-    lines, notes = build_lines(document, length_s=length_s, language=track.language, source="embedded")
+    document.cues = request.timing.retime(document.cues)
+    lines, notes = build_lines(document, length_s=request.length_s, language=track.language, source="embedded")
     return replace(bare, lines=lines, notes=notes)
 
 

@@ -51,7 +51,7 @@ STEPS = (
         is_due=_is_due,
         build=_build,
         retry=_retry,
-        child_modules=("ops.videos.subtitles",),
+        child_modules=("ops.dialogue.sources",),
         decided_by=("videos", "shots", "shot_dialogue", "subtitles", "subtitle_timings"),
         describe_outside=_describe_outside,
     ),

@@ -124,6 +124,7 @@ def _build_job(
         info=MediaInfo.from_json(row["facts"]) if row["facts"] and has_current_facts(row) else None,
         corrections=tuple(corrections),
         recut=recut,
+        limits=settings.film_limits,
     )
 
 

@@ -20,12 +20,12 @@ from ops.core.child_processes import copy_environment, get_child_context, set_en
 from ops.core.errors import MediaError, StorageError, make_home_error
 from ops.core.interrupts import hold_back_interrupts
 from ops.core.media import MediaInfo
+from ops.core.process_limits import ProcessLimits
 from ops.core.storage import ObjectStore
 from ops.core.types import DetectedShot
 from ops.shots.corrections import CutCorrection
 from ops.shots.detector import Boundary
 from ops.shots.planning import Recut
-from ops.shots.scratch import was_left_behind
 from ops.shots.segment import recut_video, segment_video
 from ops.videos.damage import Damage
 from ops.videos.film_errors import convert_film_errors
@@ -41,7 +41,7 @@ class SegmentJob:
 
     ``frames`` is its approximate length; the longest videos are started first. ``info`` is the record of facts about
     it; if it is ``None``, the video is probed. ``corrections`` change the detector's boundaries. With ``recut`` nothing
-    is detected, and only its wanted shots are written.
+    is detected, and only its wanted shots are written. ``limits`` are those of the process that cuts it.
     """
 
     path: str
@@ -53,6 +53,7 @@ class SegmentJob:
     info: MediaInfo | None = None
     corrections: tuple[CutCorrection, ...] = ()
     recut: Recut | None = None
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +79,8 @@ def segment_videos(
     """Cut many videos and yield each result when it is ready, in any order; damage in one is a result, not an end.
 
     Videos are spread over ``workers`` child processes, the longest first.
-    Each process has at least two threads, so that a long video does not end on one core. A single video is cut in this
-    process, unless an earlier process ended while it cut this video. A video from an object store is downloaded by the
-    process that cuts it, and removed afterwards.
+    Each process has at least two threads, so that a long video does not end on one core. A video from an object store
+    is downloaded by the process that cuts it, and removed afterwards.
 
     If a process dies, the videos in progress are cut one at a time; one that ends its process again is a
     ``MediaError``. ``on_progress`` is called in this process with a video id and the number of its frames read. If the
@@ -88,16 +88,13 @@ def segment_videos(
 
     Raises ``StorageError`` if the store or the scratch folder cannot be written.
     """
-    if len(jobs) == 1 and not was_left_behind(jobs[0].scratch, jobs[0].video_id):
-        yield jobs[0], run_job(jobs[0], workers, on_progress)
-        return
     left = deque(sorted(jobs, key=lambda job: job.frames, reverse=True))
     while left:
         suspects, _ = yield from _cut_side_by_side(left, workers, on_progress)
         for job in suspects:
             dead, exit_codes = yield from _cut_side_by_side(deque([job]), workers, on_progress)
             if dead:
-                yield job, MediaError(_explain_death(exit_codes))
+                yield job, MediaError(_explain_death(exit_codes, job.limits))
 
 
 def _cut_side_by_side(
@@ -151,9 +148,14 @@ def _is_dead(future: Future[Segmentation | MediaError]) -> bool:
     return isinstance(future.exception(), BrokenProcessPool)
 
 
-def _explain_death(exit_codes: Sequence[int]) -> str:
+def _explain_death(exit_codes: Sequence[int], limits: ProcessLimits) -> str:
     """The reason why a video that was cut alone has no result, from the exit code of its process."""
     code = next((code for code in exit_codes if code), 0)
+    if code == -signal.SIGALRM:
+        return (
+            f"cutting it was given up: no frame came for {limits.pause_s:g} seconds (NEEDLE_OPEN_SECONDS), or it took "
+            f"more than {limits.total_s / 3600:g} hours (NEEDLE_FILM_HOURS); convert it, or allow more time"
+        )
     if code == -signal.SIGKILL:
         return "the process that cut it was killed (SIGKILL), most often for want of memory: free memory and try again"
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
@@ -165,7 +167,8 @@ def run_job(
 ) -> Segmentation | MediaError:
     """Cut one video in this process; an error about the video is the result.
 
-    Raises ``StorageError`` if the store or the scratch folder cannot be written.
+    This must be a child process, because it ends if the video takes too long. Raises ``StorageError`` if the store or
+    the scratch folder cannot be written.
     """
     with ExitStack() as stack:
         try:
@@ -174,8 +177,9 @@ def run_job(
             return error
         except StorageError as error:
             return MediaError(f"it could not be fetched ({error}): try again with `needle ingest --retry`")
+        stack.enter_context(job.limits.limit_files())
         try:
-            with convert_film_errors(job.path, "cutting it", cv2.error):
+            with job.limits.limit_memory(), convert_film_errors(job.path, "cutting it", cv2.error):
                 return _cut(job, source, threads, partial(on_progress, job.video_id) if on_progress else None)
         except MediaError as error:
             return error
@@ -195,6 +199,7 @@ def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int
             threads=threads,
             scratch=job.scratch,
             on_progress=on_progress,
+            limits=job.limits,
         )
         return Segmentation(shots=shots, notes=[])
     damage, boundaries = Damage(), list[Boundary]()
@@ -210,6 +215,7 @@ def _cut(job: SegmentJob, source: Path, threads: int, on_progress: Callable[[int
         damage=damage,
         corrections=job.corrections,
         detected=boundaries,
+        limits=job.limits,
     )
     return Segmentation(shots=shots, notes=damage.notes(), detected=boundaries)
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ops.core.media import MediaInfo
+from ops.core.process_limits import ProcessLimits
 from ops.shots.cutting import TimedFrame, compute_exact_time
 from ops.shots.scaling import FrameScaler
 from ops.videos.damage import Damage
@@ -48,9 +49,28 @@ def read_proxy_frames(
 
 @contextmanager
 def read_ahead(
-    source: Path, info: MediaInfo, threads: int, damage: Damage | None = None
+    source: Path,
+    info: MediaInfo,
+    threads: int,
+    damage: Damage | None = None,
+    limits: ProcessLimits | None = None,
 ) -> Iterator[Iterator[TimedFrame | Sound]]:
-    """The items of :func:`read_proxy_frames`, computed in another thread if ``threads`` is more than one."""
+    """The items of :func:`read_proxy_frames`, computed in another thread if ``threads`` is more than one.
+
+    With ``limits``, this process ends if an item, or all of them, take longer: it must be a child.
+    """
+    with _read_in_thread(source, info, threads, damage) as items:
+        if limits is None:
+            yield items
+            return
+        with closing(limits.watch(items)) as watched:  # type: ignore[type-var]
+            yield watched
+
+
+@contextmanager
+def _read_in_thread(
+    source: Path, info: MediaInfo, threads: int, damage: Damage | None
+) -> Iterator[Iterator[TimedFrame | Sound]]:
     if threads <= 1:
         yield read_proxy_frames(source, info, threads, damage)
         return

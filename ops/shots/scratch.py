@@ -32,18 +32,6 @@ def open_working_folder(scratch: Path, video_id: str) -> Iterator[Path]:
             yield folder
 
 
-def was_left_behind(scratch: Path, video_id: str) -> bool:
-    """Whether a process ended while it cut this video: its folder exists and no process holds it."""
-    for folder in scratch.glob(f"{PREFIX}{video_id}-*"):
-        try:
-            with (folder / LOCK).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-        except (BlockingIOError, FileNotFoundError):
-            continue
-    return False
-
-
 def _sweep(scratch: Path) -> None:
     for folder in scratch.glob(f"{PREFIX}*"):
         try:

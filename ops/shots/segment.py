@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ops.core.errors import MediaError
 from ops.core.media import FACTS_REVISION, MediaInfo
+from ops.core.process_limits import ProcessLimits
 from ops.core.storage import ObjectStore
 from ops.core.types import DetectedShot
 from ops.shots.corrected import CorrectedDetector, PlannedCuts
@@ -64,6 +65,7 @@ def segment_video(
     damage: Damage | None = None,
     corrections: Sequence[CutCorrection] = (),
     detected: list[Boundary] | None = None,
+    limits: ProcessLimits | None = None,
 ) -> list[DetectedShot]:
     """Find the shots of ``source`` and put the proxy and the poster of each into ``store``.
 
@@ -74,7 +76,7 @@ def segment_video(
 
     Damaged or missing parts are recorded in ``damage``. ``on_progress`` gets the number of frames read so far, at
     intervals and at the end. If people made ``corrections``, they change the detector's boundaries, and ``detected``
-    gets the detector's own.
+    gets the detector's own. ``limits`` are those of :func:`read_ahead`.
 
     Raises ``MediaError`` if nothing usable decodes.
     """
@@ -84,7 +86,7 @@ def segment_video(
     with open_working_folder(scratch, video_id) as folder:
         with EncodePool(threads) as pool:
             cutter = FilmCutter(video_id, info, correcting_detector or cut_detector, pool, folder)
-            with read_ahead(source, info, threads, damage) as items:
+            with read_ahead(source, info, threads, damage, limits) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):
                         cutter.add_frame(item)
@@ -113,6 +115,7 @@ def recut_video(
     threads: int = 1,
     scratch: Path,
     on_progress: Callable[[int], None] | None = None,
+    limits: ProcessLimits | None = None,
 ) -> list[DetectedShot]:
     """Put the proxies and posters of some shots of a video into ``store``, and return these shots.
 
@@ -124,7 +127,7 @@ def recut_video(
     with open_working_folder(scratch, video_id) as folder:
         with EncodePool(threads) as pool:
             cutter = FilmCutter(video_id, info, PlannedCuts(boundaries), pool, folder, recut.wanted)
-            with read_ahead(source, info, threads) as items:
+            with read_ahead(source, info, threads, limits=limits) as items:
                 for item in items:
                     if isinstance(item, TimedFrame):
                         cutter.add_frame(item)

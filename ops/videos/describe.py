@@ -29,7 +29,7 @@ def describe_videos(
 
     Files are opened by ``open_film`` in another process, so that one that crashes the decoder is set aside too.
     """
-    with settings.hold_work_lock(), ProbeProcess(settings.open_seconds, open_film) as prober:
+    with settings.hold_work_lock(), ProbeProcess(settings.film_limits, open_film) as prober:
         return _describe_all(settings, read_videos(settings.lake, partitions), prober, now, progress)
 
 

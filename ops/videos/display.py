@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
 from ops.core.media import Crop, FieldOrder, Orientation, Transfer
+from ops.core.process_limits import require_memory
 from ops.videos.colours import Colours, ColourTags, read_colours, read_side_data
 from ops.videos.container import demux, open_container, prepare_decoder, require_size
 from ops.videos.crops import read_aperture
@@ -115,7 +116,8 @@ def _decode_frames(
         for packet in itertools.islice(demux(container, stream), MAX_PACKETS):
             try:
                 frames = decoder.decode(packet)
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                require_memory(error)
                 continue
             yield from frames
     except (av.FFmpegError, OSError):

@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from ops.core.child_processes import copy_environment, get_child_context, set_environment
 from ops.core.errors import MediaError, NeedleError
 from ops.core.interrupts import hold_back_interrupts
+from ops.core.process_limits import ProcessLimits
 from ops.videos.film_errors import convert_film_errors
 
 OVERTIME_S = 30
@@ -39,11 +40,15 @@ class FilmStep:
 
 
 class FilmProcess(Generic[Request, Result]):
-    """Calls ``work`` in another process. ``work``, its requests and its results must be picklable."""
+    """Calls ``work`` in another process, within the memory of ``limits``.
 
-    def __init__(self, work: Callable[[Request], Result], step: FilmStep) -> None:
+    ``work``, its requests and its results must be picklable.
+    """
+
+    def __init__(self, work: Callable[[Request], Result], step: FilmStep, limits: ProcessLimits) -> None:
         self._work = work
         self._step = step
+        self._limits = limits
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
 
@@ -89,7 +94,7 @@ class FilmProcess(Generic[Request, Result]):
     def _start(self) -> Connection:
         context = get_child_context()
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, self._work, self._step.doing, copy_environment())
+        arguments = (theirs, self._work, self._step.doing, self._limits, copy_environment())
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         with hold_back_interrupts():  # until it ignores them: its parent ends it
             self._process.start()
@@ -123,7 +128,13 @@ class FilmProcess(Generic[Request, Result]):
         )
 
 
-def _serve(connection: Connection, work: Callable[[Request], Result], doing: str, environment: dict[str, str]) -> None:
+def _serve(
+    connection: Connection,
+    work: Callable[[Request], Result],
+    doing: str,
+    limits: ProcessLimits,
+    environment: dict[str, str],
+) -> None:
     """Answer requests in the other process until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_environment(environment)
@@ -137,7 +148,8 @@ def _serve(connection: Connection, work: Callable[[Request], Result], doing: str
         except EOFError:
             return
         signal.alarm(round(limit_s + OVERTIME_S))
-        result = _try(work, request, name, doing)
+        with limits.limit_memory():
+            result = _try(work, request, name, doing)
         signal.alarm(0)
         connection.send((result, [records.get() for _ in range(records.qsize())]))
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol
 
 from ops.core.media import MediaInfo
+from ops.core.process_limits import ProcessLimits
 from ops.videos.film_process import FilmProcess, FilmStep
 from ops.videos.probe import probe
 
@@ -24,11 +25,11 @@ class Prober(Protocol):
 
 
 class ProbeProcess:
-    """Calls ``open_film`` in another process, within ``limit_s`` seconds a video."""
+    """Calls ``open_film`` in another process, within the memory of ``limits`` and its ``pause_s`` for each video."""
 
-    def __init__(self, limit_s: float, open_film: OpenFilm = probe) -> None:
-        self._limit_s = limit_s
-        self._process: FilmProcess[Path, MediaInfo] = FilmProcess(open_film, STEP)
+    def __init__(self, limits: ProcessLimits, open_film: OpenFilm = probe) -> None:
+        self._limit_s = limits.pause_s
+        self._process: FilmProcess[Path, MediaInfo] = FilmProcess(open_film, STEP, limits)
 
     def __enter__(self) -> ProbeProcess:
         return self

@@ -29,6 +29,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ops.core.process_limits import require_memory
 from ops.videos.clock import Clock
 from ops.videos.container import (
     demux,
@@ -234,6 +235,7 @@ class _Pass:
                 if not (self.has_table and self.broken):
                     break
             except (av.FFmpegError, OSError) as error:
+                require_memory(error)
                 logger.info("packets cannot be read after frame %d: %s", self.index - 1, error)
         yield None
 
@@ -251,7 +253,8 @@ class _Pass:
             self._announce(packet)
         try:
             frames = self.decoder.decode(packet)
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            require_memory(error)
             self._require_one_thread()
             # A recording that starts between two keyframes begins with some packets that cannot be decoded.
             if not self.counts_frames and (self.index or self.has_key):
@@ -365,6 +368,7 @@ class _Pass:
         try:
             frames = stream.codec_context.decode(packet)
         except av.FFmpegError as error:
+            require_memory(error)
             logger.info("sound near %.2f s cannot be decoded and is left out: %s", float(self.clock.time_s), error)
             at = None if packet is None or packet.pts is None or not packet.time_base else packet.pts * packet.time_base
             self.damage.add_silence(*self.clock.locate(at))

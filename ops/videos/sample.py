@@ -16,6 +16,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ops.core.errors import MediaError
+from ops.core.process_limits import require_memory
 from ops.videos.clock import MAX_BACK_S, MAX_PAUSE_S
 from ops.videos.container import demux, require_size
 from ops.videos.damage import NOT_ONE_FRAME
@@ -112,7 +113,8 @@ class _PacketReader:
         """Decode a packet; skip one that cannot be decoded, because a recording may begin between two keyframes."""
         try:
             frames = packet.decode()
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            require_memory(error)
             return
         self._decoded_frames += frames
         if packet.pts is not None and not packet.is_discard:

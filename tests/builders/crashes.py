@@ -9,8 +9,8 @@ from typing import Any
 
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
+from ops.dialogue.sources import SubtitleRequest, SubtitleSource, read_sources
 from ops.videos.probe import probe
-from ops.videos.subtitles import ReadInside
 
 
 class CrashingStore(ObjectStore):
@@ -65,8 +65,16 @@ def fail_in_b(path: Path) -> MediaInfo:
     return probe(path)
 
 
-def crash_while_reading(request: tuple[str, Path]) -> ReadInside:
-    """Reads the subtitles inside a film; it ends the process by SIGSEGV."""
+def crash_in_german(request: SubtitleRequest) -> list[SubtitleSource]:
+    """Reads the subtitles of a film; a German file ends the process by SIGSEGV."""
+    if any(sidecar.language == "de" for sidecar in request.sidecars):
+        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.pause()
+    return read_sources(request)
+
+
+def crash_while_reading(request: SubtitleRequest) -> list[SubtitleSource]:
+    """Reads the subtitles of a film; it ends the process by SIGSEGV."""
     os.kill(os.getpid(), signal.SIGSEGV)
     signal.pause()
     raise AssertionError(request)

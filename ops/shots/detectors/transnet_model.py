@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ops.core.process_limits import exempt_libraries
 from ops.shots.detector import TinyImage
 from ops.shots.devices import has_cuda
 
@@ -61,10 +62,11 @@ def predict_transitions(images: Sequence[TinyImage]) -> tuple[Scores, Scores]:
 
 def predict_windows(windows: Sequence[Sequence[TinyImage]]) -> list[tuple[Scores, Scores]]:
     """:func:`predict_transitions` of several windows of one length, in one call of the network."""
-    import torch
+    with exempt_libraries():
+        import torch
 
+        network = _load_model("cuda" if has_cuda() else "cpu")
     rgb_BTHWC = np.stack([[make_small_rgb(image) for image in images] for images in windows])
-    network = _load_model("cuda" if has_cuda() else "cpu")
     with torch.inference_mode(), _limit_to_one_thread():
         last_BT, any_BT = (scores.float().cpu().numpy() for scores in network(rgb_BTHWC))
     return list(zip(last_BT, any_BT, strict=True))

@@ -18,7 +18,7 @@ from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
 from ops.dialogue.build import build_dialogue, find_due, retry_dialogue
 from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
-from ops.dialogue.sources import _read_source
+from ops.dialogue.sources import SubtitleRequest, _read_source
 from ops.index.dialogue import build_lines, check_lines, has_current_lines
 from ops.index.lines import open_lines
 from ops.videos import watch
@@ -26,7 +26,7 @@ from ops.videos.hashes import HashCache
 from ops.videos.library import scan
 from ops.videos.sidecar_names import ENDINGS, parse_suffix
 from ops.videos.subtitles import ReadTrack, Track
-from tests.builders.crashes import crash_while_reading
+from tests.builders.crashes import crash_in_german, crash_while_reading
 from tests.builders.films import make_film
 from tests.builders.lakes import shot_rows, video_id, video_row
 from tests.builders.subtitles import ass, srt, vtt
@@ -258,13 +258,25 @@ def test_a_film_that_crashes_the_reader_of_its_subtitles_costs_its_dialogue_only
     assert not multiprocessing.active_children()
 
 
+def test_a_subtitle_file_that_crashes_its_reader_costs_no_other(settings: Settings) -> None:
+    sidecar(settings, "film.srt", srt([(0.2, 0.8, "one")]))
+    sidecar(settings, "film.de.srt", srt([(0.2, 0.8, "eins")]))
+    told = Told()
+    build_dialogue(settings, [PARTITION], NOW, told, read=crash_in_german)
+    assert [row["text"] for row in said(settings)] == ["one"]
+    assert list(told.refused) == ["film.de.srt"]
+    assert "crashed (SIGSEGV), twice" in told.refused["film.de.srt"]
+
+
 @pytest.mark.parametrize(
     ("codec", "words"),
     [("hdmv_pgs_subtitle", "pictures of text"), ("eia_608", "eia_608")],
 )
 def test_tracks_that_hold_no_text_are_named(settings: Settings, codec: str, words: str) -> None:
     track = Track(index=2, codec=codec, language="en", kind="")
-    source = _read_source(settings.lake.read("videos").to_pylist()[0], ReadTrack(track=track), 4.0)
+    (video,) = settings.lake.read("videos").to_pylist()
+    request = SubtitleRequest(video=video, sidecars=(), length_s=4.0, scratch=settings.scratch)
+    source = _read_source(ReadTrack(track=track), request)
     assert source.lines == () and not source.is_refused
     assert words in str(source.reason) and codec in source.path
 

@@ -10,7 +10,7 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.dialogue.lines import DialogueLine, merge_lines
-from ops.dialogue.sources import read_sources
+from ops.dialogue.sources import SubtitleRequest, read_sources
 from ops.videos.subtitles import find_sidecars, find_unowned_subtitles
 from tests.conftest import SHARED
 
@@ -25,7 +25,8 @@ def lines_of(film: Path, home: Path) -> list[DialogueLine]:
     settings = load_settings(home=home)
     video = {"video_id": film.name, "path": str(film), "fps_num": 10, "fps_den": 1, "content_hash": ""}
     sidecars = find_sidecars(settings, [video])[film.name]
-    return merge_lines(source.lines for source in read_sources(settings, video, sidecars, 10.0))
+    request = SubtitleRequest(video=video, sidecars=tuple(sidecars), length_s=10.0, scratch=home)
+    return merge_lines(source.lines for source in read_sources(request))
 
 
 def check_of(name: str) -> dict[str, Any]:

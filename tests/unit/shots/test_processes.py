@@ -11,9 +11,9 @@ import pytest
 
 from ops.core.errors import MediaError, StorageError
 from ops.core.media import Orientation
+from ops.core.process_limits import ProcessLimits
 from ops.core.storage import ObjectStore
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
-from ops.shots.scratch import LOCK, open_working_folder, was_left_behind
 from ops.shots.segment import make_proxy_key
 from ops.videos.probe import probe
 from tests.builders.crashes import CrashingStore
@@ -60,16 +60,28 @@ def test_a_process_that_was_killed_once_costs_no_film(films: list[Film], tmp_pat
     assert all(isinstance(result, Segmentation) for result in results) and len(results) == 3
 
 
-def test_a_single_film_that_ended_its_process_before_is_cut_in_another(films: list[Film], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (ProcessLimits(memory_bytes=1 << 20), "more than NEEDLE_FILM_MEMORY_GB allows"),
+        (ProcessLimits(file_bytes=1000), "a larger file than NEEDLE_FILM_FILE_GB allows"),
+        (ProcessLimits(total_s=0.05), "NEEDLE_FILM_HOURS"),
+    ],
+    ids=["memory", "file", "time"],
+)
+def test_a_single_film_is_cut_within_limits_in_a_process_of_its_own(
+    tmp_path: Path, limits: ProcessLimits, reason: str
+) -> None:
+    film = make_film(tmp_path / "long.mp4", cuts=(20,), frames=200, width=160, height=90)
+    (job,) = jobs_of([film], tmp_path, 0, signal.SIGSEGV, times=0)
+    ((_, result),) = segment_videos([replace(job, limits=limits)], 2)
+    assert isinstance(result, MediaError) and reason in str(result)
+
+
+def test_a_single_film_that_ends_its_process_is_set_aside(films: list[Film], tmp_path: Path) -> None:
     (job,) = jobs_of(films[:1], tmp_path, 0, signal.SIGSEGV, times=2)
-    left = job.scratch / f"shots-{job.video_id}-abc"
-    left.mkdir(parents=True)
-    (left / LOCK).touch()
-    assert was_left_behind(job.scratch, job.video_id) and not was_left_behind(job.scratch, "f" * 16)
     ((_, result),) = segment_videos([job], 2)
     assert isinstance(result, MediaError) and "SIGSEGV" in str(result)
-    with open_working_folder(tmp_path / "other", job.video_id):
-        assert not was_left_behind(tmp_path / "other", job.video_id)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -10,6 +10,7 @@ import av
 import pytest
 
 from ops.core.errors import MediaError, StorageError
+from ops.core.process_limits import ProcessLimits
 from ops.videos.film_errors import convert_film_errors
 
 
@@ -20,6 +21,7 @@ from ops.videos.film_errors import convert_film_errors
         av.error.ExternalError(542398533, "External"),
         av.error.EOFError(541478725, "End of file"),
         av.error.UndefinedError(1, "Undefined"),
+        av.error.BlockingIOError(11, "Resource temporarily unavailable", 'avcodec_open2("h264", {})'),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -40,6 +42,26 @@ def test_a_lack_of_memory_is_not_blamed_on_the_film() -> None:
             convert_film_errors("a.mp4", "opening it"),
         ):
             raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(12, "Cannot allocate memory"),
+        av.error.BlockingIOError(11, "Resource temporarily unavailable", 'avcodec_open2("h264", {})'),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 41140224 bytes"),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=["system", "thread of a decoder", "torch", "thread"],
+)
+def test_a_lack_of_memory_within_a_limit_names_the_limit(error: Exception) -> None:
+    limits = ProcessLimits(memory_bytes=8 << 30)
+    with (
+        pytest.raises(MediaError, match=r"memory ran out while cutting it.*NEEDLE_FILM_MEMORY_GB"),
+        limits.limit_memory(),
+        convert_film_errors("a.mp4", "cutting it"),
+    ):
+        raise error
 
 
 def test_a_file_that_cannot_be_read_is_named_and_other_files_are_not_it() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.core.process_limits import ProcessLimits
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.videos.catalogue import read_videos
@@ -44,13 +45,13 @@ def describe(tmp_path: Path, folder: Path, open_film: OpenFilm, **options: int) 
 
 @pytest.mark.parametrize(
     ("open_film", "reason"),
-    [(crash_in_b, r"the process that opened it crashed \(SIGSEGV\), twice"), (hang_in_b, "took longer than 3 seconds")],
+    [(crash_in_b, r"the process that opened it crashed \(SIGSEGV\), twice"), (hang_in_b, "took longer than 9 seconds")],
     ids=["crash", "hang"],
 )
 def test_a_film_that_crashes_or_hangs_while_it_is_opened_is_set_aside(
     tmp_path: Path, folder: Path, open_film: OpenFilm, reason: str
 ) -> None:
-    rows = describe(tmp_path, folder, open_film, open_seconds=3)
+    rows = describe(tmp_path, folder, open_film, open_seconds=9)
     assert {name: row["state"] for name, row in rows.items()} == {"a": "ready", "b": "set_aside", "c": "ready"}
     assert re.search(reason, str(rows["b"]["reason"]))
     assert rows["a"]["frames"] == rows["c"]["frames"] == 12
@@ -76,6 +77,6 @@ def test_an_internal_error_is_logged_here_with_its_traceback(tmp_path: Path, fol
 
 
 def test_the_facts_are_those_of_this_process(folder: Path) -> None:
-    with ProbeProcess(60) as prober:
+    with ProbeProcess(ProcessLimits(pause_s=60)) as prober:
         infos = [prober.probe(path, str(path)) for path in sorted(folder.glob("*.mp4"))]
     assert infos == [probe(path) for path in sorted(folder.glob("*.mp4"))]
