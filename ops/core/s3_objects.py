@@ -19,6 +19,8 @@ from ops.core.errors import StorageError
 if TYPE_CHECKING:
     from s3fs import S3FileSystem
 
+TRIES = 3
+"""Of a read whose answer ends early."""
 MOST_DELETED = 1000
 """Objects that one request deletes."""
 _OVERTAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "404"}
@@ -133,6 +135,17 @@ class S3Objects:
         return content
 
     def _read(self, path: str) -> tuple[bytes, str]:
+        """Read an object; s3fs repeats requests that fail, but not those whose answer ends early."""
+        from aiohttp import ClientPayloadError
+
+        for _ in range(TRIES - 1):
+            try:
+                return self._read_once(path)
+            except ClientPayloadError:
+                continue
+        return self._read_once(path)
+
+    def _read_once(self, path: str) -> tuple[bytes, str]:
         from fsspec.asyn import sync
 
         bucket, key = self._split(path)

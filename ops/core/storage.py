@@ -291,12 +291,13 @@ def _parse_remote_stat(info: dict[str, Any]) -> ObjectStat:
 
 
 def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
-    """OSError, and the other errors that an S3 client raises, such as missing credentials."""
+    """OSError, and the other errors that an S3 client raises, such as missing credentials or half an answer."""
     if is_local:
         return (OSError,)
+    from aiohttp import ClientError as ConnectionLost
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return OSError, BotoCoreError, ClientError
+    return OSError, BotoCoreError, ClientError, ConnectionLost
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -306,9 +307,10 @@ def _is_transient(error: BaseException) -> bool:
     """
     if isinstance(error, OSError):
         return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in _TRANSIENT
-    from botocore.exceptions import HTTPClientError  # only a remote store raises other errors than OSError
+    from aiohttp import ClientError as ConnectionLost  # only a remote store raises other errors than OSError
+    from botocore.exceptions import HTTPClientError
 
-    return isinstance(error, HTTPClientError)
+    return isinstance(error, (HTTPClientError, ConnectionLost))
 
 
 @contextmanager

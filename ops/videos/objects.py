@@ -113,6 +113,7 @@ def _open_filesystem(uri: str) -> AbstractFileSystem:
 
 @contextmanager
 def _map_errors(uri: str) -> Iterator[None]:
+    from aiohttp import ClientError as ConnectionLost
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -121,5 +122,5 @@ def _map_errors(uri: str) -> Iterator[None]:
         raise
     except PermissionError as error:
         raise StorageError(f"{uri}: the store refused access: check the credentials and the bucket's policy") from error
-    except (OSError, BotoCoreError, ClientError) as error:
+    except (OSError, BotoCoreError, ClientError, ConnectionLost) as error:
         raise StorageError(f"{uri}: the store cannot be read: {error}") from error

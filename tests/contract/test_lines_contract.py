@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.core.errors import VectorIndexError
+from ops.core.errors import StorageError, VectorIndexError
 from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.lines import (
@@ -25,6 +25,7 @@ from ops.index.lines import (
     open_line_versions,
     publish_lines_to,
 )
+from ops.index.points import Manifest
 from ops.index.utterances import add_sentences
 from tests.builders.lakes import video_id
 from tests.builders.spoken_pairs import LINES
@@ -290,3 +291,12 @@ def test_a_phrase_over_several_lines_is_one_hit(versions: LineVersions) -> None:
         and whole.end_s == rows[2].end_s
     )
     assert part is None and len(twice) == 1 and not twice[0].joined_ids
+
+
+def test_a_disk_without_room_for_the_index_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+    """Qdrant Edge writes into memory-mapped files: on a full disk the system ends its process by SIGBUS."""
+    versions = EdgeLineVersions(tmp_path / "lines")
+    manifest: Manifest = {"schema": 1, "version": "v", "rows": 1 << 50, "digest": "", "created": "", "stemmers": []}
+    with pytest.raises(StorageError, match="on a disk with room"):
+        versions.build(manifest, iter(()))
+    assert versions.current() is None and not list((tmp_path / "lines").iterdir())

@@ -15,6 +15,7 @@ fails). So nothing is written after the rename that makes a version visible.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -27,7 +28,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ops.core.errors import VectorIndexError
+from ops.core.errors import VectorIndexError, make_home_error
 from ops.core.locks import lock_exclusively
 from ops.index import tuning
 from ops.index.points import Base, Manifest, VideoDigest, VideoDigests, require_rows
@@ -216,6 +217,24 @@ class mapped:  # noqa: N801 - reads as a verb in a with statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if kind in (Exception, ValueError, TypeError, OverflowError):
             raise VectorIndexError(f"{self._trouble}: {error}; {REPAIR}") from error
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raise ``StorageError`` if ``size`` bytes cannot be written to ``folder``.
+
+    Qdrant Edge writes memory-mapped files with holes in them. On a full disk, a write into a hole ends the process by
+    ``SIGBUS``, without an error that could be caught.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise make_home_error(folder, error) from error
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # file systems that cannot reserve space
+            raise
 
 
 def _sync_folder(folder: Path) -> None:
