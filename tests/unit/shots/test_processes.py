@@ -61,18 +61,20 @@ def test_a_process_that_was_killed_once_costs_no_film(films: list[Film], tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("limits", "reason"),
+    ("limits", "size", "reason"),
     [
-        (ProcessLimits(memory_bytes=1 << 20), "more than NEEDLE_FILM_MEMORY_GB allows"),
-        (ProcessLimits(file_bytes=1000), "a larger file than NEEDLE_FILM_FILE_GB allows"),
-        (ProcessLimits(total_s=0.05), "NEEDLE_FILM_HOURS"),
+        (ProcessLimits(memory_bytes=40 << 20), (7680, 4320), "more than NEEDLE_FILM_MEMORY_GB allows"),
+        (ProcessLimits(file_bytes=1000), (160, 90), "a larger file than NEEDLE_FILM_FILE_GB allows"),
+        (ProcessLimits(total_s=0.05), (160, 90), "NEEDLE_FILM_HOURS"),
     ],
     ids=["memory", "file", "time"],
 )
 def test_a_single_film_is_cut_within_limits_in_a_process_of_its_own(
-    tmp_path: Path, limits: ProcessLimits, reason: str
+    tmp_path: Path, limits: ProcessLimits, size: tuple[int, int], reason: str
 ) -> None:
-    film = make_film(tmp_path / "long.mp4", cuts=(20,), frames=200, width=160, height=90)
+    width, height = size
+    frames = 2 if width > 1000 else 200
+    film = make_film(tmp_path / "film.mp4", cuts=(1,), frames=frames, width=width, height=height)
     (job,) = jobs_of([film], tmp_path, 0, signal.SIGSEGV, times=0)
     ((_, result),) = segment_videos([replace(job, limits=limits)], 2)
     assert isinstance(result, MediaError) and reason in str(result)
