@@ -31,7 +31,7 @@ _STARTS_WITH_A_MODULE = """
 import sys
 
 def report():
-    modules = {"ops.shots.processes", "ops.videos.probe_process", "ops.videos.subtitles"}
+    modules = {"ops.shots.processes", "ops.videos.probe_process", "ops.dialogue.sources"}
     assert modules <= set(sys.modules), sorted(sys.modules)
 
 if __name__ == "__main__":
