@@ -8,6 +8,7 @@ first; then everything that changed is copied while no step computes, and databa
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,9 +16,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.locks import lock_exclusively
@@ -38,6 +39,17 @@ _SQLITE = b"SQLite format 3\x00"
 _PIECE = 1 << 20
 
 
+def _require_inner(target: str) -> str:
+    """Return the target of a link. Raises ``ValueError`` if it leads out of the folder of the link."""
+    if not _leads_inside(target):
+        raise ValueError(f"a link leads to {target}")
+    return target
+
+
+def _leads_inside(target: str) -> bool:
+    return not os.path.isabs(target) and ".." not in Path(target).parts
+
+
 class BackupFile(BaseModel):
     """Size and BLAKE2b (32 hex digits) of a file of a backup."""
 
@@ -46,12 +58,17 @@ class BackupFile(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Files of a backup by their path below it: ``home/...`` and ``store/...``."""
+    """Files of a backup by their path below it: ``home/...`` and ``store/...``; links of the home, with their targets.
+
+    A link names the current version of an index. Earlier backups have none: `needle doctor --repair` after a restore
+    publishes the indexes again.
+    """
 
     format: Literal[1]
     needle: str
     created_at: datetime
     files: dict[str, BackupFile]
+    links: dict[str, Annotated[str, AfterValidator(_require_inner)]] = {}
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, on_wait: Callable[[], None]) -> Manifest:
@@ -72,11 +89,13 @@ def back_up(settings: Settings, target: Path, progress: Progress, on_wait: Calla
         _copy_store(store, partial_folder / "store", stamps, progress)
         for path in list_home_files(settings):
             _copy_home_file(path, partial_folder / "home" / path.relative_to(settings.home), progress)
+        links = {str(path.relative_to(settings.home)): os.readlink(path) for path in _list_links(settings)}
     manifest = Manifest(
         format=FORMAT,
         needle=version("needle"),
         created_at=datetime.now(UTC),
         files={str(path.relative_to(partial_folder)): _describe(path) for path in _list_files(partial_folder)},
+        links=links,
     )
     with write_atomically(partial_folder / MANIFEST) as temporary:
         temporary.write_text(manifest.model_dump_json(indent=1))
@@ -112,6 +131,11 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
         if place == "store":
             store.put_file(copy, rest)
         progress.advance(STAGE)
+    for name, link_target in manifest.links.items():
+        link = settings.home / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)  # of a restore that was killed
+        link.symlink_to(link_target)
     marker.unlink()
     progress.finish(STAGE)
     return manifest
@@ -141,13 +165,23 @@ def find_damage(source: Path, manifest: Manifest) -> list[str]:
 
 def list_home_files(settings: Settings) -> Iterator[Path]:
     """Yield the files of a home that a backup keeps, without the store."""
-    left_out = {settings.home / name for name in NOT_KEPT}
-    if settings.store.is_local:
-        left_out.add(Path(settings.store.path("")))
+    left_out = _list_left_out(settings)
     for path in _list_files(settings.home):
         is_journal = path.name.endswith(("-wal", "-shm", "-journal"))  # of a database, which is copied through SQLite
         if left_out.isdisjoint(path.parents) and path.suffix != ".lock" and path.name != ".lock" and not is_journal:
             yield path
+
+
+def _list_links(settings: Settings) -> Iterator[Path]:
+    left_out = _list_left_out(settings)
+    links = (path for path in sorted(settings.home.rglob("*")) if path.is_symlink())
+    # A link to another place is not Needle's.
+    yield from (path for path in links if left_out.isdisjoint(path.parents) and _leads_inside(os.readlink(path)))
+
+
+def _list_left_out(settings: Settings) -> set[Path]:
+    left_out = {settings.home / name for name in NOT_KEPT}
+    return left_out | {Path(settings.store.path(""))} if settings.store.is_local else left_out
 
 
 def _require_place(settings: Settings, target: Path) -> None:

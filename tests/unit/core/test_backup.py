@@ -28,6 +28,10 @@ def fill(home: Path, storage: str = "") -> Settings:
         database.execute("CREATE TABLE features (id INTEGER)")
         database.executemany("INSERT INTO features VALUES (?)", [(number,) for number in range(100)])
     database.close()
+    (home / "index" / "e" / "versions" / "v1").mkdir(parents=True)
+    (home / "index" / "e" / "versions" / "v1" / "points").write_bytes(b"points")
+    (home / "index" / "e" / "current").symlink_to("versions/v1")
+    (home / "elsewhere").symlink_to("/etc")
     (home / "serve").mkdir()
     (home / "serve" / "tokens.json").write_text("[]")
     (home / "serve" / "tokens.json").chmod(0o600)
@@ -50,7 +54,8 @@ def test_a_restored_catalogue_equals_the_first(tmp_path: Path, is_elsewhere: boo
     settings = fill(tmp_path / "home", str(tmp_path / "store") if is_elsewhere else "")
     manifest = make_backup(settings, tmp_path / "monday")
     names = {name for name in manifest.files if name.startswith("home/")}
-    assert names == {"home/feast/online.db", "home/serve/tokens.json"}
+    assert names == {"home/feast/online.db", "home/serve/tokens.json", "home/index/e/versions/v1/points"}
+    assert manifest.links == {"index/e/current": "versions/v1"}
     copied = load_settings(home=tmp_path / "copy", storage=str(tmp_path / "store2") if is_elsewhere else None)
     restore(copied, tmp_path / "monday", SilentProgress())
     assert read_objects(copied) == OBJECTS
@@ -59,6 +64,17 @@ def test_a_restored_catalogue_equals_the_first(tmp_path: Path, is_elsewhere: boo
     database.close()
     assert (copied.home / "serve" / "tokens.json").stat().st_mode & 0o777 == 0o600
     assert not (copied.home / MARKER).exists()
+    assert (copied.home / "index" / "e" / "current" / "points").read_bytes() == b"points"
+
+
+def test_a_link_that_leads_out_of_the_home_is_refused(tmp_path: Path) -> None:
+    backup = tmp_path / "monday"
+    make_backup(fill(tmp_path / "home"), backup)
+    manifest = (backup / MANIFEST).read_text()
+    for target in ("../../../other", "/etc"):
+        (backup / MANIFEST).write_text(manifest.replace('"versions/v1"', f'"{target}"'))
+        with pytest.raises(StorageError, match=r"index/e/current: .*leads to"):
+            restore(load_settings(home=tmp_path / "copy"), backup, SilentProgress())
 
 
 def test_it_waits_for_computing_steps_and_takes_what_they_wrote(tmp_path: Path) -> None:
