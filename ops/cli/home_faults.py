@@ -22,6 +22,7 @@ from ops.core.plural import plural
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.steps import never_due
+from ops.core.store_leases import Lease, end_leases, find_stale_leases
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
@@ -45,8 +46,8 @@ class HomeFaults:
     of objects that no row names; ``is_shared``: other homes may have the same store, so they stay. ``due`` has the
     partitions for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
     ``indexes`` are indexes that differ from the lake. ``interrupted`` counts ingests that were killed, ``leftovers``
-    are folders of killed processes. ``unreachable`` are paths of videos with something due whose source cannot be
-    found.
+    are folders of killed processes, ``leases`` those that they hold in the store. ``unreachable`` are paths of videos
+    with something due whose source cannot be found.
     """
 
     damaged: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class HomeFaults:
     indexes: tuple[str, ...] = ()
     interrupted: int = 0
     leftovers: tuple[Path, ...] = ()
+    leases: tuple[Lease, ...] = ()
     unreachable: tuple[str, ...] = ()
 
     def describe(self) -> list[str]:
@@ -74,6 +76,9 @@ class HomeFaults:
             lines.append(f"{plural(self.interrupted, 'ingest was', 'ingests were')} killed before its end")
         if self.leftovers:
             lines.append(f"left by killed processes: {_name(map(str, self.leftovers))}")
+        if self.leases:
+            names = _name(lease.name for lease in self.leases)
+            lines.append(f"{plural(len(self.leases), 'lease is', 'leases are')} held by ended processes: {names}")
         if self.unreachable:
             lines.append(f"their source cannot be found, so they stay as they are: {_name(self.unreachable)}")
         return lines
@@ -110,6 +115,7 @@ def find_faults(settings: Settings) -> HomeFaults:
         indexes=tuple(name for name, is_current in checks.items() if ready and not is_current()),
         interrupted=len(runs.find_interrupted_ingests(settings)),
         leftovers=() if is_busy else tuple(_find_leftovers(settings)),
+        leases=tuple(find_stale_leases(settings.store)),
         unreachable=tuple(lost_videos),
     )
 
@@ -134,13 +140,14 @@ def find_orphans(settings: Settings) -> list[str]:
 
 
 def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
-    """Move damaged files away, delete orphans and leftovers, and run what is due, as an ingest does.
+    """Move damaged files away, delete orphans, leftovers and leases, and run what is due, as an ingest does.
 
     Raises ``NeedleError`` if a step fails, and as :func:`ops.cli.runs.run_pipeline`.
     """
     if faults.damaged:
         _put_damage_away(settings, bars)
         faults = find_faults(settings)
+    end_leases(settings.store, faults.leases)
     if faults.orphans and not faults.is_shared:
         with lock_exclusively(settings.work_lock):
             for key in find_orphans(settings):  # again: a step may have finished meanwhile

@@ -12,14 +12,17 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from urllib.parse import quote
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
+from ops.core.locks import is_alive
 from ops.core.storage import ObjectStore
 
 LEASE_S = 60.0
+_FOLDER = "locks"
 PAUSE_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds between two tries; the last one for all later ones."""
 
@@ -27,7 +30,7 @@ PAUSE_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 @contextmanager
 def hold_lease(store: ObjectStore, name: str, *, lease_s: float = LEASE_S) -> Iterator[None]:
     """Hold the lease called ``name`` for the block, which must take less than ``lease_s``; wait for another holder."""
-    key = f"locks/{quote(name, safe='')}.json"
+    key = f"{_FOLDER}/{quote(name, safe='')}.json"
     holder = {"machine": socket.gethostname(), "process": os.getpid(), "lease": uuid4().hex}
     content = json.dumps(holder).encode()
     _acquire(store, key, content, lease_s)
@@ -59,3 +62,57 @@ def _release(store: ObjectStore, key: str, content: bytes) -> None:
             store.delete(key)
     except FileNotFoundError:
         pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A lease as it was read: its object, what the holder wrote, and the version of that."""
+
+    key: str
+    content: bytes
+    version: str
+
+    @property
+    def name(self) -> str:
+        """Return the name with which the lease was taken."""
+        return unquote(self.key.removeprefix(f"{_FOLDER}/").removesuffix(".json"))
+
+    def has_dead_holder(self) -> bool:
+        """Return True if a process of this machine held it that does not run any more."""
+        try:
+            holder = json.loads(self.content)
+            return bool(holder["machine"] == socket.gethostname()) and not is_alive(int(holder["process"]))
+        except (ValueError, KeyError, TypeError):
+            return False
+
+
+def find_stale_leases(store: ObjectStore, *, lease_s: float = LEASE_S) -> list[Lease]:
+    """Return the leases whose holders have ended.
+
+    A holder on another machine has ended if it keeps its lease for ``lease_s``: this waits, if there is one.
+    """
+    if store.is_local:
+        return []
+    leases = set(_list_leases(store))
+    stale = {lease for lease in leases if lease.has_dead_holder()}
+    kept, until = leases - stale, time.monotonic() + lease_s
+    while kept and time.monotonic() < until:
+        time.sleep(min(PAUSE_S[-1], lease_s))
+        kept &= set(_list_leases(store))
+    return sorted(stale | kept, key=lambda lease: lease.key)
+
+
+def end_leases(store: ObjectStore, leases: Iterable[Lease]) -> None:
+    """Delete leases, unless another holder has taken them over meanwhile."""
+    for lease in leases:
+        if store.write_if(lease.key, lease.content, lease.version):
+            _release(store, lease.key, lease.content)
+
+
+def _list_leases(store: ObjectStore) -> Iterator[Lease]:
+    for key in store.list(_FOLDER):
+        try:
+            content, version = store.read_version(key)
+        except FileNotFoundError:
+            continue  # released meanwhile
+        yield Lease(key=key, content=content, version=version)

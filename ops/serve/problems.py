@@ -143,7 +143,8 @@ async def _handle_problem(request: Request, error: Exception) -> Response:
 async def _handle_needle_error(request: Request, error: Exception) -> Response:
     status = next(status for kind, status in STATUS_OF if isinstance(error, kind))
     if status >= 500:
-        log.warning("%s %s: %s", request.method, request.url.path, error)
+        # The template, because addresses hold names of labels and people.
+        log.warning("%s %s: %s", request.method, getattr(request.scope.get("route"), "path", "none"), error)
     return build_problem_response(status, str(error))
 
 

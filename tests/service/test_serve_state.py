@@ -67,6 +67,18 @@ def test_records_of_a_request_have_its_id_and_never_its_words(
     assert "hidden-words" not in "".join(written)
 
 
+def test_an_error_of_the_store_is_logged_without_the_address(
+    client: TestClient, module_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = Path(module_settings.lake.path("labels")) / "hidden_words.parquet"
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_bytes(b"damaged")
+    answer = client.get("/api/labels/hidden_words")
+    damaged.unlink()
+    assert answer.status_code == 503
+    assert "GET /api/labels/{label}: " in caplog.text and "/api/labels/hidden_words" not in caplog.text
+
+
 def test_metrics_show_the_catalogue_the_queues_and_the_stages(tmp_path: Path) -> None:
     settings = desk_home(tmp_path)
     record_figures(settings, "search_index", {"lag_seconds": 7.5, "new_videos": 3}, changed=1)

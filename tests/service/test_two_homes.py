@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from ops.core.settings import load_settings
 from ops.core.storage import ObjectStore
-from ops.core.store_leases import hold_lease
+from ops.core.store_leases import end_leases, find_stale_leases, hold_lease
 from ops.core.tables import Lake
 from ops.features import online_features
 from tests.builders.films import make_film
@@ -20,6 +21,13 @@ from tests.builders.homes import Home
 from tests.builders.lakes import shot_rows, video_id
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+HOLD = """
+import os, signal, sys
+from ops.core.storage import ObjectStore
+from ops.core.store_leases import hold_lease
+with hold_lease(ObjectStore(sys.argv[1]), "labels/a b"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 WRITE = """
 import sys
 from ops.core.settings import load_settings
@@ -79,6 +87,32 @@ def test_a_lease_excludes_others_and_ends_with_its_holder(bucket: str) -> None:
     with hold_lease(store, "labels/a b", lease_s=0.5):
         assert time.monotonic() - start >= 0.5
     assert store.list("locks") == []
+
+
+def test_the_doctor_names_leases_of_ended_processes_and_ends_them(bucket: str, tmp_path: Path) -> None:
+    store, home = ObjectStore(bucket), Home(tmp_path / "home")
+    killed = subprocess.run([sys.executable, "-c", HOLD, bucket], cwd=CHECKOUT, check=False)
+    assert killed.returncode == -signal.SIGKILL and len(store.list("locks")) == 1
+    environment = {"NEEDLE_STORAGE": bucket} | {
+        name: os.environ[name] for name in os.environ if name.startswith("AWS_")
+    }
+    told = home.fork("doctor", "--faults", expect=1, **environment).stdout
+    assert "1 lease is held by ended processes: labels/a b" in told
+    assert "no faults" in home.fork("doctor", "--repair", **environment).stdout
+    assert store.list("locks") == []
+
+
+def test_a_lease_is_stale_only_if_its_holder_keeps_it_too_long(bucket: str) -> None:
+    store = ObjectStore(bucket)
+    store.write_bytes("locks/elsewhere.json", b'{"machine": "another", "process": 1, "lease": "x"}')
+    with hold_lease(store, "busy"):
+        begun = time.monotonic()
+        assert [lease.name for lease in find_stale_leases(store, lease_s=0.5)] == ["busy", "elsewhere"]
+        assert time.monotonic() - begun >= 0.5
+    (stale,) = find_stale_leases(store, lease_s=0.1)
+    store.write_bytes("locks/elsewhere.json", b"taken over meanwhile")
+    end_leases(store, [stale])
+    assert store.read_bytes("locks/elsewhere.json") == b"taken over meanwhile"
 
 
 def test_each_home_serves_what_the_other_added_and_forgets_what_it_forgot(bucket: str, tmp_path: Path) -> None:
