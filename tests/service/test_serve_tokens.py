@@ -90,6 +90,19 @@ def test_every_route_for_every_role_and_without_a_token(client: TestClient, secr
                 assert f"the role {needed}" in answer.json()["detail"] and f"{role} person" in answer.json()["detail"]
 
 
+def test_pages_that_the_document_does_not_list_need_their_role(client: TestClient, secrets: dict[Role, str]) -> None:
+    listed = {" ".join(each) for each in requests_of(client.app.openapi())}  # type: ignore[attr-defined]
+    unlisted = [(*route.split(" "), role) for route, role in ACCESS.items() if route not in listed]
+    assert len(unlisted) > 8
+    for method, path, needed in unlisted:
+        address = re.sub(r"{(\w+)(:path)?}", "x", path)
+        refused = client.request(method, address, headers=bearer("needle_wrong")).status_code
+        allowed = client.request(method, address, headers=bearer(secrets[Role.LOOK])).status_code
+        assert (refused == 401) == (needed is not None) and allowed in (200, 404), (
+            f"{method} {path}: {refused} {allowed}"
+        )
+
+
 def test_a_route_without_a_row_stops_the_start() -> None:
     app = FastAPI()
     app.get("/api/new")(lambda: None)
