@@ -16,13 +16,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ops.core.child_processes import copy_environment
 from ops.core.errors import ClusterError
 from ops.core.locks import is_alive
 from ops.core.settings import CHECKOUT, count_cores
@@ -169,8 +170,7 @@ def _start(ray: ModuleType, address: str) -> None:
     reasons = []
     for _ in range(1 if address else _STARTS):
         try:
-            ray.init(**(_configure_remote(address) if address else _configure_local()))
-            _SESSION.is_ours = True
+            _connect(ray, address)
             return
         except Exception as error:  # noqa: BLE001 - Ray raises plain Exception if it does not start; reported below
             reasons.append((str(error).strip().splitlines() or [type(error).__name__])[0][:_LONGEST_REASON])
@@ -186,18 +186,51 @@ def _start(ray: ModuleType, address: str) -> None:
     )
 
 
+def _connect(ray: ModuleType, address: str) -> None:
+    """Join the Ray at ``address``, or start one on this machine; its processes get the environment of that moment."""
+    if address:
+        ray.init(**_configure_remote(address))
+    else:
+        with _extend_environment(_list_local_variables()):
+            ray.init(**_configure_local())
+    _SESSION.is_ours = True
+
+
+def _list_local_variables() -> dict[str, str]:
+    """Return what every process of a local Ray has in its environment.
+
+    Not by ``runtime_env``: a worker with one imports Ray twice, and those that Ray starts first cannot be used.
+    """
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), copy_environment().get("PYTHONPATH")])),
+        "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process that looks for nodes which are about to be taken away
+    }
+
+
+@contextmanager
+def _extend_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = copy_environment()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            os.environ.pop(name)
+        os.environ.update({name: before[name] for name in variables if name in before})
+
+
 def _configure_local() -> dict[str, Any]:
     # Ray's sockets are below this folder, and their paths must not be longer than 107 bytes.
     folder = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _LONGEST_FOLDER else "/tmp"
     _clear(Path(folder))
     _SESSION.scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=folder))
-    loopback = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     return {
         "address": "local",
         "num_cpus": count_cores(),
         "include_dashboard": False,
         "_temp_dir": str(_SESSION.scratch),
-        **_configure_quiet({"env_vars": {"PYTHONPATH": str(CHECKOUT), **loopback}}),
+        **_configure_quiet(),
     }
 
 
@@ -214,16 +247,12 @@ def _configure_remote(address: str) -> dict[str, Any]:
 
     They must have the packages that the code needs.
     """
-    return {"address": address, **_configure_quiet({"py_modules": [str(CHECKOUT / "ops")]})}
+    runtime_env = {"py_modules": [str(CHECKOUT / "ops")], "config": {"eager_install": False}}
+    return {"address": address, "runtime_env": runtime_env, **_configure_quiet()}
 
 
-def _configure_quiet(runtime_env: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "namespace": "needle",
-        "runtime_env": {**runtime_env, "config": {"eager_install": False}},
-    }
+def _configure_quiet() -> dict[str, Any]:
+    return {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "needle"}
 
 
 def _stop(ray: ModuleType | None = None) -> None:
