@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from ops.core.settings import Settings
+from tests.builders.ray_workers import PATIENCE_S
 from tests.builders.training import fill_captioned
 
 pytestmark = pytest.mark.home(fill=fill_captioned, encoder="starter")
@@ -61,7 +62,7 @@ def command(settings: Settings, scratch: Path, name: str, *more: str) -> Iterato
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=2 * PATIENCE_S)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out, err
@@ -106,7 +107,7 @@ def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scra
 
     with command(settings, scratch, "killed", *ray) as process:
         checkpoint = settings.home / "training" / "killed" / "checkpoint.pt"
-        end = time.monotonic() + 150
+        end = time.monotonic() + PATIENCE_S
         while steps_of(checkpoint) < KILLED_AFTER:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < end, f"step {steps_of(checkpoint)}"
