@@ -30,7 +30,8 @@ from ops.features.online import find_online_videos
 from ops.index.build import build_index
 from ops.index.dialogue import build_lines
 from ops.index.index import read_current_version
-from ops.index.lines import SCREEN_TEXT, drop_old_lines
+from ops.index.line_publishing import drop_old_lines
+from ops.index.lines import SCREEN_TEXT
 from ops.index.publishing import drop_old_versions
 from ops.index.screen_text import build_texts
 from ops.people.forget import forget_videos as forget_video_people

@@ -20,7 +20,7 @@ from ops.index.lag import measure_lag
 from ops.index.lake_videos import LakeVideos, read_wanted_rows
 from ops.index.plan import Plan, plan_videos, sum_digests
 from ops.index.points import hash_text
-from ops.index.publishing import merge_index, publish_plans
+from ops.index.publishing import merge_index, publish_vectors
 
 ATTEMPTS = 3
 COMPARED_VIDEOS = 8
@@ -67,7 +67,7 @@ def build_index(
         return plans[-1]
 
     with hold_versions(settings, encoder_id) as versions:
-        version = publish_plans(
+        version = publish_vectors(
             versions,
             encoder_id,
             plan_rows,

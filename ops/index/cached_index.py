@@ -20,7 +20,7 @@ from ops.index.index import VectorIndex, open_versions
 from ops.index.lake_videos import LakeVideos, RowSource
 from ops.index.plan import Plan, plan_videos
 from ops.index.points import IndexRow
-from ops.index.publishing import publish_plans
+from ops.index.publishing import publish_vectors
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def _publish(
             if partition in partitions:
                 yield from source.read_partition(partition, wanted)
 
-    publish_plans(versions, encoder_id, plan_rows, read_rows)
+    publish_vectors(versions, encoder_id, plan_rows, read_rows)
     index = open_versions(versions, encoder_id)
     index.counts("show")  # opens the files: damaged ones are found now
     return index

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict, cast
 
@@ -100,10 +100,13 @@ class LinePayload(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class LinePoint:
-    """A line as an engine stores it: its columns, its words (:data:`WORDS_KEY`), and its terms by stemmer."""
+    """A line as an engine stores it: its columns, its words for phrases, and the stemmed terms that rank it."""
 
     line_id: str
     payload: LinePayload
+    words: str
+    stemmer: str
+    terms: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +127,20 @@ class LineStore(Protocol):
     def manifest(self) -> Manifest:
         """The manifest with which the version was built; does not open the points."""
 
-    def rank(self, field: str, terms: str, depth: int, conditions: WantedLines) -> list[tuple[float, LinePayload]]:
-        """Return up to ``depth`` of the best ``(BM25 score, payload)`` by a terms field, best first."""
+    def list_stemmers(self) -> Sequence[str]:
+        """Return the stemmers of the lines."""
+
+    def rank(self, stemmer: str, terms: str, depth: int, conditions: WantedLines) -> list[tuple[float, LinePayload]]:
+        """Return up to ``depth`` of the best ``(BM25 score, payload)`` of the lines of a stemmer, best first."""
 
     def scroll(self) -> Iterator[LinePayload]:
         """Yield the payload of every line, once."""
+
+    def count_words(self) -> Mapping[str, int]:
+        """Return in how many lines each word is."""
+
+    def list_shot_ids(self) -> frozenset[str]:
+        """Return the shots of all lines."""
 
     def close(self) -> None:
         """Release files and connections."""
@@ -168,8 +180,13 @@ def build_point(row: LineRow) -> LinePoint:
         "shot_ids": list(row.shot_ids),
         FOLLOWING_KEY: [_store_following(each) for each in row.following],
     }
-    stemmed_terms = {name_terms_field(stemmer): " ".join(stem_words_with(stemmer, terms))}
-    return LinePoint(line_id=row.line_id, payload=cast(LinePayload, {**payload, WORDS_KEY: words, **stemmed_terms}))
+    return LinePoint(
+        line_id=row.line_id,
+        payload=cast(LinePayload, payload),
+        words=words,
+        stemmer=stemmer,
+        terms=" ".join(stem_words_with(stemmer, terms)),
+    )
 
 
 def parse_row(payload: LinePayload) -> LineRow:
@@ -200,9 +217,9 @@ def spell_phrase(text: str) -> tuple[str, ...]:
     return tuple(map(" ".join, list_phrase_spellings(text)))
 
 
-def line_point_id(line_id: str) -> uuid.UUID:
-    """Return the point id of a line: 128 bits of BLAKE2b, so that writing a line twice cannot duplicate it."""
-    return uuid.UUID(bytes=hashlib.blake2b(line_id.encode(), digest_size=16).digest())
+def make_point_id(line_id: str, generation: int) -> uuid.UUID:
+    """Return the point id of a line on a server: 128 bits of BLAKE2b, so that writing it twice cannot duplicate it."""
+    return uuid.UUID(bytes=hashlib.blake2b(f"{generation} {line_id}".encode(), digest_size=16).digest())
 
 
 def list_values(row: LineRow) -> list[Any]:

@@ -6,22 +6,19 @@ index is current is known without reading a partition whose files did not change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ops.core.code_stamp import describe_code
 from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
-from ops.core.tables import add_digests, count_digested
+from ops.core.tables import count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.index.lines import (
-    LineRow,
-    compute_line_digest,
-    name_line_version,
-    open_lines,
-    publish_lines,
-    read_current_line_version,
-)
+from ops.index.line_publishing import name_line_version, plan_lines, publish_planned_lines
+from ops.index.line_sums import LineSums, compute_line_digest
+from ops.index.lines import LineRow, open_lines, read_current_line_version
+from ops.index.plan import Plan
 
 ATTEMPTS = 3
 
@@ -43,13 +40,26 @@ class LineReplica:
     table: str
     read_partition: Callable[[Settings, str], Iterable[LineRow]]
 
-    def read(self, settings: Settings) -> Iterator[LineRow]:
-        """Yield every line that belongs in the index, partition by partition."""
-        for partition in settings.lake.list_partitions(self.table):
-            yield from self.read_partition(settings, partition)
-
     def compute_wanted_digest(self, settings: Settings) -> str:
         """Return the digest of the lines that belong in the index; only changed partitions are read."""
+        return self._plan(settings).manifest["digest"]
+
+    def _plan(self, settings: Settings) -> Plan:
+        """Return the version of the index that belongs to the lake."""
+        sums = LineSums()
+        for each in self._sum_partitions(settings).values():
+            sums.update(each)
+        return plan_lines(sums)
+
+    def _read_videos(self, settings: Settings, video_ids: Collection[str] | None) -> Iterator[LineRow]:
+        """Yield the lines of some videos, or of all."""
+        for partition, sums in self._sum_partitions(settings).items():
+            if video_ids is None or not sums.videos.keys().isdisjoint(video_ids):
+                rows = self.read_partition(settings, partition)
+                yield from (row for row in rows if video_ids is None or row.video_id in video_ids)
+
+    def _sum_partitions(self, settings: Settings) -> dict[str, LineSums]:
+        """Return the sums of each partition's lines; only changed partitions are read."""
         lake = settings.lake
         # The listings come first: a file that is replaced after them has a new stamp in the next ones.
         stamps, video_stamps = lake.stat_partitions(self.table), lake.stat_partitions("videos")
@@ -61,12 +71,12 @@ class LineReplica:
             contents[partition] = (
                 stored
                 if stored is not None and stored[0] == inputs
-                else (inputs, compute_line_digest(self.read_partition(settings, partition)))
+                else (inputs, LineSums(self.read_partition(settings, partition)).write())
             )
         fresh = {name: content for name, content in contents.items() if known_contents.get(name) != content}
         if lake.memory and (fresh or known_contents.keys() - contents.keys()):
             lake.memory.put_contents(kind, place, fresh, sorted(known_contents.keys() - contents.keys()))
-        return add_digests(digest for _, digest in contents.values())
+        return {partition: LineSums.parse(content) for partition, (_, content) in contents.items()}
 
     def is_current(self, settings: Settings) -> bool:
         """Return True if the index is built from the lake's current lines."""
@@ -77,11 +87,15 @@ class LineReplica:
         """Publish the lake's lines as the current version of their index; a no-op if they already are."""
         progress.start(self.stage, 0, self.unit)
         version = before = read_current_line_version(settings, self.name)
-        digest = self.compute_wanted_digest(settings)
-        has_lines = version is not None or count_digested(digest) > 0
-        if has_lines and version != name_line_version(digest):
-            rows = list(self.read(settings))
-            digest, version = compute_line_digest(rows), publish_lines(settings, rows, name=self.name)
+        plans = [self._plan(settings)]
+
+        def plan_rows() -> Plan:
+            plans.append(self._plan(settings))
+            return plans[-1]
+
+        if version != plans[0].version:
+            version = publish_planned_lines(settings, plan_rows, partial(self._read_videos, settings), name=self.name)
+        digest = plans[-1].manifest["digest"]
         progress.advance(self.stage, count_digested(digest))
         progress.finish(self.stage)
         return StepReport(

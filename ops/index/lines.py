@@ -1,31 +1,22 @@
-"""Publish spoken lines as an immutable version of their own index, and search the current one.
+"""Search the current version of the index of spoken lines.
 
-Independent of any encoder. BM25 with stemming and phrases are Qdrant's own text indexes, in the embedded engine or,
-with ``NEEDLE_QDRANT_URL``, on a server. As for vectors, versions are named by their content, so publishing the same
-lines again writes nothing.
+Independent of any encoder. BM25 with stemming and phrases are text indexes of Tantivy, in the process, or, with
+``NEEDLE_QDRANT_URL``, of a Qdrant server.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 
 from ops.core.errors import VectorIndexError
-from ops.core.locks import lock_exclusively
 from ops.core.qdrant_options import parse_qdrant_options
 from ops.core.settings import Settings
-from ops.core.tables import compute_digest
 from ops.index.affixes import find_nouns
-from ops.index.backends.edge_lines import EdgeLineVersions
 from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.backends.server_versions import reuse_client
+from ops.index.backends.tantivy_lines import TantivyLineVersions
 from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
@@ -34,28 +25,23 @@ from ops.index.line_points import (
     LineRow,
     LineStore,
     WantedLines,
-    build_point,
-    list_values,
-    name_terms_field,
     parse_hit,
     parse_row,
     spell_phrase,
     take_distinct,
 )
-from ops.index.points import Manifest
+from ops.index.line_sums import compute_line_digest
 from ops.index.stems import stem_words_with
 from ops.index.utterances import extend_to_phrases
-from ops.index.words import choose_stemmer, list_pairs, list_terms, split_exact_words, split_words
+from ops.index.words import list_pairs, list_terms, split_exact_words, split_words
 
-__all__ = ["LineHit", "LineIndex", "LineRow", "open_lines", "publish_lines", "read_current_line_version"]
+__all__ = ["LineHit", "LineIndex", "LineRow", "open_lines", "read_current_line_version"]
 
-log = logging.getLogger(__name__)
-
-LineVersions = EdgeLineVersions | ServerLineVersions
+LineVersions = TantivyLineVersions | ServerLineVersions
 
 # Changes with the layout of a version or the definition of a word (letters, words, affixes, prefixes, stems; a new ICU
 # or wordfreq): versions are rebuilt then.
-RECIPE = 4
+RECIPE = 5
 NAME = "dialogue"
 # Texts in the picture are lines, too: an index of their own.
 SCREEN_TEXT = "screen_text"
@@ -114,12 +100,12 @@ class LineIndex:
         def fetch(count: int) -> Fetched[LineHit]:
             rankings = [
                 self._rank_lines(
-                    name_terms_field(stemmer),
+                    stemmer,
                     " ".join(take_distinct(stem_words_with(stemmer, terms), MOST_TERMS)),
                     count,
                     conditions,
                 )
-                for stemmer in self._lines.manifest()["stemmers"]
+                for stemmer in self._lines.list_stemmers()
             ]
             hits = [
                 extend_to_phrases(parse_hit(payload, score), conditions.phrases)
@@ -135,25 +121,25 @@ class LineIndex:
         return list(fetch_until(fetch, limit, lambda scored_hits: len(scored_hits) >= limit).items)
 
     def _rank_lines(
-        self, field: str, terms: str, limit: int, conditions: WantedLines
+        self, stemmer: str, terms: str, limit: int, conditions: WantedLines
     ) -> Sequence[tuple[float, LinePayload]]:
         """Return at least ``limit`` of the best, if there are enough, without splitting a group of ties at the end."""
 
         def fetch(depth: int) -> Fetched[tuple[float, LinePayload]]:
-            lines = self._lines.rank(field, terms, depth, conditions)
+            lines = self._lines.rank(stemmer, terms, depth, conditions)
             return Fetched(items=lines, is_all=len(lines) < depth)
 
         return fetch_until(fetch, limit + 1, lambda lines: lines[-1][0] < lines[limit - 1][0]).items
 
     @cached_property
-    def vocabulary(self) -> Counter[str]:
-        """Return how often each word is spoken. Reads every line once, which takes seconds for a million of them."""
-        return Counter(word for payload in self._lines.scroll() for word in split_words(payload["text"]))
+    def vocabulary(self) -> Mapping[str, int]:
+        """Return in how many lines each word is."""
+        return self._lines.count_words()
 
     @cached_property
     def shot_ids(self) -> frozenset[str]:
-        """Return the shots of all lines. Reads every line once, as ``vocabulary``."""
-        return frozenset(shot_id for payload in self._lines.scroll() for shot_id in payload["shot_ids"])
+        """Return the shots of all lines."""
+        return self._lines.list_shot_ids()
 
     def is_current(self) -> bool:
         """Return True if no newer version was published."""
@@ -182,7 +168,9 @@ class LineIndex:
 
 
 def open_lines(settings: Settings, name: str = NAME) -> LineIndex | None:
-    """Open the current version of the lines; ``None`` if no dialogue is indexed. ``name`` as in ``choose_line_engine``.
+    """Open the current version of the lines; ``None`` if no dialogue is indexed, or only in an earlier layout.
+
+    ``name`` as in ``choose_line_engine``.
 
     Raises ``VectorIndexError`` if the index is broken or cannot be reached.
     """
@@ -193,7 +181,7 @@ def open_line_versions(versions: LineVersions) -> LineIndex | None:
     """Apply :func:`open_lines` to given versions."""
     for attempt in range(ATTEMPTS):
         version = versions.current()
-        if version is None:
+        if version is None or not version.startswith(f"v{RECIPE}-"):
             return None
         try:
             index = LineIndex(versions, version)
@@ -207,66 +195,6 @@ def open_line_versions(versions: LineVersions) -> LineIndex | None:
         index.close()
         return None
     return None
-
-
-def publish_lines(
-    settings: Settings, rows: Sequence[LineRow], *, name: str = NAME, now: datetime | None = None
-) -> str | None:
-    """Make ``rows`` the current version and return its name; a no-op if they already are.
-
-    If there never was any dialogue, nothing is written and the name is ``None``. One publisher at a
-    time: others wait.
-    Raises ``VectorIndexError`` if two rows share a line id or an engine refuses.
-    """
-    versions = choose_line_engine(settings, name)
-    if not rows and versions.current() is None:
-        return None
-    with lock_exclusively(_locate_lock(settings, name)):
-        return publish_lines_to(choose_line_engine(settings, name, publishes=True), rows, now=now)
-
-
-def publish_lines_to(versions: LineVersions, rows: Sequence[LineRow], *, now: datetime | None = None) -> str:
-    """Apply :func:`publish_lines` to given versions; the caller ensures that it is the only publisher there."""
-    version = compute_line_version(rows)
-    if versions.current() == version:
-        return version
-    if not versions.has(version):
-        manifest: Manifest = {
-            "schema": RECIPE,
-            "version": version,
-            "rows": len(rows),
-            "stemmers": sorted({choose_stemmer(row.language) for row in rows}),
-            "digest": compute_line_digest(rows),
-            "created": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
-        }
-        versions.build(manifest, map(build_point, rows))
-    versions.switch(version)
-    log.info("index of lines: version %s is current", version)
-    return version
-
-
-def drop_old_lines(settings: Settings, name: str = NAME) -> None:
-    """Delete every version but the current one, because forgotten lines must not stay in older ones."""
-    versions = choose_line_engine(settings, name)
-    if versions.current() is not None:
-        with lock_exclusively(_locate_lock(settings, name)):
-            versions.drop_old()
-
-
-def compute_line_version(rows: Iterable[LineRow]) -> str:
-    """Return the name of the version that :func:`publish_lines` would make of ``rows``; writes nothing."""
-    return name_line_version(compute_line_digest(rows))
-
-
-def name_line_version(digest: str) -> str:
-    """Return the name of the version of lines with this digest."""
-    content = hashlib.blake2b(f"{RECIPE} {digest}".encode(), digest_size=8).hexdigest()
-    return f"v{RECIPE}-{digest.split('-')[0]}-{content}"
-
-
-def compute_line_digest(rows: Iterable[LineRow]) -> str:
-    """Return an order-independent digest of all stored values of the rows."""
-    return compute_digest((row.line_id, json.dumps(list_values(row))) for row in rows)
 
 
 def read_current_line_version(settings: Settings, name: str = NAME) -> str | None:
@@ -288,7 +216,7 @@ def choose_line_engine(settings: Settings, name: str = NAME, *, publishes: bool 
         return ServerLineVersions(
             client, f"-{name}", settings.qdrant_url, catalogue=catalogue, holder=holder, options=options
         )
-    return EdgeLineVersions(settings.home / "index" / name)
+    return TantivyLineVersions(settings.home / "index" / name)
 
 
 def _map_typed_words(text: str) -> dict[str, str]:
@@ -310,7 +238,3 @@ def _measure_exactness(typed_words: Mapping[str, str], line: str) -> float:
         return 1.0
     exact = set(split_exact_words(line))
     return float(OTHER_MARKS ** (sum(typed_words[word] not in exact for word in shared_words) / len(shared_words)))
-
-
-def _locate_lock(settings: Settings, name: str) -> Path:
-    return settings.home / "locks" / f"index-{name}.lock"

@@ -20,6 +20,7 @@ from ops.core.errors import VectorIndexError
 from ops.core.types import make_shot_id, parse_shot_id
 
 Item = TypeVar("Item")
+ItemToWrite = TypeVar("ItemToWrite", contravariant=True)
 
 _FRAME_BITS, _GENERATION_BITS = 40, 24
 MAX_GENERATION: Final = (1 << _GENERATION_BITS) - 1
@@ -34,7 +35,7 @@ BLANK = "blank"
 class Manifest(TypedDict):
     """The facts of a version, stored beside its points. ``digest`` is of all rows, ``created`` is ISO 8601.
 
-    ``encoder_id`` and ``dim`` are of vectors, ``stemmers`` of lines.
+    ``encoder_id`` and ``dim`` are of vectors, ``stemmers`` of lines: those of all lines, and perhaps of earlier ones.
     """
 
     schema: int
@@ -140,7 +141,7 @@ class PointStore(Protocol):
     """One complete, immutable version of an index, open for reading."""
 
     def manifest(self) -> Manifest:
-        """The manifest passed to :meth:`Versions.build`; does not open the points."""
+        """The manifest passed to :meth:`GrowingVersions.build`; does not open the points."""
 
     def counts(self, key: str) -> dict[str, int]:
         """Return the number of points by value of ``show`` or ``video_id``."""
@@ -161,8 +162,15 @@ class PointStore(Protocol):
         """Release files and connections."""
 
 
-class Versions(Protocol):
-    """The versions of one encoder's index in one engine. Contract: ``tests/contract/test_index_contract.py``."""
+class HasManifest(Protocol):
+    """An open version."""
+
+    def manifest(self) -> Manifest:
+        """The manifest passed to :meth:`GrowingVersions.build`; does not open the points."""
+
+
+class GrowingVersions(Protocol[ItemToWrite]):
+    """Versions of an index of shots or of lines, as their publisher sees them."""
 
     def current(self) -> str | None:
         """Return the name of the version for readers, or ``None`` before the first."""
@@ -176,7 +184,7 @@ class Versions(Protocol):
     def build(
         self,
         manifest: Manifest,
-        points: Iterable[StoredPoint],
+        points: Iterable[ItemToWrite],
         *,
         videos: VideoDigests,
         base: Base | None = None,
@@ -192,6 +200,13 @@ class Versions(Protocol):
 
     def switch(self, version: str) -> None:
         """Make a complete version the current one, atomically, and delete versions older than the kept ones."""
+
+    def open(self, version: str) -> HasManifest:
+        """Open a complete version. Raises ``VectorIndexError`` if it is missing or broken."""
+
+
+class Versions(GrowingVersions[StoredPoint], Protocol):
+    """The versions of one encoder's index in one engine. Contract: ``tests/contract/test_index_contract.py``."""
 
     def drop_old(self) -> None:
         """Delete every version but the current one; on disk, those in use as soon as they are closed."""

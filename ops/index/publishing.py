@@ -16,8 +16,17 @@ from ops.core.settings import Settings
 from ops.index import tuning
 from ops.index.backends.scan import ScanVersions
 from ops.index.engines import hold_versions
-from ops.index.plan import Plan, RowsChangedError, build_planned_points, find_changed, has_recipe, make_plan
-from ops.index.points import Base, BaseChangedError, IndexRow, Versions
+from ops.index.plan import Plan, RowsChangedError, build_planned_points, find_changed, make_plan
+from ops.index.points import (
+    Base,
+    BaseChangedError,
+    GrowingVersions,
+    IndexRow,
+    Item,
+    StoredPoint,
+    Versions,
+    VideoDigests,
+)
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +82,10 @@ def publish_to(
     def plan_rows() -> Plan:
         return make_plan(encoder_id, replay(), now or datetime.now(UTC))
 
-    return publish_plans(versions, encoder_id, plan_rows, read_rows, on_progress=on_progress)
+    return publish_vectors(versions, encoder_id, plan_rows, read_rows, on_progress=on_progress)
 
 
-def publish_plans(
+def publish_vectors(
     versions: Versions,
     encoder_id: str,
     plan_rows: Callable[[], Plan],
@@ -84,9 +93,25 @@ def publish_plans(
     *,
     on_progress: Callable[[int], None] | None = None,
 ) -> str:
-    """Apply :func:`publish_to` to the planned rows; ``read_rows`` returns all, or those of some videos.
+    """Apply :func:`publish_to` to the planned rows; ``read_rows`` returns all, or those of some videos."""
 
-    ``plan_rows`` is called again if the rows changed meanwhile.
+    def build_points(videos: VideoDigests, video_ids: Collection[str] | None) -> Iterator[StoredPoint]:
+        return build_planned_points(videos, read_rows(video_ids), on_progress)
+
+    return publish_plans(versions, f"vectors of {encoder_id}", plan_rows, build_points)
+
+
+def publish_plans(
+    versions: GrowingVersions[Item],
+    kind: str,
+    plan_rows: Callable[[], Plan],
+    build_points: Callable[[VideoDigests, Collection[str] | None], Iterable[Item]],
+) -> str:
+    """Make what ``plan_rows`` plans the current version of an index, and return its name.
+
+    ``build_points`` returns the points of the given videos: its second argument names them, or is ``None`` for all. It
+    raises ``RowsChangedError`` if they are not the planned ones; ``plan_rows`` is called again then. ``kind`` names the
+    rows in messages. The caller ensures that it is the only publisher.
     """
     for _ in range(ATTEMPTS):
         plan = plan_rows()
@@ -96,29 +121,31 @@ def publish_plans(
             if not versions.has(plan.version):
                 base, changed_videos = _find_base(versions, plan)
                 videos = {name: each for name, each in plan.videos.items() if not base or name in changed_videos}
-                points = build_planned_points(videos, read_rows(videos.keys() if base else None), on_progress)
+                points = build_points(videos, videos.keys() if base else None)
                 versions.build(plan.manifest, points, videos=plan.videos, base=base)
         except (RowsChangedError, BaseChangedError):
             log.info("the lake or the index changed while version %s was built: building again", plan.version)
             continue
         versions.switch(plan.version)
-        log.info("index %s: version %s is current", encoder_id, plan.version)
+        log.info("index of %s: version %s is current", kind, plan.version)
         return plan.version
     raise VectorIndexError(
-        f"the vectors of {encoder_id} changed during each of {ATTEMPTS} attempts to index them: "
+        f"the {kind} changed during each of {ATTEMPTS} attempts to index them: "
         "wait until no ingest is running and materialise the index again"
     )
 
 
-def _find_base(versions: Versions, plan: Plan) -> tuple[Base | None, frozenset[str]]:
+def _find_base(versions: GrowingVersions[Item], plan: Plan) -> tuple[Base | None, frozenset[str]]:
     """Return the version that the planned one continues, if any, and the videos that differ."""
     current = versions.current()
-    old = versions.read_videos(current) if current and has_recipe(current) else None
+    has_recipe = current and current.startswith(f"v{plan.manifest['schema']}-")
+    old = versions.read_videos(current) if current and has_recipe else None
     if not current or not old:
         return None, frozenset()
     changed_videos = find_changed(old, plan.videos)
     count = sum(plan.videos[name].rows for name in changed_videos if name in plan.videos)
-    if count > tuning.MOST_CHANGED * plan.rows or versions.open(current).manifest()["dim"] != plan.manifest["dim"]:
+    dim = versions.open(current).manifest().get("dim")
+    if count > tuning.MOST_CHANGED * plan.rows or dim != plan.manifest.get("dim"):
         return None, frozenset()
     return Base(version=current, dropped=changed_videos & old.keys()), changed_videos
 

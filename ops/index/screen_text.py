@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.index.line_publishing import drop_old_lines
 from ops.index.line_replica import LineReplica
-from ops.index.lines import SCREEN_TEXT, LineIndex, LineRow, drop_old_lines, open_lines
+from ops.index.lines import SCREEN_TEXT, LineIndex, LineRow, open_lines
 from ops.videos import catalogue
 
 SOURCE = "screen"

@@ -23,6 +23,9 @@ MERGE_SHARE = 0.5
 # merges wait for the schedule (``merge_index``).
 MERGE_POINTS = 150_000
 
+# An index of lines is written again once it has more removed lines than this share of its lines.
+MOST_REMOVED = 0.25
+
 # Edges per node and candidates while building: the engine's own defaults; more cost build time and did not improve
 # recall on the benchmark.
 HNSW_M = 16

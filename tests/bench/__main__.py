@@ -36,6 +36,7 @@ def main() -> int:
         "screen_text": ["tests.bench.bench_screen_text"],
         "people": ["tests.bench.bench_people", str(Path(film).parent)],
         "scale": ["tests.bench.bench_scale"],
+        "lines": ["tests.bench.bench_lines"],
         "relevance": ["tests.bench.bench_relevance", str(Path(film).parent)],
     }
     # Throughput of the loop, then gain and forgetting of the recipes.

@@ -1,4 +1,4 @@
-"""What every engine of the index must do: Qdrant Edge in the process, and a server through its client.
+"""What every engine of the index must do: the scan in the process, and a server through its client.
 
 The client's in-memory mode stands for the server; ``make contract QDRANT_URL=http://...`` runs the suite against a real
 one, in collections called ``needle-contract--...``, which it deletes.

@@ -1,4 +1,4 @@
-"""What every engine must do with spoken lines: Qdrant Edge in the process, and a server through its client.
+"""What every engine must do with spoken lines: Tantivy in the process, and a server through its client.
 
 The client's in-memory mode stands for the server. Both get words and stems that are letters and digits only, so
 they must find the same lines in every language.
@@ -13,19 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.core.errors import StorageError, VectorIndexError
-from ops.index.backends.edge_lines import EdgeLineVersions
+from ops.core.errors import VectorIndexError
 from ops.index.backends.server_lines import ServerLineVersions
-from ops.index.lines import (
-    NAME,
-    LineIndex,
-    LineVersions,
-    compute_line_digest,
-    compute_line_version,
-    open_line_versions,
-    publish_lines_to,
-)
-from ops.index.points import Manifest
+from ops.index.backends.tantivy_lines import TantivyLineVersions
+from ops.index.line_publishing import compute_line_version, publish_lines_to
+from ops.index.line_sums import compute_line_digest
+from ops.index.lines import NAME, LineIndex, LineVersions, open_line_versions
 from ops.index.utterances import add_sentences
 from tests.builders.lakes import video_id
 from tests.builders.spoken_pairs import LINES
@@ -50,10 +43,10 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["edge", "server"])
+@pytest.fixture(params=["tantivy", "server"])
 def versions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LineVersions]:
-    if request.param == "edge":
-        yield EdgeLineVersions(tmp_path / "lines")
+    if request.param == "tantivy":
+        yield TantivyLineVersions(tmp_path / "lines")
         return
     from qdrant_client import QdrantClient
 
@@ -215,16 +208,18 @@ def test_a_server_gets_stems_and_does_not_stem(tmp_path: Path) -> None:
     client.close()
 
 
-@pytest.fixture(scope="module", params=["edge", "server"])
+@pytest.fixture(scope="module", params=["tantivy", "server"])
 def spoken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LineIndex]:
     """All lines of ``tests/builders/spoken_pairs.py`` in one index."""
     from qdrant_client import QdrantClient
 
     client = QdrantClient(":memory:")
-    is_edge = request.param == "edge"
-    versions = EdgeLineVersions(tmp_path_factory.mktemp("lines")) if is_edge else ServerLineVersions(client, f"-{NAME}")
+    is_tantivy = request.param == "tantivy"
+    versions = (
+        TantivyLineVersions(tmp_path_factory.mktemp("lines")) if is_tantivy else ServerLineVersions(client, f"-{NAME}")
+    )
     # The in-memory mode counts all words of a field again for each query: without a stemmer all lines share a field.
-    languages = [pairs.language if is_edge else "zz" for pairs in LINES]
+    languages = [pairs.language if is_tantivy else "zz" for pairs in LINES]
     rows = [line_row(n, pairs.line, language=languages[n], second=n) for n, pairs in enumerate(LINES)]
     publish_lines_to(versions, rows)
     index = open_line_versions(versions)
@@ -291,12 +286,3 @@ def test_a_phrase_over_several_lines_is_one_hit(versions: LineVersions) -> None:
         and whole.end_s == rows[2].end_s
     )
     assert part is None and len(twice) == 1 and not twice[0].joined_ids
-
-
-def test_a_disk_without_room_for_the_index_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
-    """Qdrant Edge writes into memory-mapped files: on a full disk the system ends its process by SIGBUS."""
-    versions = EdgeLineVersions(tmp_path / "lines")
-    manifest: Manifest = {"schema": 1, "version": "v", "rows": 1 << 50, "digest": "", "created": "", "stemmers": []}
-    with pytest.raises(StorageError, match="on a disk with room"):
-        versions.build(manifest, iter(()))
-    assert versions.current() is None and not list((tmp_path / "lines").iterdir())

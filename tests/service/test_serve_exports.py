@@ -13,7 +13,7 @@ import pytest
 
 from ops.core.settings import Settings
 from ops.exports.registry import export_formats
-from ops.index.lines import publish_lines
+from ops.index.line_publishing import publish_lines
 from ops.serve.app import create_app
 from ops.serve.work import WorkQueue
 from tests.builders.colours import ColourEncoder, shot

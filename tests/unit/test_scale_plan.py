@@ -22,8 +22,9 @@ def test_every_part_grows_with_the_catalogue(name: str) -> None:
     assert all(small.use < large.use and small.size_b <= large.size_b for small, large in pairwise(loads))
 
 
-def test_a_limit_that_no_engine_lifts_comes_first() -> None:
-    assert find_bottleneck(300_000)[0] == "index of lines"
+def test_the_part_that_uses_most_of_its_limit_comes_first() -> None:
+    name, use = find_bottleneck(300_000)
+    assert use == max(load.use for load in plan(300_000).values()) and find_limit(name) == min(map(find_limit, PARTS))
     small, use = find_bottleneck(10)
     assert use < 1 and small in PARTS
 

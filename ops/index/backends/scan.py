@@ -12,7 +12,6 @@ that were removed or replaced since. Versions share files by hard links.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -29,11 +28,9 @@ from ops.core.tables import add_digests
 from ops.core.types import parse_shot_id
 from ops.index import tuning
 from ops.index.backends.segments import Block, Floats, Mask, Rows, Segment, encode_points, quantise, write_segment
-from ops.index.backends.shards import REPAIR, OpenShard, ShardVersions
+from ops.index.backends.shards import PARTS, REPAIR, OpenShard, ShardVersions, link_file
 from ops.index.plan import sum_digests
 from ops.index.points import Base, Manifest, StoredPoint, VideoDigests, Wanted
-
-PARTS = "parts.json"
 
 PartName = tuple[str, frozenset[str]]
 """The name of a segment, and the ids of its dropped videos."""
@@ -124,15 +121,10 @@ class ScanStore(OpenShard):
         return add_digests(sum_digests(part.segment.compute_digests(part.live)) for part in self.parts)
 
     @cached_property
-    def _shard(self) -> list[Part]:
-        if self._is_closed:
-            raise VectorIndexError("this index was closed: open it again")
-        return _open_parts(self._path / "shard", self._manifest["dim"])
-
-    @property
     def parts(self) -> list[Part]:
         """Return the segments."""
-        return self._shard
+        self.require_open()
+        return _open_parts(self._path / "shard", self._manifest["dim"])
 
     @cached_property
     def _highest_lot(self) -> int:
@@ -303,8 +295,8 @@ class ScanVersions(ShardVersions[StoredPoint, ScanStore]):
         _verify([part for part in open_parts if part.name not in names_before], videos)
         return sum(part.size - part.segment.count + part.segment.count_distinct() for part in open_parts)
 
-    def _store(self, path: Path, lock_fd: int, opening: Path) -> ScanStore:
-        return ScanStore(path, lock_fd, opening)
+    def _store(self, path: Path, lock_fd: int) -> ScanStore:
+        return ScanStore(path, lock_fd)
 
 
 def _verify(parts: Sequence[Part], videos: VideoDigests) -> None:
@@ -362,10 +354,7 @@ def _link_segments(old: Path, new: Path, dim: int, dropped: frozenset[str]) -> l
             continue
         (new / part.name).mkdir()
         for file in (old / part.name).iterdir():
-            try:
-                os.link(file, new / part.name / file.name)
-            except OSError:  # a filesystem without hard links
-                shutil.copyfile(file, new / part.name / file.name)
+            link_file(file, new / part.name / file.name)
         names.append((part.name, all_dropped))
     return names
 

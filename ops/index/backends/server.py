@@ -8,18 +8,14 @@ these videos are written.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ops.core.errors import VectorIndexError
 from ops.core.qdrant_options import QdrantOptions
 from ops.core.tables import compute_digest
 from ops.index import tuning
-from ops.index.backends import server_versions
 from ops.index.backends.server_generations import (
     LIVE,
     SINCE,
@@ -28,25 +24,22 @@ from ops.index.backends.server_generations import (
     build_generation_indexes,
     build_validity,
 )
-from ops.index.backends.server_versions import VERSIONS, CollectionVersions, Place
-from ops.index.backends.uploads import wait_until_green
-from ops.index.plan import find_changed, sum_digests
+from ops.index.backends.server_growth import GrowingCollections
+from ops.index.backends.server_versions import Place
 from ops.index.points import (
     BLANK,
     HASH_KEY,
     LOT_KEY,
     MARKS_KEY,
-    MAX_GENERATION,
-    Base,
-    BaseChangedError,
     Manifest,
     Payload,
     StoredPoint,
+    VideoDigest,
     VideoDigests,
     Wanted,
     decode_point_id,
     encode_point_id,
-    require_rows,
+    hash_text,
 )
 
 if TYPE_CHECKING:
@@ -55,112 +48,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class ServerVersions(CollectionVersions[StoredPoint, "ServerStore"]):
+class ServerVersions(GrowingCollections[StoredPoint, "ServerStore"]):
     """Versions of one encoder's index on a server."""
 
-    def read_videos(self, version: str) -> VideoDigests | None:
-        place = self._find_place(version)
-        if place is None or place.generation >= MAX_GENERATION:
-            return None
-        manifest = self.open(version).manifest()
-        videos = self.open_generations(place.collection).read_videos(place.generation)
-        if sum_digests(videos) != manifest["digest"]:
-            log.warning("the videos of %s on %s do not add up: all points are written again", version, self.address)
-            return None
-        return videos
-
-    def build(
-        self,
-        manifest: Manifest,
-        points: Iterable[StoredPoint],
-        *,
-        videos: VideoDigests | None = None,
-        base: Base | None = None,
-    ) -> None:
-        if base is None:
-            super().build(manifest, points, videos=videos)
-            return
-        old = self.read_videos(base.version)
-        place = self._find_place(base.version)
-        if place is None or old is None or videos is None:
-            raise BaseChangedError
-        with ExitStack() as undo:
-            self._take_lease(place.collection)
-            undo.callback(self.release, place.collection)
-            if self._list_places()[:1] != (place,):
-                raise BaseChangedError
-            new_place = self._begin_generation(place, manifest)
-            self._hold_generations(place.collection).end(base.dropped, new_place.generation)
-            videos_to_write = {name: videos[name] for name in find_changed(old, videos) if name in videos}
-            self._write(new_place, manifest, points, videos_to_write)
-            # Fewer new points than the server builds a graph for are scanned, and found, at once.
-            if (
-                4 * manifest.get("dim", 0) * sum(each.rows for each in videos_to_write.values())
-                > 1024 * tuning.INDEX_KB
-            ):
-                wait_until_green(self.client, place.collection, self.run_and_renew(place.collection))
-            self._built = new_place
-            undo.pop_all()  # the switch ends the lease
-
-    def drop_old(self) -> None:
-        super().drop_old()
-        time.sleep(server_versions.ALIASES_S)  # until all readers know
-        for place in self._list_places()[:1]:
-            generations = self.open_generations(place.collection)
-            generations.purge(place.generation)
-            with self.map_errors():
-                is_free = self._find_other_holder(place.collection) is None
-            if is_free:
-                generations.restore(place.generation)
-
-    def open_generations(self, collection: str) -> Generations:
-        """Return the generations of a collection, for readers."""
-        return Generations(self.client, collection, self.run)
-
-    def _hold_generations(self, collection: str) -> Generations:
-        """Return the generations of a collection, for the holder of its lease."""
-        return Generations(self.client, collection, self.run_and_renew(collection))
-
-    def _create(self, name: str, manifest: Manifest) -> None:
-        super()._create(name, manifest)
-        self._hold_generations(name).create_records(self._build_layout())
-
-    def _begin_generation(self, place: Place, manifest: Manifest) -> Place:
-        """Remove what killed publishers and dropped versions left in a collection; return the next generation."""
-        places = self._list_places()
-        newer = [each for each in places if each.collection == place.collection and each.generation > place.generation]
-        if newer:  # an earlier version was made current again
-            self._replace_aliases([each for each in places if each not in newer])
-            time.sleep(server_versions.ALIASES_S)  # until all readers know
-        older = [each for each in places if each.collection == place.collection and each not in newer]
-        generations = self._hold_generations(place.collection)
-        generations.restore(place.generation)
-        generations.purge(min(each.generation for each in older))
-        new_place = Place(version=manifest["version"], collection=place.collection, generation=place.generation + 1)
-        with self.map_errors():
-            versions = (self.client.get_collection(place.collection).config.metadata or {})[VERSIONS]
-            manifests = {each.version: versions[each.version] for each in older} | {new_place.version: manifest}
-            self.client.update_collection(place.collection, metadata={VERSIONS: manifests})
-        return new_place
-
-    def _write(self, place: Place, manifest: Manifest, points: Iterable[StoredPoint], videos: VideoDigests) -> None:
-        """Write the points of ``videos``, and compare all that the server then has of them with the planned digests."""
-        self._upload(place, points)
-        generations = self._hold_generations(place.collection)
-        require_rows(manifest, generations.count(place.generation))
-        digests = generations.compute_digests(place.generation)
-        digests_planned = {name: (each.rows, each.digest) for name, each in videos.items()}
-        wrong = [
-            name
-            for name in sorted(digests_planned.keys() | digests.keys())
-            if name not in digests or (digests[name].rows, digests[name].digest) != digests_planned.get(name)
-        ]
-        if wrong:
-            raise VectorIndexError(
-                f"video {wrong[0]} was written to the index on {self.address}, but other shots were read back "
-                f"({len(wrong)} such videos): run the same again"
-            )
-        generations.write_records(place.generation, videos)
+    def _digest_points(self, generations: Generations, since: int) -> VideoDigests:
+        sums: dict[str, tuple[int, int]] = {}
+        for record in generations.scroll_written(since, [HASH_KEY]):
+            shot_id, _ = decode_point_id(str(record.id))
+            video_id = shot_id.partition(":")[0]
+            rows, total = sums.get(video_id, (0, 0))
+            sums[video_id] = rows + 1, total + hash_text(f"{shot_id}\x00{record.payload[HASH_KEY]}")
+        return {
+            video_id: VideoDigest(rows=rows, content=0, digest=total % (1 << 128))
+            for video_id, (rows, total) in sums.items()
+        }
 
     def _build_config(self, manifest: Manifest) -> dict[str, Any]:
         return _build_config(manifest["dim"], self.options)

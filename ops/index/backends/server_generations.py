@@ -20,12 +20,9 @@ from ops.index import tuning
 from ops.index.backends.server_versions import RECORDS_SUFFIX
 from ops.index.backends.uploads import retry, upload
 from ops.index.points import (
-    HASH_KEY,
     VideoDigest,
     VideoDigests,
-    decode_point_id,
     encode_point_id,
-    hash_text,
     split_into_batches,
 )
 
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
 SINCE, UNTIL = "since", "until"
 LIVE = (1 << 53) - 1
 """``until`` of points that were not replaced: the largest integer that JSON and ranges keep exactly."""
-_MODULUS = 1 << 128
 
 
 def build_validity(generation: int) -> list[models.FieldCondition]:
@@ -130,21 +126,12 @@ class Generations:
         valid = models.Filter(must=[*build_validity(generation)])
         return int(self._ask(lambda: self._client.count(self._points, valid, exact=True)).count)
 
-    def compute_digests(self, since: int) -> dict[str, VideoDigest]:
-        """Return the digests of the videos that a generation wrote, from points read back; ``content`` is 0."""
+    def scroll_written(self, since: int, payload: bool | list[str]) -> Iterator[Any]:
+        """Yield the points that a generation wrote, with the given fields of their payload (True for all)."""
         from qdrant_client import models
 
-        sums: dict[str, tuple[int, int]] = {}
         condition = models.FieldCondition(key=SINCE, range=models.Range(gte=since, lte=since))
-        for record in self._scroll(self._points, [condition], [HASH_KEY]):
-            shot_id, _ = decode_point_id(str(record.id))
-            video_id = shot_id.partition(":")[0]
-            rows, total = sums.get(video_id, (0, 0))
-            sums[video_id] = rows + 1, total + hash_text(f"{shot_id}\x00{record.payload[HASH_KEY]}")
-        return {
-            video_id: VideoDigest(rows=rows, content=0, digest=total % _MODULUS)
-            for video_id, (rows, total) in sums.items()
-        }
+        return self._scroll(self._points, [condition], payload)
 
     def _scroll(self, collection: str, must: list[Any], payload: bool | list[str]) -> Iterator[Any]:
         from qdrant_client import models

@@ -29,7 +29,7 @@ from ops.core.errors import IndexUnavailableError, VectorIndexError
 from ops.core.qdrant_options import QdrantOptions
 from ops.index import tuning
 from ops.index.backends.uploads import retry, upload, wait_until_green
-from ops.index.points import Base, Manifest, VideoDigests, require_rows
+from ops.index.points import Base, HasManifest, Manifest, VideoDigests, require_rows
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
@@ -76,7 +76,7 @@ RECORDS_SUFFIX = "--videos"
 """What the name of a collection with facts about another one's videos adds to that one's."""
 
 Item = TypeVar("Item")
-Store = TypeVar("Store")
+Store = TypeVar("Store", bound=HasManifest)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,12 @@
     <folder>/building-*/        the work of a publisher; left over only by a kill
     <folder>/locks/             one file per version, locked shared by its readers
 
-Qdrant Edge, which has the lines, must never open a shard that another process writes (the owner's next flush then
-fails). So nothing is written after the rename that makes a version visible.
+Nothing is written after the rename that makes a version visible, except that its parts may be replaced by others with
+the same content (``shard/parts.json``). Versions share the files of parts by hard links.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -24,16 +23,16 @@ import tempfile
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from ops.core.errors import VectorIndexError, make_home_error
-from ops.core.locks import lock_exclusively
+from ops.core.errors import VectorIndexError
 from ops.index import tuning
 from ops.index.points import Base, Manifest, VideoDigest, VideoDigests, require_rows
 
 VIDEOS = "videos.json"
+PARTS = "parts.json"
+"""The list of a version's parts, in ``shard/``; replaced atomically."""
 REPAIR = "delete its folder and run `needle ingest` again"
 
 Item = TypeVar("Item")
@@ -115,7 +114,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
     def open(self, version: str) -> Store:
         descriptor = self._hold(version)
         try:
-            return self._store(self._path(version), descriptor, self.folder / "locks" / "opening")
+            return self._store(self._path(version), descriptor)
         except VectorIndexError:
             os.close(descriptor)
             raise
@@ -127,7 +126,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
         """Write a shard that no other process uses yet; return the number of its points."""
 
     @abstractmethod
-    def _store(self, path: Path, lock_fd: int, opening: Path) -> Store:
+    def _store(self, path: Path, lock_fd: int) -> Store:
         """Open the version in ``path``; see :class:`OpenShard`."""
 
     def _path(self, version: str) -> Path:
@@ -164,15 +163,13 @@ class ShardVersions(ABC, Generic[Item, Store]):
 
 
 class OpenShard:
-    """One version. The shard is opened by the first query that needs its points.
+    """One version. Its files are opened by the first query that needs them.
 
-    ``lock_fd`` is the descriptor of the version's lock file, which the store closes. ``opening`` is the lock file of
-    all processes that open shards here.
+    ``lock_fd`` is the descriptor of the version's lock file, which the store closes.
     """
 
-    def __init__(self, path: Path, lock_fd: int, opening: Path) -> None:
+    def __init__(self, path: Path, lock_fd: int) -> None:
         self._path = path
-        self._opening = opening
         self._is_closed = False
         try:
             self._manifest: Manifest = json.loads((path / "manifest.json").read_text())
@@ -183,23 +180,26 @@ class OpenShard:
     def manifest(self) -> Manifest:
         return self._manifest
 
-    @cached_property
-    def _shard(self) -> Any:
-        import qdrant_edge
-
+    def require_open(self) -> None:
+        """Raise ``VectorIndexError`` if the version was closed."""
         if self._is_closed:
             raise VectorIndexError("this index was closed: open it again")
-        # Opening rewrites the shard's small state files (with the same content), so only one process opens at a time.
-        with lock_exclusively(self._opening), mapped(f"cannot open the index {self._path}"):
-            return qdrant_edge.EdgeShard.load(str(self._path / "shard"))
 
     def close(self) -> None:
         self._is_closed = True
-        self.__dict__.pop("_shard", None)
+        self.__dict__.pop("parts", None)  # both engines cache their open parts there
         self._release()
 
     def _map_errors(self) -> mapped:
         return mapped(f"the index {self._path} cannot be read")
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Make ``target`` the same file, or a copy on a filesystem without hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 class mapped:  # noqa: N801 - reads as a verb in a with statement
@@ -217,24 +217,6 @@ class mapped:  # noqa: N801 - reads as a verb in a with statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if kind in (Exception, ValueError, TypeError, OverflowError):
             raise VectorIndexError(f"{self._trouble}: {error}; {REPAIR}") from error
-
-
-def require_room(folder: Path, size: int) -> None:
-    """Raise ``StorageError`` if ``size`` bytes cannot be written to ``folder``.
-
-    Qdrant Edge writes memory-mapped files with holes in them. On a full disk, a write into a hole ends the process by
-    ``SIGBUS``, without an error that could be caught.
-    """
-    if not hasattr(os, "posix_fallocate"):  # macOS
-        return
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise make_home_error(folder, error) from error
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # file systems that cannot reserve space
-            raise
 
 
 def _sync_folder(folder: Path) -> None:

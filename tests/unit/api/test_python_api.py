@@ -407,5 +407,5 @@ def test_videos_without_vectors_are_readable(tmp_path: Path, caplog: pytest.LogC
 def test_importing_needle_loads_nothing_heavy() -> None:
     script = "import sys, json, ops.api; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=CHECKOUT)
-    heavy = {"torch", "ray", "feast", "open_clip", "pandas", "dagster", "fastapi", "PIL", "papermill", "qdrant_edge"}
+    heavy = {"torch", "ray", "feast", "open_clip", "pandas", "dagster", "fastapi", "PIL", "papermill", "tantivy"}
     assert not set(json.loads(done.stdout)) & heavy

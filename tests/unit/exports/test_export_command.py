@@ -18,7 +18,7 @@ from ops.cli.main import main
 from ops.core.settings import Settings, load_settings
 from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.index.lake_videos import read_wanted_rows
-from ops.index.lines import publish_lines
+from ops.index.line_publishing import publish_lines
 from ops.index.publishing import publish
 from ops.videos.clips import CLIP_SUFFIX
 from tests.builders.films import make_film, read_barcode

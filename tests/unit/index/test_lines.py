@@ -19,7 +19,8 @@ from ops.core.errors import VectorIndexError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.index.dialogue import build_lines, check_lines, has_current_lines
-from ops.index.lines import LineIndex, LineRow, drop_old_lines, open_lines, publish_lines, read_current_line_version
+from ops.index.line_publishing import drop_old_lines, publish_lines
+from ops.index.lines import LineIndex, LineRow, open_lines, read_current_line_version
 from ops.index.words import STEMMERS, choose_stemmer, list_terms, split_words
 from tests.builders.lakes import COMPUTED, FILMED, video_id, video_row
 from tests.builders.subtitles import line_row
@@ -149,10 +150,10 @@ def test_a_kill_while_publishing_leaves_the_old_version(settings: Settings) -> N
     code = f"""
 import time
 from ops.core.settings import load_settings
-from ops.index import lines
+from ops.index import line_publishing
 from tests.builders.lakes import COMPUTED, FILMED, video_id, video_row
 from tests.builders.subtitles import line_row
-build_point, built = lines.build_point, []
+build_point, built = line_publishing.build_point, []
 
 def slowly(row):
     built.append(row)
@@ -161,9 +162,9 @@ def slowly(row):
         time.sleep(600)
     return build_point(row)
 
-lines.build_point = slowly
+line_publishing.build_point = slowly
 rows = [line_row(n, f"line {{n}} " * 20, second=n) for n in range(4000)]
-lines.publish_lines(load_settings(home={str(settings.home)!r}), rows)
+line_publishing.publish_lines(load_settings(home={str(settings.home)!r}), rows)
 """
     process = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -194,7 +195,7 @@ def test_languages_have_stemmers() -> None:
 
 
 def test_importing_the_lines_loads_no_engine() -> None:
-    code = "import sys, ops.index.lines; sys.exit(bool({'qdrant_edge', 'qdrant_client'} & set(sys.modules)))"
+    code = "import sys, ops.index.lines; sys.exit(bool({'tantivy', 'qdrant_client'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60, cwd=CHECKOUT).returncode == 0
 
 

@@ -248,7 +248,7 @@ def test_collections_of_odd_encoder_ids_are_told_apart() -> None:
 def test_importing_the_room_loads_neither_engine() -> None:
     import subprocess
 
-    heavy = ("qdrant_edge", "qdrant_client", "numkong", "torch")
+    heavy = ("tantivy", "qdrant_client", "numkong", "torch")
     code = f"import sys, ops.index.index; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

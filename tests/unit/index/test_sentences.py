@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ops.core.settings import load_settings
-from ops.index.lines import LineIndex, LineRow, open_lines, publish_lines
+from ops.index.line_publishing import publish_lines
+from ops.index.lines import LineIndex, LineRow, open_lines
 from ops.index.sentences import is_continued, join_text
 from ops.index.utterances import add_sentences
 from ops.search.interpretation import find_lines, interpret, parse_words

@@ -15,7 +15,8 @@ from ops.cli.search import print_hits
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.index.lake_videos import read_wanted_rows
-from ops.index.lines import LineRow, publish_lines
+from ops.index.line_publishing import publish_lines
+from ops.index.lines import LineRow
 from ops.index.publishing import publish
 from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, TextCondition
 from ops.search.schema import Hit, Query, SearchResult, Then

@@ -13,7 +13,7 @@ from ops.core.settings import load_settings
 from ops.embeddings.encoders.open_clip import guess_languages
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.embeddings.reading import read_length
-from ops.index.lines import publish_lines
+from ops.index.line_publishing import publish_lines
 from ops.search.baselines import GENERIC_TEXTS
 from ops.search.english import detect_foreign_language, find_nearest_word, is_english, list_unknown_words, suggest_word
 from ops.search.hints import collect_hints, correct_words

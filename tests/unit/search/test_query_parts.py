@@ -12,7 +12,7 @@ from click.exceptions import NoSuchOption
 from ops.cli.search import command
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
-from ops.index.lines import publish_lines
+from ops.index.line_publishing import publish_lines
 from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations
 from ops.search.dates import find_dates, parse_date, read_date

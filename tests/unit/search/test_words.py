@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ops.core.settings import load_settings
-from ops.index.lines import LineRow, open_lines, publish_lines
+from ops.index.line_publishing import publish_lines
+from ops.index.lines import LineRow, open_lines
 from ops.index.stems import list_stems
 from ops.index.words import STEMMERS
 from ops.search.interpretation import measure_coverage, parse_words, select_content_words

@@ -8,7 +8,8 @@ import pytest
 
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings, load_settings
-from ops.index.lines import SCREEN_TEXT, LineRow, publish_lines
+from ops.index.line_publishing import publish_lines
+from ops.index.lines import SCREEN_TEXT, LineRow
 from ops.search.conditions import WrittenCondition
 from ops.search.schema import Query, SearchResult
 from ops.search.searcher import Searcher
