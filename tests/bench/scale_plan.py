@@ -169,8 +169,9 @@ def format_plan(sizes: Sequence[int]) -> str:
     texts = []
     for titles in sizes:
         name, use = find_bottleneck(titles)
+        bottleneck = f"First bottleneck: {name}, {_format_share(use)} times its limit."
         texts += [
-            f"**{titles:,} titles, {titles * SHOTS:,} shots.** First bottleneck: {name}, {_format_share(use)} times its limit.\n",
+            f"**{titles:,} titles, {titles * SHOTS:,} shots.** {bottleneck}\n",
             "| part | size | CPU once | CPU for one more title | of its limit | runs on |",
             "| --- | --- | --- | --- | --- | --- |",
             *(
