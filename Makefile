@@ -12,7 +12,7 @@ JOBS   ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench faults hostile serve dagster clean
+.PHONY: help setup demo test unit check lint format types arch contract audit sbom licences deploy wheel bench faults hostile load serve dagster clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,9 @@ faults: setup ## kill commands at random moments, fill disks, and compare what i
 
 hostile: setup ## ingest mutated films and subtitles (EACH=24 of each kind, 0: all)
 	$(BIN)/python -m tests.hostile --each $(or $(EACH),24)
+
+load: setup ## 64 clients on the service beside slow ones, while its indexes switch (MINUTES=10)
+	$(BIN)/python -m tests.load --minutes $(or $(MINUTES),10)
 
 bench: setup ## measure, side by side in one run, and print ratios
 	$(BIN)/python -m tests.bench $(BENCH)

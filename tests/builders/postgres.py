@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 
 USER, PASSWORD = "needle", "se/cret %word"
-QUOTED = "se%2Fcret%20%25word"
 
 
 def find_binaries() -> Path | None:
@@ -30,19 +30,20 @@ def find_binaries() -> Path | None:
 class PostgresServer:
     """A running server. It refuses root, so root starts it as another user."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, name: str = USER, password: str = PASSWORD) -> None:
         self._data, self._binaries = folder / "data", binaries
+        self._name, self._password = name, password
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._user = next((name for name in ("postgres", "nobody") if _exists(name)), None) if not os.getuid() else None
-        (folder / "password").write_text(PASSWORD)
+        (folder / "password").write_text(password)
         if self._user:
             shutil.chown(folder, self._user)
             shutil.chown(folder / "password", self._user)
         folder.chmod(0o755)
         self._call(
-            "initdb", "-U", USER, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C"
+            "initdb", "-U", name, "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-E", "UTF8", "--locale=C"
         )
         self.start()
 
@@ -58,12 +59,12 @@ class PostgresServer:
         """The address of a new database, as ``NEEDLE_POSTGRES`` has it."""
         with self.connect("postgres") as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"postgresql://{USER}:{QUOTED}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{self._name}:{quote(self._password, safe='')}@127.0.0.1:{self.port}/{name}"
 
     @contextmanager
     def connect(self, database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         with psycopg.connect(
-            host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, dbname=database, autocommit=True
+            host="127.0.0.1", port=self.port, user=self._name, password=self._password, dbname=database, autocommit=True
         ) as connection:
             yield connection
 

@@ -1,0 +1,1 @@
+"""``deploy/``: its files checked by their own tools, and the commands of its compose file run as processes."""
