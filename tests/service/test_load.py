@@ -12,7 +12,5 @@ both. Here each request must be answered, and rightly."""
 def test_clients_are_answered_beside_slow_ones_while_the_index_switches() -> None:
     result = measure_load(PLAN)
     assert not list_missed_goals(result), format_table(result)
-    counts = result.outcome.counts
-    assert counts["bodies of 512 MB, answered 413"] + counts["bodies of 512 MB that were cut off"] > 0
-    assert result.outcome.most_sent < 64 * 2**20
+    assert 0 < result.outcome.most_sent < 64 * 2**20
     assert {sample.kind for sample in result.record.samples} >= {"search", "label", "poster", "range of a preview"}
