@@ -58,7 +58,7 @@ def command(
     Example: needle people
              needle people --name p3f2a9c1e77b0 "Thom"
              needle people --merge Thom p77aa01b2c3d4
-             needle people --split Thom 0f3a...:1200:face0
+             needle people --split Thom 0f3a...:1200:face0-51c2d8
     """
     chosen = [each for each in (name, merge, split, reject, like) if each is not None]
     if len(chosen) + off > 1:
@@ -150,7 +150,7 @@ def _show(settings: Settings, person: str, as_json: bool) -> None:
     found = find_person(settings, person)
     faces = read_person_faces(settings, found["person_id"])
     if as_json:
-        columns = ("face_id", "video_id", "show", "shot_id", "frame", "box", "quality")
+        columns = ("face_id", "video_id", "show", "shot_id", "frame", "box", "quality", "model")
         print_json({**_describe(found), "all_faces": [{key: face[key] for key in columns} for face in faces]})  # type: ignore[literal-required]
         return
     _print_people([found], as_json)

@@ -8,17 +8,17 @@ Feast too.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
 from ops.core.history import forget_versions
-from ops.core.rows import LakeFace, LakeShot, LakeShotPeople, LakeVideo
+from ops.core.rows import LakeFace, LakeShot, LakeShotPeople
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGED, compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
@@ -31,6 +31,7 @@ from ops.people.face_model import FaceModel
 from ops.people.rows import ShotFaces, build_face_rows, build_shot_row, has_quality, name_people, read_box
 from ops.people.sampling import count_looks, list_looks, look_for_faces
 from ops.shots.build import read_shots_by_video
+from ops.shots.looking import hash_shot_inputs, is_usable, load_model_or_report, load_videos
 from ops.videos import catalogue
 
 TABLES = ("faces", "shot_people")
@@ -48,12 +49,6 @@ MakeModel = Callable[[Settings], FaceModel]
 def build_recipe(settings: Settings) -> str:
     """Return the code version of ``shot_faces`` under the settings."""
     return f"{RECIPE}-{describe_model(settings)}" if settings.people == "on" else "off"
-
-
-def hash_inputs(shot: LakeShot, recipe: str) -> str:
-    """Return the hash of all inputs of a shot's faces: 16 hex digits of BLAKE2b."""
-    text = f"{recipe} {shot['shot_id']}-{shot['end_frame']} {shot['detector']}"
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +89,7 @@ class VideoFaces:
 def load_faces(settings: Settings, video_id: str, shots: list[LakeShot]) -> VideoFaces:
     """Return the stored rows of one video, compared with its shots."""
     partition, recipe = settings.resolve_partition(video_id), build_recipe(settings)
-    inputs = {shot["shot_id"]: hash_inputs(shot, recipe) for shot in shots}
+    inputs = {shot["shot_id"]: hash_shot_inputs(shot, recipe) for shot in shots}
     shot_rows: list[LakeShotPeople] = settings.lake.read("shot_people", [partition]).to_pylist()
     face_rows: list[LakeFace] = settings.lake.read("faces", [partition]).to_pylist()
     shot_rows = [row for row in shot_rows if row["video_id"] == video_id]
@@ -147,17 +142,6 @@ def describe_changes(settings: Settings, video_ids: Collection[str]) -> dict[str
     return {settings.resolve_partition(video_id): text for video_id in video_ids}
 
 
-def retry_faces(settings: Settings, video_ids: Collection[str]) -> None:
-    """Make the next run look at those shots of the videos again that could not be read."""
-    for video_id in video_ids:
-        partition = settings.resolve_partition(video_id)
-        rows: list[LakeShotPeople] = settings.lake.read("shot_people", [partition]).to_pylist()
-        own_rows = [row for row in rows if row["video_id"] == video_id]
-        if any(row["reason"] for row in own_rows):
-            remaining = [row for row in own_rows if not row["reason"]]
-            settings.lake.update("shot_people", partition, video_id, remaining)
-
-
 def build_faces(
     settings: Settings,
     partitions: Sequence[str],
@@ -184,15 +168,10 @@ def build_under_lock(
     videos = list_videos(settings, partitions)
     due = sum(len(video.due_shots) for video in videos) if settings.people == "on" else 0
     progress.start(STAGE, due, "shots")
-    problem, model = "", None
-    if due:
-        try:
-            model = make(settings)
-        except MediaError as error:
-            problem = str(error)
-            progress.set_aside(STAGE, "faces", problem)
+    model, problem = load_model_or_report(lambda: make(settings), progress, STAGE, "faces") if due else (None, "")
+    known = people_table.KnownPeople(settings, model.model_id) if model else None
     for video in videos if not problem else ():
-        written += _bring_up_to_date(settings, video, model, now, progress)
+        written += _bring_up_to_date(settings, video, model, known, now, progress)
     with lake.hold_lock(changes.LOCK):
         if settings.people == "off":
             written += delete_people_tables(settings)
@@ -204,15 +183,7 @@ def build_under_lock(
 
 def list_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoFaces]:
     """Return the usable videos with shots, and those without shots, whose faces are to be deleted."""
-    videos = []
-    for partition in partitions:
-        shots = read_shots_by_video(settings, partition)
-        rows: list[LakeVideo] = catalogue.read_videos(settings.lake, [partition])
-        for video in rows:
-            video_shots = shots.get(video["video_id"], [])
-            if _is_usable(video) or (not video_shots and video["state"] != "removed"):
-                videos.append(load_faces(settings, video["video_id"], video_shots))
-    return videos
+    return load_videos(settings, partitions, load_faces)
 
 
 def list_stored_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoFaces]:
@@ -241,7 +212,7 @@ def delete_people_tables(settings: Settings) -> int:
     """
     if has_stored_people(settings):
         for partition in list_partitions(settings):
-            usable = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition]) if _is_usable(row)}
+            usable = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition]) if is_usable(row)}
             for video in list_stored_videos(settings, [partition]):
                 if video.video_id not in usable:
                     _delete_versions(settings, video)
@@ -255,10 +226,6 @@ def delete_people_tables(settings: Settings) -> int:
     return deleted
 
 
-def _is_usable(video: LakeVideo) -> bool:
-    return video["state"] in ("ready", "pending")
-
-
 def _delete_versions(settings: Settings, video: VideoFaces) -> None:
     """Delete the rows of a video's shots with their history. The rows go last: after a kill this is done again."""
     partition = settings.resolve_partition(video.video_id)
@@ -267,7 +234,12 @@ def _delete_versions(settings: Settings, video: VideoFaces) -> None:
 
 
 def _bring_up_to_date(
-    settings: Settings, video: VideoFaces, model: FaceModel | None, now: datetime, progress: Progress
+    settings: Settings,
+    video: VideoFaces,
+    model: FaceModel | None,
+    known: people_table.KnownPeople | None,
+    now: datetime,
+    progress: Progress,
 ) -> int:
     """Read the due shots of one video, and write its rows if they differ; return the number of changed tables."""
     read = [_read_shot(settings, video, shot, model, progress) for shot in video.due_shots]
@@ -286,14 +258,16 @@ def _bring_up_to_date(
         _delete_versions(settings, video)
     with settings.lake.hold_lock(changes.LOCK):
         identities = apply_changes(read_changes(settings))
-        groups = _group(settings, video, rows, model)
+        groups = _group(video, rows, model, known) if model and known else {}
         return _write(settings, video, name_people(rows, groups, identities), unread, reasons, now)
 
 
-def _group(settings: Settings, video: VideoFaces, rows: Sequence[LakeFace], model: FaceModel | None) -> dict[str, str]:
+def _group(
+    video: VideoFaces, rows: Sequence[LakeFace], model: FaceModel, known: people_table.KnownPeople
+) -> dict[str, str]:
     """Return the groups of those faces that have none yet."""
     fresh_rows = [row for row in rows if row["cluster_id"] is None and has_quality(row)]
-    if not fresh_rows or model is None:
+    if not fresh_rows:
         return {}
     shots = {shot["shot_id"]: shot for shot in video.shots}
     faces = [_place(row, shots[row["shot_id"]]) for row in fresh_rows]
@@ -306,7 +280,7 @@ def _group(settings: Settings, video: VideoFaces, rows: Sequence[LakeFace], mode
     ]
     inherited = inherit_groups(faces, earlier, round(NEAR_S * rate))
     others = [face for face in faces if face.face_id not in inherited]
-    examples = people_table.read_examples(settings, model.model_id)
+    examples = known.read()
     vectors: dict[str, list[NDArray[np.float32]]] = {}
     frames: dict[str, set[tuple[str, int]]] = {}
     for face in faces:
@@ -379,7 +353,10 @@ def _read_shot(
 def _report(settings: Settings, partitions: Sequence[str], written: int, problem: str) -> StepReport:
     shots: list[LakeShotPeople] = settings.lake.read("shot_people", partitions).to_pylist()
     faces = settings.lake.read("faces", partitions, ["face_id", "video_id", "shot_id", "person_id"]).to_pylist()
-    by_partition: dict[str, dict[str, int]] = {name: {"faces": 0, "shots_with_people": 0} for name in partitions}
+    model = {"model": describe_model(settings)} if settings.people == "on" else {}
+    by_partition: dict[str, dict[str, Any]] = {
+        name: {"faces": 0, "shots_with_people": 0, **model} for name in partitions
+    }
     for face in faces:
         by_partition[settings.resolve_partition(face["video_id"])]["faces"] += 1
     for row in shots:
@@ -394,6 +371,7 @@ def _report(settings: Settings, partitions: Sequence[str], written: int, problem
             "faces": len(faces),
             "people": len({person for _, person in in_faces}),
             "shots_with_people": len({shot for shot, _ in in_shots}),
+            **model,
             "faces_without_person": sum(row["person_id"] is None for row in faces),
             "set_aside": dict(list(unread.items())[:TOLD]),
             **({"problem": problem} if problem else {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 import numpy as np
@@ -71,25 +71,102 @@ def read_people(settings: Settings) -> list[LakePerson]:
     return rows
 
 
-def read_vectors(
-    settings: Settings, model_id: str, partitions: Iterable[str] | None = None
-) -> tuple[list[str], list[str | None], NDArray[np.float32]]:
-    """Return ids, people and vectors (N, D) of the stored faces of one model that have enough quality, best first."""
-    rows = settings.lake.read("faces", partitions, ("face_id", "quality", "model", "embedding", "person_id"))
+@dataclass(frozen=True, kw_only=True)
+class FacePlace:
+    """A stored face without its vector."""
+
+    face_id: str
+    shot_id: str
+    show: str
+    frame: int
+    quality: float
+    person_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceVectors:
+    """Stored faces of one model that have enough quality, the best first; ``vectors_ND`` is float32."""
+
+    places: list[FacePlace]
+    vectors_ND: NDArray[np.float32]
+
+
+_PLACE = tuple(each.name for each in fields(FacePlace))
+
+
+def read_vectors(settings: Settings, model_id: str, partitions: Iterable[str] | None = None) -> FaceVectors:
+    """Return the faces of one model in these partitions, or in all."""
+    rows = settings.lake.read("faces", partitions, (*_PLACE, "model", "embedding"))
     rows = rows.filter(pc.and_(pc.equal(rows["model"], model_id), pc.greater_equal(rows["quality"], LEAST_QUALITY)))
     rows = rows.sort_by([("quality", "descending"), ("face_id", "ascending")])
-    vectors_ND = _stack(rows["embedding"])
-    return rows["face_id"].to_pylist(), rows["person_id"].to_pylist(), vectors_ND
+    places = [FacePlace(**row) for row in rows.select(_PLACE).to_pylist()]
+    return FaceVectors(places=places, vectors_ND=_stack(rows["embedding"]))
 
 
-def read_examples(settings: Settings, model_id: str) -> dict[str, NDArray[np.float32]]:
-    """Return example vectors (N, D) of each person: those of the best faces."""
-    _, people, vectors_ND = read_vectors(settings, model_id)
-    positions: dict[str, list[int]] = {}
-    for position, person in enumerate(people):
-        if person is not None and len(known := positions.setdefault(person, [])) < MOST_EXAMPLES:
-            known.append(position)
-    return {person: vectors_ND[members] for person, members in positions.items()}
+@dataclass(frozen=True, order=True)
+class _Example:
+    """A face of a person; the best ones come first in their order."""
+
+    rank: tuple[float, str]
+    partition: str = field(compare=False)
+    vector_D: NDArray[np.float32] = field(compare=False)
+
+
+class KnownPeople:
+    """Example vectors of the people so far, of one model: those of their best faces.
+
+    :meth:`read` reads only the partitions whose faces changed since the last time, so that a run over many videos costs
+    what it adds.
+    """
+
+    def __init__(self, settings: Settings, model_id: str) -> None:
+        self._settings = settings
+        self._model_id = model_id
+        self._stamps: dict[str, str] = {}
+        self._partitions: dict[str, set[str]] = {}
+        self._examples: dict[str, list[_Example]] = {}
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+
+    def read(self) -> dict[str, NDArray[np.float32]]:
+        """Return example vectors (N, D) of each person, the best first."""
+        stamps = self._settings.lake.stat_partitions("faces")
+        changed = {name for name in {*stamps, *self._stamps} if stamps.get(name) != self._stamps.get(name)}
+        while changed:
+            changed |= self._read_again(changed.pop())
+        self._stamps = stamps
+        return dict(self._vectors)
+
+    def _read_again(self, partition: str) -> set[str]:
+        """Take the examples of a partition; return further partitions, which may have some for those that are lost."""
+        fresh = self._read_best(partition)
+        further: set[str] = set()
+        for person in {*fresh, *(each for each, names in self._partitions.items() if partition in names)}:
+            before = self._examples.get(person, [])
+            lost = {each.rank for each in before if each.partition == partition}
+            kept = [each for each in before if each.partition != partition]
+            self._keep(person, sorted([*kept, *fresh.get(person, ())])[:MOST_EXAMPLES])
+            names = self._partitions.setdefault(person, set())
+            (names.add if person in fresh else names.discard)(partition)
+            if len(before) == MOST_EXAMPLES and lost - {each.rank for each in fresh.get(person, ())}:
+                further |= names - {partition}
+        return further
+
+    def _keep(self, person: str, examples: list[_Example]) -> None:
+        self._examples[person] = examples
+        if examples:
+            self._vectors[person] = np.stack([each.vector_D for each in examples])
+        else:
+            self._vectors.pop(person, None)
+
+    def _read_best(self, partition: str) -> dict[str, list[_Example]]:
+        """Return the best faces of each person in a partition."""
+        faces = read_vectors(self._settings, self._model_id, [partition])
+        examples: dict[str, list[_Example]] = {}
+        for face, vector_D in zip(faces.places, faces.vectors_ND, strict=True):
+            person = face.person_id
+            if person is not None and len(known := examples.setdefault(person, [])) < MOST_EXAMPLES:
+                known.append(_Example((-face.quality, face.face_id), partition, vector_D.copy()))
+        return examples
 
 
 def _stack(column: pa.ChunkedArray) -> NDArray[np.float32]:

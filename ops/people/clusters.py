@@ -96,15 +96,20 @@ def group_faces(
     tracks = follow_faces(faces, same_distance)
     groups: dict[str, str] = {}
     examples = dict(known)
-    frames = {person: set(places) for person, places in (known_frames or {}).items()}
+    people_at = _list_people_at(known_frames or {})
     for start in range(0, len(tracks), MOST_TRACKS):
         joined: dict[str, list[NDArray[np.float32]]] = {}
+        people = list(examples)
+        means_PD = np.stack([examples[person].mean(0) for person in people]) if people else None
         for members in _merge_tracks(faces, tracks[start : start + MOST_TRACKS], same_distance):
             vectors_ND = np.stack([faces[position].vector_D for position in members])
             places = {(faces[position].shot_id, faces[position].frame) for position in members}
-            possible = {person: examples[person] for person in examples if not places & frames.get(person, set())}
-            person = _find_nearest(vectors_ND, possible, same_distance) or make_person_id(faces[members[0]].face_id)
-            frames.setdefault(person, set()).update(places)
+            excluded = {each for place in places for each in people_at.get(place, ())}
+            nearest = [] if means_PD is None else _list_nearest(vectors_ND, people, means_PD, excluded)
+            same = _find_same(vectors_ND, {each: examples[each] for each in nearest}, same_distance)
+            person = same or make_person_id(faces[members[0]].face_id)
+            for place in places:
+                people_at.setdefault(place, set()).add(person)
             joined.setdefault(person, []).append(vectors_ND)
             groups |= {faces[position].face_id: person for position in members}
         # Groups of one part are apart already.
@@ -112,6 +117,17 @@ def group_faces(
             before = [examples[person]] if person in examples else []
             examples[person] = np.concatenate([*before, *parts])[:MOST_EXAMPLES]
     return groups
+
+
+def _list_people_at(
+    known_frames: Mapping[str, Collection[tuple[str, int]]],
+) -> dict[tuple[str, int], set[str]]:
+    """Return the people of each shot and frame."""
+    people_at: dict[tuple[str, int], set[str]] = {}
+    for person, places in known_frames.items():
+        for place in places:
+            people_at.setdefault(place, set()).add(person)
+    return people_at
 
 
 def _merge_tracks(faces: Sequence[PlacedFace], tracks: list[list[int]], same_distance: float) -> list[list[int]]:
@@ -139,17 +155,22 @@ def _merge_tracks(faces: Sequence[PlacedFace], tracks: list[list[int]], same_dis
     return sorted((sorted(members) for members in groups.values()), key=lambda members: members[0])
 
 
-def _find_nearest(
+def _list_nearest(
+    vectors_ND: NDArray[np.float32], people: Sequence[str], means_PD: NDArray[np.float32], excluded: Collection[str]
+) -> list[str]:
+    """Return the people with the nearest mean vectors, the nearest first, without those who are excluded."""
+    order = np.argsort(measure_distances(vectors_ND.mean(0, keepdims=True), means_PD)[0], kind="stable")
+    nearest = [people[int(position)] for position in order[: CANDIDATES + len(excluded)]]
+    return [person for person in nearest if person not in excluded][:CANDIDATES]
+
+
+def _find_same(
     vectors_ND: NDArray[np.float32], examples: Mapping[str, NDArray[np.float32]], same_distance: float
 ) -> str | None:
-    if not examples:
-        return None
-    people = list(examples)
-    means_PD = np.stack([examples[person].mean(0) for person in people])
-    order = np.argsort(measure_distances(vectors_ND.mean(0, keepdims=True), means_PD)[0])[:CANDIDATES]
+    """Return the nearest of these people, if the vectors are near enough to be theirs."""
     best, best_distance = None, same_distance
-    for person in (people[int(position)] for position in order):
-        distance = measure_mean_distance(vectors_ND, examples[person])
+    for person, examples_ND in examples.items():
+        distance = measure_mean_distance(vectors_ND, examples_ND)
         if distance < best_distance:
             best, best_distance = person, distance
     return best

@@ -6,8 +6,9 @@ Groups that faces form by their vectors are never altered. A killed change is co
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import pyarrow.compute as pc
 
@@ -32,6 +33,7 @@ from ops.people.sampling import count_looks
 from ops.videos.catalogue import require_same_division
 
 MOST_NAMED = 10
+_TICK = timedelta(microseconds=1)
 _ID = re.compile(r"p[0-9a-f]{12}")
 
 
@@ -54,16 +56,17 @@ def find_person(settings: Settings, person: str) -> LakePerson:
 
 def name_person(settings: Settings, person: str, name: str, author: str, now: datetime) -> LakePerson:
     """Give a person a name; an empty one takes it away. Raises ``UsageError`` if another person has it."""
-    found = find_person(settings, person)
     name = _require_person_name(name) if name.strip() else ""
-    for each in catalogue.read_people(settings) if name else ():
-        if each["person_id"] != found["person_id"] and fold_name(each["name"] or "") == fold_name(name):
-            raise UsageError(
-                f"{each['person_id']} is called {each['name']!r} already: if they are one person, "
-                f"needle people --merge {each['person_id']} {found['person_id']}"
-            )
-    _change(settings, "named", found["person_id"], author, now, name=name)
-    return find_person(settings, found["person_id"])
+    with _hold_people(settings):
+        found = find_person(settings, person)
+        for each in catalogue.read_people(settings) if name else ():
+            if each["person_id"] != found["person_id"] and fold_name(each["name"] or "") == fold_name(name):
+                raise UsageError(
+                    f"{each['person_id']} is called {each['name']!r} already: if they are one person, "
+                    f"needle people --merge {each['person_id']} {found['person_id']}"
+                )
+        _change(settings, "named", found["person_id"], author, now, name=name)
+        return find_person(settings, found["person_id"])
 
 
 def _require_person_name(name: str) -> str:
@@ -76,30 +79,33 @@ def _require_person_name(name: str) -> str:
 
 def merge_people(settings: Settings, person: str, other: str, author: str, now: datetime) -> LakePerson:
     """Make two people one, with the id of the first, and its name if it has one. Raises ``UsageError`` if they are."""
-    first, second = find_person(settings, person), find_person(settings, other)
-    if first["person_id"] == second["person_id"]:
-        raise UsageError(f"{person!r} and {other!r} are one person already")
-    _change(settings, "merged", first["person_id"], author, now, other_id=second["person_id"])
-    return find_person(settings, first["person_id"])
+    with _hold_people(settings):
+        first, second = find_person(settings, person), find_person(settings, other)
+        if first["person_id"] == second["person_id"]:
+            raise UsageError(f"{person!r} and {other!r} are one person already")
+        _change(settings, "merged", first["person_id"], author, now, other_id=second["person_id"])
+        return find_person(settings, first["person_id"])
 
 
 def split_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> LakePerson:
     """Make some faces of a person another person, and return that one. ``faces`` are ids of faces or of shots."""
-    found = find_person(settings, person)
-    face_ids = _select_faces(settings, found, faces)
-    if len(face_ids) == found["faces"]:
-        raise UsageError(f"these are all faces of {person!r}: nothing would be left to split off")
-    new_id = make_person_id(f"{face_ids[0]} {now.isoformat()}")
-    _change(settings, "split", found["person_id"], author, now, other_id=new_id, face_ids=face_ids)
-    return find_person(settings, new_id)
+    with _hold_people(settings):
+        found = find_person(settings, person)
+        face_ids = _select_faces(settings, found, faces)
+        if len(face_ids) == found["faces"]:
+            raise UsageError(f"these are all faces of {person!r}: nothing would be left to split off")
+        new_id = make_person_id(f"{face_ids[0]} {now.isoformat()}")
+        _change(settings, "split", found["person_id"], author, now, other_id=new_id, face_ids=face_ids)
+        return find_person(settings, new_id)
 
 
 def reject_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> int:
     """Take faces away from a person: they belong to nobody then. Return their number."""
-    found = find_person(settings, person)
-    face_ids = _select_faces(settings, found, faces)
-    _change(settings, "rejected", found["person_id"], author, now, face_ids=face_ids)
-    return len(face_ids)
+    with _hold_people(settings):
+        found = find_person(settings, person)
+        face_ids = _select_faces(settings, found, faces)
+        _change(settings, "rejected", found["person_id"], author, now, face_ids=face_ids)
+        return len(face_ids)
 
 
 def read_person_faces(settings: Settings, person_id: str) -> list[LakeFace]:
@@ -127,6 +133,14 @@ def _select_faces(settings: Settings, person: LakePerson, wanted: Sequence[str])
     return tuple(selected)
 
 
+@contextmanager
+def _hold_people(settings: Settings) -> Iterator[None]:
+    """Hold the locks for one change: who is who stays as it was checked until the change is written."""
+    with settings.hold_work_lock(), settings.lake.hold_lock(LOCK):
+        require_same_division(settings)
+        yield
+
+
 def _change(
     settings: Settings,
     action: ChangeAction,
@@ -138,25 +152,24 @@ def _change(
     name: str = "",
     face_ids: tuple[str, ...] = (),
 ) -> None:
-    with settings.hold_work_lock(), settings.lake.hold_lock(LOCK):
-        require_same_division(settings)
-        history = read_changes(settings)
-        # The order of changes counts, also if the clock of this machine is behind.
-        at = max([now, *(each.created_at for each in history)])
-        change = PersonChange(
-            action=action,
-            person_id=person_id,
-            author=author,
-            created_at=at,
-            other_id=other_id,
-            name=name,
-            face_ids=face_ids,
-        )
-        write_changes(settings, [*history, change])
-        identities = apply_changes([*history, change])
-        if action != "named":
-            renew_people(settings, find_partitions(settings, {person_id, other_id}), identities, now)
-        catalogue.write_people(settings, identities, now)
+    """Write one change and apply it; the caller holds the locks of :func:`_hold_people`."""
+    history = read_changes(settings)
+    # The order of changes counts, also if the clock of this machine is behind; no two have one time.
+    at = max([now, *(each.created_at + _TICK for each in history)])
+    change = PersonChange(
+        action=action,
+        person_id=person_id,
+        author=author,
+        created_at=at,
+        other_id=other_id,
+        name=name,
+        face_ids=face_ids,
+    )
+    write_changes(settings, [*history, change])
+    identities = apply_changes([*history, change])
+    if action != "named":
+        renew_people(settings, find_partitions(settings, {person_id, other_id}), identities, now)
+    catalogue.write_people(settings, identities, now)
 
 
 def find_partitions(settings: Settings, person_ids: Collection[str]) -> list[str]:

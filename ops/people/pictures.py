@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
 
 from ops.core.errors import MediaError, NotFoundError
 from ops.core.rows import LakeShot
 from ops.core.settings import Settings
 from ops.people.rows import read_box
-from ops.shots.proxies import read_proxy
-from ops.shots.segment import make_proxy_key
+from ops.shots.looking import read_pictures
 
 SIDE = 128
 """Pixels of the sides of a picture."""
@@ -31,15 +28,9 @@ def cut_face(settings: Settings, face_id: str) -> bytes:
     shot = next((row for row in shots if face and row["shot_id"] == face["shot_id"]), None)
     if face is None or shot is None:
         raise NotFoundError(f"no face {face_id!r}")
-    key = make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="needle-") as scratch,
-            settings.store.fetch_local_file(key, Path(scratch)) as path,
-        ):
-            position = face["frame"] - shot["start_frame"]
-            (frame_HWC,) = read_proxy(path, [position], shot["end_frame"] - shot["start_frame"])
-    except (FileNotFoundError, MediaError) as error:
+        (frame_HWC,) = read_pictures(settings, shot, [face["frame"] - shot["start_frame"]])
+    except MediaError as error:
         raise NotFoundError(f"the proxy of {shot['shot_id']} cannot be read: run `needle ingest` again") from error
     height, width = frame_HWC.shape[:2]
     left, top, right, bottom = read_box(face["box"])

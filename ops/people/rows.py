@@ -22,11 +22,20 @@ class ShotFaces:
     input_hash: str
 
 
+def make_face_id(video_id: str, frame: int, number: int, model_id: str) -> str:
+    """Return the id of a face. A hash of the model is part of it, because models number other faces of a frame.
+
+    So what people changed about a face does not concern one of another model. Rows of earlier versions have ids
+    without the hash, and keep them.
+    """
+    return f"{video_id}:{frame}:face{number}-{hashlib.blake2b(model_id.encode(), digest_size=3).hexdigest()}"
+
+
 def build_face_rows(each: ShotFaces, model_id: str, now: datetime) -> list[LakeFace]:
     """Return rows of ``faces``, in the order of frames and from left to right, without groups and people."""
     return [
         {
-            "face_id": f"{each.shot['video_id']}:{frame}:face{number}",
+            "face_id": make_face_id(each.shot["video_id"], frame, number, model_id),
             "video_id": each.shot["video_id"],
             "show": each.shot["show"],
             "shot_id": each.shot["shot_id"],

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-from ops.core.errors import MediaError
 from ops.core.rows import LakeShot
 from ops.core.settings import Settings
 from ops.people.face_model import FaceModel, SeenFace
-from ops.shots.proxies import read_proxy
-from ops.shots.segment import make_proxy_key
+from ops.shots.looking import read_pictures
 
 EVERY_S, LEAST_LOOKS, MOST_LOOKS = 1.0, 3, 24
 """A look each second of a shot: at least three, because a face turns away, at most 24 (0.1 s of CPU each)."""
@@ -41,18 +36,8 @@ def look_for_faces(settings: Settings, shot: LakeShot, model: FaceModel) -> list
     """
     if shot["is_blank"]:
         return []
-    frames = shot["end_frame"] - shot["start_frame"]
     positions = list_looks(shot)
-    key = make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="needle-") as scratch,
-            settings.store.fetch_local_file(key, Path(scratch)) as path,
-        ):
-            pictures = read_proxy(path, positions, frames)
-    except FileNotFoundError as error:
-        raise MediaError("is missing") from error
     return [
         (shot["start_frame"] + position, model.find_faces(picture))
-        for position, picture in zip(positions, pictures, strict=True)
+        for position, picture in zip(positions, read_pictures(settings, shot, positions), strict=True)
     ]

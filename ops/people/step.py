@@ -8,7 +8,8 @@ from datetime import datetime
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.people.build import TABLES, build_faces, describe_changes, find_due, retry_faces
+from ops.people.build import TABLES, build_faces, describe_changes, find_due
+from ops.shots.looking import retry_unread
 
 
 def _build(run: StepRun) -> StepReport:
@@ -20,7 +21,7 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
 
 
 def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now: datetime) -> None:
-    retry_faces(settings, video_ids)
+    retry_unread(settings, "shot_people", video_ids)
 
 
 def _describe_outside(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> Mapping[str, str | None]:

@@ -7,19 +7,16 @@ is off, the texts of earlier runs are deleted, and each shot has an empty row, w
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
 from ops.core.history import forget_versions
-from ops.core.rows import LakeScreenText, LakeShot, LakeShotScreenText, LakeVideo
+from ops.core.rows import LakeScreenText, LakeShot, LakeShotScreenText
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
@@ -27,14 +24,12 @@ from ops.screen_text.reader import RapidTextReader, SeenText, TextReader, explai
 from ops.screen_text.rows import ShotTexts, build_shot_row, build_text_rows, mark_kinds
 from ops.screen_text.sampling import MOST_TEXTS, choose_first, choose_more, has_changed
 from ops.screen_text.tracking import follow_texts
-from ops.shots.build import read_shots_by_video
-from ops.shots.proxies import read_proxy
+from ops.shots.looking import hash_shot_inputs, load_model_or_report, load_videos, read_near_pictures
 from ops.shots.segment import make_proxy_key
-from ops.videos import catalogue
 
 TABLES = ("screen_text", "shot_screen_text")
 STAGE = "screen_text"
-RECIPE = 1
+RECIPE = 2
 """Changes with how text is looked for, read or followed: then all shots are read again."""
 TOLD = 20
 """Maximum number of unread shots in the report; all are in the table."""
@@ -45,13 +40,6 @@ MakeReader = Callable[[], TextReader]
 def build_recipe(setting: str) -> str:
     """Return the code version of ``screen_text`` under a setting of NEEDLE_SCREEN_TEXT."""
     return f"{RECIPE}-{setting}"
-
-
-def hash_inputs(shot: LakeShot, setting: str) -> str:
-    """Return the hash of all inputs of a shot's texts: 16 hex digits of BLAKE2b."""
-    recipe = RECIPE if setting == "on" else "off"
-    text = f"{recipe} {shot['shot_id']}-{shot['end_frame']} {shot['detector']}"
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def make_reader() -> TextReader:
@@ -86,7 +74,8 @@ class VideoTexts:
 def load_texts(settings: Settings, video_id: str, shots: list[LakeShot]) -> VideoTexts:
     """Return the stored rows of one video, compared with its shots."""
     partition = settings.resolve_partition(video_id)
-    inputs = {shot["shot_id"]: hash_inputs(shot, settings.screen_text) for shot in shots}
+    recipe = str(RECIPE) if settings.screen_text == "on" else "off"
+    inputs = {shot["shot_id"]: hash_shot_inputs(shot, recipe) for shot in shots}
     shot_rows: list[LakeShotScreenText] = settings.lake.read("shot_screen_text", [partition]).to_pylist()
     text_rows: list[LakeScreenText] = settings.lake.read("screen_text", [partition]).to_pylist()
     shot_rows = [row for row in shot_rows if row["video_id"] == video_id]
@@ -116,19 +105,8 @@ def load_texts(settings: Settings, video_id: str, shots: list[LakeShot]) -> Vide
 def find_due(settings: Settings, video_ids: Collection[str]) -> set[str]:
     """Return the partitions of those of the videos whose texts are missing, out of date, or to be deleted."""
     partitions = sorted(set(map(settings.resolve_partition, video_ids)))
-    videos = [video for video in _list_videos(settings, partitions) if video.video_id in video_ids]
+    videos = [video for video in load_videos(settings, partitions, load_texts) if video.video_id in video_ids]
     return {settings.resolve_partition(video.video_id) for video in videos if not video.is_current}
-
-
-def retry_texts(settings: Settings, video_ids: Collection[str]) -> None:
-    """Make the next run read those shots of the videos again that could not be read."""
-    for video_id in video_ids:
-        partition = settings.resolve_partition(video_id)
-        rows: list[LakeShotScreenText] = settings.lake.read("shot_screen_text", [partition]).to_pylist()
-        own_rows = [row for row in rows if row["video_id"] == video_id]
-        if any(row["reason"] for row in own_rows):
-            remaining = [row for row in own_rows if not row["reason"]]
-            settings.lake.update("shot_screen_text", partition, video_id, remaining)
 
 
 def build_screen_text(
@@ -147,33 +125,14 @@ def build_screen_text(
     """
     with settings.hold_work_lock():
         changes = sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
-        videos = _list_videos(settings, partitions)
+        videos = load_videos(settings, partitions, load_texts)
         due = sum(len(video.due_shots) for video in videos) if settings.screen_text == "on" else 0
         progress.start(STAGE, due, "shots")
-        problem, reader = "", None
-        if due:
-            try:
-                reader = make()
-            except MediaError as error:
-                problem = str(error)
-                progress.set_aside(STAGE, "writing in the picture", problem)
+        reader, problem = load_model_or_report(make, progress, STAGE, "writing in the picture") if due else (None, "")
         for video in videos if not problem else ():
             changes += _bring_up_to_date(settings, video, reader, now, progress)
         progress.finish(STAGE)
         return _report(settings, partitions, changes, problem)
-
-
-def _list_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoTexts]:
-    """Return the usable videos with shots, and those without shots, whose texts are to be deleted."""
-    videos = []
-    for partition in partitions:
-        shots = read_shots_by_video(settings, partition)
-        rows: list[LakeVideo] = catalogue.read_videos(settings.lake, [partition])
-        for video in rows:
-            video_shots = shots.get(video["video_id"], [])
-            if video["state"] in ("ready", "pending") or (not video_shots and video["state"] != "removed"):
-                videos.append(load_texts(settings, video["video_id"], video_shots))
-    return videos
 
 
 def _bring_up_to_date(
@@ -247,7 +206,7 @@ class ShotFrames:
     """The frames of one shot's proxy, in which a reader looks for text."""
 
     def __init__(self, settings: Settings, shot: LakeShot) -> None:
-        self._store = settings.store
+        self._settings = settings
         self._shot = shot
         self._frames = shot["end_frame"] - shot["start_frame"]
         self._seconds = shot["end_s"] - shot["start_s"]
@@ -260,38 +219,26 @@ class ShotFrames:
         """
         start = self._shot["start_frame"]
         first = choose_first(self._frames, self._seconds)
-        texts = self._read(reader, first)
-        is_whole = len(texts) == len(first)
-        if any(texts.values()) and is_whole:
-            texts |= self._read(reader, choose_more(self._frames, self._seconds, first))
-        end = self._shot["end_frame"] if is_whole else start + first[len(texts)]
-        return [(start + position, texts[position]) for position in sorted(texts)], end
+        texts, end = self._read(reader, first)
+        if any(texts.values()) and end == self._frames:
+            more, _ = self._read(reader, choose_more(self._frames, self._seconds, first))
+            texts = more | texts
+        return [(start + position, texts[position]) for position in sorted(texts)], start + end
 
-    def _read(self, reader: TextReader, positions: list[int]) -> dict[int, list[SeenText]]:
+    def _read(self, reader: TextReader, positions: list[int]) -> tuple[dict[int, list[SeenText]], int]:
+        """Return the texts near these positions, and the position before which they were read."""
         texts: dict[int, list[SeenText]] = {}
         before: NDArray[np.uint8] | None = None
         known_texts: list[SeenText] = []
         read_texts = set[str]()
-        for position, frame in zip(positions, self._fetch(positions), strict=True) if positions else ():
+        for position, frame in read_near_pictures(self._settings, self._shot, positions).items():
+            if len(read_texts) >= MOST_TEXTS:
+                return texts, position
             if before is None or has_changed(before, frame):
                 known_texts, before = reader.read(frame), frame
             texts[position] = known_texts
             read_texts.update(each.text for each in known_texts)
-            if len(read_texts) >= MOST_TEXTS:
-                break
-        return texts
-
-    def _fetch(self, positions: list[int]) -> NDArray[np.uint8]:
-        shot = self._shot
-        key = make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
-        try:
-            with (
-                tempfile.TemporaryDirectory(prefix="needle-") as scratch,
-                self._store.fetch_local_file(key, Path(scratch)) as path,
-            ):
-                return read_proxy(path, positions, self._frames)
-        except FileNotFoundError as error:
-            raise MediaError("is missing") from error
+        return texts, self._frames
 
 
 def _report(settings: Settings, partitions: Sequence[str], changes: int, problem: str) -> StepReport:

@@ -8,7 +8,8 @@ from datetime import datetime
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
 from ops.core.types import StepReport
-from ops.screen_text.build import TABLES, build_screen_text, find_due, retry_texts
+from ops.screen_text.build import TABLES, build_screen_text, find_due
+from ops.shots.looking import retry_unread
 
 
 def _build(run: StepRun) -> StepReport:
@@ -20,7 +21,7 @@ def _is_due(settings: Settings, encoder_id: str, video_ids: Collection[str]) -> 
 
 
 def _retry(settings: Settings, encoder_id: str, video_ids: Collection[str], now: datetime) -> None:
-    retry_texts(settings, video_ids)
+    retry_unread(settings, "shot_screen_text", video_ids)
 
 
 STEPS = (

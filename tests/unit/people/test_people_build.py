@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ops.core.errors import MediaError, NotFoundError, UsageError
@@ -14,15 +17,17 @@ from ops.core.history import list_history_files
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.people import editing
-from ops.people.build import build_faces, find_due, retry_faces
-from ops.people.catalogue import read_people
+from ops.people.build import build_faces, find_due
+from ops.people.catalogue import FaceVectors, KnownPeople, read_people, read_vectors
 from ops.people.changes import read_changes
 from ops.people.face_model import FaceModel
 from ops.people.forget import find_stored_person, forget_all_people, forget_person, forget_videos, list_names
+from ops.people.rows import make_face_id
 from ops.people.similar import find_faces_like_face
+from ops.shots.looking import retry_unread
 from ops.shots.segment import make_proxy_key
 from ops.videos import catalogue
-from tests.builders.faces import LEFT, RIGHT, FaceSpec, NumberFaces
+from tests.builders.faces import LEFT, RIGHT, FaceSpec, NumberFaces, make_vector
 from tests.builders.lakes import COMPUTED, shot_rows, video_id, video_row
 from tests.builders.upgrades import SHOTS, add_film
 
@@ -64,6 +69,11 @@ def build(
     model = model or NumberFaces(cast)
     make = make or (lambda _: model)
     return build_faces(settings, [VIDEO], COMPUTED, progress or SilentProgress(), make=make)
+
+
+def face(frame: int, number: int, model_id: str = "dlib-numbers") -> str:
+    """The id of a face of the film."""
+    return make_face_id(VIDEO, frame, number, model_id)
 
 
 def read_rows(settings: Settings, table: str) -> list[dict[str, Any]]:
@@ -120,7 +130,7 @@ def test_a_shot_whose_proxy_is_missing_has_a_reason_and_is_tried_again(home: Set
     assert read_rows(home, "shot_people")[0]["reason"] == "its proxy is missing"
     assert not find_due(home, [VIDEO])
     home.store.write_bytes(key, proxy)
-    retry_faces(home, [VIDEO])
+    retry_unread(home, "shot_people", [VIDEO])
     assert find_due(home, [VIDEO]) == {VIDEO}
     build(home)
     assert read_rows(home, "shot_people")[0]["faces"] == 2
@@ -155,7 +165,7 @@ def test_merge_split_and_rejection_hold_over_later_runs(home: Settings) -> None:
     shot = read_rows(home, "shot_people")[0]["shot_id"]
     other = editing.split_faces(home, "Thom", [shot], "me", LATER)
     assert other["faces"] == 5 and other["person_id"] not in (first, second)
-    assert editing.reject_faces(home, "Thom", [f"{VIDEO}:28:face0"], "me", LATER) == 1
+    assert editing.reject_faces(home, "Thom", [face(28, 0)], "me", LATER) == 1
     assert not find_due(home, [VIDEO]) and build(home).changed == 0, "a change is applied at once"
     assert {row["person_id"]: row["faces"] for row in read_people(home)} == {
         first: 5 * SHOTS - 6,
@@ -165,6 +175,110 @@ def test_merge_split_and_rejection_hold_over_later_runs(home: Settings) -> None:
         editing.reject_faces(home, "Thom", [shot], "me", LATER)
     with pytest.raises(NotFoundError, match="there are Thom"):
         editing.find_person(home, "Tom")
+
+
+@pytest.mark.parametrize("change", ["split", "rejected"])
+def test_a_change_of_a_face_does_not_concern_one_of_another_model(home: Settings, change: str) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    edit = editing.split_faces if change == "split" else editing.reject_faces
+    edit(home, second, [face(4, 1)], "me", LATER)  # on the right
+
+    def mirrored(number: int) -> Sequence[FaceSpec]:
+        """The same two people; the new model sees the one on the right first."""
+        return [(person, box, quality) for person, box, quality in reversed(cast(number)) if quality > 0.5]
+
+    rows = shot_rows(0, SHOTS, is_blank=False)
+    for row in rows:
+        row["detector"] = "another"
+    home.lake.write("shots", VIDEO, rows)
+    build(home, NumberFaces(mirrored, model_id="opencv-other"))
+    assert {row["model"] for row in read_rows(home, "faces")} == {"opencv-other"}
+    at_four = {tuple(row["box"]): row for row in read_rows(home, "faces") if row["frame"] == 4}
+    left, right = (at_four[tuple(round(1000 * side) for side in box)] for box in (LEFT, RIGHT))
+    assert (left["face_id"], right["face_id"]) == (face(4, 1, "opencv-other"), face(4, 0, "opencv-other"))
+    assert left["person_id"] == first, "the change was about another face, of the same number"
+    assert right["person_id"] not in (first, second), "what people said about a place stays"
+    assert not find_due(home, [VIDEO])
+
+
+def test_of_two_commands_that_give_one_name_one_is_refused(home: Settings) -> None:
+    build(home)
+    people = [row["person_id"] for row in read_people(home)]
+    barrier, refusals = Barrier(2), list[str]()
+
+    def name(person_id: str) -> None:
+        barrier.wait()
+        try:
+            editing.name_person(home, person_id, "Thom", "me", LATER)
+        except UsageError as error:
+            refusals.append(str(error))
+
+    for _ in range(10):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(name, people))
+        assert len(refusals) == 1 and "is called 'Thom' already" in refusals.pop()
+        named = [row for row in read_people(home) if row["name"]]
+        assert [row["name"] for row in named] == ["Thom"]
+        editing.name_person(home, named[0]["person_id"], "", "me", LATER)
+
+
+def test_two_commands_that_merge_two_people_into_each_other_leave_one_person(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    barrier, refusals = Barrier(2), list[Exception]()
+
+    def merge(pair: tuple[str, str]) -> None:
+        barrier.wait()
+        try:
+            editing.merge_people(home, *pair, "me", LATER)
+        except (NotFoundError, UsageError) as error:
+            refusals.append(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(merge, [(first, second), (second, first)]))
+    assert len(refusals) == 1 and len(read_people(home)) == 1 and len(read_changes(home)) == 1
+
+
+def test_examples_are_read_again_only_for_changed_partitions(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(video: int, qualities: dict[str, Sequence[float]], model_id: str = "dlib-numbers") -> list[dict[str, Any]]:
+        (example, *_) = read_rows(home, "faces")
+        return [
+            example
+            | {"face_id": f"{person}-{video}-{number}", "video_id": video_id(video), "quality": quality}
+            | {"person_id": person, "model": model_id, "embedding": make_vector(number, video).tolist()}
+            for person, all_qualities in qualities.items()
+            for number, quality in enumerate(all_qualities)
+        ]
+
+    build(home)
+    for partition in home.lake.list_partitions("faces"):
+        home.lake.write("faces", partition, rows(0, {"ann": [0.9] * 15, "bob": [0.4, 0.7]}))
+    home.lake.write("faces", video_id(1), rows(1, {"ann": [0.8] * 15, "cat": [0.9]}))
+    home.lake.write("faces", video_id(2), rows(2, {"bob": [0.9]}, "another-model"))
+    read_partitions: list[str] = []
+
+    def read_and_note(settings: Settings, model_id: str, partitions: Sequence[str]) -> FaceVectors:
+        read_partitions.extend(partitions)
+        return read_vectors(settings, model_id, partitions)
+
+    monkeypatch.setattr("ops.people.catalogue.read_vectors", read_and_note)
+    known = KnownPeople(home, "dlib-numbers")
+    assert {person: len(vectors) for person, vectors in known.read().items()} == {"ann": 20, "bob": 1, "cat": 1}
+    assert sorted(set(read_partitions)) == sorted(video_id(number) for number in range(3))
+    read_partitions.clear()
+    known.read()
+    assert not read_partitions, "nothing changed"
+    home.lake.write("faces", video_id(1), rows(1, {"ann": [0.8] * 15, "bob": [0.95] * 25}))
+    grown = known.read()
+    assert read_partitions == [video_id(1)]
+    assert {person: len(vectors) for person, vectors in grown.items()} == {"ann": 20, "bob": 20}
+    read_partitions.clear()
+    home.lake.write("faces", video_id(1), rows(1, {"ann": [0.8] * 15}))
+    assert {person: len(vectors) for person, vectors in known.read().items()} == {"ann": 20, "bob": 1}
+    assert set(read_partitions) == {VIDEO, video_id(1)}, "bob's other example is where it was crowded out"
+    anew = KnownPeople(home, "dlib-numbers").read()
+    assert all(np.array_equal(vectors, anew[person]) for person, vectors in known.read().items())
 
 
 def test_an_interrupted_change_is_completed_by_the_next_run(home: Settings) -> None:
@@ -185,7 +299,7 @@ def test_faces_like_a_face_are_those_of_the_same_person(home: Settings) -> None:
     assert {each.person_id for each in near} == {first["person_id"]}
     assert [each.distance for each in near] == sorted(each.distance for each in near)
     with pytest.raises(NotFoundError, match="no face"):
-        find_faces_like_face(home, f"{VIDEO}:0:face9", 3)
+        find_faces_like_face(home, face(0, 9), 3)
 
 
 def find_traces(settings: Settings, *words: str) -> set[str]:
@@ -202,7 +316,7 @@ def test_a_forgotten_person_leaves_no_name_no_vector_and_no_box(home: Settings) 
     first, second = (row["person_id"] for row in read_people(home))
     editing.name_person(home, first, "Thomasina", "me", LATER)
     editing.name_person(home, second, "Nora", "me", LATER)
-    editing.reject_faces(home, "Nora", [f"{VIDEO}:4:face1"], "me", LATER)
+    editing.reject_faces(home, "Nora", [face(4, 1)], "me", LATER)
     shots = forget_person(home, editing.find_person(home, "Thomasina"), LATER)
     assert len(shots) == SHOTS
     assert {row["name"] for row in read_people(home)} == {"Nora"}
@@ -225,7 +339,7 @@ def test_people_of_a_video_whose_file_is_gone_are_merged_and_forgotten_like_othe
     catalogue.put_video(home, video_row(0, state=state))
     merged = editing.merge_people(home, first, second, "me", LATER)
     assert merged["faces"] == 5 * SHOTS and len(read_people(home)) == 1
-    other = editing.split_faces(home, first, [f"{VIDEO}:4:face1"], "me", LATER)
+    other = editing.split_faces(home, first, [face(4, 1)], "me", LATER)
     assert other["faces"] == 1
     assert len(forget_person(home, editing.find_person(home, first), LATER)) == SHOTS
     assert {row["person_id"] for row in read_rows(home, "faces")} == {other["person_id"]}
@@ -248,7 +362,7 @@ def test_damaged_files_and_a_name_without_a_face_are_forgotten_with_a_person(hom
     editing.name_person(home, second, "thom", "me", LATER)
     editing.merge_people(home, first, second, "me", LATER)
     assert list_names(home, editing.find_person(home, first)) == {first, second, "Thom", "Thomasina", "thom"}
-    editing.split_faces(home, first, [f"{VIDEO}:4:face1"], "me", LATER)
+    editing.split_faces(home, first, [face(4, 1)], "me", LATER)
     home.store.write_bytes(f"damaged/faces/{video_id(7)}.parquet", b"a face")
     home.lake.write("faces", VIDEO, [])
     home.lake.write("people", "all", [])
@@ -286,7 +400,7 @@ def test_with_a_forgotten_video_go_the_people_who_are_in_no_other(home: Settings
     nora, thomasina = (row["person_id"] for row in read_people(home))
     editing.name_person(home, thomasina, "Thomasina", "me", LATER)
     editing.name_person(home, nora, "Nora", "me", LATER)
-    editing.reject_faces(home, "Nora", [f"{VIDEO}:4:face1"], "me", LATER)
+    editing.reject_faces(home, "Nora", [face(4, 1)], "me", LATER)
     for table in ("faces", "shot_people"):
         catalogue.drop_rows(home, table, VIDEO, keep_versions=False)
     forget_videos(home, [VIDEO], LATER)
@@ -299,7 +413,7 @@ def test_off_leaves_nothing_behind(home: Settings, way: str) -> None:
     build(home)
     first = read_people(home)[0]["person_id"]
     editing.name_person(home, first, "Thomasina", "me", LATER)
-    editing.reject_faces(home, first, [f"{VIDEO}:4:face0"], "me", LATER)
+    editing.reject_faces(home, first, [face(4, 0)], "me", LATER)
     off = home.model_copy(update={"people": "off"})
     if way == "command":
         assert len(forget_all_people(home, LATER)) == SHOTS

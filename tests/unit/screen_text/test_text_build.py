@@ -14,8 +14,10 @@ from ops.core.errors import MediaError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.index.screen_text import build_texts, check_texts, has_current_texts, open_texts
-from ops.screen_text.build import build_screen_text, find_due, retry_texts
+from ops.screen_text.build import build_screen_text, find_due
 from ops.screen_text.reader import SeenText, explain_problem
+from ops.screen_text.sampling import choose_first, choose_more
+from ops.shots.looking import retry_unread
 from ops.shots.segment import make_proxy_key
 from tests.builders.films import read_barcode
 from tests.builders.lakes import COMPUTED, shot_rows, video_id
@@ -151,7 +153,7 @@ def test_a_shot_without_a_readable_proxy_is_set_aside_and_tried_again(home: Sett
     assert [row["texts"] for row in rows_of(home, "shot_screen_text")][:3] == [0 if SHOTS >= 6 else 1, None, None]
     assert not find_due(home, [VIDEO])
     home.store.write_bytes(key, proxy)
-    retry_texts(home, [VIDEO])
+    retry_unread(home, "shot_screen_text", [VIDEO])
     assert find_due(home, [VIDEO]) == {VIDEO}
     build(home)
     assert rows_of(home, "shot_screen_text")[1]["reason"] is None
@@ -174,6 +176,14 @@ def test_a_shot_with_endless_credits_is_read_in_part_and_that_is_reported(home: 
     assert report.details["texts"] == 240 and "has more writing than is read" in heard.notes[0]
     assert max(row["end_frame"] for row in rows_of(home, "screen_text")) <= 4
     assert not find_due(home, [VIDEO])
+
+
+@pytest.mark.parametrize(("hours", "most"), [(0.1, 32), (8, 32)])
+def test_looks_at_hours_of_credits_are_as_many_as_at_minutes(hours: float, most: int) -> None:
+    frames, seconds = round(24 * 3600 * hours), 3600 * hours
+    first = choose_first(frames, seconds)
+    assert len(first) == most and first == sorted(set(first)) and first[-1] < frames
+    assert choose_more(frames, seconds, first) == []
 
 
 def test_without_models_the_reason_is_reported_and_the_shots_stay_due(home: Settings, tmp_path: Path) -> None:

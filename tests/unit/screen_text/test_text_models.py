@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ops.core.errors import MediaError
 from ops.screen_text.reader import DETECTOR, RECOGNISER, RapidTextReader, find_model_folder
+from ops.screen_text.tracking import measure_alike
 
 pytestmark = pytest.mark.slow
 
@@ -35,3 +36,11 @@ def test_the_models_read_words_and_report_damage(tmp_path: Path) -> None:
     (tmp_path / DETECTOR).write_bytes(b"no model")
     with pytest.raises(MediaError, match="install rapidocr again"):
         RapidTextReader(tmp_path)
+
+
+def test_text_in_mirror_writing_is_not_read_as_something_else() -> None:
+    """Letters that are the same in a mirror are read; whole words are not, and nothing fails."""
+    reader = RapidTextReader(find_model_folder())
+    texts = reader.read(np.ascontiguousarray(draw("Emergency exit")[:, ::-1]))
+    assert all(measure_alike(text.text, "Emergency exit") < 0.6 for text in texts), texts
+    assert [text.text for text in reader.read(np.ascontiguousarray(draw("MAXIM TOO")[:, ::-1]))] in (["OOT MIXAM"], [])
