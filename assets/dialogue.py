@@ -11,7 +11,7 @@ ASSET = StepAsset(
     step="dialogue",
     description="Lines of subtitle files beside the video, of its text tracks, or of its recognised speech.",
     group="footage",
-    code_version=lambda settings, encoder_id: build_dialogue_recipe(settings.speech),
+    code_version=lambda settings, encoder_id: build_dialogue_recipe(settings.speech, settings.speech_language),
     checks=(
         dg.AssetCheckSpec(
             "lines_in_shots", asset="dialogue", blocking=True, description="each line names the shots it is spoken in"

@@ -32,7 +32,7 @@ NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "5
 )
 @click.option("--fps", metavar="FROM:TO", help="Stretch by frame rates: subtitles of a FROM version, a film at TO.")
 @click.option("--reset", is_flag=True, help="Remove the correction of subtitle times.")
-@add_setting_options("encoder", "speech")
+@add_setting_options("encoder", "speech", "speech_language")
 @json_option
 def command(
     video: str,

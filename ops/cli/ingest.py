@@ -86,6 +86,7 @@ class IngestSummary(TypedDict):
     "encoder",
     "detector",
     "speech",
+    "speech_language",
     "screen_text",
     "people",
     "workers",

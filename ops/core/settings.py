@@ -21,6 +21,7 @@ from ops.core.locks import lock_shared
 from ops.core.postgres import PostgresAddress, parse_postgres_url
 from ops.core.process_limits import ProcessLimits
 from ops.core.qdrant_options import check_qdrant_options
+from ops.core.speech_language import check_speech_language
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
 
@@ -97,6 +98,10 @@ class Settings(BaseSettings):
     )
     speech: str = Field(
         default="", description="faster-whisper model, by name or folder, for films without subtitles (default: off)"
+    )
+    speech_language: Annotated[str, AfterValidator(check_speech_language)] = Field(
+        default="",
+        description="language of speech: a code (en), or by show, SHOW=de,*=en (default: detected for each film)",
     )
     screen_text: Literal["off", "on"] = Field(
         default="off",

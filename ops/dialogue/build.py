@@ -19,6 +19,7 @@ from ops.core.errors import DamagedTableError, MediaError, UsageError, make_home
 from ops.core.plural import plural
 from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.core.settings import Settings
+from ops.core.speech_language import find_speech_language
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
 from ops.dialogue.alignment import FrameClock
@@ -122,13 +123,17 @@ def hash_inputs(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: 
 
 def _needs_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
     """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
-    name = name_recognition(settings.speech)
+    name = _name_recognition(settings, video)
     is_recognised = any(row["source"] == "asr" and row["content_hash"] == name for row in sources)
     return (
         bool(video["has_audio"])
         and not is_recognised
         and not any(row["lines"] for row in sources if row["source"] != "asr")
     )
+
+
+def _name_recognition(settings: Settings, video: LakeVideo) -> str:
+    return name_recognition(settings.speech, find_speech_language(settings.speech_language, video["show"]))
 
 
 class _DialogueReader:
@@ -228,8 +233,10 @@ class _DialogueReader:
             return [speech]
         if self.problem:
             return []
+        language = find_speech_language(self.settings.speech_language, video["show"])
         try:
-            return [recognise_speech(self.settings, video, load_recogniser(self.settings.speech), clock.length_s)]
+            hear = load_recogniser(self.settings.speech, language)
+            return [recognise_speech(self.settings, video, hear, clock.length_s)]
         except UsageError as error:
             self.problem = str(error)
             return []
@@ -310,7 +317,7 @@ def _find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource
     partition = settings.resolve_partition(video["video_id"])
     rows = _group_by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
-    if row is None or (settings.speech and row["content_hash"] != name_recognition(settings.speech)) or row["reason"]:
+    if row is None or (settings.speech and row["content_hash"] != _name_recognition(settings, video)) or row["reason"]:
         return None
     stored_lines = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
     lines = [_read_line(line) for line in stored_lines if line["source"] == "asr"]

@@ -8,6 +8,6 @@ RECIPE = 5
 """Changes with how subtitles are read: then all videos are read again."""
 
 
-def build_dialogue_recipe(speech: str) -> str:
-    """Return the code version of ``dialogue`` under a setting of NEEDLE_SPEECH."""
-    return f"{RECIPE}-{name_recognition(speech)}" if speech else str(RECIPE)
+def build_dialogue_recipe(speech: str, speech_language: str = "") -> str:
+    """Return the code version of ``dialogue`` under settings of NEEDLE_SPEECH and NEEDLE_SPEECH_LANGUAGE."""
+    return f"{RECIPE}-{name_recognition(speech, speech_language)}" if speech else str(RECIPE)

@@ -11,6 +11,7 @@ from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
 from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
+from ops.core.speech_language import find_speech_language
 from ops.dialogue.cues import Parsed, list_languages
 from ops.dialogue.decode import decode
 from ops.dialogue.lines import DialogueLine, build_cue, build_lines
@@ -108,7 +109,8 @@ def refuse_sidecar(sidecar: Sidecar, reason: str) -> SubtitleSource:
 
 def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> SubtitleSource:
     """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
-    model, name = settings.speech, name_recognition(settings.speech)
+    model = settings.speech
+    name = name_recognition(model, find_speech_language(settings.speech_language, video["show"]))
     try:
         with open_local_source(video["path"], settings.scratch) as local:
             tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video["facts"] else ()

@@ -40,6 +40,8 @@ LOOPING = 2.4
 """Limits for a piece that the model invented: the probability of no speech, with a mean log probability of its
 words under ``HARDLY``; that mean alone; and how well repeated words compress. Of six clips with music and speech,
 spoken pieces have at least -0.62, invented ones at most -0.83 (tiny.en, 2026-11-29)."""
+TOLD = 5
+"""Languages of a model that a message names."""
 INSTALL = "install it with `pip install 'needle[speech]'`"
 
 
@@ -59,18 +61,21 @@ def explain_speech_problem(model: str) -> str:
     return ""
 
 
-def load_recogniser(model: str) -> Hear:
+def load_recogniser(model: str, language: str = "") -> Hear:
     """Return a function that recognises speech with the model, which is loaded once a process.
 
-    Raises ``UsageError`` if package or model are missing, with a remedy.
+    ``language`` is a code; if it is empty, the language is detected in the first half minute. Raises ``UsageError`` if
+    package or model are missing, with a remedy; the function raises ``MediaError``.
     """
     if problem := explain_speech_problem(model):
         raise UsageError(problem)
     model_files = _load(str(Path(model).expanduser()) if _is_path(model) else model)
 
     def hear(samples: NDArray[np.float32]) -> tuple[list[HeardWord], str]:
+        if problem := _explain_language(model, model_files.supported_languages, language):
+            raise MediaError(problem)
         try:
-            segments, info = model_files.transcribe(samples, **OPTIONS)
+            segments, info = model_files.transcribe(samples, language=language or None, **OPTIONS)
             return [word for segment in segments for word in _read_words(segment)], str(info.language or "")
         except RuntimeError as error:
             raise MediaError(f"the model {model!r} could not hear it: {error}") from error
@@ -89,9 +94,24 @@ def _read_words(segment: Any) -> list[HeardWord]:
     ]
 
 
-def name_recognition(model: str) -> str:
-    """Return what stands for a recognition in the table ``subtitles``: the model, and how its words become lines."""
-    return f"{model} #{RECIPE}"
+def _explain_language(model: str, supported_languages: Collection[str], language: str) -> str:
+    """Return why the model cannot hear a language; empty if it can."""
+    if not language or language in supported_languages:
+        return ""
+    only = ", ".join(sorted(supported_languages)[:TOLD])
+    more = f" and {len(supported_languages) - TOLD} more" if len(supported_languages) > TOLD else ""
+    return (
+        f"its language is {language} by NEEDLE_SPEECH_LANGUAGE, and the model {model!r} hears {only}{more}: "
+        "choose another model or language"
+    )
+
+
+def name_recognition(model: str, language: str = "") -> str:
+    """Return what stands for a recognition in the table ``subtitles``: the model, and how its words become lines.
+
+    The language is part of it if it is not detected.
+    """
+    return f"{model} #{RECIPE} {language}".rstrip()
 
 
 def recognise_lines(samples: NDArray[np.float32], hear: Hear, length_s: float) -> tuple[list[DialogueLine], str]:

