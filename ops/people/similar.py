@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,24 @@ from ops.core.settings import Settings
 from ops.people.catalogue import read_vectors
 from ops.people.choice import describe_model, load_model
 from ops.people.clusters import measure_distances
-from ops.people.face_model import LEAST_QUALITY
+from ops.people.face_model import LEAST_QUALITY, SAME_DISTANCES
+
+_LOCK = Lock()
+"""Held while a model looks at a picture: detectors keep state, and a service has several threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimilarFace:
-    """A face of the catalogue at a distance (0: the same vector) from the one that was asked about."""
+    """A face of the catalogue at a distance (0: the same vector) from the one that was asked about.
+
+    ``is_near``: near enough to be the same person.
+    """
 
     face_id: str
+    shot_id: str
+    show: str
+    frame: int
+    is_near: bool
     person_id: str | None
     distance: float
 
@@ -40,7 +51,9 @@ def find_faces_like_picture(settings: Settings, picture_HWC: NDArray[np.uint8], 
 
     Raises ``UsageError`` if no clear face is found in it, ``MediaError`` if there is no model.
     """
-    faces = load_model(settings.model_copy(update={"people": "on"})).find_faces(picture_HWC)
+    model = load_model(settings.model_copy(update={"people": "on"}))
+    with _LOCK:
+        faces = model.find_faces(picture_HWC)
     best = max(faces, key=lambda face: face.quality, default=None)
     if best is None or best.quality < LEAST_QUALITY:
         why = "no face is found" if best is None else "its face is too small, dark, turned or blurred"
@@ -49,13 +62,21 @@ def find_faces_like_picture(settings: Settings, picture_HWC: NDArray[np.uint8], 
 
 
 def _rank(settings: Settings, model_id: str, vector_D: NDArray[np.float32], limit: int) -> list[SimilarFace]:
-    face_ids, people, vectors_ND = read_vectors(settings, model_id)
-    if not face_ids:
+    faces = read_vectors(settings, model_id)
+    near = SAME_DISTANCES[model_id.split("-")[0]]
+    if not faces.places:
         return []
-    distances_N = measure_distances(vector_D[None], vectors_ND)[0]
+    distances_N = measure_distances(vector_D[None], faces.vectors_ND)[0]
+    nearest = [(faces.places[int(at)], float(distances_N[at])) for at in np.argsort(distances_N, kind="stable")[:limit]]
     return [
         SimilarFace(
-            face_id=face_ids[position], person_id=people[position], distance=round(float(distances_N[position]), 4)
+            face_id=place.face_id,
+            shot_id=place.shot_id,
+            show=place.show,
+            frame=place.frame,
+            person_id=place.person_id,
+            distance=round(distance, 4),
+            is_near=distance < near,
         )
-        for position in np.argsort(distances_N, kind="stable")[:limit]
+        for place, distance in nearest
     ]

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
-from starlette.datastructures import UploadFile
 
 from ops.collections.store import read_collection
 from ops.core.cancellation import CancelToken
@@ -25,6 +24,7 @@ from ops.serve.answers import ExportFormatsAnswer, ExportProgressAnswer, ImageAn
 from ops.serve.documents import send_json
 from ops.serve.export_files import ExportTally, OpenFileResponse
 from ops.serve.fields import EXPORT_KEY
+from ops.serve.picture_body import PICTURE_BODY, read_picture_body
 from ops.serve.problems import ProblemError, Responses, describe_problems
 from ops.serve.roles import read_identity
 from ops.serve.schemas import ExportBody, PickBody
@@ -35,21 +35,6 @@ from ops.serve.service import Service
 TOLD = 10
 CLIENT_GONE = 499
 LONGEST = 300
-PICTURE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                    "required": ["file"],
-                }
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 MEDIA_TYPES = tuple(dict.fromkeys(each.media_type.partition(";")[0] for each in export_formats().values()))
 FILE: Responses = {
     200: {
@@ -69,11 +54,11 @@ def build_export_routes(service: Service) -> APIRouter:
         "/api/images",
         response_model=None,
         responses={200: {"model": ImageAnswer}, **describe_problems()},
-        openapi_extra=PICTURE,
+        openapi_extra=PICTURE_BODY,
         summary="A picture to search by: JPEG, PNG, WebP, GIF, BMP or TIFF",
     )
     async def images(request: Request) -> Response:
-        data = await _read_upload(request)
+        data = await read_picture_body(request)
         return send_json(request, {"image": await service.queues.pictures.run(service.uploads.keep, data)})
 
     @router.post(
@@ -170,21 +155,6 @@ def encode_report(report: ExportReport) -> str:
         "warnings": [warning[:LONGEST] for warning in report.warnings[:TOLD]],
     }
     return json.dumps(document)
-
-
-async def _read_upload(request: Request) -> bytes:
-    """Return the bytes of the multipart field ``file``, or of the body itself."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        data = await request.body()
-    else:
-        async with request.form(max_files=1, max_fields=4) as form:
-            field = form.get("file")
-            if not isinstance(field, UploadFile):
-                raise ProblemError(422, "send the picture as the multipart field `file`, or as the body itself")
-            data = await field.read()
-    if not data:
-        raise ProblemError(422, "the picture is empty")
-    return data
 
 
 def _export(

@@ -13,7 +13,7 @@ EXAMPLE = (
     r"|data:image/(?:jpeg|png|webp|gif|bmp|tiff);base64,[A-Za-z0-9+/]+={0,2})$"
 )
 PERSON_ID = r"^p[0-9a-f]{12}$"
-FACE_ID = r"^[0-9a-f]{16}:[0-9]{1,15}:face[0-9]{1,4}$"
+FACE_ID = r"^[0-9a-f]{16}:[0-9]{1,15}:face[0-9]{1,4}(-[0-9a-f]{6})?$"
 LABEL = r"^[a-z][a-z0-9_]{0,62}$"
 EXPORT_KEY = r"^[A-Za-z0-9_-]{8,64}$"
 MAX_PAGE = 500

@@ -11,11 +11,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from ops.core.errors import UsageError
 from ops.people import editing
 from ops.people.pictures import cut_face
-from ops.people.similar import find_faces_like_face
+from ops.people.similar import SimilarFace, find_faces_like_face, find_faces_like_picture
+from ops.search.query_encoding import read_image_bytes
 from ops.serve.answers import FacesLikeAnswer, PeopleAnswer, PersonAnswer
 from ops.serve.answers.people import FaceLike, PersonEntry, PersonFace, PersonShots
 from ops.serve.documents import send_json
 from ops.serve.fields import FACE_ID, PERSON_ID
+from ops.serve.picture_body import PICTURE_BODY, read_picture_body
 from ops.serve.problems import describe_problems
 from ops.serve.roles import choose_author
 from ops.serve.schemas import PersonChangeBody
@@ -28,7 +30,7 @@ FacePath = Annotated[str, Path(pattern=FACE_ID)]
 
 
 def build_people_routes(service: Service) -> APIRouter:
-    """Return the five routes of this service."""
+    """Return the routes of this service."""
     router = APIRouter(tags=["people"])
 
     @router.get(
@@ -69,6 +71,17 @@ def build_people_routes(service: Service) -> APIRouter:
         request: Request, face_id: FacePath, limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = 24
     ) -> Response:
         return send_json(request, await service.queues.lookup.run(_find_similar, service, face_id, limit))
+
+    @router.post(
+        "/api/faces/similar",
+        response_model=None,
+        responses={200: {"model": FacesLikeAnswer}, **describe_problems(409)},
+        openapi_extra=PICTURE_BODY,
+        summary="The clear faces most like the best face of a picture, which is not kept",
+    )
+    async def similar_to_picture(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = 24) -> Response:
+        data = await read_picture_body(request)
+        return send_json(request, await service.queues.pictures.run(_find_similar_to_picture, service, data, limit))
 
     _add_picture_route(router, service)
     return router
@@ -150,9 +163,12 @@ def _require(value: T | None, field: str) -> T:
 
 
 def _find_similar(service: Service, face_id: str, limit: int) -> FacesLikeAnswer:
-    return FacesLikeAnswer(
-        faces=[
-            FaceLike(face_id=each.face_id, person_id=each.person_id, distance=each.distance)
-            for each in find_faces_like_face(service.settings, face_id, limit)
-        ]
-    )
+    return _list_similar(find_faces_like_face(service.settings, face_id, limit))
+
+
+def _find_similar_to_picture(service: Service, data: bytes, limit: int) -> FacesLikeAnswer:
+    return _list_similar(find_faces_like_picture(service.settings, read_image_bytes(data), limit))
+
+
+def _list_similar(faces: Sequence[SimilarFace]) -> FacesLikeAnswer:
+    return FacesLikeAnswer(faces=[FaceLike(**vars(each)) for each in faces])

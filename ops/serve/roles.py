@@ -88,6 +88,7 @@ ACCESS: Mapping[str, Role | None] = {
     "GET /api/people/{person_id}": Role.LOOK,
     "POST /api/people/{person_id}": Role.LABEL,
     "GET /api/faces/{face_id}/similar": Role.LOOK,
+    "POST /api/faces/similar": Role.LOOK,
     "GET /media/faces/{face_id}.jpg": Role.LOOK,
     "GET /api/probes": Role.LOOK,
     "GET /api/probes/{label}": Role.LOOK,

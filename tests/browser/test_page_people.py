@@ -72,6 +72,18 @@ def test_people_are_named_merged_and_searched(open_desk: OpenDesk, with_people: 
     assert {shot.split(":")[0] for shot in desk.shot_ids()} == {read_people(people_home)[0]["face_id"].split(":")[0]}
 
 
+def test_faces_like_a_face_are_listed(open_desk: OpenDesk, with_people: Served) -> None:
+    desk = open_desk(with_people.url).search()
+    open_panel(desk)
+    desk.page.locator(".people-list > li").nth(0).get_by_role("button", name="Faces").click()
+    desk.page.locator(".people-list .faces li").nth(0).get_by_role("button", name="More faces like").click()
+    desk.page.wait_for_selector(".face-likeness .faces li img")
+    assert desk.page.locator(".face-likeness strong").inner_text() == "Most like this face"
+    first = desk.page.locator(".face-likeness .faces li").nth(0)
+    assert "alike" in first.inner_text() and desk.page.evaluate("document.activeElement.tagName") == "STRONG"
+    assert not desk.serious_violations()
+
+
 def test_the_panel_is_accessible_and_fits_a_narrow_page(open_desk: OpenDesk, with_people: Served) -> None:
     desk = open_desk(with_people.url, size=NARROW).search()
     open_panel(desk)

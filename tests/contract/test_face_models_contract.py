@@ -12,11 +12,12 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from ops.core.errors import MediaError
 from ops.core.settings import load_settings
 from ops.people.choice import describe_model, explain_setting, load_model
+from ops.people.clusters import PlacedFace, group_faces
 from ops.people.face_model import LEAST_QUALITY, FaceModel
 from ops.people.face_models.dlib_faces import LANDMARKS, NETWORK, DlibFaceModel, explain_problem, find_model_folder
 from ops.people.face_models.opencv_faces import OpenCvFaceModel
@@ -113,3 +114,50 @@ def test_the_id_of_a_model_changes_with_its_files(tmp_path: Path) -> None:
     recogniser.write_bytes(recogniser.read_bytes() + b"\n")
     assert before != describe_model(settings) and before.startswith("opencv-")
     assert explain_setting(load_settings(home=tmp_path / "home")) == "", "off: nothing is needed"
+
+
+def place(*pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame of 640x360 on a grey wall with pictures beside each other."""
+    frame = np.full((360, 640, 3), 120, np.uint8)
+    for number, picture in enumerate(pictures):
+        side = 320 * number
+        frame[40 : 40 + picture.shape[0], side + 20 : side + 20 + picture.shape[1]] = picture
+    return frame
+
+
+def draw_face() -> NDArray[np.uint8]:
+    """A face as a child draws it."""
+    picture = Image.new("RGB", (280, 280), "white")
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((40, 20, 240, 260), outline="black", width=4)
+    for left in (95, 160):
+        pen.ellipse((left, 100, left + 25, 120), fill="black")
+    pen.line((140, 130, 135, 170, 145, 170), fill="black", width=3)
+    pen.arc((95, 160, 185, 220), 20, 160, fill="black", width=4)
+    return np.asarray(picture, np.uint8)
+
+
+def hide_lower_face(picture: NDArray[np.uint8], top: float) -> NDArray[np.uint8]:
+    """The picture with a white cloth from ``top`` on, a share of its height."""
+    masked = picture.copy()
+    masked[round(top * len(picture)) :] = 235
+    return masked
+
+
+@needs_dlib
+def test_posters_drawings_masks_and_twins() -> None:
+    model = DlibFaceModel()
+    poster, twin = portrait(280, 280), portrait(280, 280)
+    (on_a_wall,) = model.find_faces(place(poster))
+    assert on_a_wall.quality >= LEAST_QUALITY, "a photograph on a wall is a face"
+    for drawn in model.find_faces(place(draw_face())):  # it may be a face, but is nobody whom a photograph shows
+        assert np.linalg.norm(drawn.vector_D - on_a_wall.vector_D) > model.same_distance
+    clear = [face for face in model.find_faces(place(hide_lower_face(poster, 0.45))) if face.quality >= LEAST_QUALITY]
+    assert clear == [], "behind a mask nobody is recognised as somebody else"
+    twins = model.find_faces(place(poster, twin))
+    assert len(twins) == 2 and np.linalg.norm(twins[0].vector_D - twins[1].vector_D) < model.same_distance
+    placed = [
+        PlacedFace(face_id=f"v:0:face{number}", shot_id="v:0", frame=0, look=0, box=face.box, vector_D=face.vector_D)
+        for number, face in enumerate(twins)
+    ]
+    assert len(set(group_faces(placed, {}, model.same_distance).values())) == 2, "in one frame they are two people"

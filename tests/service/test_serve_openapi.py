@@ -94,6 +94,7 @@ OPERATIONS = [
     ("GET", "/api/people"),
     ("GET", "/api/people/{person_id}"),
     ("POST", "/api/people/{person_id}"),
+    ("POST", "/api/faces/similar"),
     ("GET", "/api/faces/{face_id}/similar"),
     ("GET", "/media/faces/{face_id}.jpg"),
     ("GET", "/api/searches"),

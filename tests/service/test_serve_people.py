@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -13,7 +14,8 @@ from starlette.testclient import TestClient
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people.build import build_faces
-from tests.builders.faces import LEFT, RIGHT, NumberFaces
+from ops.people.choice import describe_model, load_model
+from tests.builders.faces import LEFT, RIGHT, NumberFaces, write_opencv_models
 from tests.builders.lakes import COMPUTED, video_id
 from tests.builders.served import client_of
 from tests.builders.upgrades import SHOTS, add_film
@@ -49,7 +51,7 @@ def test_people_are_listed_named_merged_and_split(client: TestClient) -> None:
     assert merged["faces"] == 5 * SHOTS
     faces = client.get(path).json()["faces"]
     assert len(faces) == 5 * SHOTS and faces[0]["quality"] >= faces[-1]["quality"]
-    moved = [each["face_id"] for each in faces if each["face_id"].endswith("face1")]
+    moved = [each["face_id"] for each in faces if ":face1-" in each["face_id"]]
     people = client.post(path, json={"action": "split", "faces": moved}).json()["people"]
     assert [each["faces"] for each in people] == [3 * SHOTS, 2 * SHOTS]
     taken = client.post(path, json={"action": "reject", "faces": [faces[0]["face_id"]]}).json()["people"]
@@ -68,6 +70,34 @@ def test_faces_like_a_face(client: TestClient) -> None:
     person = client.get("/api/people").json()["people"][0]
     near = client.get(f"/api/faces/{person['face_id']}/similar", params={"limit": 5}).json()["faces"]
     assert [each["person_id"] for each in near] == [person["person_id"]] * 5
+
+
+def test_faces_like_the_one_in_a_picture_which_is_not_kept(tmp_path: Path) -> None:
+    models = ",".join(map(str, write_opencv_models(tmp_path)))
+    settings = load_settings(home=tmp_path / "home", people="on", face_models=models)
+    add_film(settings, tmp_path, 0, captions=False, proxies=True)
+    faces = NumberFaces(lambda number: [(0, LEFT, 0.9)], model_id=describe_model(settings))
+    build_faces(settings, [VIDEO], COMPUTED, SilentProgress(), make=lambda _: faces)
+    picture_HWC = np.random.default_rng(0).integers(0, 255, (320, 320, 3), np.uint8)
+    (seen,) = load_model(settings).find_faces(picture_HWC)
+    rows = settings.lake.read("faces", [VIDEO]).to_pylist()
+    for number, row in enumerate(rows):
+        vector = seen.vector_D if number == 3 else -np.roll(seen.vector_D, number)
+        row["embedding"] = vector.tolist()
+    settings.lake.write("faces", VIDEO, rows)
+    buffer = io.BytesIO()
+    Image.fromarray(picture_HWC).save(buffer, "PNG")
+    with client_of(settings) as client:
+        files = {"file": ("a.png", buffer.getvalue(), "image/png")}
+        first, *others = client.post("/api/faces/similar", files=files, params={"limit": 5}).json()["faces"]
+        assert len(others) == 4 and (first["face_id"], first["shot_id"]) == (rows[3]["face_id"], rows[3]["shot_id"])
+        assert first["is_near"] and first["distance"] < 0.001 and not others[-1]["is_near"]
+        assert client.post("/api/faces/similar", content=b"no picture").status_code == 422
+        assert client.post("/api/faces/similar", content=b"").status_code == 422
+        (tmp_path / "sface.onnx").unlink()
+        answer = client.post("/api/faces/similar", files=files)
+        assert answer.status_code == 409 and "sface.onnx is missing" in answer.json()["detail"]
+    assert not list((settings.home / "serve").rglob("*.jpg")), "a dropped picture of a person is not kept"
 
 
 @pytest.mark.parametrize(

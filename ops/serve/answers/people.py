@@ -47,11 +47,15 @@ class PersonAnswer(Answer):
 
 class FaceLike(Answer):
     face_id: str
+    shot_id: str
+    show: str
+    frame: int = Field(description="source frame number")
     person_id: str | None = Field(description="null for a face that belongs to nobody")
     distance: float = Field(description="Euclidean distance of unit vectors, 0 to 2: the same person is nearer")
+    is_near: bool = Field(description="near enough to be the same person")
 
 
 class FacesLikeAnswer(Answer):
-    """The clear faces nearest to a face, the nearest first."""
+    """The clear faces nearest to a face, or to the best face of a picture, the nearest first."""
 
     faces: list[FaceLike]

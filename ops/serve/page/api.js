@@ -1,7 +1,7 @@
 // The service's HTTP API. Failures become a Problem with the message of the service. Types of answers and bodies are
 // written from the service's OpenAPI document (service.d.ts).
 /**
- * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, NewCollectionBody} from "./service.d.ts"
+ * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, FacesLikeAnswer, NewCollectionBody} from "./service.d.ts"
  * @import {PeopleAnswer, PersonAnswer, PersonChangeBody} from "./service.d.ts"
  * @import {SavedSearchBody, SavedSearchesAnswer} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
@@ -120,6 +120,12 @@ export const personFaces = (id) => json(`/api/people/${encodeURIComponent(id)}`)
 /** @param {string} id @param {PersonChangeBody} body @returns {Promise<PeopleAnswer>} everybody after the change */
 export const changePerson = (id, body) => postJson(`/api/people/${encodeURIComponent(id)}`, body);
 
+/** @param {string} faceId @returns {Promise<FacesLikeAnswer>} the clear faces most like it */
+export const facesLike = (faceId) => json(`/api/faces/${encodeURIComponent(faceId)}/similar`);
+
+/** @param {Blob} picture @returns {Promise<FacesLikeAnswer>} the clear faces most like the best one in it; it is not kept */
+export const facesLikePicture = (picture) => json("/api/faces/similar", { method: "POST", body: formOf(picture) });
+
 /** @returns {Promise<SavedSearchesAnswer>} every saved search, with its new matches */
 export const savedSearches = () => json("/api/searches");
 
@@ -134,11 +140,16 @@ export const deleteSearch = (id, author) => json(`/api/searches/${encodeURICompo
 
 /** @param {Blob} picture @returns {Promise<string>} "image:<hash>" */
 export async function keepImage(picture) {
+  /** @type {ImageAnswer} */
+  const kept = await json("/api/images", { method: "POST", body: formOf(picture) });
+  return kept.image;
+}
+
+/** @param {Blob} picture */
+function formOf(picture) {
   const form = new FormData();
   form.append("file", picture, "picture");
-  /** @type {ImageAnswer} */
-  const kept = await json("/api/images", { method: "POST", body: form });
-  return kept.image;
+  return form;
 }
 
 /**

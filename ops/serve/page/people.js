@@ -1,6 +1,7 @@
 // People: a button in the row of filters, and a panel with the faces of the catalogue, to filter by, name and merge.
 import { changePerson, peopleOf, personFaces } from "./api.js";
 import { byId, counted, el } from "./dom.js";
+import { FaceLikeness, pictureOf } from "./facelike.js";
 import { popup } from "./popup.js";
 import { who } from "./who.js";
 /**
@@ -17,9 +18,6 @@ function filterFor(person) {
   return /^[\p{L}\p{N}_-]+$/u.test(name) ? `person:${name}` : `person:"${name.replaceAll('"', "")}"`;
 }
 
-/** @param {string} faceId */
-const pictureOf = (faceId) => `/media/faces/${encodeURIComponent(faceId)}.jpg`;
-
 export class People {
   button = byId("people", HTMLButtonElement);
   panel = byId("people-panel", HTMLElement);
@@ -32,9 +30,16 @@ export class People {
   constructor(page) {
     this.page = page;
     document.head.append(el("link", { rel: "stylesheet", href: "/page/people.css" }));
-    this.panel.append(this.told, this.list);
+    this.likeness = new FaceLikeness(this);
+    this.panel.append(this.told, this.likeness.place, this.list);
     this.popup = popup(this.button, this.panel, () => { this.load(); });
     page.on("catalogue", () => { this.load(); });
+  }
+
+  /** @param {string} text @param {boolean} [bad] */
+  say(text, bad = false) {
+    this.told.classList.toggle("wrong", bad);
+    this.told.textContent = text;
   }
 
   load() {
@@ -46,8 +51,7 @@ export class People {
     try {
       await act();
     } catch (error) {
-      this.told.classList.add("wrong");
-      this.told.textContent = error instanceof Error ? error.message : String(error);
+      this.say(error instanceof Error ? error.message : String(error), true);
     }
   }
 
@@ -55,9 +59,8 @@ export class People {
   show(answer) {
     this.people = answer.people;
     this.button.hidden = !this.people.length;
-    this.told.classList.remove("wrong");
     const more = this.people.length - MOST_SHOWN;
-    this.told.textContent = more > 0 ? `${counted(more, "person", "people")} with fewer shots are not shown.` : "";
+    this.say(more > 0 ? `${counted(more, "person", "people")} with fewer shots are not shown.` : "");
     if (!this.panel.hidden) this.list.replaceChildren(...this.people.slice(0, MOST_SHOWN).map((one) => this.row(one)));
   }
 
@@ -107,6 +110,8 @@ export class People {
       const { faces } = await personFaces(one.person_id);
       list.replaceChildren(...faces.map((face) => el("li", {},
         el("img", { src: pictureOf(face.face_id), alt: `${face.show}, frame ${face.frame}`, width: 72, height: 72, loading: "lazy" }),
+        el("button", { type: "button", class: "quiet", "aria-label": `More faces like that of frame ${face.frame}`,
+          onclick: () => { this.likeness.findFace(face.face_id); } }, "More like it"),
         el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Frame ${face.frame} is not this person`,
           onclick: () => { this.change(one, { action: "reject", faces: [face.face_id] }); } }, "Not them"),
         faces.length > 1 && el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Frame ${face.frame} is another person`,
@@ -117,6 +122,12 @@ export class People {
   /** @param {PersonEntry} one @param {Omit<PersonChangeBody, "author">} change */
   change(one, change) {
     this.ask(async () => this.show(await changePerson(one.person_id, { ...change, author: who() })));
+  }
+
+  /** Show a face in its shot. @param {string} shotId @param {number} frame */
+  open(shotId, frame) {
+    this.popup.close();
+    this.page.openShot(shotId, frame);
   }
 
   /** @param {PersonEntry} one */

@@ -123,8 +123,9 @@ export class QueryBar {
     document.addEventListener("dragover", (event) => has(event) && event.preventDefault());
     document.addEventListener("drop", (event) => {
       if (!has(event)) return;
-      event.preventDefault();
       over(-depth);
+      if (event.defaultPrevented) return; // a part of the page has taken it
+      event.preventDefault();
       this.addPictures(event.dataTransfer?.files ?? []);
     });
   }

@@ -209,10 +209,16 @@ export type ExportProgressAnswer = {
 
 export type FaceLike = {
   face_id: string;
+  shot_id: string;
+  show: string;
+  /** source frame number */
+  frame: number;
   /** null for a face that belongs to nobody */
   person_id: string | null;
   /** Euclidean distance of unit vectors, 0 to 2: the same person is nearer */
   distance: number;
+  /** near enough to be the same person */
+  is_near: boolean;
 };
 
 export type FacesLikeAnswer = {
