@@ -31,7 +31,7 @@ Out = TypeVar("Out")
 
 Cause = Literal["proxy", "encoder"]
 
-_IMAGE_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
+IMAGE_ERRORS = (ValueError, ArithmeticError, RuntimeError, MemoryError)
 """Errors that numpy, Pillow, torch and onnxruntime raise for images that they cannot process.
 
 Our own ``EncoderError`` is about the encoder; a ``TypeError`` or ``KeyError`` is a bug of the program. Both end the
@@ -238,7 +238,7 @@ def prepare_shot(shot: ShotToEmbed, store: ObjectStore, prepare: Prepare, frames
     motion = measure_motion(wanted_NHWC[[row[at] for at in paired]], wanted_NHWC[[row[at + LAG] for at in paired]])
     try:
         frames_N = prepare(wanted_NHWC[[row[at] for at in positions]])
-    except _IMAGE_ERRORS as error:
+    except IMAGE_ERRORS as error:
         return UnpreparedShot(shot_id=shot.shot_id, reason=take_first_sentence(error))
     return PreparedShot(shot_id=shot.shot_id, frames_N=frames_N, motion=motion)
 
@@ -248,7 +248,7 @@ def encode_shots(batch: Sequence[ReadShot], encoder: Encoder, times: EncodingTim
     prepared_shots = [entry for entry in batch if isinstance(entry, PreparedShot)]
     try:
         results = _encode_batch(prepared_shots, encoder, times)
-    except _IMAGE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
+    except IMAGE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
         results = [_encode_alone(entry, encoder, times) for entry in prepared_shots]
     left = iter(results)
     return [next(left) if isinstance(entry, PreparedShot) else _skip(entry, encoder) for entry in batch]
@@ -261,7 +261,7 @@ def _skip(entry: UnpreparedShot | UnusableShot, encoder: Encoder) -> UnusableSho
 def _encode_alone(entry: PreparedShot, encoder: Encoder, times: EncodingTimes) -> ShotVector | UnusableShot:
     try:
         return _encode_batch([entry], encoder, times)[0]
-    except _IMAGE_ERRORS as error:
+    except IMAGE_ERRORS as error:
         return _refuse(entry.shot_id, encoder, take_first_sentence(error))
 
 
@@ -302,7 +302,7 @@ def _refuse(shot_id: str, encoder: Encoder, reason: str) -> UnusableShot:
     image_HWC = np.random.default_rng(0).integers(0, 256, (_TEST_SIDE, _TEST_SIDE, 3), np.uint8)
     try:
         works = bool(np.isfinite(encoder.pool(encoder.encode_frames(image_HWC[None]))).all())
-    except _IMAGE_ERRORS:
+    except IMAGE_ERRORS:
         works = False
     if not works:
         raise EncoderError(

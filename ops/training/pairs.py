@@ -91,7 +91,13 @@ def build_shot_pair(shot: LakeShot, captions: Iterable[Any], source: str) -> Cap
 def clean_captions(captions: Any) -> tuple[str, ...]:
     """Return the captions that are not blank, stripped; a plain text counts as one caption."""
     caption_list = [captions] if isinstance(captions, str) else captions
-    return tuple(text.strip() for text in caption_list or () if isinstance(text, str) and text.strip())
+    texts = (text.strip() for text in caption_list or () if isinstance(text, str) and is_encodable(text))
+    return tuple(text for text in texts if text)
+
+
+def is_encodable(text: str) -> bool:
+    r"""Return whether a text has no half of a surrogate pair, as JSON's ``"\ud800"`` is; tokenizers fail on it."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def merge_pairs(pairs: Iterable[CaptionPair]) -> list[CaptionPair]:

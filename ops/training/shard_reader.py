@@ -14,7 +14,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from ops.core.errors import TrainingError
-from ops.training.shards import Note, Sample, Shard, read_samples
+from ops.training.shard_members import Note
+from ops.training.shards import Sample, Shard, read_samples
 
 MOST_READERS = 64
 _BLOCK_SAMPLES = 512

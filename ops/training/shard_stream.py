@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ops.core.errors import MediaError, TrainingError
-from ops.embeddings.embed import map_ahead
+from ops.core.errors import MediaError, TrainingError, take_first_sentence
+from ops.embeddings.embed import IMAGE_ERRORS, map_ahead
 from ops.training.clip_frames import read_clip_frames
 from ops.training.distributed import rank, world_size
 from ops.training.examples import Batch, hash_rows
@@ -123,9 +123,13 @@ class ShardStream:
     def _prepare(self, choice: _Choice) -> tuple[_Choice, NDArray[Any] | str]:
         """Return the tower's input of a sample, or the reason why there is none."""
         try:
-            return choice, self._towers.prepare(read_sample_frames(choice[0], self._frames))
+            frames_THWC = read_sample_frames(choice[0], self._frames)
         except MediaError as error:
             return choice, str(error)
+        try:
+            return choice, self._towers.prepare(frames_THWC)
+        except IMAGE_ERRORS as error:  # a blank image goes through the same function, so a broken one ends the fit
+            return choice, f"its frames cannot be prepared for the model: {take_first_sentence(error)}"
 
     def _note(self, thing: str, reason: str) -> None:
         if thing in self.skipped or len(self.skipped) < _MOST_NAMES:

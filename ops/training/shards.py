@@ -1,8 +1,8 @@
 """WebDataset shards of clips and images that are read as a stream, from a folder or ``s3://``.
 
 Nothing grows with the data but the list of shards: pairs are parsed when they are needed, and dropped. ``webdataset``
-reads the archives from streams that Needle opens, so addresses never reach its openers, some of which run commands.
-Members are bytes here: only media, ``.txt`` and ``.json`` are read, and no pickle is decoded.
+groups members into samples. Addresses never reach its openers, some of which run commands. Members are bytes here:
+only media, ``.txt`` and ``.json`` are read, each up to a limit, and no pickle is decoded.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import hashlib
 import io
 import json
 import re
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import Any
 from ops.core.errors import UsageError
 from ops.core.plural import plural
 from ops.core.storage import ObjectStore, resolve_local_path
-from ops.core.types import JsonObject
-from ops.training.pairs import clean_captions
+from ops.training.pairs import clean_captions, is_encodable
+from ops.training.shard_members import MOST_MEDIA_BYTES, MOST_TEXT_BYTES, LeftOut, Note, list_members, read_members
 
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
@@ -37,9 +36,6 @@ _NUMBER = re.compile(r"[-_]?\d+$")
 _HEAD_BYTES = 1 << 16
 _PROBED_SAMPLES = 64
 """Samples of the first shard whose size predicts the number of pairs."""
-
-Note = Callable[[str, str], None]
-"""Receives what cannot be used, and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +58,15 @@ class Shard:
     def show(self) -> str:
         """The show of its samples unless they name another one."""
         return name_show(self.address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleTexts:
+    """The captions of a sample, blank ones included, its show, and the first ``fault`` of its text files (or none)."""
+
+    captions: list[Any]
+    show: str
+    fault: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,27 +154,47 @@ def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
 def read_samples(shard: Shard, note: Note) -> Iterator[Sample | None]:
     """Yield the samples of a shard in its order; ``None`` for each one without media or captions.
 
-    Unusable samples and damaged parts go to ``note``. Raises ``StorageError`` if the store does not answer.
+    Unusable samples, members and damaged parts go to ``note``. Raises ``StorageError`` if the store does not answer.
     """
-    from webdataset.tariterators import group_by_keys, tar_file_expander
-
     store, name = _open_store(shard.address)
-
-    def handle(error: Exception) -> bool:
-        if not isinstance(error, tarfile.TarError | EOFError | ValueError):
-            raise error
-        note(shard.address, f"is damaged: {str(error.args[0] if error.args else error).partition(' @ ')[0]}")
-        return True
-
     try:
         with store.open(name) as stream:
-            files = tar_file_expander(
-                [{"url": shard.address, "stream": stream}], handler=handle, select_files=_is_wanted, eof_value=None
-            )
-            for members in group_by_keys(files, handler=handle):
-                yield _parse_sample(shard, members, note)
+            for key, members in group_members(read_members(stream, shard.size, shard.address, note, limit_member)):
+                yield _parse_sample(shard, key, members, note)
     except FileNotFoundError:
         note(shard.address, "does not exist any more")
+
+
+def limit_member(name: str) -> int:
+    """Return the most bytes of a member that are read, 0 for one that is not wanted."""
+    if name.lower().endswith((".txt", ".json")):
+        return MOST_TEXT_BYTES
+    return MOST_MEDIA_BYTES if name.lower().endswith((*CLIPS, *IMAGES)) else 0
+
+
+def group_members(
+    members: Iterable[tuple[str, bytes | LeftOut]],
+) -> Iterator[tuple[str, dict[str, bytes | LeftOut]]]:
+    """Yield the key of each sample, and its members by ending; of more than the limit together, the rest is left out.
+
+    Of two with one ending the first counts.
+    """
+    from webdataset.tariterators import base_plus_ext
+
+    key, sample, size = "", dict[str, bytes | LeftOut](), 0
+    for name, data in members:
+        own_key, ending = base_plus_ext(name)
+        if own_key is None:
+            continue
+        if own_key != key and sample:
+            yield key, sample
+            sample, size = {}, 0
+        key = own_key
+        size += 0 if isinstance(data, LeftOut) else len(data)
+        rest = LeftOut(reason=f"is left out: the members of a sample have at most {MOST_MEDIA_BYTES:,} bytes")
+        sample.setdefault(ending.lower(), data if size <= MOST_MEDIA_BYTES else rest)
+    if sample:
+        yield key, sample
 
 
 def read_split(address: str) -> str:
@@ -185,44 +210,59 @@ def name_show(address: str) -> str:
     return _NUMBER.sub("", _SPLIT.sub("", _NUMBER.sub("", stem))) or stem
 
 
-def parse_documents(members: Mapping[str, Any]) -> JsonObject:
-    """Return the ``.json`` of a sample; ``captions`` are the lines of its ``.txt`` and those of the ``.json``."""
+def parse_texts(members: Mapping[str, bytes | LeftOut]) -> SampleTexts:
+    """Return the lines of a sample's ``.txt``, and ``caption`` or ``captions`` and ``show`` of its ``.json``."""
     captions: list[Any] = []
-    document: JsonObject = {}
+    show, faults = "", list[str]()
     for name, data in members.items():
-        if f".{name}".endswith(".txt"):
-            captions += io.StringIO(data.decode("utf-8", errors="replace")).readlines()
-        if f".{name}".endswith(".json"):
-            try:
-                content = json.loads(data)
-            except (ValueError, RecursionError):
-                continue
-            document = content if isinstance(content, dict) else {}
-            more = document.get("captions", document.get("caption"))
-            captions += more if isinstance(more, list) else [more]
-    return {**document, "captions": captions}
+        ending = f".{name}".rpartition(".")[2]
+        if ending not in ("txt", "json"):
+            continue
+        if isinstance(data, LeftOut):
+            faults.append(f"its .{ending} {data.reason}")
+            continue
+        try:
+            if ending == "txt":
+                captions += io.StringIO(data.decode("utf-8-sig")).readlines()
+            elif isinstance(document := json.loads(data), dict):
+                more = document.get("captions", document.get("caption"))
+                captions += more if isinstance(more, list) else [more]
+                show = str(document.get("show") or show)
+        except UnicodeDecodeError:
+            faults.append(f"its .{ending} is not UTF-8")
+        except (ValueError, RecursionError):
+            faults.append(f"its .{ending} is not valid JSON")
+    return SampleTexts(captions=captions, show=show if is_encodable(show) else "", fault=next(iter(faults), ""))
 
 
 def is_remote(address: str) -> bool:
     return "://" in address and not address.startswith("file://")
 
 
-def _parse_sample(shard: Shard, members: Mapping[str, Any], note: Note) -> Sample | None:
-    thing = f"{shard.address} sample {members['__key__']}"
-    member_bytes = {name: data for name, data in members.items() if isinstance(data, bytes)}
-    endings = {f".{name.rpartition('.')[2]}": data for name, data in member_bytes.items()}
-    ending = next((each for each in (*CLIPS, *IMAGES) if each in endings), "")
-    document = parse_documents(member_bytes)
-    captions = clean_captions(document["captions"])
-    if not captions or not endings.get(ending):
-        note(thing, "has no caption" if not captions else "has no clip and no image")
+def _parse_sample(shard: Shard, key: str, members: Mapping[str, bytes | LeftOut], note: Note) -> Sample | None:
+    thing = f"{shard.address} sample {key}"
+    texts = parse_texts(members)
+    captions = clean_captions(texts.captions)
+    if texts.fault:
+        note(thing, texts.fault)
+    elif not captions:
+        note(thing, "has no caption")
+    ending, media = _find_media(members)
+    if not media and captions:
+        note(thing, "has no clip and no image")
+    elif isinstance(media, LeftOut):
+        note(thing, f"its {ending} {media.reason}")
+    if not captions or not media or isinstance(media, LeftOut):
         return None
-    show = str(document.get("show") or shard.show)
-    return Sample(thing=thing, media=endings[ending], ending=ending, captions=captions, show=show)
+    return Sample(thing=thing, media=media, ending=ending, captions=captions, show=texts.show or shard.show)
 
 
-def _is_wanted(name: str) -> bool:
-    return name.lower().endswith((*CLIPS, *IMAGES, ".txt", ".json"))
+def _find_media(members: Mapping[str, bytes | LeftOut]) -> tuple[str, bytes | LeftOut]:
+    """Return the first clip of a sample, else its first image, with its ending; empty bytes if there is none."""
+    by_ending: dict[str, bytes | LeftOut] = {}
+    for name, data in members.items():
+        by_ending.setdefault(f".{name.rpartition('.')[2]}", data)
+    return next(((each, by_ending[each]) for each in (*CLIPS, *IMAGES) if each in by_ending), ("", b""))
 
 
 def _list_shards(address: str) -> list[Shard]:
@@ -263,11 +303,10 @@ def _must_stream(shards: Sequence[Shard]) -> bool:
 
 def _holds_clips(shard: Shard) -> bool:
     """Whether a member is a clip, by the names; reads no content."""
-    try:
-        with tarfile.open(shard.address) as archive:
-            return any(member.name.lower().endswith(CLIPS) for member in archive)
-    except (OSError, EOFError, tarfile.TarError):
-        return False  # reported by the reader of image shards
+    store, name = _open_store(shard.address)
+    with store.open(name) as file:
+        places = list_members(file, shard.size, shard.address, lambda thing, reason: None)
+        return any(place.name.lower().endswith(CLIPS) for place in places)  # faults are reported by the reader
 
 
 def _split_shards(shards: Sequence[Shard], share: float) -> tuple[list[Shard], list[Shard]]:

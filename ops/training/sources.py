@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -29,7 +28,17 @@ from ops.training.pairs import (
     clean_captions,
     merge_pairs,
 )
-from ops.training.shards import CLIPS, IMAGES, expand_braces, is_remote, name_show, parse_documents, read_split
+from ops.training.shard_members import LeftOut, read_members
+from ops.training.shards import (
+    CLIPS,
+    IMAGES,
+    expand_braces,
+    is_remote,
+    limit_member,
+    name_show,
+    parse_texts,
+    read_split,
+)
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
 
@@ -231,36 +240,48 @@ def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
 
 
 def _read_shard(file: Path, into: PairCollection) -> None:
-    show = name_show(str(file))
+    """Add the images of a shard. Members are named in full, as the reader of images looks for them by name."""
+    faults: dict[str, str] = {}
+    known = len(into.learn) + len(into.skipped)
     try:
-        for key, members in _read_samples(file):
-            image = next((name for name in members if name.endswith(IMAGES)), "")
-            sample = parse_documents(members)
-            sample_show = str(sample.get("show") or show)
-            pair = build_image_pair(str(file), image, sample_show, members.get(image, b""), sample["captions"])
-            if pair == "has no image" and any(name.endswith(CLIPS) for name in members):
-                pair = "is a clip, and only shards of --data that are streamed can hold clips"
-            _take(pair, f"{file} sample {key}", into)
-    except (OSError, tarfile.TarError, EOFError) as error:
+        with file.open("rb") as stream:
+            members = read_members(stream, file.stat().st_size, str(file), faults.__setitem__, limit_member)
+            for key, sample in _group_members(members):
+                pair, fault = _parse_shard_pair(file, sample)
+                _take(pair, f"{file} sample {key}", into)
+                into.skipped |= {f"{file} sample {key}": fault} if fault else {}
+    except OSError as error:
         raise UsageError(f"{file} cannot be read as a WebDataset shard: {error}") from error
+    if faults and len(into.learn) + len(into.skipped) == known:
+        raise UsageError(f"{file} cannot be read as a WebDataset shard: it {next(iter(faults.values()))}")
+    into.skipped |= faults
 
 
-def _read_samples(file: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _parse_shard_pair(file: Path, sample: Mapping[str, bytes | LeftOut]) -> tuple[CaptionPair | str, str]:
+    """Return the pair of a sample, or the reason why it cannot be used; and the fault of one of its files."""
+    texts = parse_texts(sample)
+    image = next((name for name in sample if name.lower().endswith(IMAGES)), "")
+    data = sample.get(image, b"")
+    if isinstance(data, LeftOut):
+        return f"its image {data.reason}", ""
+    pair = build_image_pair(str(file), image, texts.show or name_show(str(file)), data, texts.captions)
+    if pair == "has no image" and any(name.lower().endswith(CLIPS) for name in sample):
+        return "is a clip, and only shards of --data that are streamed can hold clips", ""
+    return pair, texts.fault
+
+
+def _group_members(members: Iterable[tuple[str, bytes | LeftOut]]) -> Iterator[tuple[str, dict[str, bytes | LeftOut]]]:
     """Yield members by name, grouped as by WebDataset: consecutive names that are equal up to the first dot."""
-    key, members = "", dict[str, bytes]()
-    with tarfile.open(file) as archive:
-        for member in archive:
-            if not member.isfile():
-                continue
-            folder, name = os.path.split(member.name)
-            sample = os.path.join(folder, name.split(".")[0])
-            if sample != key and members:
-                yield key, members
-                members = {}
-            handle = archive.extractfile(member)
-            key, members[member.name] = sample, handle.read() if handle else b""
-    if members:
-        yield key, members
+    key, sample = "", dict[str, bytes | LeftOut]()
+    for name, data in members:
+        folder, base = os.path.split(name)
+        own_key = os.path.join(folder, base.split(".")[0])
+        if own_key != key and sample:
+            yield key, sample
+            sample = {}
+        key, sample[name] = own_key, data
+    if sample:
+        yield key, sample
 
 
 def _take(pair: CaptionPair | str, thing: str, into: PairCollection) -> None:
