@@ -153,7 +153,7 @@ class StarterBase:
             run=run,
             size=IMAGE_SIZE,
             batch_frames=self._encoder.batch_frames,
-            key=compute_starter_id(),
+            key=compute_towers_id(),
         )
         head = load_head(files.weights) if files else load_head()
         self.head = head if recipe.start == "base" else self._create_head()

@@ -42,7 +42,8 @@ from ops.training.pair_reader import PairReader
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe, build_recipe
 from ops.training.sources import CAPTIONS, collect_pairs
-from tests.bench.recipe_tables import compare_recipes, format_recipes, ingest
+from tests.bench.adaptation_tables import format_photographs, format_recipes
+from tests.bench.recipe_tables import compare_recipes, ingest
 
 log = logging.getLogger(__name__)
 
@@ -208,35 +209,6 @@ def _ridge(study: Study) -> Any:
     return lambda examples: ranks(examples, best[1])
 
 
-def tables(found: Mapping[str, Any]) -> str:
-    """Markdown of all figures of caption -> shot, and R@1, R@10 of the other direction."""
-    lines = []
-    for part in found.values():
-        for title, ways in part.items():
-            lines += [f"\n**{title}**\n", "| way | metric | figure | seeds | difference |", "| --- " * 5 + "|"]
-            for way, told in ways.items():
-                for direction, names in (("text_to_video", METRICS), ("video_to_text", ("r@1", "r@10"))):
-                    lines += [_row(way, direction, name, told[direction], told["seeds"]) for name in names]
-    return "\n".join(lines) + "\n"
-
-
-def _row(way: str, direction: str, name: str, rows: Mapping[str, Any], seeds: int) -> str:
-    digits = 3 if name == "ndcg@10" else 1
-
-    def text(values: Sequence[float], sign: str = "") -> str:
-        value, low, high = values
-        return f"{value:{sign}.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-    gains = [
-        f"{text(values, '+')} on {key.split(' minus ')[1]}"
-        for key, values in rows.items()
-        if key.startswith(f"{name} minus ")
-    ]
-    spread = "–".join(f"{value:.{digits}f}" for value in rows[f"{name}_seeds"]) if seeds > 1 else ""
-    arrow = "" if direction == "text_to_video" else "back, "
-    return f"| {way} | {arrow}{name} | {text(rows[name])} | {spread} | {'; '.join(gains)} |"
-
-
 def _unit(vectors_ND: Any) -> Any:
     return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
 
@@ -267,7 +239,7 @@ def main() -> int:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return 0
     if "photographs" in found:
-        sys.stdout.write(tables({"photographs": found["photographs"]}))
+        sys.stdout.write(format_photographs(found["photographs"]) + "\n")
     if "films" in found:
         sys.stdout.write(format_recipes(found["films"]))
     return 0

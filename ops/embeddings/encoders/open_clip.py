@@ -7,20 +7,25 @@ import json
 import logging
 import pickle
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, take_first_sentence
 from ops.embeddings.bfloat16_tower import TowerSource, load_bfloat16_tower
+from ops.embeddings.device_tower import PARTS, DeviceTower
 from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length, require_texts
 from ops.embeddings.weights import EncoderIdentity, identify_weights
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +61,9 @@ class OpenClipEncoder:
     """An open_clip model; see ``ops.embeddings.encoder.Encoder``. ``rest`` is ``<model>/<tag or path>``.
 
     Checkpoints are untrusted: only tensors are read (``weights_only``), and they must fit the model exactly.
-    ``preprocessing`` (mean, std, ...) overrides open_clip's configuration of the weights. On CUDA the model runs under
-    autocast, with frames copied from pinned memory while it works; that part was tested only on a CPU. On a CPU with
-    bfloat16 the image tower runs in OpenVINO, if it is in ``cache`` or ``frames`` to encode are worth its export.
+    ``preprocessing`` (mean, std, ...) overrides open_clip's configuration of the weights. On CUDA the image tower runs
+    in a ``DeviceTower``, which was tested only on a CPU. On a CPU with bfloat16 the image tower runs in OpenVINO, if it
+    is in ``cache`` or ``frames`` to encode are worth its export.
     """
 
     def __init__(
@@ -79,24 +84,27 @@ class OpenClipEncoder:
         self._tokenizer = _build_tokenizer(model_name, tag, weights)
         configuration = preprocessing or self._model.visual.preprocess_cfg
         self._prepare = build_preparation(configuration)
-        self._normalisation = [
+        self._mean, self._std = (
             255 * torch.tensor(configuration[name], dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
             for name in ("mean", "std")
-        ]
+        )
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self._calling = threading.Lock()
         self._threads = threads
         self.encoder_id = _identify(model_name, tag, weights).encoder_id
-        self._run_tower = None
+        self._run_tower: Callable[[NDArray[Any]], NDArray[np.float32]] | None = None
         if build_resizing(configuration) and cache and device == "cpu" and part == "both":
             source = _describe_tower(self.encoder_id, model_name, tag, configuration)
             self._run_tower = load_bfloat16_tower(source, cache, threads, frames)
         self.languages = guess_languages(model_name)
         self.dim = int(self._encode_batch(["a"]).shape[1])
-        self.batch_frames = 64 if self._is_cuda else 8
+        self.batch_frames = 8
+        if self._is_cuda and part == "both" and build_resizing(configuration):
+            tower = DeviceTower(self._model, self._device, self._normalise)
+            self._run_tower, self.batch_frames = tower, PARTS * tower.batch
         self._has_images = part != "text"
-        if self._run_tower or not self._has_images:
+        if not self._has_images or (self._run_tower and not self._is_cuda):
             self._model.visual = None
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -121,16 +129,13 @@ class OpenClipEncoder:
         if not len(prepared_NCHW):
             return np.zeros((0, self.dim), dtype=np.float32)
         if self._run_tower:
-            return _scale_to_unit(self._run_tower(prepared_NCHW))
+            with self._calling if self._is_cuda else nullcontext():
+                return _scale_to_unit(self._run_tower(prepared_NCHW))
         parts = []
         with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
             for start in range(0, len(prepared_NCHW), self.batch_frames):
                 batch = torch.from_numpy(np.ascontiguousarray(prepared_NCHW[start : start + self.batch_frames]))
-                if self._is_cuda:
-                    batch = batch.pin_memory().to(self._device, non_blocking=True)
-                if batch.dtype == torch.uint8:
-                    mean, std = self._normalisation
-                    batch = (batch.float() - mean) / std
+                batch = self._normalise(batch.to(self._device))
                 parts.append(self._model.encode_image(batch, normalize=True))
             vectors = torch.cat(parts).float().cpu().numpy()
         return _scale_to_unit(vectors)
@@ -140,6 +145,10 @@ class OpenClipEncoder:
 
     def pool(self, frame_vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
         return pool_mean(frame_vectors_ND)
+
+    def _normalise(self, frames_NCHW: torch.Tensor) -> torch.Tensor:
+        """Normalise frames of uint8; others are normalised already."""
+        return frames_NCHW if frames_NCHW.is_floating_point() else (frames_NCHW.float() - self._mean) / self._std
 
     def _encode_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         import torch
