@@ -76,7 +76,12 @@ def read_members(
         elif header.size > most > 0:
             yield header.name, LeftOut(reason=f"has {header.size:,} bytes, and at most {most:,} are read")
         elif most and (content := archive.extractfile(header)):
-            yield header.name, content.read()
+            try:
+                data = content.read()
+            except tarfile.TarError as error:  # the file became shorter since its size was read
+                note(address, f"is damaged: {error}")
+                return
+            yield header.name, data
 
 
 class _Archive(tarfile.TarFile):

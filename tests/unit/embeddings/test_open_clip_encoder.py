@@ -246,8 +246,9 @@ def test_a_cpu_with_bfloat16_runs_the_image_tower_in_it(tiny: Encoder, checkpoin
     vectors = encoder.encode_frames(frames)
     assert encoder.encoder_id == tiny.encoder_id
     assert (vectors * tiny.encode_frames(frames)).sum(axis=1).min() >= LEAST_COSINE
-    for row, frame in enumerate(frames):
-        assert (encoder.encode_frames(frame[None])[0] == vectors[row]).all(), "a vector depends on its neighbours"
+    alone = np.concatenate([encoder.encode_frames(frame[None]) for frame in frames])
+    # In torch the rounding of a row depends on the number of rows.
+    assert np.abs(alone - vectors).max() <= (0 if has_bfloat16() else 1e-5), "a vector depends on its neighbours"
     assert encoder.encode_frames(frames[:0]).shape == (0, 32)
     np.testing.assert_array_equal(encoder.encode_text(["a dog"]), tiny.encode_text(["a dog"]))
 

@@ -108,7 +108,7 @@ def test_what_is_damaged_or_incomplete_is_named_and_no_pickle_is_read(tmp_path: 
         "blank": "has no caption",
         "number": "has no caption",
         "names": "has no caption",
-        "deep": "has no caption",
+        "deep": "its .json is not valid JSON",
     }
     path.write_bytes(path.read_bytes()[:3000])
     reasons.clear()
