@@ -53,8 +53,8 @@ class DeviceTower:
     def __init__(self, model: Any, device: torch.device, normalise: Normalise, batch: int = 0) -> None:
         import torch
 
-        self._device, self._normalise = device, normalise
-        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._device, self._normalise, is_cuda = device, normalise, device.type == "cuda"
+        self._copies = torch.cuda.Stream(device) if is_cuda else None  # type: ignore[no-untyped-call]
         side = model.visual.image_size
         height, width = (side, side) if isinstance(side, int) else side
         sample_NCHW = np.random.default_rng(0).integers(0, 256, (_COMPARED, 3, height, width), np.uint8)
