@@ -58,7 +58,9 @@ class DeviceTower:
         side = model.visual.image_size
         height, width = (side, side) if isinstance(side, int) else side
         sample_NCHW = np.random.default_rng(0).integers(0, 256, (_COMPARED, 3, height, width), np.uint8)
-        model.visual = choose_precision(model.visual, self._load(sample_NCHW).frames_BCHW)
+        sample_BCHW = self._load(sample_NCHW).frames_BCHW
+        self._wait()  # the copy is on another stream
+        model.visual = choose_precision(model.visual, sample_BCHW)
         self._model = model
         self._dtype = next(model.visual.parameters()).dtype
         self.batch = batch or find_batch_size(lambda size: self._time(np.resize(sample_NCHW, (size, 3, height, width))))
