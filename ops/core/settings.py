@@ -6,6 +6,7 @@ The only module that reads the environment. Nothing is read at import.
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -286,6 +287,7 @@ def load_settings(**overrides: Any) -> Settings:
 
     Overrides that are ``None`` are ignored. Raises ``SettingsError`` with the name, the bad value and its source.
     """
+    refuse_telemetry()
     values = {name: value for name, value in overrides.items() if value is not None}
     try:
         unknown = sorted(set(_read_toml()) - set(Settings.model_fields))
@@ -303,6 +305,17 @@ def load_settings(**overrides: Any) -> Settings:
     except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError
         raise SettingsError(f"{find_toml()} cannot be read: {error}") from error
     return settings
+
+
+def refuse_telemetry() -> None:
+    """Switch off what two libraries send to their makers: nothing leaves a machine that is not asked for.
+
+    onnxruntime 1.32 writes a device id into the user's cache and sends events at its import; OpenVINO 2026.4 sends the
+    results of conversions, and has a stub for installations without its package. Child processes inherit the first. A
+    user who has set ORT_DISABLE_TELEMETRY has decided.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # documented: its import fails
 
 
 def describe_settings(**overrides: Any) -> list[tuple[str, str, str]]:

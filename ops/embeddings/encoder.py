@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, SettingsError
-from ops.core.settings import Settings, count_cores
+from ops.core.settings import Settings, count_cores, refuse_telemetry
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.weights import EncoderIdentity
 from ops.shots.devices import has_cuda
@@ -220,6 +220,7 @@ def load_encoder(
     queries. ``threads`` of the model on a CPU, default all cores; ``frames`` as in :class:`LoadOptions`. Raises
     ``EncoderError`` if it is unknown or cannot be loaded, or if the weights of the id have changed since.
     """
+    refuse_telemetry()  # a worker of a cluster loads no settings
     spec = EncoderRegistry(home).find_spec(encoder_id_or_spec)
     expected_id = encoder_id_or_spec if spec else None
     kind, rest = find_kind(spec or encoder_id_or_spec)

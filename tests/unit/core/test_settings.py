@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,24 @@ def test_an_installed_wheel_keeps_files_of_the_user_in_their_folder(
     (tmp_path / "ann" / ".needle").mkdir(parents=True)
     (tmp_path / "ann" / ".needle" / "needle.toml").write_text('detector = "content"\n')
     assert load_settings().detector == "content"
+
+
+TELEMETRY = """
+import sys
+from ops.core.settings import load_settings
+load_settings(home=sys.argv[1])
+import numpy, onnxruntime, openvino, torch
+openvino.convert_model(torch.nn.Linear(2, 2), example_input=torch.zeros(1, 2))
+"""
+
+
+def test_libraries_of_models_report_nothing_to_their_makers(tmp_path: Path) -> None:
+    """Both leave an id in the user's home before they send anything."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "CI"))}
+    user = tmp_path / "user"
+    user.mkdir()
+    environment = clean | {"HOME": str(user), "XDG_CACHE_HOME": str(user / "cache")}
+    command = [sys.executable, "-c", TELEMETRY, str(tmp_path / "home")]
+    subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, timeout=300)
+    left = [path for path in user.rglob("*") if path.is_file() and {"intel", ".onnxruntime"} & set(path.parts)]
+    assert left == []
