@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from multiprocessing import forkserver, get_all_start_methods, get_context
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -42,7 +43,13 @@ def get_child_context() -> ForkServerContext | SpawnContext:
 @lru_cache(maxsize=1)
 def _end_server_at_exit() -> None:
     """Wait for the server at exit: otherwise neither its CPU time nor its children's counts as this process's."""
-    atexit.register(forkserver._forkserver._stop)  # type: ignore[attr-defined]  # it is not public
+    atexit.register(_end_server)
+
+
+def _end_server() -> None:
+    # If multiprocessing was used first, as in Dagster's runs, it has deleted the folder of the server's socket by now.
+    with suppress(FileNotFoundError):
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # it is not public
 
 
 def copy_environment() -> dict[str, str]:

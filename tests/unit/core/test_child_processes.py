@@ -27,6 +27,22 @@ if __name__ == "__main__":
 """
 
 
+_ENDS_AFTER_ITS_FOLDER = """
+import atexit
+from multiprocessing import util
+from ops.core.child_processes import get_child_context
+
+def nothing():
+    pass
+
+if __name__ == "__main__":
+    process = get_child_context().Process(target=nothing)
+    process.start()
+    process.join()
+    atexit.register(util._exit_function)  # runs before what was registered earlier
+"""
+
+
 _STARTS_WITH_A_MODULE = """
 import sys
 
@@ -77,3 +93,12 @@ def test_children_start_with_the_modules_that_steps_name(tmp_path: Path) -> None
     script = tmp_path / "script.py"
     script.write_text(_STARTS_WITH_A_MODULE)
     subprocess.run([sys.executable, str(script)], check=True, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
+
+
+def test_the_end_of_the_server_is_silent_if_its_folder_is_gone(tmp_path: Path) -> None:
+    """In Dagster's runs multiprocessing ends first."""
+    script = tmp_path / "script.py"
+    script.write_text(_ENDS_AFTER_ITS_FOLDER)
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
