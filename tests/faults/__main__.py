@@ -2,8 +2,9 @@
 
 ``python -m tests.faults [--kills N] [--only NAME] [--seed N]``. For each kill: a copy of the same home, the command,
 ``kill -9`` to it and all its children, the command once more, and an ingest. Then the lake, the store, Feast's rows and
-the index must equal those of a home in which nobody was killed, and nothing may be left over. Disks that fill up need
-the right to mount a small one, and are named as not tried without it.
+the index must equal those of a home in which nobody was killed, and nothing may be left over. The same holds after full
+disks, an S3 server that fails, a Postgres server that goes away, and two ingests at once. Disks that fill up need the
+right to mount a small one, and are named as not tried without it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from tests.builders.homes import Home, make_library
 from tests.faults.contents import compare, digest_home, list_leftovers
+from tests.faults.neighbours import STORE_FAULTS, try_database, try_store, try_two_ingests
+from tests.faults.result import Result
 
 LABEL = "dark"
 _NO_SPACE = re.compile("no space left|disk is full", re.IGNORECASE)
@@ -36,18 +39,6 @@ class Operation:
     statuses: tuple[int, ...]
     begins_with: str = "full"
     """``empty``, ``part`` (one film), ``full`` (all films), ``labelled``."""
-
-
-@dataclass(kw_only=True)
-class Result:
-    """How many runs were killed, how many ended before, and what was wrong afterwards."""
-
-    killed: int = 0
-    ended: int = 0
-    faults: list[str] | None = None
-
-    def add(self, fault: str) -> None:
-        self.faults = [*(self.faults or []), fault]
 
 
 def list_operations(library: Path) -> list[Operation]:
@@ -68,7 +59,7 @@ def list_operations(library: Path) -> list[Operation]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10, help="of each command")
-    parser.add_argument("--only", default="", help="one of the operations, or disk")
+    parser.add_argument("--only", default="", help="one of the operations, disk, two, postgres, or s3-FAULT")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chance = random.Random(options.seed)
@@ -76,21 +67,34 @@ def main() -> int:
         folder = Path(name)
         library = folder / "library"
         make_library(library)
-        homes = _make_homes(folder, library)
+        operations = [each for each in list_operations(library) if options.only in ("", each.name)]
+        homes = _make_homes(folder, library) if operations else {}
         results = {}
-        for operation in list_operations(library):
-            if options.only in ("", operation.name):
-                results[f"kill -9: {operation.name}"] = try_kills(
-                    operation, homes, library, folder, options.kills, chance
-                )
+        for operation in operations:
+            results[f"kill -9: {operation.name}"] = try_kills(operation, homes, library, folder, options.kills, chance)
         if options.only in ("", "disk"):
             results["disk full: ingest"] = try_full_disks(library, folder)
+        results |= _try_neighbours(options.only, library, folder, options.kills, options.seed)
     print(f"{'':<24}{'disturbed':>10}{'ended before':>14}{'wrong':>7}")
     for title, result in results.items():
-        print(f"{title:<24}{result.killed:>10}{result.ended:>14}{len(result.faults or []):>7}")
-    faults = [f"{title}: {fault}" for title, result in results.items() for fault in result.faults or []]
+        print(f"{title:<24}{result.killed:>10}{result.ended:>14}{len(result.faults):>7}")
+    faults = [f"{title}: {fault}" for title, result in results.items() for fault in result.faults]
     print("\n".join(faults))
     return 1 if faults else 0
+
+
+def _try_neighbours(only: str, library: Path, folder: Path, times: int, seed: int) -> dict[str, Result]:
+    """Disturb ingests by other programs: ``times`` ingests each, one for each fault of a store."""
+    results = {}
+    times = max(times // 3, 1)
+    if only in ("", "two"):
+        results["two ingests at once"] = try_two_ingests(library, folder / "two", random.Random(seed), times)
+    if only in ("", "postgres"):
+        results["Postgres goes away"] = try_database(library, folder / "postgres", random.Random(seed), times)
+    for fault in STORE_FAULTS:
+        if only in ("", f"s3-{fault}"):
+            results[f"S3 server: {fault}"] = try_store(fault, library, folder / f"s3-{fault}", seed)
+    return results
 
 
 def _make_homes(folder: Path, library: Path) -> dict[str, Home]:
