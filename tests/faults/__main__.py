@@ -38,7 +38,7 @@ class Operation:
     arguments: Callable[[Home], list[str]]
     statuses: tuple[int, ...]
     begins_with: str = "full"
-    """``empty``, ``part`` (one film), ``full`` (all films), ``labelled``."""
+    """``empty``, ``part`` (one film), ``full`` (all films), ``unpublished`` (all films, no index), ``labelled``."""
 
 
 def list_operations(library: Path) -> list[Operation]:
@@ -46,6 +46,10 @@ def list_operations(library: Path) -> list[Operation]:
     return [
         Operation(name="ingest", arguments=lambda _: ["ingest", str(library)], statuses=(3,), begins_with="empty"),
         Operation(name="add", arguments=lambda _: ["ingest", str(library)], statuses=(3,), begins_with="part"),
+        Operation(
+            name="publish", arguments=lambda _: ["ingest", str(library)], statuses=(3,), begins_with="unpublished"
+        ),
+        Operation(name="compact", arguments=lambda _: ["compact"], statuses=(0,)),
         Operation(name="forget", arguments=lambda _: ["forget", "two.mkv", "--yes"], statuses=(0, 1, 2)),
         Operation(
             name="label", arguments=lambda home: ["label", LABEL, *shots(home)[:3], "--value", "yes"], statuses=(0,)
@@ -98,11 +102,13 @@ def _try_neighbours(only: str, library: Path, folder: Path, times: int, seed: in
 
 
 def _make_homes(folder: Path, library: Path) -> dict[str, Home]:
-    homes = {name: Home(folder / "homes" / name) for name in ("empty", "part", "full", "labelled")}
+    homes = {name: Home(folder / "homes" / name) for name in ("empty", "part", "full", "unpublished", "labelled")}
     homes["empty"].path.mkdir(parents=True)
     homes["part"].fork("ingest", str(library / "A Series" / "two.mkv"))
     homes["full"].fork("ingest", str(library), expect=3)
-    shutil.copytree(homes["full"].path, homes["labelled"].path, symlinks=True)
+    for name in ("labelled", "unpublished"):
+        shutil.copytree(homes["full"].path, homes[name].path, symlinks=True)
+    shutil.rmtree(homes["unpublished"].path / "index")
     shots = _list_shots(homes["labelled"])
     for value, chosen in (("yes", shots[::2]), ("no", shots[1::2])):
         homes["labelled"].fork("label", LABEL, *chosen, "--value", value)
