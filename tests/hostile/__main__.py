@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -47,7 +48,7 @@ def try_kinds(kinds: list[str], folder: Path, seed: int, most: int) -> dict[str,
     names = {kind: write_kind(library, scratch, kind, seed, most) for kind in kinds}
     try:
         seconds = ingest(home, library)
-    except AssertionError as error:
+    except (AssertionError, subprocess.TimeoutExpired) as error:
         return {" + ".join(kinds): Outcome(faults=[f"the ingest: {str(error)[-3000:]}"])}
     print(f"# {sum(map(len, names.values()))} mutations ingested in {seconds:.0f} s", flush=True)
     good = next(video for video in home.json("status", **LIMITS)["videos"] if video["path"] == str(library / GOOD))
