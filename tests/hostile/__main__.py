@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="kinds with this word in their name")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--each", type=int, default=24, help="mutations of a kind at most, drawn at random; 0: all")
-    parser.add_argument("--together", type=int, default=6, help="kinds in one ingest")
+    parser.add_argument("--together", type=int, default=3, help="kinds in one ingest")
     options = parser.parse_args()
     kinds = [kind for kind in KINDS if options.only in kind]
     total = Outcome()
