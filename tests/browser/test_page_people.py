@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
@@ -72,8 +75,23 @@ def test_people_are_named_merged_and_searched(open_desk: OpenDesk, with_people: 
     assert {shot.split(":")[0] for shot in desk.shot_ids()} == {read_people(people_home)[0]["face_id"].split(":")[0]}
 
 
-def test_faces_like_a_face_are_listed(open_desk: OpenDesk, with_people: Served) -> None:
-    desk = open_desk(with_people.url).search()
+def drop(desk: Desk, place: str, data: bytes) -> None:
+    """Drop a picture onto an element."""
+    desk.page.evaluate(
+        """([place, data]) => {
+          const transfer = new DataTransfer();
+          const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+          transfer.items.add(new File([bytes], "a.png", {type: "image/png"}));
+          const options = {bubbles: true, cancelable: true, dataTransfer: transfer};
+          for (const kind of ["dragenter", "dragover", "drop"])
+            document.querySelector(place).dispatchEvent(new DragEvent(kind, options));
+        }""",
+        [place, base64.b64encode(data).decode()],
+    )
+
+
+def test_faces_like_a_face_and_a_dropped_picture(open_desk: OpenDesk, with_people: Served) -> None:
+    desk = open_desk(with_people.url, may_fail=True).search()
     open_panel(desk)
     desk.page.locator(".people-list > li").nth(0).get_by_role("button", name="Faces").click()
     desk.page.locator(".people-list .faces li").nth(0).get_by_role("button", name="More faces like").click()
@@ -82,6 +100,16 @@ def test_faces_like_a_face_are_listed(open_desk: OpenDesk, with_people: Served) 
     first = desk.page.locator(".face-likeness .faces li").nth(0)
     assert "alike" in first.inner_text() and desk.page.evaluate("document.activeElement.tagName") == "STRONG"
     assert not desk.serious_violations()
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(buffer, "PNG")
+    drop(desk, ".face-likeness", buffer.getvalue())
+    desk.until("document.querySelector('#people-panel [role=status]').textContent.includes('no face')")
+    assert not desk.page.evaluate("document.body.classList.contains('dropping')")
+    assert "like" not in parse_qs(urlsplit(desk.page.url).query), "it was no search by the whole picture"
+    first.locator(".shown-face").click()
+    desk.until("location.search.includes('shot=')")
+    drop(desk.search(), "main", buffer.getvalue())
+    desk.until("location.search.includes('like=image')")
 
 
 def test_the_panel_is_accessible_and_fits_a_narrow_page(open_desk: OpenDesk, with_people: Served) -> None:
