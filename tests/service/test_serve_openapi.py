@@ -172,6 +172,9 @@ def make_sensible(case: Any) -> None:
             case.body |= {"text": "red", "like": [shot(1, 0)]}
 
 
+TOO_LONG = "Invalid HTTP request received."
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[" ".join(each) for each in OPERATIONS])
 def test_whatever_is_sent_the_answer_is_as_documented(
     schema: Any, guarded: tuple[httpx.Client, Mapping[str, dict[str, str]]], method: str, path: str
@@ -196,14 +199,22 @@ def test_whatever_is_sent_the_answer_is_as_documented(
             make_sensible(case)
             checks = [check for check in CHECKS if check is not negative_data_rejection]  # it may be right now
         if sender is None:
-            case.call_and_validate(checks=checks)
-        else:
-            client, headers = guarded
-            response = case.call(base_url=str(client.base_url), headers=headers[sender])
+            response = case.call()
+            if not is_address_too_long(response):
+                case.validate_response(response, checks=checks)
+            return
+        client, headers = guarded
+        response = case.call(base_url=str(client.base_url), headers=headers[sender])
+        if not is_address_too_long(response):
             case.validate_response(response, checks=FORM)
             require_refusal(method, path, sender, response.status_code)
 
     fuzz()
+
+
+def is_address_too_long(response: Any) -> bool:
+    """Return True if the HTTP server refused an address of more than 64 kB, before the service saw the request."""
+    return len(response.request.url) >= 1 << 16 and (response.status_code, response.text) == (400, TOO_LONG)
 
 
 def require_refusal(method: str, path: str, sender: str, status: int) -> None:
