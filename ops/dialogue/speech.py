@@ -40,7 +40,7 @@ LOOPING = 2.4
 """Limits for a piece that the model invented: the probability of no speech, with a mean log probability of its
 words under ``HARDLY``; that mean alone; and how well repeated words compress. Of six clips with music and speech,
 spoken pieces have at least -0.62, invented ones at most -0.83 (tiny.en, 2026-11-29)."""
-TOLD = 5
+MOST_NAMED = 5
 """Languages of a model that a message names."""
 INSTALL = "install it with `pip install 'needle[speech]'`"
 
@@ -98,8 +98,8 @@ def _explain_language(model: str, supported_languages: Collection[str], language
     """Return why the model cannot hear a language; empty if it can."""
     if not language or language in supported_languages:
         return ""
-    only = ", ".join(sorted(supported_languages)[:TOLD])
-    more = f" and {len(supported_languages) - TOLD} more" if len(supported_languages) > TOLD else ""
+    only = ", ".join(sorted(supported_languages)[:MOST_NAMED])
+    more = f" and {len(supported_languages) - MOST_NAMED} more" if len(supported_languages) > MOST_NAMED else ""
     return (
         f"its language is {language} by NEEDLE_SPEECH_LANGUAGE, and the model {model!r} hears {only}{more}: "
         "choose another model or language"

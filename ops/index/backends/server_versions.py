@@ -130,9 +130,6 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         if version not in {place.version for place in self._list_recent_places()}:
             raise self._make_gone_error(version)
 
-    def read_videos(self, version: str) -> VideoDigests | None:
-        return None  # a collection is built whole
-
     def build(
         self,
         manifest: Manifest,
