@@ -39,7 +39,7 @@ MakeReader = Callable[[], TextReader]
 
 def build_recipe(setting: str) -> str:
     """Return the code version of ``screen_text`` under a setting of NEEDLE_SCREEN_TEXT."""
-    return f"{RECIPE}-{setting}"
+    return str(RECIPE) if setting == "on" else "off"
 
 
 def make_reader() -> TextReader:
@@ -74,7 +74,7 @@ class VideoTexts:
 def load_texts(settings: Settings, video_id: str, shots: list[LakeShot]) -> VideoTexts:
     """Return the stored rows of one video, compared with its shots."""
     partition = settings.resolve_partition(video_id)
-    recipe = str(RECIPE) if settings.screen_text == "on" else "off"
+    recipe = build_recipe(settings.screen_text)
     inputs = {shot["shot_id"]: hash_shot_inputs(shot, recipe) for shot in shots}
     shot_rows: list[LakeShotScreenText] = settings.lake.read("shot_screen_text", [partition]).to_pylist()
     text_rows: list[LakeScreenText] = settings.lake.read("screen_text", [partition]).to_pylist()

@@ -25,10 +25,10 @@ from ops.embeddings.build import hash_inputs as hash_vector_inputs
 from ops.features import build_features
 from ops.index.build import build_index
 from ops.people.build import TABLES as PEOPLE_TABLES
-from ops.people.build import build_recipe
-from ops.people.build import hash_inputs as hash_face_inputs
+from ops.people.build import build_recipe as build_face_recipe
 from ops.screen_text.build import TABLES as TEXT_TABLES
-from ops.screen_text.build import hash_inputs as hash_text_inputs
+from ops.screen_text.build import build_recipe as build_text_recipe
+from ops.shots.looking import hash_shot_inputs
 
 SHOW_SIZE = 10
 
@@ -106,8 +106,9 @@ def _rename(row: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 def _renew_hashes(settings: Settings, tables: dict[str, list[dict[str, Any]]], shots: Sequence[LakeShot]) -> None:
     """Give rows the hashes of their inputs, in which the ids of shots are."""
     vector_inputs = {shot["shot_id"]: hash_vector_inputs(shot, settings.frames_per_shot) for shot in shots}
-    text_inputs = {shot["shot_id"]: hash_text_inputs(shot, settings.screen_text) for shot in shots}
-    face_inputs = {shot["shot_id"]: hash_face_inputs(shot, build_recipe(settings)) for shot in shots}
+    text_recipe, face_recipe = build_text_recipe(settings.screen_text), build_face_recipe(settings)
+    text_inputs = {shot["shot_id"]: hash_shot_inputs(shot, text_recipe) for shot in shots}
+    face_inputs = {shot["shot_id"]: hash_shot_inputs(shot, face_recipe) for shot in shots}
     dialogue_inputs = hash_dialogue_inputs(shots, [], PLAIN)
     for table, rows in tables.items():
         for row in rows:

@@ -17,6 +17,8 @@ from urllib.parse import quote
 import psycopg
 
 USER, PASSWORD = "needle", "se/cret %word"
+QUOTED = quote(PASSWORD, safe="")
+"""As the password stands in an address."""
 
 
 def find_binaries() -> Path | None:

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from tests.builders.homes import CHECKOUT, Home
 
-PATIENCE_S = 240
+PATIENCE_S = 400
+
+
+def is_head(node: int) -> bool:
+    """Return True if the process is the one of a cluster's first node."""
+    return "\0--head\0" in Path(f"/proc/{node}/cmdline").read_text()
 
 
 def list_workers(name: str) -> dict[int, int]:
