@@ -21,7 +21,7 @@ from ops.core.plural import plural
 from ops.core.postgres import claim_database, connect
 from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import list_unusable_subtitles
-from ops.dialogue.speech import explain_speech_problem
+from ops.dialogue.speech import OFF, explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
 from ops.index.build import plan_index
 from ops.index.index import open_index, read_current_version
@@ -196,8 +196,8 @@ def _check_postgres(settings: Settings) -> str:
 
 
 def _check_speech(settings: Settings) -> str:
-    if not settings.speech:
-        return "off"
+    if settings.speech in ("", OFF):
+        return OFF
     if problem := explain_speech_problem(settings.speech):
         raise UsageError(problem)
     return settings.speech

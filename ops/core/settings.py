@@ -98,7 +98,9 @@ class Settings(BaseSettings):
         description="a Ray cluster (default: RAY_ADDRESS; without either, Ray is started on this machine)",
     )
     speech: str = Field(
-        default="", description="faster-whisper model, by name or folder, for films without subtitles (default: off)"
+        default="",
+        description="faster-whisper model, by name or folder, for films without subtitles (default: none); "
+        "off: the next ingest deletes what was recognised",
     )
     speech_language: Annotated[str, AfterValidator(check_speech_language)] = Field(
         default="",

@@ -36,7 +36,7 @@ from ops.dialogue.sources import (
     recognise_speech,
     refuse_sidecar,
 )
-from ops.dialogue.speech import explain_speech_problem, load_recogniser, name_recognition
+from ops.dialogue.speech import OFF, explain_speech_problem, load_recogniser, name_recognition
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, read_timing, read_timings
 from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
@@ -96,7 +96,7 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     for partition, members in sorted(by_partition.items()):
         shots = _group_by_video(settings, "shots", partition)
         read = _group_by_video(settings, "shot_dialogue", partition)
-        sources = _group_by_video(settings, "subtitles", partition) if hears else {}
+        sources = _group_by_video(settings, "subtitles", partition) if hears or settings.speech == OFF else {}
         timings = read_timings(settings, partition)
         for video in members:
             video_shots = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
@@ -107,7 +107,8 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
             inputs = hash_inputs(video_shots, files or [], timings.get(video["video_id"], PLAIN))
             current = {(shot["shot_id"], inputs) for shot in video_shots}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored_rows} == current
-            if not is_read or (hears and _needs_speech(settings, video, sources.get(video["video_id"], []))):
+            video_sources = sources.get(video["video_id"], [])
+            if not is_read or _has_other_speech(settings, video, video_sources, hears=hears):
                 due.append((video, video_shots, files or []))
     return due
 
@@ -121,8 +122,15 @@ def hash_inputs(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: 
     return hashlib.blake2b(json.dumps([RECIPE, spans, files, *timings]).encode(), digest_size=8).hexdigest()
 
 
-def _needs_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle]) -> bool:
-    """Return whether the video has sound and no subtitles, and the model of the settings did not process it yet."""
+def _has_other_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle], *, hears: bool) -> bool:
+    """Return whether the video's speech is to be recognised by the model of the settings, or to be deleted.
+
+    The first if it has sound and no subtitles, and that model did not process it yet.
+    """
+    if settings.speech == OFF:
+        return any(row["source"] == SPEECH for row in sources)
+    if not hears:
+        return False
     name = _name_recognition(settings, video)
     is_recognised = any(row["source"] == "asr" and row["content_hash"] == name for row in sources)
     return (
@@ -228,6 +236,8 @@ class _DialogueReader:
 
     def _find_speech(self, video: LakeVideo, clock: FrameClock) -> list[SubtitleSource]:
         """Return the speech of a video without subtitles, stored or recognised now; empty if that is impossible."""
+        if self.settings.speech == OFF:
+            return []
         self.silent.append(video["path"])
         if speech := _find_earlier_speech(self.settings, video):
             return [speech]
@@ -317,7 +327,9 @@ def _find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource
     partition = settings.resolve_partition(video["video_id"])
     rows = _group_by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
-    if row is None or (settings.speech and row["content_hash"] != _name_recognition(settings, video)) or row["reason"]:
+    if row is None or row["reason"] or settings.speech == OFF:
+        return None
+    if settings.speech and row["content_hash"] != _name_recognition(settings, video):
         return None
     stored_lines = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
     lines = [_read_line(line) for line in stored_lines if line["source"] == "asr"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.dialogue.speech import name_recognition
+from ops.dialogue.speech import OFF, name_recognition
 
 RECIPE = 5
 """Changes with how subtitles are read: then all videos are read again."""
@@ -10,4 +10,4 @@ RECIPE = 5
 
 def build_dialogue_recipe(speech: str, speech_language: str = "") -> str:
     """Return the code version of ``dialogue`` under settings of NEEDLE_SPEECH and NEEDLE_SPEECH_LANGUAGE."""
-    return f"{RECIPE}-{name_recognition(speech, speech_language)}" if speech else str(RECIPE)
+    return f"{RECIPE}-{name_recognition(speech, speech_language)}" if speech not in ("", OFF) else str(RECIPE)

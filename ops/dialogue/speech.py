@@ -19,6 +19,8 @@ from ops.dialogue.spoken_words import HeardWord, cut_lines
 Hear = Callable[[NDArray[np.float32]], tuple[list[HeardWord], str]]
 """``samples -> words in order, language code``."""
 
+OFF = "off"
+"""The model of ``NEEDLE_SPEECH`` under which the next ingest deletes recognised lines; without any they stay."""
 RECIPE = 2
 """Changes with how speech is heard or cut into lines: then films are heard again."""
 
@@ -54,6 +56,8 @@ def explain_speech_problem(model: str) -> str:
         return (
             "set NEEDLE_SPEECH to a faster-whisper model, by name (small) or by folder, and their speech is recognised"
         )
+    if model == OFF:
+        return f"NEEDLE_SPEECH is {OFF}"
     if find_spec("faster_whisper") is None:
         return f"NEEDLE_SPEECH = {model!r}, but the package faster-whisper is not there: {INSTALL}"
     if _is_path(model) and not (Path(model).expanduser() / "model.bin").exists():

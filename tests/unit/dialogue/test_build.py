@@ -439,6 +439,19 @@ def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) 
     assert HeardModel.heard == 2
 
 
+def test_recognised_lines_stay_without_a_model_and_are_deleted_if_speech_is_off(heard_film: Settings) -> None:
+    build(heard_film.model_copy(update={"speech": "small"}))
+    assert not find_due(heard_film, [PARTITION])
+    build(heard_film, LATER)
+    assert len(said(heard_film)) == 1
+    off = heard_film.model_copy(update={"speech": "off"})
+    assert len(find_due(off, [PARTITION])) == 1
+    _, told = build(off)
+    assert said(off) == [] and told.notes == []
+    assert [row for row in off.lake.read("subtitles").to_pylist() if row["source"] == "asr"] == []
+    assert not find_due(off, [PARTITION]) and build(off, LATER)[0].changed == 0
+
+
 def test_a_language_is_set_by_show_and_a_changed_one_is_heard_again(heard_film: Settings) -> None:
     (show,) = {row["show"] for row in heard_film.lake.read("videos").to_pylist()}
     hearing = heard_film.model_copy(update={"speech": "small", "speech_language": "Another, show=fr"})
