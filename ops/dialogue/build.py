@@ -43,19 +43,22 @@ from ops.videos import catalogue
 from ops.videos.damaged_tables import FILM, LOST_DIALOGUE
 from ops.videos.film_errors import convert_film_errors
 from ops.videos.film_process import FilmProcess, FilmStep
+from ops.videos.speech_sound import SoundRequest, write_speech_sound
 from ops.videos.subtitles import Sidecar, find_sidecars, find_unowned_subtitles
 
 TABLES = ("dialogue", "subtitles", "shot_dialogue")
 STAGE = "dialogue"
-STEP = FilmStep(
-    doing="reading its dialogue", did="read its dialogue", limit="NEEDLE_OPEN_SECONDS and the length of the film"
-)
+LIMIT = "NEEDLE_OPEN_SECONDS and the length of the film"
+STEP = FilmStep(doing="reading its dialogue", did="read its dialogue", limit=LIMIT)
+SOUND_STEP = FilmStep(doing="reading its sound", did="read its sound", limit=LIMIT)
 TOLD = 3
 """Notes of one source that are reported while it is read; all are in the table ``subtitles``."""
 
 Due = tuple[LakeVideo, list[LakeShot], list[Sidecar]]
 ReadSubtitles = Callable[[SubtitleRequest], list[SubtitleSource]]
+ReadSound = Callable[[SoundRequest], None]
 SubtitleProcess = FilmProcess[SubtitleRequest, list[SubtitleSource]]
+SoundProcess = FilmProcess[SoundRequest, None]
 
 
 def build_dialogue(
@@ -65,16 +68,22 @@ def build_dialogue(
     progress: Progress,
     *,
     read: ReadSubtitles = read_sources,
+    read_sound: ReadSound = write_speech_sound,
 ) -> StepReport:
     """Read the dialogue of every ready video of the partitions that is not read yet.
 
     An unusable source is reported with its reason, and the rest goes on. Films and subtitle files are read by ``read``
-    in another process, so that one that crashes it, or takes too much time or memory, costs its own dialogue only. Each
-    video's rows are written as soon as it is done.
+    in another process, and sound by ``read_sound``, so that one that crashes it, or takes too much time or memory,
+    costs its own dialogue only. Each video's rows are written as soon as it is done.
     """
-    with settings.hold_work_lock(), FilmProcess(read, STEP, settings.film_limits) as process:
+    limits = settings.film_limits
+    with (
+        settings.hold_work_lock(),
+        FilmProcess(read, STEP, limits) as process,
+        FilmProcess(read_sound, SOUND_STEP, limits) as sound_process,
+    ):
         progress.start(STAGE, 0, "lines")
-        reading = _DialogueReader(settings, now, progress, process)
+        reading = _DialogueReader(settings, now, progress, process, sound_process)
         changes = sum(map(reading.bring_up_to_date, find_due(settings, partitions)))
         changes += sum(settings.lake.ensure(table, partition) for partition in partitions for table in TABLES)
         changes += _rename(settings, partitions, now)
@@ -153,8 +162,10 @@ class _DialogueReader:
         now: datetime,
         progress: Progress,
         process: SubtitleProcess,
+        sound_process: SoundProcess,
     ) -> None:
-        self.settings, self.now, self.progress, self.process = settings, now, progress, process
+        self.settings, self.now, self.progress = settings, now, progress
+        self.process, self.sound_process = process, sound_process
         self.silent: list[str] = []
         self.refusals: dict[str, str] = {}
         self.problem = explain_speech_problem(settings.speech)
@@ -246,7 +257,7 @@ class _DialogueReader:
         language = find_speech_language(self.settings.speech_language, video["show"])
         try:
             hear = load_recogniser(self.settings.speech, language)
-            return [recognise_speech(self.settings, video, hear, clock.length_s)]
+            return [recognise_speech(self.settings, video, hear, clock.length_s, self.sound_process)]
         except UsageError as error:
             self.problem = str(error)
             return []

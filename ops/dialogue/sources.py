@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from ops.core.errors import MediaError
 from ops.core.media import MediaInfo
@@ -21,9 +24,10 @@ from ops.dialogue.speech import Hear, name_recognition, recognise_lines
 from ops.dialogue.timing import PLAIN, SubtitleTiming
 from ops.videos.closed_captions import CODEC, Packet, read_scc
 from ops.videos.film_errors import convert_film_errors
+from ops.videos.film_process import FilmProcess
 from ops.videos.library import open_local_source
 from ops.videos.sidecar_names import NOT_READ
-from ops.videos.speech_sound import read_speech_sound
+from ops.videos.speech_sound import SoundRequest
 from ops.videos.subtitles import (
     PICTURE_CODECS,
     ReadInside,
@@ -107,14 +111,26 @@ def refuse_sidecar(sidecar: Sidecar, reason: str) -> SubtitleSource:
     return replace(_begin_sidecar(sidecar), reason=reason)
 
 
-def recognise_speech(settings: Settings, video: LakeVideo, hear: Hear, length_s: float) -> SubtitleSource:
-    """Return the recognised speech of a video. Raises ``StorageError`` if it cannot be fetched."""
+def recognise_speech(
+    settings: Settings, video: LakeVideo, hear: Hear, length_s: float, process: FilmProcess[SoundRequest, None]
+) -> SubtitleSource:
+    """Return the recognised speech of a video, whose sound ``process`` reads.
+
+    Raises ``StorageError`` if the video cannot be fetched.
+    """
     model = settings.speech
     name = name_recognition(model, find_speech_language(settings.speech_language, video["show"]))
+    settings.scratch.mkdir(parents=True, exist_ok=True)
     try:
-        with open_local_source(video["path"], settings.scratch) as local:
+        with (
+            open_local_source(video["path"], settings.scratch) as local,
+            TemporaryDirectory(dir=settings.scratch, prefix="sound-") as folder,
+        ):
             tracks = MediaInfo.from_json(video["facts"]).heard_tracks if video["facts"] else ()
-            lines, language = recognise_lines(read_speech_sound(local, tracks), hear, length_s)
+            request = SoundRequest(path=local, tracks=tuple(tracks), target=Path(folder) / "sound.npy")
+            # Sound is decoded faster than it plays.
+            process.ask(request, video["path"], settings.open_seconds + length_s)
+            lines, language = recognise_lines(np.load(request.target), hear, length_s)
     except MediaError as error:
         return SubtitleSource(path=model, source="asr", language="", content_hash=name, reason=str(error))
     return SubtitleSource(path=model, source="asr", language=language, content_hash=name, lines=lines)

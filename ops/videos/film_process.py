@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from ops.core.cancellation import CancelToken
 from ops.core.child_processes import copy_environment, get_child_context, set_environment
 from ops.core.errors import MediaError, NeedleError
 from ops.core.interrupts import hold_back_interrupts
@@ -26,17 +28,29 @@ from ops.videos.film_errors import convert_film_errors
 OVERTIME_S = 30
 """A process that hangs after its parent is gone ends itself this many seconds after the limit."""
 
+STOP_CHECK_S = 0.2
+"""How often a call that yields items looks if it is to stop."""
+
 Request = TypeVar("Request")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FilmStep:
-    """Words for the reasons: ``doing`` as in "opening it", ``did`` as in "opened it", ``limit`` names the limit."""
+    """Words for the reasons: ``doing`` as in "opening it", ``did`` as in "opened it", ``limit`` names the limit.
+
+    ``again`` says how a person tries again.
+    """
 
     doing: str
     did: str
     limit: str
+    again: str = "try again with `needle ingest --retry`"
+
+
+class _End:
+    """Follows the last item of a result that is an iterator."""
 
 
 class FilmProcess(Generic[Request, Result]):
@@ -72,18 +86,48 @@ class FilmProcess(Generic[Request, Result]):
                 return self._ask(request, name, limit_s)
             except (EOFError, ConnectionError):
                 exit_code = self._end()
-        raise MediaError(self._explain_death(exit_code))
+        raise MediaError(self._explain_death(exit_code, "twice"))
+
+    def ask_each(
+        self: FilmProcess[Request, Iterator[Item]], request: Request, name: str, limit_s: float, stop: CancelToken
+    ) -> Iterator[Item]:
+        """Yield the items of ``work(request)`` as they are made; errors are reported about ``name``.
+
+        Raises ``MediaError`` if the film cannot be used, ends its process, or takes longer than ``limit_s`` (0: no
+        limit) in all; ``JobCancelledError`` soon after ``stop`` is set. Then the process is ended.
+        """
+        is_whole = False
+        try:
+            connection = self._connection or self._start()
+            connection.send((request, name, limit_s))
+            end_s = time.monotonic() + limit_s
+            while not isinstance(item := self._wait(connection, end_s if limit_s else None, limit_s, stop), _End):
+                yield item
+            is_whole = True
+        except (EOFError, ConnectionError) as error:
+            raise MediaError(self._explain_death(self._end())) from error
+        finally:
+            if not is_whole:
+                self._end()  # it is still at work
+
+    def _wait(self, connection: Connection, end_s: float | None, limit_s: float, stop: CancelToken) -> Any:
+        while not connection.poll(STOP_CHECK_S):
+            stop.check()
+            if end_s is not None and time.monotonic() > end_s:
+                raise MediaError(self._explain_time(limit_s))
+        return self._receive(connection)
 
     def _ask(self, request: Request, name: str, limit_s: float) -> Result:
         connection = self._connection or self._start()
         connection.send((request, name, limit_s))
         if not connection.poll(limit_s):
             self._end()
-            raise MediaError(
-                f"{self._step.doing} took longer than {limit_s:g} seconds ({self._step.limit}) and was given up: "
-                "convert it, or allow more time if it is on a slow disk"
-            )
-        result: Result | Exception
+            raise MediaError(self._explain_time(limit_s))
+        result: Result = self._receive(connection)
+        return result
+
+    def _receive(self, connection: Connection) -> Any:
+        """Return what the process sent; raise it if it is an error."""
         result, records = connection.recv()
         for record in records:
             logging.getLogger(record.name).handle(record)
@@ -115,17 +159,22 @@ class FilmProcess(Generic[Request, Result]):
         self._process = self._connection = None
         return exit_code
 
-    def _explain_death(self, exit_code: int) -> str:
+    def _explain_time(self, limit_s: float) -> str:
+        return (
+            f"{self._step.doing} took longer than {limit_s:g} seconds ({self._step.limit}) and was given up: "
+            "convert it, or allow more time if it is on a slow disk"
+        )
+
+    def _explain_death(self, exit_code: int, times: str = "") -> str:
+        times = f", {times}" if times else ""
         if exit_code == -signal.SIGKILL:
             return (
-                f"the process that {self._step.did} was killed (SIGKILL), twice, most often for want of memory: free "
-                "memory and try again with `needle ingest --retry`"
+                f"the process that {self._step.did} was killed (SIGKILL){times}, most often for want of memory: free "
+                f"memory and {self._step.again}"
             )
         how = signal.Signals(-exit_code).name if exit_code < 0 else f"exit status {exit_code}"
-        return (
-            f"the process that {self._step.did} crashed ({how}), twice: convert it, for example with ffmpeg, or "
-            "report it"
-        )
+        way_out = "convert it, for example with ffmpeg, or report it"
+        return f"the process that {self._step.did} crashed ({how}){times}: {way_out}"
 
 
 def _serve(
@@ -147,18 +196,27 @@ def _serve(
             request, name, limit_s = connection.recv()
         except EOFError:
             return
-        signal.alarm(round(limit_s + OVERTIME_S))
-        with limits.limit_memory():
-            result = _try(work, request, name, doing)
+        signal.alarm(round(limit_s + OVERTIME_S) if limit_s else 0)
+        try:
+            with limits.limit_memory():
+                for result in _try(work, request, name, doing):
+                    connection.send((result, [records.get() for _ in range(records.qsize())]))
+        except BrokenPipeError:
+            return  # nobody waits for the rest
         signal.alarm(0)
-        connection.send((result, [records.get() for _ in range(records.qsize())]))
 
 
 def _try(
     work: Callable[[Request], Result], request: Request, name: str, doing: str
-) -> Result | NeedleError | OSError | ImportError:
+) -> Iterator[object | NeedleError | OSError | ImportError]:
+    """Yield the result; of an iterator its items, and then an ``_End``. An error is the last one in any case."""
     try:
         with convert_film_errors(name, doing):
-            return work(request)
+            result = work(request)
+            if not isinstance(result, Iterator):
+                yield result
+                return
+            yield from result
+            yield _End()
     except (NeedleError, OSError, ImportError) as error:
-        return error
+        yield error

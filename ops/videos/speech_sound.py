@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,6 +35,15 @@ Piece = tuple[int, Fraction | None, AudioFrame]
 """A decoded piece of sound: the index of its track, and its time from the first frame on, if that is known."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SoundRequest:
+    """The arguments of :func:`read_speech_sound`, and the NumPy file that receives the samples."""
+
+    path: Path
+    tracks: tuple[SoundTrack, ...]
+    target: Path
+
+
 class _JumpError(Exception):
     """The clock of the sound jumps: only frames show when the sound after the jump is due."""
 
@@ -49,6 +59,11 @@ def read_speech_sound(path: Path, tracks: Sequence[SoundTrack] = ()) -> NDArray[
         return _collect(_read_pieces(path, tracks), tracks)
     except _JumpError:
         return _collect(_read_pieces_with_frames(path, tracks), tracks)
+
+
+def write_speech_sound(request: SoundRequest) -> None:
+    """Write the samples of :func:`read_speech_sound` to a file: for another process, several hours of them."""
+    np.save(request.target, read_speech_sound(request.path, request.tracks))
 
 
 def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[np.float32]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ops.core.media import MediaInfo
 from ops.core.storage import ObjectStore
 from ops.dialogue.sources import SubtitleRequest, SubtitleSource, read_sources
+from ops.videos.clip_process import ClipRequest, cut_request
+from ops.videos.clips import ClipSpan
 from ops.videos.probe import probe
+from ops.videos.speech_sound import SoundRequest
 
 
 class CrashingStore(ObjectStore):
@@ -75,6 +80,27 @@ def crash_in_german(request: SubtitleRequest) -> list[SubtitleSource]:
 
 def crash_while_reading(request: SubtitleRequest) -> list[SubtitleSource]:
     """Reads the subtitles of a film; it ends the process by SIGSEGV."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+    signal.pause()
+    raise AssertionError(request)
+
+
+def crash_after_a_clip(request: ClipRequest) -> Iterator[ClipSpan]:
+    """Cuts a clip; then it ends the process by SIGSEGV."""
+    yield from itertools.islice(cut_request(request), 1)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    signal.pause()
+
+
+def hang_after_a_clip(request: ClipRequest) -> Iterator[ClipSpan]:
+    """Cuts a clip; then it never comes to an end."""
+    yield from itertools.islice(cut_request(request), 1)
+    while True:
+        signal.pause()
+
+
+def crash_while_hearing(request: SoundRequest) -> None:
+    """Reads the sound of a film; it ends the process by SIGSEGV."""
     os.kill(os.getpid(), signal.SIGSEGV)
     signal.pause()
     raise AssertionError(request)

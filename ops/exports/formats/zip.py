@@ -73,7 +73,8 @@ def _cut_film(
     numbered: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
 ) -> dict[int, Missing]:
     """Cut the clips of one video into the archive; return the missing ones by number."""
-    from ops.videos.clips import ClipSpan, cut_clips, open_unchanged_source
+    from ops.videos.clip_process import ClipProcess
+    from ops.videos.clips import ClipSpan, open_unchanged_source
     from ops.videos.hashes import HashCache
 
     settings, stop = context.settings, context.stop
@@ -87,12 +88,17 @@ def _cut_film(
     hashes = HashCache(settings.home / "cache" / "hashes.db")
     try:
         stop.check()
-        with open_unchanged_source(
-            film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
-        ) as source:
+        with (
+            open_unchanged_source(
+                film.path, film.content_hash, film.bytes, hashes=hashes, scratch=settings.scratch
+            ) as source,
+            ClipProcess(settings.film_limits) as process,
+        ):
             # The record is also the source of timelines, so that a clip agrees with them; an old one is read again.
             info = film.media if film.media and film.media.revision == FACTS_REVISION else None
-            for span in cut_clips(source, list(spans), frames=film.frames, threads=threads, stop=stop, info=info):
+            for span in process.cut(
+                source, list(spans), name=film.path, frames=film.frames, threads=threads, stop=stop, info=info
+            ):
                 clip = left.pop(spans[span])
                 _move_into(archive, span.target, name_entry(spans[span], clip))
                 context.progress.advance("export")

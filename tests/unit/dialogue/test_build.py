@@ -27,7 +27,7 @@ from ops.videos.hashes import HashCache
 from ops.videos.library import scan
 from ops.videos.sidecar_names import ENDINGS, parse_suffix
 from ops.videos.subtitles import ReadTrack, Track
-from tests.builders.crashes import crash_in_german, crash_while_reading
+from tests.builders.crashes import crash_in_german, crash_while_hearing, crash_while_reading
 from tests.builders.films import make_film
 from tests.builders.lakes import shot_rows, video_id, video_row
 from tests.builders.subtitles import ass, srt, vtt
@@ -437,6 +437,19 @@ def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) 
     assert HeardModel.heard == 1  # shots that were cut anew need no second hearing
     build(hearing.model_copy(update={"speech": "large"}))
     assert HeardModel.heard == 2
+
+
+def test_a_film_that_crashes_the_reader_of_its_sound_costs_its_speech_only(heard_film: Settings) -> None:
+    hearing = heard_film.model_copy(update={"speech": "small"})
+    told = Told()
+    build_dialogue(hearing, [PARTITION], NOW, told, read_sound=crash_while_hearing)
+    assert "the process that read its sound crashed (SIGSEGV), twice" in " ".join(told.refused.values())
+    assert said(hearing) == [] and HeardModel.heard == 0
+    assert not build_dialogue(hearing, [PARTITION], NOW, told, read_sound=crash_while_hearing).changed
+    retry_dialogue(hearing, [video_id(0)])
+    build(hearing)
+    assert len(said(hearing)) == 1 and not multiprocessing.active_children()
+    assert list(hearing.scratch.iterdir()) == []
 
 
 def test_recognised_lines_stay_without_a_model_and_are_deleted_if_speech_is_off(heard_film: Settings) -> None:
