@@ -23,6 +23,8 @@ Work = Callable[[Any, str, "WorkerReport"], None]
 
 _LOSSES_IN_A_ROW = 3
 _POLL_S = 0.2
+_END_S = 30.0
+"""How long a run whose cluster is gone may take to notice that: Ray ends a process that uses it after its end."""
 
 
 @dataclass(kw_only=True)
@@ -95,7 +97,7 @@ def run_workers(
     import ray
 
     wait_for_resources(cluster, cpus=group.workers, gpus=group.workers if group.gpu else 0)
-    mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+    mailbox = _start_mailbox()
     task = {"work": work, "argument": ray.put(argument), "mailbox": mailbox}
     losses = WorkerLosses()
     place = _configure_storage(folder, storage)
@@ -143,6 +145,15 @@ class _Mailbox:
         return self._step, self._error
 
 
+def _start_mailbox() -> Any:
+    """Start the mailbox on this process's own node, so that the loss of another node does not end the run."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Mailbox).remote()
+
+
 def _run_attempt(
     task: dict[str, Any], group: WorkerGroup, place: dict[str, Any], on_step: Callable[[int], None]
 ) -> _WorkerAttempt:
@@ -179,13 +190,16 @@ def _run_attempt(
 
     thread = threading.Thread(target=run, name="needle-ray", daemon=True)
     thread.start()
-    while thread.is_alive():
-        thread.join(_POLL_S)
-        step, _ = ray.get(task["mailbox"].read.remote())
-        if step > attempt.step:
-            attempt.step = step
-            on_step(step)
-    attempt.error = ray.get(task["mailbox"].read.remote())[1]
+    try:
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            step, _ = ray.get(task["mailbox"].read.remote())
+            if step > attempt.step:
+                attempt.step = step
+                on_step(step)
+        attempt.error = ray.get(task["mailbox"].read.remote())[1]
+    finally:
+        thread.join(_END_S)
     return attempt
 
 

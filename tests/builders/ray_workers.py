@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.builders.homes import CHECKOUT, Home
 
-PATIENCE_S = 400
+PATIENCE_S = 600
 
 
 def is_head(node: int) -> bool:

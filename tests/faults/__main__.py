@@ -3,13 +3,16 @@
 ``python -m tests.faults [--kills N] [--only NAME] [--seed N]``. For each kill: a copy of the same home, the command,
 ``kill -9`` to it and all its children, the command once more, and an ingest. Then the lake, the store, Feast's rows and
 the index must equal those of a home in which nobody was killed, and nothing may be left over. The same holds after full
-disks, an S3 server that fails, a Postgres server that goes away, and two ingests at once. Disks that fill up need the
-right to mount a small one, and are named as not tried without it.
+disks, an S3 server that fails, a Postgres server that goes away, two ingests at once, an ingest beside the daemon, and
+a clock that jumps. Disks that fill up need the right to mount a small one, the clock needs libfaketime; without them
+they are named as not tried.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import random
 import re
 import shutil
@@ -21,12 +24,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.builders.films import Film
 from tests.builders.homes import Home, make_library
+from tests.faults.clock import try_clock
 from tests.faults.contents import compare, digest_home, list_leftovers
-from tests.faults.neighbours import STORE_FAULTS, try_database, try_store, try_two_ingests
+from tests.faults.neighbours import STORE_FAULTS, try_daemon, try_database, try_store, try_two_ingests
 from tests.faults.result import Result
 
-LABEL = "dark"
+LABEL, ENCODER = "dark", "mine"
+_TRAIN = ("train", "--recipe", "debug", "--pooling", "mean", "--epochs", "2", "--threads", "1", "--name", ENCODER)
 _NO_SPACE = re.compile("no space left|disk is full", re.IGNORECASE)
 
 
@@ -38,7 +44,8 @@ class Operation:
     arguments: Callable[[Home], list[str]]
     statuses: tuple[int, ...]
     begins_with: str = "full"
-    """``empty``, ``part`` (one film), ``full`` (all films), ``unpublished`` (all films, no index), ``labelled``."""
+    """``empty``, ``part`` (one film), ``full`` (all films), ``grown`` (all films, in two segments of the index),
+    ``unpublished`` (all films, no index), ``labelled``, ``trained`` (all films, and a fitted encoder)."""
 
 
 def list_operations(library: Path) -> list[Operation]:
@@ -49,10 +56,16 @@ def list_operations(library: Path) -> list[Operation]:
         Operation(
             name="publish", arguments=lambda _: ["ingest", str(library)], statuses=(3,), begins_with="unpublished"
         ),
-        Operation(name="compact", arguments=lambda _: ["compact"], statuses=(0,)),
+        Operation(name="compact", arguments=lambda _: ["compact"], statuses=(0,), begins_with="grown"),
         Operation(name="forget", arguments=lambda _: ["forget", "two.mkv", "--yes"], statuses=(0, 1, 2)),
         Operation(
             name="label", arguments=lambda home: ["label", LABEL, *shots(home)[:3], "--value", "yes"], statuses=(0,)
+        ),
+        Operation(
+            name="upgrade",
+            arguments=lambda _: ["upgrade", "--encoder", f"finetuned:{ENCODER}", "--force", "a trial"],
+            statuses=(0,),
+            begins_with="trained",
         ),
         Operation(
             name="fit", arguments=lambda _: ["probe", "fit", LABEL, "--json"], statuses=(0,), begins_with="labelled"
@@ -63,14 +76,17 @@ def list_operations(library: Path) -> list[Operation]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10, help="of each command")
-    parser.add_argument("--only", default="", help="one of the operations, disk, two, postgres, or s3-FAULT")
+    parser.add_argument(
+        "--only", default="", help="one of the operations, disk, two, daemon, clock, postgres, or s3-FAULT"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="needle-faults-") as name:
         folder = Path(name)
         library = folder / "library"
-        make_library(library)
+        for film in make_library(library).values():
+            _write_captions(film)
         operations = [each for each in list_operations(library) if options.only in ("", each.name)]
         homes = _make_homes(folder, library) if operations else {}
         results = {}
@@ -95,19 +111,36 @@ def _try_neighbours(only: str, library: Path, folder: Path, times: int, seed: in
         results["two ingests at once"] = try_two_ingests(library, folder / "two", random.Random(seed), times)
     if only in ("", "postgres"):
         results["Postgres goes away"] = try_database(library, folder / "postgres", random.Random(seed), times)
+    if only in ("", "daemon"):
+        results["sensor beside an ingest"] = try_daemon(library, folder / "daemon", random.Random(seed), times)
+    if only in ("", "clock"):
+        results["clock jumps"] = try_clock(library, folder / "clock", random.Random(seed), times)
     for fault in STORE_FAULTS:
         if only in ("", f"s3-{fault}"):
             results[f"S3 server: {fault}"] = try_store(fault, library, folder / f"s3-{fault}", seed)
     return results
 
 
+def _write_captions(film: Film) -> None:
+    edges = [0, *film.cuts, film.frames]
+    rows = [
+        {"shot": number, "start_frame": start, "end_frame": end, "captions": [f"shot {number}", f"part {number} of it"]}
+        for number, (start, end) in enumerate(itertools.pairwise(edges))
+    ]
+    film.path.with_name(film.path.name + ".captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
 def _make_homes(folder: Path, library: Path) -> dict[str, Home]:
-    homes = {name: Home(folder / "homes" / name) for name in ("empty", "part", "full", "unpublished", "labelled")}
+    names = ("empty", "part", "full", "grown", "unpublished", "labelled", "trained")
+    homes = {name: Home(folder / "homes" / name) for name in names}
     homes["empty"].path.mkdir(parents=True)
     homes["part"].fork("ingest", str(library / "A Series" / "two.mkv"))
     homes["full"].fork("ingest", str(library), expect=3)
-    for name in ("labelled", "unpublished"):
+    shutil.copytree(homes["part"].path, homes["grown"].path, symlinks=True)
+    homes["grown"].fork("ingest", str(library), expect=3)
+    for name in ("labelled", "unpublished", "trained"):
         shutil.copytree(homes["full"].path, homes[name].path, symlinks=True)
+    homes["trained"].fork(*_TRAIN)
     shutil.rmtree(homes["unpublished"].path / "index")
     shots = _list_shots(homes["labelled"])
     for value, chosen in (("yes", shots[::2]), ("no", shots[1::2])):

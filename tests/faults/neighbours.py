@@ -1,15 +1,18 @@
-"""Ingests beside others: a store that fails, a database that goes away, another ingest of the same library."""
+"""Ingests beside others: a store that fails, a database that goes away, another ingest, the daemon."""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +20,15 @@ import boto3
 
 from tests.builders.faulty_store import Fault, FaultyStore
 from tests.builders.forked import ForkedCommand
-from tests.builders.homes import Home
+from tests.builders.homes import CHECKOUT, Home
 from tests.builders.postgres import PostgresServer, find_binaries
 from tests.faults.contents import compare, digest_home, list_leftovers
 from tests.faults.result import Result
 
 STORE_FAULTS: tuple[Fault, ...] = ("error", "stall", "half", "stale")
 SHARE, TRIES = 0.05, 6
+DAEMON_S = (5, 40)
+"""Seconds in which the daemon starts, finds the library and begins its first runs."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -136,6 +141,45 @@ def try_two_ingests(library: Path, folder: Path, chance: random.Random, times: i
         home.fork("ingest", str(library), expect=3)
         _compare(result, expected, digest_home(home), home)
     return result
+
+
+def try_daemon(library: Path, folder: Path, chance: random.Random, times: int) -> Result:
+    """Ingest by hand while the daemon, whose sensor watches the same library, begins to do so; then end both."""
+    result = Result()
+    calm = Home(folder / "calm")
+    calm.fork("ingest", str(library), expect=3)
+    expected = digest_home(calm)
+    for number in range(times):
+        home = Home(folder / str(number))
+        with _run_daemon(home, library, folder / f"daemon-{number}.log"):
+            time.sleep(chance.uniform(*DAEMON_S))
+            status, text = run_to_end(home, "ingest", str(library))
+            result.killed += 1
+            if status != 3 or "Traceback" in text:
+                result.add(f"beside the daemon it ended with {status}: {text[-600:]}")
+            time.sleep(chance.uniform(*DAEMON_S))  # it may be at work when it ends
+        home.fork("ingest", str(library), expect=3)
+        _compare(result, expected, digest_home(home), home)
+    return result
+
+
+@contextmanager
+def _run_daemon(home: Home, library: Path, log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "ops.cli", "dagster", "--library", str(library), "--port", "0"]
+    environment = home.environment()
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            command, cwd=CHECKOUT, env=environment, stdout=output, stderr=output, start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield
+            process.terminate()
+            process.wait(60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def run_to_end(home: Home, *arguments: str) -> tuple[int, str]:

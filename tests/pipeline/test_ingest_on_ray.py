@@ -24,6 +24,7 @@ def vectors(home: Home) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)  # many processes of Ray beside other tests on two cores
 def test_ray_embeds_the_same_vectors_and_a_second_run_writes_nothing(tmp_path: Path) -> None:
     library = tmp_path / "films"
     library.mkdir()
@@ -74,6 +75,7 @@ nodes.shutdown()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)  # many processes of Ray beside other tests on two cores
 def test_two_nodes_embed_every_shot_although_an_encoder_is_killed(tmp_path: Path) -> None:
     library = tmp_path / "films"
     library.mkdir()

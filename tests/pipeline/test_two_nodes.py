@@ -59,6 +59,7 @@ def cluster() -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)  # many processes of Ray beside other tests on two cores
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
 def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, int]) -> None:
     address, _ = cluster
@@ -73,7 +74,7 @@ def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, 
     ray = {"NEEDLE_ENGINE": "ray", "NEEDLE_RAY_ADDRESS": address}
 
     there.run("ingest", str(library))  # two nodes embed in test_ingest_on_ray.py
-    recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "300", "--learning-rate", "0.003", "--threads", "1")
+    recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "100", "--learning-rate", "0.003", "--threads", "1")
     fit = ("train", *recipe, "--name", "mine", "--json", "--workers")
     with start_command(there, *fit, "2", **ray) as process:
         checkpoint = there.path / "training" / "mine" / "checkpoint.pt"
@@ -87,4 +88,4 @@ def test_two_nodes_train_though_one_is_lost(tmp_path: Path, cluster: tuple[str, 
         with start_command(there, *fit, "1", **ray) as process:  # the cluster has one CPU left
             out = finish(process)
     made = json.loads(out)
-    assert made["workers"] == 1 and made["steps"] == 600
+    assert made["workers"] == 1 and made["steps"] == 200

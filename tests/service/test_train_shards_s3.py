@@ -44,6 +44,7 @@ def test_clips_of_a_bucket_are_streamed(bucket: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)  # many processes of Ray beside other tests on two cores
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
 def test_workers_keep_their_checkpoints_in_the_bucket_and_resume_from_it(bucket: str, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'needle[ray]'")

@@ -96,6 +96,7 @@ def head_of(settings: Settings, name: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)  # many processes of Ray beside other tests on two cores
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
 def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scratch: Path) -> None:
     with command(settings, scratch, "here", "--json") as process:
