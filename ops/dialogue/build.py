@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError, UsageError, make_home_error
+from ops.core.history import forget_versions
 from ops.core.plural import plural
 from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.core.settings import Settings
@@ -280,7 +281,17 @@ class _DialogueReader:
     ) -> int:
         line_rows = build_line_rows(video, clock, lines, self.now)
         subtitle_rows = build_subtitle_rows(video, sources, self.now)
+        if self.settings.speech == OFF:
+            self._forget_speech(video)
         return self._put(video, line_rows, subtitle_rows, build_shot_rows(video, clock, line_rows, inputs, self.now))
+
+    def _forget_speech(self, video: LakeVideo) -> None:
+        """Delete earlier versions of a video with recognised lines. After a kill in between this is done again."""
+        partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
+        rows = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
+        if any(row["source"] == SPEECH for row in rows):
+            self.settings.lake.update("shot_dialogue", partition, video_id, [])
+            forget_versions(self.settings.store, {video_id: partition}, "shot_dialogue")
 
     def _put(
         self, video: LakeVideo, line_rows: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.dialogue.speech import OFF
 from ops.index.line_points import FOLLOWING_KEY
+from ops.index.line_publishing import drop_old_lines
 from ops.index.line_replica import LineReplica
 from ops.index.lines import NAME, LineRow
 from ops.index.utterances import add_sentences
@@ -60,8 +62,14 @@ def has_current_lines(settings: Settings) -> bool:
 
 
 def build_lines(settings: Settings, progress: Progress) -> StepReport:
-    """Publish the lake's lines as the current version of their index; a no-op if they already are."""
-    return DIALOGUE.build(settings, progress)
+    """Publish the lake's lines as the current version of their index; a no-op if they already are.
+
+    If speech is off, earlier versions are deleted too, with the recognised lines in them.
+    """
+    report = DIALOGUE.build(settings, progress)
+    if settings.speech == OFF:
+        drop_old_lines(settings)
+    return report
 
 
 def check_lines(settings: Settings) -> CheckOutcome:

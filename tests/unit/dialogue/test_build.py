@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ops.core.errors import SettingsError
+from ops.core.history import list_history_files
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.dialogue import speech
@@ -462,6 +463,7 @@ def test_recognised_lines_stay_without_a_model_and_are_deleted_if_speech_is_off(
     _, told = build(off)
     assert said(off) == [] and told.notes == []
     assert [row for row in off.lake.read("subtitles").to_pylist() if row["source"] == "asr"] == []
+    assert not [key for key in list_history_files(off.store) if "shot_dialogue" in str(key)]
     assert not find_due(off, [PARTITION]) and build(off, LATER)[0].changed == 0
 
 
