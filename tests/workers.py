@@ -21,13 +21,15 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
-    "a Ray beside a Ray takes too long to start, and tests kill workers that they see": (
+    "a Ray or a daemon beside a Ray starves, and tests kill workers that they see": (
         "tests/unit/training/test_training_on_ray.py",
         "tests/pipeline/test_ingest_on_ray.py",
         "tests/pipeline/test_two_nodes.py",
         "tests/service/test_cut_on_cluster.py",
         "tests/service/test_train_shards_s3.py",
         "tests/unit/cluster/test_starting.py",
+        "tests/service/test_dagster_daemon.py",
+        "tests/service/test_postgres_daemon.py",
     ),
     "the annotated films are watched once": (
         "tests/quality/test_exclusion_quality.py",
@@ -39,29 +41,27 @@ TOGETHER = {
 """Beginnings of the paths of files that one worker runs, by the reason why."""
 
 SECONDS = {
-    "a Ray beside a Ray takes too long to start, and tests kill workers that they see": 800,
+    "a Ray or a daemon beside a Ray starves, and tests kill workers that they see": 1200,
     "one home is served to the browser": 630,
-    "tests/service/test_dagster_daemon.py": 350,
-    "tests/quality/test_shots_quality.py": 225,
-    "the annotated films are watched once": 165,
+    "tests/quality/test_shots_quality.py": 320,
+    "the annotated films are watched once": 250,
+    "tests/pipeline/test_killed_ingest.py": 150,
+    "tests/unit/upgrade/test_upgrade_command.py": 120,
     "tests/unit/videos/test_source_kinds.py": 110,
-    "tests/pipeline/test_killed_ingest.py": 90,
-    "tests/unit/upgrade/test_upgrade_command.py": 90,
-    "tests/pipeline/test_containment.py": 80,
+    "tests/contract/test_features_contract.py": 110,
+    "tests/service/test_two_homes.py": 110,
+    "tests/pipeline/test_containment.py": 105,
+    "tests/pipeline/test_damaged_tables.py": 100,
+    "tests/notebooks/test_reports.py": 80,
     "tests/unit/shots/test_reference_pictures.py": 75,
-    "tests/service/test_two_homes.py": 70,
-    "tests/pipeline/test_damaged_tables.py": 70,
     "tests/service/test_postgres.py": 70,
+    "tests/unit/training/test_train.py": 70,
     "tests/pipeline/test_versions.py": 60,
-    "tests/service/test_postgres_daemon.py": 60,
-    "tests/contract/test_features_contract.py": 60,
     "tests/unit/embeddings/test_open_clip_encoder.py": 60,
-    "tests/notebooks/test_reports.py": 55,
-    "tests/unit/training/test_train.py": 45,
+    "tests/pipeline/test_new_asset.py": 60,
     "tests/unit/videos/test_media_damage.py": 45,
     "tests/unit/shots/test_segment.py": 40,
     "tests/unit/embeddings/test_set_aside.py": 40,
-    "tests/pipeline/test_new_asset.py": 35,
     "tests/unit/videos/test_clips.py": 35,
     "tests/contract/test_encoders_contract.py": 35,
     "tests/service/test_serve_openapi.py": 30,

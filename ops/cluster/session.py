@@ -132,6 +132,8 @@ def _import_ray(address: str) -> ModuleType:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         os.environ.setdefault("RAY_gcs_server_port_wait_time_s", str(_START_S))
+        # It looks for nodes that a cloud takes away: a process of 4 CPU s for each fit.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     try:
         import ray
     except ImportError as error:
