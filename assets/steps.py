@@ -11,7 +11,7 @@ import dagster as dg
 import assets
 from assets.automation import per_video
 from assets.resources import Needle
-from ops.core.field_descriptions import FIELD_DESCRIPTIONS, KEY_DESCRIPTIONS
+from ops.core.field_descriptions import FIELD_DESCRIPTIONS, KEY_DESCRIPTIONS, STORED_DESCRIPTIONS
 from ops.core.schemas import TABLES
 from ops.core.settings import Settings
 from ops.core.steps import Step, StepRun
@@ -58,10 +58,13 @@ def step_assets(
 def describe_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
     """Return the columns of an asset's first table as Dagster's metadata; nothing without a table.
 
-    Keys, and columns that Feast serves, have descriptions.
+    Keys, columns that Feast serves, and those of faces, writing and dialogue have descriptions.
     """
     fields = TABLES[tables[0]].schema if tables else ()
-    texts = {**KEY_DESCRIPTIONS, **FIELD_DESCRIPTIONS.get(tables[0], {})} if tables else {}
+    described = (FIELD_DESCRIPTIONS, STORED_DESCRIPTIONS)
+    texts = dict(KEY_DESCRIPTIONS)
+    for table in tables[:1]:
+        texts |= {name: text for each in described for name, text in each.get(table, {}).items()}
     columns = [
         dg.TableColumn(name=field.name, type=str(field.type), description=texts.get(field.name)) for field in fields
     ]

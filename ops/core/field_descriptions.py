@@ -1,6 +1,6 @@
-"""Descriptions of the columns that Feast serves, by table: meaning, unit, range. A test requires one for each.
+"""Descriptions of columns by table: meaning, unit, range. A test requires one for each column that Feast serves.
 
-They are in the registry and in Feast's page, next to the type.
+They are in Feast's registry and page, and on the asset's page in Dagster, next to the type.
 """
 
 from __future__ import annotations
@@ -109,3 +109,54 @@ KEY_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Description of columns that most tables have, whether Feast serves the table or not."""
+
+_BOX = "left, top, right and bottom, in thousandths of the picture"
+_INPUT_HASH = "hash of the frames, the model and the recipe: the shot is read again if it changes"
+
+STORED_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "faces": {
+            "face_id": "id of the face: its video, frame and number, and a hash of the model",
+            "index": _INDEX,
+            "frame": "source frame in which the face is",
+            "box": _BOX,
+            "quality": "0 to 1; below 0.5 the face belongs to no person",
+            "model": "model that found the face and computed its vector",
+            "embedding": "vector of the face; two faces of one person are near each other",
+            "vector_hash": "hash of the vector",
+            "cluster_id": "group found by vectors; null below the least quality, empty if a person rejected the face",
+            "person_id": "the person after merges, splits and rejections; `needle people` lists their names",
+            "input_hash": _INPUT_HASH,
+        },
+        "screen_text": {
+            "text_id": "id of the text: its shot and its number in it",
+            "index": _INDEX,
+            "start_frame": "first source frame with the text",
+            "end_frame": "source frame after the last with the text",
+            "start_s": "time of the first frame, seconds",
+            "end_s": "time of the end frame, seconds",
+            "box": _BOX,
+            "text": "the text as it was read",
+            "script": "ISO 15924 code of the script, such as Latn",
+            "language": "language of the text; empty if its script has several",
+            "confidence": "certainty of the model, 0 to 1",
+            "kind": "text, timecode (or a counter), or constant (a logo); only text is searched",
+            "input_hash": _INPUT_HASH,
+        },
+        "dialogue": {
+            "line_id": "id of the line",
+            "index": "number of the line in its video, from 0",
+            "shot_ids": "shots in which the line is spoken",
+            "start_frame": "source frame in which the line starts",
+            "end_frame": "source frame after its last",
+            "start_s": "start of the line, seconds",
+            "end_s": "end of the line, seconds",
+            "text": "the spoken words",
+            "language": "language of the line; empty if unknown",
+            "language_tag": "language as the file gives it, such as en-GB; null in rows of earlier versions",
+            "source": "sidecar, embedded, or asr for recognised speech",
+            "certainty": "certainty of recognised words, 0 to 1; null for subtitles",
+        },
+    }
+)
+"""Description of each column of the tables of people, writing and speech that Feast does not serve."""

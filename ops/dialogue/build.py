@@ -440,9 +440,12 @@ def _report(settings: Settings, partitions: Sequence[str], changes: int, reading
             "set_aside": reading.refusals,
             "subtitles_of_no_video": find_unowned_subtitles(videos),
             "notes": limit_notes([f"{row['path']}: {note}" for row in sources for note in row["notes"]]),
-            "speech": f"{plural(len(reading.silent), 'film')}: {reading.problem}"
-            if reading.silent and reading.problem
-            else "",
+            "speech_model": settings.speech or "",
+            **(
+                {"speech": f"{plural(len(reading.silent), 'film')}: {reading.problem}"}
+                if reading.silent and reading.problem
+                else {}
+            ),
         },
         by_partition=by_partition,
         checks=check_dialogue(

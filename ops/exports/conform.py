@@ -28,8 +28,8 @@ def require_one_rate(clips: Sequence[Clip], kind: str) -> Fraction:
     if len(groups) > 1:
         listing = ", ".join(f"{format_rate(rate)} ({_describe_films(group)})" for rate, group in groups.items())
         raise UsageError(
-            f"{kind} has one frame rate, and the selection has {listing}: export the films of each rate on "
-            "their own, or all as otio, fcpxml or xmeml"
+            f"{kind} has one frame rate, and the selection has {listing}: export the videos of each rate "
+            "separately, or all as OpenTimelineIO (otio), Final Cut Pro XML (fcpxml) or Premiere XML (xmeml)"
         )
     rate = next(iter(groups))
     if rate > MAX_RATE:

@@ -355,10 +355,16 @@ def _report(settings: Settings, partitions: Sequence[str], written: int, problem
     faces = settings.lake.read("faces", partitions, ["face_id", "video_id", "shot_id", "person_id"]).to_pylist()
     model = {"model": describe_model(settings)} if settings.people == "on" else {}
     by_partition: dict[str, dict[str, Any]] = {
-        name: {"faces": 0, "shots_with_people": 0, **model} for name in partitions
+        name: {"faces": 0, "people": 0, "named_people": 0, "shots_with_people": 0, **model} for name in partitions
     }
+    named = {row["person_id"] for row in people_table.read_people(settings) if row["name"]}
+    seen: dict[str, set[str]] = {name: set() for name in partitions}
     for face in faces:
-        by_partition[settings.resolve_partition(face["video_id"])]["faces"] += 1
+        partition = settings.resolve_partition(face["video_id"])
+        by_partition[partition]["faces"] += 1
+        seen[partition] |= {face["person_id"]} - {None}
+    for name, people in seen.items():
+        by_partition[name] |= {"people": len(people), "named_people": len(people & named)}
     for row in shots:
         by_partition[settings.resolve_partition(row["video_id"])]["shots_with_people"] += bool(row["people"])
     unread = {row["shot_id"]: row["reason"] for row in shots if row["reason"]}
@@ -370,6 +376,7 @@ def _report(settings: Settings, partitions: Sequence[str], written: int, problem
         details={
             "faces": len(faces),
             "people": len({person for _, person in in_faces}),
+            "named_people": len({person for _, person in in_faces} & named),
             "shots_with_people": len({shot for shot, _ in in_shots}),
             **model,
             "faces_without_person": sum(row["person_id"] is None for row in faces),

@@ -48,7 +48,7 @@ def find_person(settings: Settings, person: str) -> LakePerson:
     if not people:
         why = "no people are known: set NEEDLE_PEOPLE=on and run `needle ingest`"
     elif names:
-        why = f"there are {', '.join(map(str, names[:MOST_NAMED]))}; `needle people` lists all"
+        why = f"the names are {', '.join(map(str, names[:MOST_NAMED]))}; `needle people` lists all"
     else:
         why = f"none of the {len(people)} people has a name yet: `needle people` lists them"
     raise NotFoundError(f"no person {person!r}: {why}")

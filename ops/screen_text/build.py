@@ -20,7 +20,15 @@ from ops.core.rows import LakeScreenText, LakeShot, LakeShotScreenText
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
-from ops.screen_text.reader import RapidTextReader, SeenText, TextReader, explain_problem, find_model_folder
+from ops.screen_text.reader import (
+    DETECTOR,
+    RECOGNISER,
+    RapidTextReader,
+    SeenText,
+    TextReader,
+    explain_problem,
+    find_model_folder,
+)
 from ops.screen_text.rows import ShotTexts, build_shot_row, build_text_rows, mark_kinds
 from ops.screen_text.sampling import MOST_TEXTS, choose_first, choose_more, has_changed
 from ops.screen_text.tracking import follow_texts
@@ -244,9 +252,10 @@ class ShotFrames:
 def _report(settings: Settings, partitions: Sequence[str], changes: int, problem: str) -> StepReport:
     shots: list[LakeShotScreenText] = settings.lake.read("shot_screen_text", partitions).to_pylist()
     texts = settings.lake.read("screen_text", partitions, ["text_id", "video_id", "kind", "text"]).to_pylist()
-    by_partition = {name: {"texts": 0, "shots_with_text": 0} for name in partitions}
+    model = {"model": f"{DETECTOR}, {RECOGNISER}"} if settings.screen_text == "on" else {}
+    counts = {name: {"texts": 0, "shots_with_text": 0} for name in partitions}
     for row in shots:
-        figures = by_partition[settings.resolve_partition(row["video_id"])]
+        figures = counts[settings.resolve_partition(row["video_id"])]
         figures["texts"] += row["texts"] or 0
         figures["shots_with_text"] += bool(row["texts"])
     count = sum(row["texts"] or 0 for row in shots)
@@ -259,10 +268,11 @@ def _report(settings: Settings, partitions: Sequence[str], changes: int, problem
             "texts": searchable,
             "shots_with_text": sum(bool(row["texts"]) for row in shots),
             "left_out_of_search": len(texts) - searchable,
+            **model,
             "set_aside": dict(list(unread.items())[:TOLD]),
             **({"problem": problem} if problem else {}),
         },
-        by_partition=by_partition,
+        by_partition={name: {**figures, **model} for name, figures in counts.items()},
         checks=[
             CheckOutcome(
                 name="texts_in_shots",

@@ -123,10 +123,12 @@ def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInter
             why = f"no words to search for: every shot that fulfils the filters, {order}"
             return QueryInterpretation(visual=True, dialogue=False, why=why)
         are_spoken = [isinstance(each, DialogueCondition | WrittenCondition) for each in query.conditions]
-        order = (
-            "shots the least like what is left out come first" if query.unlike else "relevance is that of the weakest"
-        )
-        why = f"frames that fulfil the conditions were searched; {order}"
+        one = len(query.conditions) == 1
+        why = f"frames that fulfil the condition{'' if one else 's'} were searched"
+        if query.unlike:
+            why = f"{why}; shots the least like what is left out come first"
+        elif not one:
+            why = f"{why}; relevance is that of the weakest"
         is_spoken = any(isinstance(each, DialogueCondition) for each in query.conditions)
         return QueryInterpretation(visual=not all(are_spoken), dialogue=is_spoken, why=why)
     why = meaning.why

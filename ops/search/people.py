@@ -106,7 +106,7 @@ def _report_unknown(person: str, names: list[str]) -> NotFoundError:
     if close:
         why = f"do you mean {' or '.join(close)}?"
     elif names:
-        why = f"there are {', '.join(names[:MOST_NAMED])}"
+        why = f"the names are {', '.join(names[:MOST_NAMED])}"
     else:
         why = "nobody has a name yet: `needle people` lists the people, and person:ID finds one"
     return NotFoundError(f"no person {person!r}: {why}")

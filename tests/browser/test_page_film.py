@@ -175,6 +175,17 @@ def test_timeline_picture_and_dialogue_stand_at_the_same_frame(desk: Desk, serve
     desk.keys(" ")
 
 
+def test_words_are_marked_in_the_dialogue_only_if_it_was_searched(desk: Desk, served: Served) -> None:
+    marks = desk.page.locator(".transcript mark")
+    open_film(desk, id_of(served, "hostile"), q="said:night")
+    marks.first.wait_for()
+    assert marks.all_inner_texts() == ["night"]
+    open_film(desk, id_of(served, "hostile"), q="a+pattern+at+night")
+    desk.page.locator(".transcript .line").nth(1).wait_for()
+    desk.page.get_by_text("hit").first.wait_for()
+    assert marks.count() == 0, "only the pictures were searched"
+
+
 def test_hits_of_the_query_are_marked_and_a_key_goes_to_the_next(desk: Desk, served: Served) -> None:
     video = id_of(served, "many")
     open_film(desk, video, q="a+colourful+pattern", fold="0")

@@ -66,10 +66,11 @@ def test_each_defined_probe_is_a_pair_of_assets_and_a_report(snapshot: SnapshotA
     }
 
 
-def test_columns_of_a_table_are_described(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asset", ["shots", "dialogue", "screen_text", "shot_faces"])
+def test_columns_of_a_table_are_described(tmp_path: Path, asset: str) -> None:
     """On the asset's page; a placeholder in angle brackets would be missing there, as Markdown takes it for HTML."""
     settings = load_settings(home=str(tmp_path), encoder="starter")
-    shots = build_definitions(settings, Needle()).resolve_asset_graph().get(dg.AssetKey("shots"))
-    columns = shots.metadata["dagster/column_schema"].columns
+    node = build_definitions(settings, Needle()).resolve_asset_graph().get(dg.AssetKey(asset))
+    columns = node.metadata["dagster/column_schema"].columns
     assert {column.name for column in columns if not column.description} == set()
     assert not [column.name for column in columns if "<" in (column.description or "")]

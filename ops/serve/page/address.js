@@ -188,3 +188,10 @@ function whole(text, least, most, otherwise) {
   const number = Number.parseInt(text ?? "", 10);
   return number >= least && number <= most ? number : otherwise;
 }
+
+/** Words of the query that may be marked in lines and writing, without the names of its filters. @param {Query} query */
+export function wordsOf(query) {
+  const said = [...query.all, ...query.any].filter((one) => one.kind === "say" || one.kind === "write").map((one) => one.value);
+  const text = query.text.replaceAll(/(^|[\s-])[a-z]+:/gu, " ");
+  return [text, ...said].join(" ").match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? [];
+}

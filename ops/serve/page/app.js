@@ -1,6 +1,6 @@
 // The page: holds the query, sends it, shows the answer, keeps address and history. Modules that the first results do
 // not need (desk.js and its imports) are loaded after they are painted.
-import { bodyOf, isSearch, readAddress, writeAddress } from "./address.js";
+import { bodyOf, isSearch, readAddress, wordsOf, writeAddress } from "./address.js";
 import { Problem, search, searchFirst, shows } from "./api.js";
 import { byId, calm, cardOf, Emitter, holdKeys, isAbort } from "./dom.js";
 import { firstAnswer } from "./first.js";
@@ -290,12 +290,6 @@ export class Page extends Emitter {
   isOther(query) {
     return JSON.stringify(bodyOf(query)) !== this.#asked;
   }
-}
-
-/** Words of the query that may be marked in lines of dialogue. @param {Query} query */
-function wordsOf(query) {
-  const said = [...query.all, ...query.any].filter((one) => one.kind === "say" || one.kind === "write").map((one) => one.value);
-  return [query.text, ...said].join(" ").match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? [];
 }
 
 const page = new Page();

@@ -174,7 +174,7 @@ export class FilmView {
       const { lines } = await transcript(id);
       if (this.id !== id) return;
       this.timeline.mark({ lines });
-      this.transcript.show(lines, this.page.query.text.match(/[\p{L}\p{N}\p{M}'’‘\u2010\u2011-]+/gu) ?? []);
+      this.transcript.show(lines, this.finds.spokenWords);
     } catch (error) {
       this.fail(error);
     }
@@ -214,6 +214,7 @@ export class FilmView {
   /** The hits or the range have changed. */
   showMarks() {
     this.timeline.mark({ hits: this.finds.hits, range: this.range.range });
+    this.transcript.markWords(this.finds.spokenWords);
     this.board.redress();
   }
 

@@ -1,5 +1,5 @@
 // The hits of the current query in one film: on the timeline and the storyboard, and a key that goes from one to the next.
-import { bodyOf, isSearch } from "./address.js";
+import { bodyOf, isSearch, wordsOf } from "./address.js";
 import { Problem, search } from "./api.js";
 import { counted, el, icon, iconButton, isAbort } from "./dom.js";
 import { originOf } from "./selection.js";
@@ -20,6 +20,8 @@ export class FilmFinds {
   byIndex = new Map();
   /** by shot id @type {Map<string, Origin>} */
   origins = new Map();
+  /** words of the query, if its lines were searched @type {string[]} */
+  spokenWords = [];
   asked = "";
   stop = new AbortController();
   text = el("span", { class: "grow", "aria-live": "polite" });
@@ -41,6 +43,7 @@ export class FilmFinds {
   clear() {
     this.stop.abort();
     this.asked = "";
+    this.spokenWords = [];
     this.take([], null);
     this.place.hidden = true;
   }
@@ -58,6 +61,7 @@ export class FilmFinds {
     this.text.textContent = "Searching…";
     try {
       const answer = await searchWhole(body, this.stop.signal);
+      this.spokenWords = answer.hits.some((hit) => hit.lines?.length) ? wordsOf(query) : [];
       this.take(this.choose(answer), answer);
       this.text.textContent = this.describe();
     } catch (error) {

@@ -63,7 +63,7 @@ export class Home {
     this.ways.replaceChildren(way("search", "Describe it", "a rabbit in a meadow"),
       way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“spoken words”"),
       way("image", "Show it", "drop or paste a picture anywhere"),
-      way("refine", "Narrow it", "show:name after:2024 -word"));
+      way("refine", "Narrow it", catalogue?.shots_with_text ? "show:name text:word -word" : "show:name after:2024 -word"));
     if (!catalogue) return;
     const state = JSON.stringify([catalogue.index_version, catalogue.shows, shows, recent]);
     if (state === this.shown) return;

@@ -45,6 +45,15 @@ export class Transcript {
     this.choose();
   }
 
+  /** Mark words in the lines. @param {string[]} words */
+  markWords(words) {
+    if (words.join(" ") === this.words.join(" ")) return;
+    this.words = words;
+    for (const [number, line] of this.lines.entries()) {
+      this.rowAt(number)?.querySelector(".said")?.replaceChildren(...marked(line.text, words));
+    }
+  }
+
   /** Show the lines of the chosen language. */
   choose() {
     const chosen = this.language.hidden ? "*" : this.language.value;

@@ -95,8 +95,13 @@ def test_faces_and_people_are_found_once(home: Settings) -> None:
     assert row["people"] == f"{first['person_id']},{second['person_id']}"
     assert (row["shares"], row["sizes"], row["faces"]) == ("1.00,0.67", "0.30,0.40", 2)
     assert row["largest_face"] == pytest.approx(0.4)
+    editing.name_person(home, first["person_id"], "Thom", "me", COMPUTED)
     again = NumberFaces(cast)
-    assert not find_due(home, [VIDEO]) and build(home, again).changed == 0 and not again.numbers
+    report = build(home, again)
+    assert not find_due(home, [VIDEO]) and report.changed == 0 and not again.numbers
+    figures = report.by_partition[VIDEO]
+    assert (figures["people"], figures["named_people"], report.details["named_people"]) == (2, 1, 1)
+    assert "Thom" not in str(report), "Dagster keeps what is reported, and a name must be forgettable"
 
 
 def test_only_changed_shots_are_read_again_and_people_keep_ids_and_names(home: Settings) -> None:
@@ -173,7 +178,7 @@ def test_merge_split_and_rejection_hold_over_later_runs(home: Settings) -> None:
     }
     with pytest.raises(NotFoundError, match="not a face of Thom"):
         editing.reject_faces(home, "Thom", [shot], "me", LATER)
-    with pytest.raises(NotFoundError, match="there are Thom"):
+    with pytest.raises(NotFoundError, match="the names are Thom"):
         editing.find_person(home, "Tom")
 
 

@@ -72,6 +72,7 @@ def test_text_is_read_once_with_its_frames(home: Settings) -> None:
     reader = NumberReader()
     report = build(home, reader)
     assert report.checks[0].passed and report.details["texts"] == 0, "the same text in every shot is a logo"
+    assert "rec" in report.details["model"] and report.by_partition[VIDEO]["model"] == report.details["model"]
     rows = rows_of(home, "screen_text")
     assert [(row["text"], row["kind"], row["script"]) for row in rows] == [("Way out", "constant", "Latn")] * SHOTS
     assert {(row["start_frame"] % 24, row["end_frame"] % 24) for row in rows} == {(0, 16)}, "12 with it, 20 without"

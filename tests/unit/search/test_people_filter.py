@@ -58,7 +58,8 @@ def test_the_filter_is_reported_and_can_be_taken_away(searcher: Searcher) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [('person:"Tom Yorke"', "do you mean Thom Yorke"), ("person:Nobody", "there are Thom Yorke")]
+    ("text", "message"),
+    [('person:"Tom Yorke"', "do you mean Thom Yorke"), ("person:Nobody", "the names are Thom Yorke")],
 )
 def test_an_unknown_person_is_an_error_that_names_others(searcher: Searcher, text: str, message: str) -> None:
     with pytest.raises(NotFoundError, match=message):

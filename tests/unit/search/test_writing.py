@@ -105,6 +105,7 @@ def test_free_text_finds_writing_that_it_matches_well(searcher: Searcher) -> Non
 def test_a_condition_on_writing(searcher: Searcher) -> None:
     answer = searcher.search(Query(all=(WrittenCondition(written="exit"),), limit=100))
     assert shots(answer) == {shot(0, 0), shot(0, 1)}
+    assert answer.reading.why == "frames that fulfil the condition were searched", "one condition has no weakest"
 
 
 def test_without_an_index_the_filter_says_what_to_do(tmp_path: Path) -> None:
