@@ -61,10 +61,8 @@ def describe_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
     Keys, columns that Feast serves, and those of faces, writing and dialogue have descriptions.
     """
     fields = TABLES[tables[0]].schema if tables else ()
-    described = (FIELD_DESCRIPTIONS, STORED_DESCRIPTIONS)
-    texts = dict(KEY_DESCRIPTIONS)
-    for table in tables[:1]:
-        texts |= {name: text for each in described for name, text in each.get(table, {}).items()}
+    name = tables[0] if tables else ""
+    texts = {**KEY_DESCRIPTIONS, **FIELD_DESCRIPTIONS.get(name, {}), **STORED_DESCRIPTIONS.get(name, {})}
     columns = [
         dg.TableColumn(name=field.name, type=str(field.type), description=texts.get(field.name)) for field in fields
     ]
