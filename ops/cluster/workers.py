@@ -151,7 +151,7 @@ def _start_mailbox() -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Mailbox).remote()
+    return ray.remote(num_cpus=0)(_Mailbox).options(scheduling_strategy=here).remote()
 
 
 def _run_attempt(

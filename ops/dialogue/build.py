@@ -16,7 +16,6 @@ from fractions import Fraction
 from typing import Any
 
 from ops.core.errors import DamagedTableError, MediaError, UsageError, make_home_error
-from ops.core.history import forget_versions
 from ops.core.plural import plural
 from ops.core.rows import LakeLine, LakeShot, LakeShotDialogue, LakeSubtitle, LakeVideo
 from ops.core.settings import Settings
@@ -37,7 +36,14 @@ from ops.dialogue.sources import (
     recognise_speech,
     refuse_sidecar,
 )
-from ops.dialogue.speech import OFF, explain_speech_problem, load_recogniser, name_recognition
+from ops.dialogue.speech import OFF, explain_speech_problem, load_recogniser
+from ops.dialogue.stored_speech import (
+    find_earlier_speech,
+    forget_speech,
+    group_by_video,
+    has_other_speech,
+    read_line,
+)
 from ops.dialogue.timing import PLAIN, SubtitleTiming, propose_timing, read_timing, read_timings
 from ops.shots.proxy_times import read_proxy_times
 from ops.videos import catalogue
@@ -104,9 +110,9 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     for row in videos:
         by_partition.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
     for partition, members in sorted(by_partition.items()):
-        shots = _group_by_video(settings, "shots", partition)
-        read = _group_by_video(settings, "shot_dialogue", partition)
-        sources = _group_by_video(settings, "subtitles", partition) if hears or settings.speech == OFF else {}
+        shots = group_by_video(settings, "shots", partition)
+        read = group_by_video(settings, "shot_dialogue", partition)
+        sources = group_by_video(settings, "subtitles", partition) if hears or settings.speech == OFF else {}
         timings = read_timings(settings, partition)
         for video in members:
             video_shots = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
@@ -118,7 +124,7 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
             current = {(shot["shot_id"], inputs) for shot in video_shots}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored_rows} == current
             video_sources = sources.get(video["video_id"], [])
-            if not is_read or _has_other_speech(settings, video, video_sources, hears=hears):
+            if not is_read or has_other_speech(settings, video, video_sources, hears=hears):
                 due.append((video, video_shots, files or []))
     return due
 
@@ -130,28 +136,6 @@ def hash_inputs(shots: Sequence[LakeShot], sidecars: Sequence[Sidecar], timing: 
     # Videos without a timing keep the hash that they had before timings existed.
     timings = [] if timing.is_plain else [[timing.shift_s, timing.stretch]]
     return hashlib.blake2b(json.dumps([RECIPE, spans, files, *timings]).encode(), digest_size=8).hexdigest()
-
-
-def _has_other_speech(settings: Settings, video: LakeVideo, sources: Sequence[LakeSubtitle], *, hears: bool) -> bool:
-    """Return whether the video's speech is to be recognised by the model of the settings, or to be deleted.
-
-    The first if it has sound and no subtitles, and that model did not process it yet.
-    """
-    if settings.speech == OFF:
-        return any(row["source"] == SPEECH for row in sources)
-    if not hears:
-        return False
-    name = _name_recognition(settings, video)
-    is_recognised = any(row["source"] == "asr" and row["content_hash"] == name for row in sources)
-    return (
-        bool(video["has_audio"])
-        and not is_recognised
-        and not any(row["lines"] for row in sources if row["source"] != "asr")
-    )
-
-
-def _name_recognition(settings: Settings, video: LakeVideo) -> str:
-    return name_recognition(settings.speech, find_speech_language(settings.speech_language, video["show"]))
 
 
 class _DialogueReader:
@@ -234,7 +218,7 @@ class _DialogueReader:
     def _compare(self, video: LakeVideo, sources: list[SubtitleSource], timing: SubtitleTiming) -> list[SubtitleSource]:
         """Return the sources, with a note on subtitles that disagree with speech recognised earlier."""
         speech = (
-            _find_earlier_speech(self.settings, video) if any(source.source != SPEECH for source in sources) else None
+            find_earlier_speech(self.settings, video) if any(source.source != SPEECH for source in sources) else None
         )
         if speech is None:
             return sources
@@ -251,7 +235,7 @@ class _DialogueReader:
         if self.settings.speech == OFF:
             return []
         self.silent.append(video["path"])
-        if speech := _find_earlier_speech(self.settings, video):
+        if speech := find_earlier_speech(self.settings, video):
             return [speech]
         if self.problem:
             return []
@@ -268,12 +252,12 @@ class _DialogueReader:
         self.refusals[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
         partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
-        stored_rows = _group_by_video(self.settings, "dialogue", partition).get(video_id, [])
-        old_rows = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
+        stored_rows = group_by_video(self.settings, "dialogue", partition).get(video_id, [])
+        old_rows = group_by_video(self.settings, "subtitles", partition).get(video_id, [])
         film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
         sources = [renew_subtitle_row(row) for row in old_rows if row["source"] != FILM]
         sources += build_subtitle_rows(video, [film], self.now)
-        line_rows = build_line_rows(video, clock, list(map(_read_line, stored_rows)), self.now)
+        line_rows = build_line_rows(video, clock, list(map(read_line, stored_rows)), self.now)
         return self._put(video, line_rows, sources, build_shot_rows(video, clock, line_rows, inputs, self.now))
 
     def _write(
@@ -282,16 +266,8 @@ class _DialogueReader:
         line_rows = build_line_rows(video, clock, lines, self.now)
         subtitle_rows = build_subtitle_rows(video, sources, self.now)
         if self.settings.speech == OFF:
-            self._forget_speech(video)
+            forget_speech(self.settings, video)
         return self._put(video, line_rows, subtitle_rows, build_shot_rows(video, clock, line_rows, inputs, self.now))
-
-    def _forget_speech(self, video: LakeVideo) -> None:
-        """Delete earlier versions of a video with recognised lines. After a kill in between this is done again."""
-        partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
-        rows = _group_by_video(self.settings, "subtitles", partition).get(video_id, [])
-        if any(row["source"] == SPEECH for row in rows):
-            self.settings.lake.update("shot_dialogue", partition, video_id, [])
-            forget_versions(self.settings.store, {video_id: partition}, "shot_dialogue")
 
     def _put(
         self, video: LakeVideo, line_rows: list[LakeLine], sources: list[LakeSubtitle], shots: list[LakeShotDialogue]
@@ -326,7 +302,7 @@ class _DialogueReader:
 
 def _explain_loss(settings: Settings, video: LakeVideo) -> str:
     """Return why a video's dialogue is set aside until a retry because a table of it was damaged; else empty."""
-    rows = _group_by_video(settings, "subtitles", settings.resolve_partition(video["video_id"])).get(
+    rows = group_by_video(settings, "subtitles", settings.resolve_partition(video["video_id"])).get(
         video["video_id"], []
     )
     return next((str(row["reason"]) for row in rows if row["content_hash"] == LOST_DIALOGUE), "")
@@ -337,48 +313,11 @@ def retry_dialogue(settings: Settings, video_ids: Iterable[str]) -> None:
     ids = set(video_ids)
     existing = set(settings.lake.list_partitions("subtitles"))
     for partition in sorted({settings.resolve_partition(video_id) for video_id in ids} & existing):
-        for video_id, rows in _group_by_video(settings, "subtitles", partition).items():
+        for video_id, rows in group_by_video(settings, "subtitles", partition).items():
             remaining = [row for row in rows if not (row["source"] in (FILM, SPEECH) and row["reason"])]
             if video_id in ids and len(remaining) < len(rows):
                 settings.lake.update("subtitles", partition, video_id, remaining)
                 settings.lake.update("shot_dialogue", partition, video_id, [])
-
-
-def _find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource | None:
-    """Return the speech that the same model recognised in this video before: new shots need no second recognition."""
-    partition = settings.resolve_partition(video["video_id"])
-    rows = _group_by_video(settings, "subtitles", partition).get(video["video_id"], [])
-    row = next((row for row in rows if row["source"] == "asr"), None)
-    if row is None or row["reason"] or settings.speech == OFF:
-        return None
-    if settings.speech and row["content_hash"] != _name_recognition(settings, video):
-        return None
-    stored_lines = _group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
-    lines = [_read_line(line) for line in stored_lines if line["source"] == "asr"]
-    return SubtitleSource(
-        path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
-    )
-
-
-def _read_line(row: LakeLine) -> DialogueLine:
-    """Return the line of a row of ``dialogue``; rows of earlier versions have the tag as their language."""
-    language = row["language_tag"] or row["language"]
-    return DialogueLine(
-        start_s=row["start_s"],
-        end_s=row["end_s"],
-        text=row["text"],
-        language=language,
-        source=row["source"],
-        certainty=row["certainty"],
-    )
-
-
-def _group_by_video(settings: Settings, table: str, partition: str) -> dict[str, list[Any]]:
-    """Return the rows of a table by video."""
-    rows: dict[str, list[Any]] = {}
-    for row in settings.lake.read(table, [partition]).to_pylist():
-        rows.setdefault(row["video_id"], []).append(row)
-    return rows
 
 
 def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int:
@@ -387,7 +326,7 @@ def _rename(settings: Settings, partitions: Sequence[str], now: datetime) -> int
     for partition in partitions:
         shows = {row["video_id"]: row["show"] for row in catalogue.read_videos(settings.lake, [partition])}
         for table in ("dialogue", "shot_dialogue"):
-            for video_id, rows in _group_by_video(settings, table, partition).items():
+            for video_id, rows in group_by_video(settings, table, partition).items():
                 new_rows = [
                     row | {"show": shows[video_id], "created_timestamp": now}
                     for row in rows
@@ -402,7 +341,7 @@ def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
     """Raise ``DamagedTableError`` if a partition's lines do not fit its shots, although both fitted when written."""
     for partition in partitions:
         lines, shots, read = (
-            _group_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue")
+            group_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue")
         )
         for video_id, rows in read.items():
             broken_rows = [

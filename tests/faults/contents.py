@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 from pathlib import Path
@@ -29,7 +30,8 @@ def digest_home(home: Home) -> dict[str, str]:
             continue
         parts[key] = _digest_rows(path) if key.startswith("lake/") and path.suffix == ".parquet" else _digest_size(path)
     parts["online"] = _digest_online(home.path / "feast" / "online.db")
-    status = home.json("status")
+    # Not in this process, which would keep its connection to a store that is gone.
+    status = json.loads(home.fork("status", "--json").stdout)
     parts["status"] = repr([status["index_version"], status["totals"]])
     return parts
 
