@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ops.search.schema import Hit, HitLine, Query, Reading, SearchResult, Span, is_strong
+from ops.search.query_parts import Reading
+from ops.search.schema import Hit, HitLine, Query, SearchResult, Span, is_strong
 
 
 def make_line(line_id: str, start_frame: int = 0, end_frame: int = 10) -> HitLine:

@@ -40,7 +40,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(os.path.basename(path))
         return scandir(path)
 
-    monkeypatch.setattr(listings.os, "scandir", list_folder)
+    monkeypatch.setattr(os, "scandir", list_folder)
     return seen
 
 

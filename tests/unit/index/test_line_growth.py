@@ -94,9 +94,9 @@ def open_index(versions: LineVersions) -> LineIndex:
     return index
 
 
-def list_answers(index: LineIndex) -> list[object]:
+def list_answers(index: LineIndex) -> list[list[tuple[str, float]]]:
     """Ids and scores of many queries, with and without filters."""
-    answers: list[object] = []
+    answers: list[list[tuple[str, float]]] = []
     for word, other in zip(WORDS, WORDS[3:] + WORDS[:3], strict=True):
         for options in ({}, {"shows": ["show 1"]}, {"phrases": [f"{word} {other}"]}):
             hits = index.search(f"{word} {other}", limit=999, **options)

@@ -56,6 +56,7 @@ def test_engines_get_nothing_but_letters_digits_and_blanks(pairs: Pairs) -> None
     payload = build_point(line_row(0, pairs.line, language=pairs.language)).payload
     for name, text in payload.items():
         if name == "words" or name.startswith("terms_"):
+            assert isinstance(text, str)
             assert re.findall(r"[^\W_]+", text) == text.split(" ") and text == text.lower(), name
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,11 @@ from ops.embeddings.pooling import pool_mean
 from ops.training.evaluate import evaluate_clips, evaluate_footage
 from ops.training.evaluate_images import evaluate_captions
 from tests.builders.films import make_film
+
+
+def list_items(value: Any) -> list[Any]:
+    """The items of a list in a JSON document."""
+    return list(value)
 
 
 @pytest.fixture(scope="session")
@@ -133,9 +139,9 @@ def test_films_are_scored_by_what_lies_beside_them(annotated: Path, encoder: Sta
     assert low <= found["ndcg@10"] <= high
     assert "r@1" not in found["films"]["1.mp4"]
     assert found["shot_f1_interval"] is None and "fewer than 5 clips" in found["cut_intervals"]
-    faults = [(own["clip"], own["kind"], own["transition"], own["frame"]) for own in found["faults"]]
+    faults = [(own["clip"], own["kind"], own["transition"], own["frame"]) for own in list_items(found["faults"])]
     assert faults == [("1.mp4", "missed", "gradual", 40), ("1.mp4", "missed", "cut", 70)]
-    assert [own["time_s"] for own in found["faults"]] == [round(40 / 24, 4), round(70 / 24, 4)]
+    assert [own["time_s"] for own in list_items(found["faults"])] == [round(40 / 24, 4), round(70 / 24, 4)]
     json.dumps(found)
 
 
@@ -155,7 +161,7 @@ def test_clips_that_cannot_be_used_are_named_and_the_rest_is_measured(annotated:
     (folder / "._0.mp4.shots.json").write_text("{}")
     found = evaluate_clips(folder, [], detector="content")
     assert [clip.name for clip in found.cuts.clips] == ["0.mp4", "1.mp4"]
-    skipped = {own["clip"]: own["reason"] for own in found.document["set_aside"]}
+    skipped = {own["clip"]: own["reason"] for own in list_items(found.document["set_aside"])}
     assert set(skipped) == {f"{name}.mp4" for name in ("noise", "gone", "form", "kind", "deep", "dangling")}
     assert "annotation is there, the clip is not" in skipped["gone.mp4"] and "broken" in skipped["kind.mp4"]
     assert found.document["films"]["1.mp4"]["cuts_missed"] == 1 and "retrieval" not in found.document
@@ -184,7 +190,7 @@ def test_clips_of_a_show_compete_and_one_shot_alone_is_refused(
         "largest": 2,
     }
     assert found["r@1"] == 50.0 and found["captions"] == 4, "equal captions cannot find two different shots"
-    assert [own["clip"] for own in found["set_aside"]] == ["other/2.mp4"]
+    assert [own["clip"] for own in list_items(found["set_aside"])] == ["other/2.mp4"]
     assert "always be first" in found["set_aside"][0]["reason"]
     assert evaluate_footage(tmp_path, encoder, gallery="all")["gallery"]["largest"] == 3
     with pytest.raises(UsageError, match="always be first"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.multiprocessing.spawn import spawn
 
 from ops.core.errors import UsageError
 from ops.embeddings.encoders.open_clip import load_tower
@@ -176,7 +177,7 @@ def _worker(rank: int, world: int, folder: str, size: int) -> None:
 
 
 def spawned(work: Callable[..., Any], *arguments: Any) -> None:
-    torch.multiprocessing.spawn(work, args=(2, *arguments), nprocs=2, join=True)
+    spawn(work, args=(2, *arguments), nprocs=2, join=True)
 
 
 @pytest.mark.parametrize("size", [0, 4])

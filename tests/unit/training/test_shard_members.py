@@ -17,6 +17,7 @@ from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.training import shard_members, shards, sources
 from ops.training.pair_reader import PairReader, decode_image
+from ops.training.pairs import PairCollection
 from ops.training.recipes import build_recipe
 from ops.training.shards import Sample, Shard, read_samples
 from ops.training.sources import collect_pairs
@@ -58,7 +59,7 @@ def test_an_invalid_header_costs_one_sample(tmp_path: Path) -> None:
     assert numbers(samples) == [0, 1, 3, 4, 5]
     assert reasons["after 00001.txt"].startswith("is damaged: a header is invalid")
     assert reasons["sample 00002"] == "has no clip and no image"
-    found = sources.PairCollection()
+    found = PairCollection()
     sources._read_shard(path, found)
     assert len(found.learn) == 5 and any("header is invalid" in reason for reason in found.skipped.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ CAPTIONS = [
 ]  # fmt: skip
 
 
-def said(packets: list[object]) -> list[str]:
+def said(packets: list[Any]) -> list[str]:
     return [packet.data.decode().split(",", 8)[-1].rpartition("}")[2] for packet in packets]
 
 
