@@ -198,8 +198,9 @@ def _run_attempt(
                 attempt.step = step
                 on_step(step)
         attempt.error = ray.get(task["mailbox"].read.remote())[1]
-    finally:
+    except ray.exceptions.RayError:
         thread.join(_END_S)
+        raise
     return attempt
 
 

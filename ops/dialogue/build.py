@@ -254,6 +254,11 @@ class _DialogueReader:
         partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
         stored_rows = group_by_video(self.settings, "dialogue", partition).get(video_id, [])
         old_rows = group_by_video(self.settings, "subtitles", partition).get(video_id, [])
+        if self.settings.speech == OFF:
+            forget_speech(self.settings, video)
+            stored_rows, old_rows = (
+                [row for row in rows if row["source"] != SPEECH] for rows in (stored_rows, old_rows)
+            )
         film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
         sources = [renew_subtitle_row(row) for row in old_rows if row["source"] != FILM]
         sources += build_subtitle_rows(video, [film], self.now)

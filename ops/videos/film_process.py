@@ -202,7 +202,7 @@ def _serve(
                 for result in _try(work, request, name, doing):
                     connection.send((result, [records.get() for _ in range(records.qsize())]))
         except BrokenPipeError:
-            return  # nobody waits for the rest
+            return  # the parent closed the connection
         signal.alarm(0)
 
 

@@ -36,6 +36,13 @@ def digest_home(home: Home) -> dict[str, str]:
     return parts
 
 
+def digest_undisturbed(folder: Path, library: Path) -> dict[str, str]:
+    """The digests of a home that ingested the library undisturbed; it is made in ``folder``."""
+    calm = Home(folder / "calm")
+    calm.fork("ingest", str(library), expect=3)
+    return digest_home(calm)
+
+
 def list_leftovers(home: Home) -> list[str]:
     """Markers, scratch files and temporary files that no running process holds."""
     found = [*(home.path / "ingests").glob("*"), *(home.path / "scratch").glob("*")]

@@ -22,7 +22,7 @@ from tests.builders.faulty_store import Fault, FaultyStore
 from tests.builders.forked import ForkedCommand
 from tests.builders.homes import CHECKOUT, Home
 from tests.builders.postgres import PostgresServer, find_binaries
-from tests.faults.contents import compare, digest_home, list_leftovers
+from tests.faults.contents import compare, digest_home, digest_undisturbed, list_leftovers
 from tests.faults.result import Result
 
 STORE_FAULTS: tuple[Fault, ...] = ("error", "stall", "half", "stale")
@@ -121,9 +121,7 @@ def _lose_database(
 def try_two_ingests(library: Path, folder: Path, chance: random.Random, times: int) -> Result:
     """Start two ingests of the same library, up to two seconds apart."""
     result = Result()
-    calm = Home(folder / "calm")
-    calm.fork("ingest", str(library), expect=3)
-    expected = digest_home(calm)
+    expected = digest_undisturbed(folder, library)
     for number in range(times):
         home = Home(folder / str(number))
         with tempfile.TemporaryFile("w+") as one, tempfile.TemporaryFile("w+") as other:
@@ -146,9 +144,7 @@ def try_two_ingests(library: Path, folder: Path, chance: random.Random, times: i
 def try_daemon(library: Path, folder: Path, chance: random.Random, times: int) -> Result:
     """Ingest by hand while the daemon, whose sensor watches the same library, begins to do so; then end both."""
     result = Result()
-    calm = Home(folder / "calm")
-    calm.fork("ingest", str(library), expect=3)
-    expected = digest_home(calm)
+    expected = digest_undisturbed(folder, library)
     for number in range(times):
         home = Home(folder / str(number))
         with _run_daemon(home, library, folder / f"daemon-{number}.log"):

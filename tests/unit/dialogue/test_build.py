@@ -442,11 +442,11 @@ def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) 
 
 def test_a_film_that_crashes_the_reader_of_its_sound_costs_its_speech_only(heard_film: Settings) -> None:
     hearing = heard_film.model_copy(update={"speech": "small"})
-    told = Told()
-    build_dialogue(hearing, [PARTITION], NOW, told, read_sound=crash_while_hearing)
-    assert "the process that read its sound crashed (SIGSEGV), twice" in " ".join(told.refused.values())
+    progress = Told()
+    build_dialogue(hearing, [PARTITION], NOW, progress, read_sound=crash_while_hearing)
+    assert "the process that read its sound crashed (SIGSEGV), twice" in " ".join(progress.refused.values())
     assert said(hearing) == [] and HeardModel.heard == 0
-    assert not build_dialogue(hearing, [PARTITION], NOW, told, read_sound=crash_while_hearing).changed
+    assert not build_dialogue(hearing, [PARTITION], NOW, progress, read_sound=crash_while_hearing).changed
     retry_dialogue(hearing, [video_id(0)])
     build(hearing)
     assert len(said(hearing)) == 1 and not multiprocessing.active_children()
@@ -460,11 +460,18 @@ def test_recognised_lines_stay_without_a_model_and_are_deleted_if_speech_is_off(
     assert len(said(heard_film)) == 1
     off = heard_film.model_copy(update={"speech": "off"})
     assert len(find_due(off, [PARTITION])) == 1
-    _, told = build(off)
-    assert said(off) == [] and told.notes == []
+    _, progress = build(off)
+    assert said(off) == [] and progress.notes == []
     assert [row for row in off.lake.read("subtitles").to_pylist() if row["source"] == "asr"] == []
     assert not [key for key in list_history_files(off.store) if "shot_dialogue" in str(key)]
     assert not find_due(off, [PARTITION]) and build(off, LATER)[0].changed == 0
+
+
+def test_recognised_lines_are_deleted_if_speech_is_off_and_the_film_cannot_be_read(heard_film: Settings) -> None:
+    build(heard_film.model_copy(update={"speech": "small"}))
+    off = heard_film.model_copy(update={"speech": "off"})
+    build_dialogue(off, [PARTITION], NOW, Told(), read=crash_while_reading)
+    assert said(off) == [] and not find_due(off, [PARTITION])
 
 
 def test_a_language_is_set_by_show_and_a_changed_one_is_heard_again(heard_film: Settings) -> None:
