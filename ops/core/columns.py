@@ -1,4 +1,4 @@
-"""Columns of the lake's tables of words, people and what users save; ``schemas.py`` has the others."""
+"""The columns of each table of the lake; ``schemas.py`` declares the tables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,106 @@ def build_schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
     return pa.schema([pa.field(name, kind) for name, kind in fields] + _STAMPS)
 
 
+VIDEOS = build_schema(
+    ("video_id", pa.string()),
+    ("path", pa.string()),
+    ("show", pa.string()),
+    ("title", pa.string()),
+    ("season", pa.int32()),
+    ("episode", pa.int32()),
+    ("content_hash", pa.string()),
+    ("bytes", pa.int64()),
+    ("fps_num", pa.int64()),
+    ("fps_den", pa.int64()),
+    ("frames", pa.int64()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("codec", pa.string()),
+    ("has_audio", pa.bool_()),
+    ("start_timecode", pa.string()),
+    ("state", pa.string()),
+    ("reason", pa.string()),
+    ("available_at", TIMESTAMP),
+    # the whole record of `ops.core.media.MediaInfo` as JSON, and its notes for the user
+    ("facts", pa.string()),
+    ("notes", pa.list_(pa.string())),
+)
+SHOTS = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("start_frame", pa.int64()),
+    ("end_frame", pa.int64()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("transition", pa.string()),
+    ("proxy_uri", pa.string()),
+    ("poster_uri", pa.string()),
+    ("mean_luma", pa.float32()),
+    ("is_blank", pa.bool_()),
+    ("detector", pa.string()),
+)
+# Append-only: one row per correction of a frame by a person. The latest row of a (video_id, frame) counts. `action` is
+# `cut`, `no_cut`, or `withdrawn`, which cancels the earlier correction.
+SHOT_CORRECTIONS = build_schema(
+    ("correction_id", pa.string()),
+    ("video_id", pa.string()),
+    ("frame", pa.int64()),
+    ("action", pa.string()),
+    ("author", pa.string()),
+    ("created_at", TIMESTAMP),
+    ("note", pa.string()),
+    ("content_hash", pa.string()),
+)
+# First frames of shots as detected, including frame 0, of videos with corrected shots.
+DETECTED_CUTS = build_schema(
+    ("cut_id", pa.string()),
+    ("video_id", pa.string()),
+    ("frame", pa.int64()),
+    ("transition", pa.string()),
+    ("detector", pa.string()),
+)
+SHOT_EMBEDDINGS = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("embedding", pa.list_(pa.float32())),
+    ("vector_hash", pa.string()),
+    ("frames_used", pa.int32()),
+    ("input_hash", pa.string()),
+)
+# The vectors of a shot's first and last sampled frame; both null, with the `reason`, if the frames cannot be embedded.
+SHOT_ENDS = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("first", pa.list_(pa.float32())),
+    ("last", pa.list_(pa.float32())),
+    ("reason", pa.string()),
+    ("input_hash", pa.string()),
+)
+# Motion of a shot's picture, see `ops/embeddings/motion.py`; null if the shot is too short or could not be read.
+SHOT_MOTION = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("pan", pa.float32()),
+    ("tilt", pa.float32()),
+    ("zoom", pa.float32()),
+    ("roll", pa.float32()),
+    ("activity", pa.float32()),
+    ("input_hash", pa.string()),
+)
+# One row per shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names the inputs and proxy of the
+# failed attempt.
+SHOTS_SET_ASIDE = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("cause", pa.string()),
+    ("reason", pa.string()),
+    ("input_hash", pa.string()),
+)
 DIALOGUE = build_schema(
     ("line_id", pa.string()),
     ("video_id", pa.string()),
@@ -154,4 +254,32 @@ COLLECTIONS = build_schema(
 SAVED_SEARCHES = build_schema(
     *((name, pa.string()) for name in ("change_id", "search_id", "action", "name", "query", "author")),
     ("created_at", TIMESTAMP),
+)
+# Append-only: one row per annotation. A (label, shot_id) may have several; the latest counts.
+LABELS = build_schema(
+    ("label_id", pa.string()),
+    ("label", pa.string()),
+    ("shot_id", pa.string()),
+    ("value", pa.bool_()),
+    ("annotator", pa.string()),
+    ("created_at", TIMESTAMP),
+    ("origin", pa.string()),
+)
+PROBE_SCORES = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("score", pa.float32()),
+    ("probe_version", pa.string()),
+)
+CAPTION_PAIRS = build_schema(
+    ("pair_id", pa.string()),
+    ("kind", pa.string()),
+    ("video_id", pa.string()),
+    ("shot_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("captions", pa.list_(pa.string())),
+    ("source", pa.string()),
+    ("member", pa.string()),
+    ("input_hash", pa.string()),
 )

@@ -11,152 +11,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from ops.core.columns import (
-    COLLECTIONS,
-    CREATED,
-    DIALOGUE,
-    FACES,
-    PEOPLE,
-    PEOPLE_CHANGES,
-    SAVED_SEARCHES,
-    SCREEN_TEXT,
-    SHOT_DIALOGUE,
-    SHOT_PEOPLE,
-    SHOT_SCREEN_TEXT,
-    SUBTITLE_TIMINGS,
-    SUBTITLES,
-    TIMESTAMP,
-)
-from ops.core.columns import build_schema as _build_schema
-
-VIDEOS = _build_schema(
-    ("video_id", pa.string()),
-    ("path", pa.string()),
-    ("show", pa.string()),
-    ("title", pa.string()),
-    ("season", pa.int32()),
-    ("episode", pa.int32()),
-    ("content_hash", pa.string()),
-    ("bytes", pa.int64()),
-    ("fps_num", pa.int64()),
-    ("fps_den", pa.int64()),
-    ("frames", pa.int64()),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("codec", pa.string()),
-    ("has_audio", pa.bool_()),
-    ("start_timecode", pa.string()),
-    ("state", pa.string()),
-    ("reason", pa.string()),
-    ("available_at", TIMESTAMP),
-    # the whole record of `ops.core.media.MediaInfo` as JSON, and its notes for the user
-    ("facts", pa.string()),
-    ("notes", pa.list_(pa.string())),
-)
-SHOTS = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("show", pa.string()),
-    ("index", pa.int32()),
-    ("start_frame", pa.int64()),
-    ("end_frame", pa.int64()),
-    ("start_s", pa.float64()),
-    ("end_s", pa.float64()),
-    ("transition", pa.string()),
-    ("proxy_uri", pa.string()),
-    ("poster_uri", pa.string()),
-    ("mean_luma", pa.float32()),
-    ("is_blank", pa.bool_()),
-    ("detector", pa.string()),
-)
-# Append-only: one row per correction of a frame by a person. The latest row of a (video_id, frame) counts. `action` is
-# `cut`, `no_cut`, or `withdrawn`, which cancels the earlier correction.
-SHOT_CORRECTIONS = _build_schema(
-    ("correction_id", pa.string()),
-    ("video_id", pa.string()),
-    ("frame", pa.int64()),
-    ("action", pa.string()),
-    ("author", pa.string()),
-    ("created_at", TIMESTAMP),
-    ("note", pa.string()),
-    ("content_hash", pa.string()),
-)
-# First frames of shots as detected, including frame 0, of videos with corrected shots.
-DETECTED_CUTS = _build_schema(
-    ("cut_id", pa.string()),
-    ("video_id", pa.string()),
-    ("frame", pa.int64()),
-    ("transition", pa.string()),
-    ("detector", pa.string()),
-)
-SHOT_EMBEDDINGS = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("show", pa.string()),
-    ("embedding", pa.list_(pa.float32())),
-    ("vector_hash", pa.string()),
-    ("frames_used", pa.int32()),
-    ("input_hash", pa.string()),
-)
-# The vectors of a shot's first and last sampled frame; both null, with the `reason`, if the frames cannot be embedded.
-SHOT_ENDS = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("show", pa.string()),
-    ("first", pa.list_(pa.float32())),
-    ("last", pa.list_(pa.float32())),
-    ("reason", pa.string()),
-    ("input_hash", pa.string()),
-)
-# Motion of a shot's picture, see `ops/embeddings/motion.py`; null if the shot is too short or could not be read.
-SHOT_MOTION = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("show", pa.string()),
-    ("pan", pa.float32()),
-    ("tilt", pa.float32()),
-    ("zoom", pa.float32()),
-    ("roll", pa.float32()),
-    ("activity", pa.float32()),
-    ("input_hash", pa.string()),
-)
-# One row per shot without a vector. `cause` is `proxy` or `encoder`; `input_hash` names the inputs and proxy of the
-# failed attempt.
-SHOTS_SET_ASIDE = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("cause", pa.string()),
-    ("reason", pa.string()),
-    ("input_hash", pa.string()),
-)
-# Append-only: one row per annotation. A (label, shot_id) may have several; the latest counts.
-LABELS = _build_schema(
-    ("label_id", pa.string()),
-    ("label", pa.string()),
-    ("shot_id", pa.string()),
-    ("value", pa.bool_()),
-    ("annotator", pa.string()),
-    ("created_at", TIMESTAMP),
-    ("origin", pa.string()),
-)
-PROBE_SCORES = _build_schema(
-    ("shot_id", pa.string()),
-    ("video_id", pa.string()),
-    ("score", pa.float32()),
-    ("probe_version", pa.string()),
-)
-CAPTION_PAIRS = _build_schema(
-    ("pair_id", pa.string()),
-    ("kind", pa.string()),
-    ("video_id", pa.string()),
-    ("shot_id", pa.string()),
-    ("show", pa.string()),
-    ("index", pa.int32()),
-    ("captions", pa.list_(pa.string())),
-    ("source", pa.string()),
-    ("member", pa.string()),
-    ("input_hash", pa.string()),
-)
+from ops.core import columns
+from ops.core.columns import CREATED
 
 SCORES = "probe_scores"
 """Family of the tables of probe scores, one table per probe."""
@@ -224,11 +80,11 @@ class Table:
         return {field.name: str(field.type) for field in self.schema if field.name not in hidden_columns}
 
 
-_DECLARED = (
+_DECLARATIONS = (
     Table(
         name="videos",
         key="video_id",
-        schema=VIDEOS,
+        schema=columns.VIDEOS,
         # a record for programs and people, no feature
         feature_view=View(
             name="video_metadata",
@@ -241,7 +97,7 @@ _DECLARED = (
     Table(
         name="shots",
         key="shot_id",
-        schema=SHOTS,
+        schema=columns.SHOTS,
         feature_view=View(name="shot_metadata", description="a shot: show, exact frames, brightness, proxy and poster"),
         counted_as="shots",
         never_null=(
@@ -260,14 +116,14 @@ _DECLARED = (
     Table(
         name="shot_corrections",
         key="correction_id",
-        schema=SHOT_CORRECTIONS,
+        schema=columns.SHOT_CORRECTIONS,
         never_null=("video_id", "frame", "action"),
     ),
-    Table(name="detected_cuts", key="cut_id", schema=DETECTED_CUTS, if_damaged="compute_again"),
+    Table(name="detected_cuts", key="cut_id", schema=columns.DETECTED_CUTS, if_damaged="compute_again"),
     Table(
         name="shot_embeddings",
         key="shot_id",
-        schema=SHOT_EMBEDDINGS,
+        schema=columns.SHOT_EMBEDDINGS,
         per_encoder=True,
         counted_as="embedded",
         never_null=("video_id", "show", "embedding", "vector_hash", "input_hash"),
@@ -276,7 +132,7 @@ _DECLARED = (
     Table(
         name="shot_ends",
         key="shot_id",
-        schema=SHOT_ENDS,
+        schema=columns.SHOT_ENDS,
         per_encoder=True,
         if_damaged="compute_again",
         never_null=("video_id", "show", "input_hash"),
@@ -285,7 +141,7 @@ _DECLARED = (
     Table(
         name="shot_motion",
         key="shot_id",
-        schema=SHOT_MOTION,
+        schema=columns.SHOT_MOTION,
         feature_view=View(
             name="shot_motion",
             description="how the picture of a shot moves: pan, tilt, zoom and roll of the camera, and activity",
@@ -298,14 +154,14 @@ _DECLARED = (
     Table(
         name="shots_set_aside",
         key="shot_id",
-        schema=SHOTS_SET_ASIDE,
+        schema=columns.SHOTS_SET_ASIDE,
         per_encoder=True,
         never_null=("video_id", "reason", "input_hash"),
     ),
     Table(
         name="dialogue",
         key="line_id",
-        schema=DIALOGUE,
+        schema=columns.DIALOGUE,
         counted_as="lines",
         if_damaged="set_aside_dialogue",
         added=("language_tag", "certainty"),
@@ -315,7 +171,7 @@ _DECLARED = (
     Table(
         name="shot_dialogue",
         key="shot_id",
-        schema=SHOT_DIALOGUE,
+        schema=columns.SHOT_DIALOGUE,
         feature_view=View(
             name="shot_dialogue",
             description="the lines spoken in a shot; languages and sources are separated by commas",
@@ -328,16 +184,16 @@ _DECLARED = (
     Table(
         name="subtitles",
         key="subtitle_id",
-        schema=SUBTITLES,
+        schema=columns.SUBTITLES,
         if_damaged="set_aside_dialogue",
         added=("language_tag",),
         never_null=("video_id", "path", "source", "language"),
     ),
-    Table(name="subtitle_timings", key="video_id", schema=SUBTITLE_TIMINGS, if_damaged="set_aside_dialogue"),
+    Table(name="subtitle_timings", key="video_id", schema=columns.SUBTITLE_TIMINGS, if_damaged="set_aside_dialogue"),
     Table(
         name="screen_text",
         key="text_id",
-        schema=SCREEN_TEXT,
+        schema=columns.SCREEN_TEXT,
         counted_as="texts",
         if_damaged="compute_again",
         never_null=("video_id", "show", "shot_id", "start_frame", "end_frame", "box", "text", "kind"),
@@ -346,7 +202,7 @@ _DECLARED = (
     Table(
         name="shot_screen_text",
         key="shot_id",
-        schema=SHOT_SCREEN_TEXT,
+        schema=columns.SHOT_SCREEN_TEXT,
         feature_view=View(
             name="shot_screen_text",
             description="the writing in the picture of a shot, without timecodes and logos that are always there",
@@ -359,7 +215,7 @@ _DECLARED = (
     Table(
         name="faces",
         key="face_id",
-        schema=FACES,
+        schema=columns.FACES,
         counted_as="faces",
         if_damaged="compute_again",
         never_null=("video_id", "show", "shot_id", "frame", "box", "quality", "model", "embedding"),
@@ -368,7 +224,7 @@ _DECLARED = (
     Table(
         name="shot_people",
         key="shot_id",
-        schema=SHOT_PEOPLE,
+        schema=columns.SHOT_PEOPLE,
         feature_view=View(
             name="shot_people",
             description="the people in a shot by their ids, with their share of the shot and the size of their faces",
@@ -378,25 +234,25 @@ _DECLARED = (
         never_null=("video_id", "show", "index", "input_hash"),
         key_names_video=True,
     ),
-    Table(name="people", key="person_id", schema=PEOPLE, per_video=False, if_damaged="compute_again"),
-    Table(name="people_changes", key="change_id", schema=PEOPLE_CHANGES, per_video=False, if_damaged="refuse"),
-    Table(name="labels", key="label_id", schema=LABELS, per_video=False, if_damaged="refuse"),
+    Table(name="people", key="person_id", schema=columns.PEOPLE, per_video=False, if_damaged="compute_again"),
+    Table(name="people_changes", key="change_id", schema=columns.PEOPLE_CHANGES, per_video=False, if_damaged="refuse"),
+    Table(name="labels", key="label_id", schema=columns.LABELS, per_video=False, if_damaged="refuse"),
     Table(
         name="collections",
         key="change_id",
-        schema=COLLECTIONS,
+        schema=columns.COLLECTIONS,
         per_video=False,
         if_damaged="refuse",
         never_null=("collection_id", "action", "name", "author", "created_at"),
     ),
-    Table(name="saved_searches", key="change_id", schema=SAVED_SEARCHES, per_video=False, if_damaged="refuse"),
-    Table(name=SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
-    Table(name=KEPT_SCORES, key="shot_id", schema=PROBE_SCORES, if_damaged="compute_again"),
-    Table(name="caption_pairs", key="pair_id", schema=CAPTION_PAIRS, if_damaged="compute_again"),
+    Table(name="saved_searches", key="change_id", schema=columns.SAVED_SEARCHES, per_video=False, if_damaged="refuse"),
+    Table(name=SCORES, key="shot_id", schema=columns.PROBE_SCORES, if_damaged="compute_again"),
+    Table(name=KEPT_SCORES, key="shot_id", schema=columns.PROBE_SCORES, if_damaged="compute_again"),
+    Table(name="caption_pairs", key="pair_id", schema=columns.CAPTION_PAIRS, if_damaged="compute_again"),
 )
 
-TABLES = MappingProxyType({table.name: table for table in _DECLARED})
-"""Every table of the lake by its name, or by the name of its family. A new table is one entry of ``_DECLARED``."""
+TABLES = MappingProxyType({table.name: table for table in _DECLARATIONS})
+"""Every table of the lake by its name, or by the name of its family. A new table is one entry of ``_DECLARATIONS``."""
 
 
 def list_served_tables() -> dict[str, Table]:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from ops.core.columns import LABELS
 from ops.core.errors import NotFoundError
-from ops.core.schemas import LABELS
 from ops.core.settings import Settings
 from ops.core.tables import Lake, compute_digest
 from ops.probes.annotations import (

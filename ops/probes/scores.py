@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ops.core.columns import PROBE_SCORES
 from ops.core.errors import NeedleError
 from ops.core.history import take_later
-from ops.core.schemas import KEPT_SCORES, PROBE_SCORES, SCORES
+from ops.core.schemas import KEPT_SCORES, SCORES
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport

@@ -288,7 +288,7 @@ def lake_throughput(partitions: int, rows: int) -> dict[str, Any]:
     """``needle probe score`` through parquet: vectors read from the lake, scores written to it."""
     import pyarrow as pa
 
-    from ops.core.schemas import SHOT_EMBEDDINGS
+    from ops.core.columns import SHOT_EMBEDDINGS
 
     random = np.random.default_rng(1)
     now = datetime(2026, 1, 1, tzinfo=UTC)

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ops.core.schemas import SHOT_EMBEDDINGS, SHOTS
+from ops.core.columns import SHOT_EMBEDDINGS, SHOTS
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.embeddings.build import name_table

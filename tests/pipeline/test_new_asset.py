@@ -88,11 +88,21 @@ from assets.steps import StepAsset
 ASSET = StepAsset(step="shot_pace", description="Shots a minute, by the length of each shot.", group="footage")
 ''',
 }
-COLUMNS = '_build_schema(("shot_id", pa.string()), ("video_id", pa.string()), ("per_minute", pa.float64()))'
-REGISTRATION = f"""    Table(
+COLUMNS = """
+SHOT_PACE = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("per_minute", pa.float64()),
+)
+"""
+TEXTS = '''        "shot_pace": {"video_id": _VIDEO_ID, "per_minute": "shots like this one a minute, above 0"},
+    }
+)
+"""Description of each served column, by the name of the table."""'''
+REGISTRATION = """    Table(
         name="shot_pace",
         key="shot_id",
-        schema={COLUMNS},
+        schema=columns.SHOT_PACE,
         feature_view=View(name="shot_pace", description="how fast a video is cut"),
         counted_as="paced",
         listed=True,
@@ -156,7 +166,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name, text in PACKAGE.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text.lstrip())
+    with (root / "ops/core/columns.py").open("a") as file:
+        file.write(COLUMNS)
     replace_once(root / "ops/core/schemas.py", ")\n\nTABLES = ", REGISTRATION)
+    replace_once(root / "ops/core/field_descriptions.py", TEXTS[TEXTS.index("    }") :], TEXTS)
     replace_once(root / "pyproject.toml", "| probes", "| probes | pace")
     return Project(path=tmp_path_factory.mktemp("home"), root=root)
 

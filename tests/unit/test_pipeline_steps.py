@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from ops.core.schemas import LABELS, SHOTS, TABLES, Table, View
+from ops.core.columns import LABELS, SHOTS
+from ops.core.schemas import TABLES, Table, View
 from ops.core.steps import Step, StepRun, never_due
 from ops.core.types import StepReport
 from ops.pipeline import collect_steps, find_step, list_steps

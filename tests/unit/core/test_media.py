@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ops.core.columns import VIDEOS
 from ops.core.media import Crop, Fact, MediaInfo, Orientation, SoundTrack, StartTimecode
-from ops.core.schemas import VIDEOS
 from ops.core.storage import ObjectStore
 from ops.core.tables import Lake
 

@@ -12,7 +12,7 @@ import pytest
 
 from assets.definitions import build_definitions
 from assets.resources import Needle
-from ops.core.schemas import SHOT_EMBEDDINGS
+from ops.core.columns import SHOT_EMBEDDINGS
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
