@@ -52,7 +52,7 @@ class Encoder(Protocol):
     """ISO 639-1 codes of the supported languages of texts; empty if the encoder supports any."""
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Vectors (B, D)."""
+        """Vectors (B, D). Refuses items that are not texts, see ``require_texts`` in ``ops/embeddings/reading.py``."""
         ...
 
     def read_length(self, text: str) -> int:
@@ -96,8 +96,9 @@ def pool_each(encoder: Encoder, frame_vectors_ND: NDArray[np.float32]) -> NDArra
 class LoadOptions:
     """Options for loading an encoder.
 
-    ``device`` is ``auto``, ``cpu`` or a torch device; ``part="text"`` needs only ``encode_text`` and ``read_length``;
-    ``threads`` are those of the model on a CPU. ``frames`` to encode: for many, it pays to prepare the model longer.
+    ``device`` is ``auto``, ``cpu`` or a torch device. An encoder of ``part="text"`` has only ``encode_text`` and
+    ``read_length``; it calls :func:`require_both_parts` before it encodes frames. ``threads`` are those of the model on
+    a CPU. ``frames`` to encode: for many, it pays to prepare the model longer.
     """
 
     home: Path
@@ -116,6 +117,12 @@ class LoadOptions:
         if self.device != "auto":
             return self.device
         return "cuda" if has_cuda() else "cpu"
+
+
+def require_both_parts(part: str) -> None:
+    """Raise ``EncoderError`` if only the text part of an encoder was loaded."""
+    if part == "text":
+        raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
 
 
 class EncoderKind(ABC):

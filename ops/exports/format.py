@@ -1,7 +1,8 @@
 """The interface of export formats, and code that several of them share.
 
-A format is one module of ``ops/exports/formats``; ``ops/exports/registry.py`` finds it. Nothing else has to be added:
-the command line, the HTTP schema and the page read their lists from its attributes.
+A format is one module of ``ops/exports/formats``; ``ops/exports/registry.py`` finds it. It is in no list: the command
+line, the HTTP schema and the page read theirs from its attributes (``make format`` writes the page's types).
+``ops/exports/names.py`` makes titles, paths and notes safe in a file.
 """
 
 from __future__ import annotations

@@ -76,6 +76,13 @@ def _anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_builder_is_in_the_readme_of_the_tests_and_no_other() -> None:
+    section = (CHECKOUT / "tests/README.md").read_text().partition("## Builders")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`(\w+\.(?:py|txt))`", "\n".join(re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE))))
+    files = {path.name for path in (CHECKOUT / "tests/builders").iterdir() if path.suffix in (".py", ".txt")}
+    assert listed == files - {"__init__.py"}
+
+
 QUOTED_PATH = re.compile(r"`((?:assets|docs|feature_repo|notebooks|ops|tests)/[\w./-]+)`")
 
 

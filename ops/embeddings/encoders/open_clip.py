@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ops.core.errors import EncoderError, take_first_sentence
 from ops.embeddings.bfloat16_tower import TowerSource, load_bfloat16_tower
 from ops.embeddings.device_tower import PARTS, DeviceTower
-from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare
+from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare, require_both_parts
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length, require_texts
 from ops.embeddings.weights import EncoderIdentity, identify_weights
@@ -103,8 +103,8 @@ class OpenClipEncoder:
         if self._is_cuda and part == "both" and build_resizing(configuration):
             tower = DeviceTower(self._model, self._device, self._normalise)
             self._run_tower, self.batch_frames = tower, PARTS * tower.batch
-        self._has_images = part != "text"
-        if not self._has_images or (self._run_tower and not self._is_cuda):
+        self._part = part
+        if part == "text" or (self._run_tower and not self._is_cuda):
             self._model.visual = None
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -124,8 +124,7 @@ class OpenClipEncoder:
     def encode_prepared(self, prepared_NCHW: NDArray[Any]) -> NDArray[np.float32]:
         import torch
 
-        if not self._has_images:
-            raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
+        require_both_parts(self._part)
         if not len(prepared_NCHW):
             return np.zeros((0, self.dim), dtype=np.float32)
         if self._run_tower:

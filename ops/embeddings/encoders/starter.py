@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.core.errors import EncoderError
-from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare
+from ops.embeddings.encoder import EncoderKind, LoadOptions, Prepare, require_both_parts
 from ops.embeddings.pooling import pool_mean
 from ops.embeddings.reading import read_length
 from ops.embeddings.starter.head import SHIPPED_HEAD, load_head
@@ -113,8 +112,7 @@ class StarterEncoder:
         return pool_mean(frame_vectors_ND)
 
     def _load_image_tower(self) -> ImageTower:
-        if self._part == "text":
-            raise EncoderError("the encoder was loaded for text only: load it with part='both' to encode frames")
+        require_both_parts(self._part)
         with self._loading:
             if self._image is None:
                 self._image = ImageTower(self._cache, self._device, self._threads)
