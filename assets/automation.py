@@ -20,12 +20,12 @@ from ops.videos.watch import watch_library
 
 # Typed as Any: Dagster's own conditions disagree on whether they apply to assets or also to checks.
 
-SEARCHED = ("footage", "features", "search", "training")
+SEARCH_GROUPS = ("footage", "features", "search", "training")
 """Groups of the assets from footage to search. Pairs of captions are made in the run that makes their shots."""
 
 # A new encoder or detector; eager() alone does not react to a new code version.
 NEW_CODE: Any = dg.AutomationCondition.code_version_changed()
-HANDLED: Any = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+NEWLY_HANDLED: Any = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
 
 
 def until_handled(trigger: Any) -> Any:
@@ -35,7 +35,7 @@ def until_handled(trigger: Any) -> Any:
     that counts the change as handled. A video that arrived in these seconds was never indexed. Here the trigger
     wins; the price is an occasional run without work.
     """
-    return trigger.since(dg.AutomationCondition.initial_evaluation() | (HANDLED & ~trigger))
+    return trigger.since(dg.AutomationCondition.initial_evaluation() | (NEWLY_HANDLED & ~trigger))
 
 
 def until_seen(trigger: Any) -> Any:
@@ -45,8 +45,8 @@ def until_seen(trigger: Any) -> Any:
     not need this, because its run has read the changes of that video.
     """
     overtaken: Any = trigger & dg.AutomationCondition.in_progress()
-    requested: Any = dg.AutomationCondition.newly_requested() & ~trigger
-    return until_handled(trigger) | overtaken.since(dg.AutomationCondition.initial_evaluation() | requested)
+    new_request: Any = dg.AutomationCondition.newly_requested() & ~trigger
+    return until_handled(trigger) | overtaken.since(dg.AutomationCondition.initial_evaluation() | new_request)
 
 
 RESTING: Any = ~dg.AutomationCondition.any_deps_in_progress() & ~dg.AutomationCondition.in_progress()
@@ -63,8 +63,8 @@ def changed(asset: dg.AssetKey) -> Any:
     """
     by_own_run: Any = dg.AutomationCondition.all_new_updates_have_run_tags(tag_keys={name_run_tag(asset)})
     with_root: Any = dg.AutomationCondition.executed_with_root_target()
-    updated: Any = dg.AutomationCondition.newly_updated() & ~with_root & ~by_own_run
-    changed_deps: Any = dg.AutomationCondition.any_deps_match(updated | dg.AutomationCondition.will_be_requested())
+    new_update: Any = dg.AutomationCondition.newly_updated() & ~with_root & ~by_own_run
+    changed_deps: Any = dg.AutomationCondition.any_deps_match(new_update | dg.AutomationCondition.will_be_requested())
     return changed_deps.with_label("another run changed an upstream") | NEW_CODE
 
 
@@ -105,8 +105,8 @@ def when_refitted(probe: dg.AssetKey) -> Any:
     from before the first evaluation, such as one that the command line fitted, gets its report too: the run is a no-op
     if the report shows its present version. A report that failed waits for the next version.
     """
-    changed: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-    has_new_version = changed.allow(dg.AssetSelection.assets(probe))
+    version_change: Any = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    has_new_version = version_change.allow(dg.AssetSelection.assets(probe))
     never_made: Any = dg.AutomationCondition.missing() & ~dg.AutomationCondition.execution_failed()
     from_before: Any = dg.AutomationCondition.initial_evaluation() | never_made
     due: Any = until_seen(has_new_version | NEW_CODE) | from_before
@@ -118,10 +118,10 @@ def automation_sensors() -> list[dg.AutomationConditionSensorDefinition]:
 
     Two sensors, because a sensor has one priority for all its runs: search comes before reports, fits and scores.
     """
-    searched = dg.AssetSelection.groups(*SEARCHED)
+    search_assets = dg.AssetSelection.groups(*SEARCH_GROUPS)
     return [
-        _automation_sensor("automation", searched, SEARCH_FIRST),
-        _automation_sensor("automation_of_reports", dg.AssetSelection.all() - searched, {}),
+        _automation_sensor("automation", search_assets, SEARCH_FIRST),
+        _automation_sensor("automation_of_reports", dg.AssetSelection.all() - search_assets, {}),
     ]
 
 

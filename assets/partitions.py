@@ -24,7 +24,7 @@ STARTED_BY = {"needle/started_by": "library"}
 SEARCH_FIRST = {"dagster/priority": "10"}
 """Run tags of what makes footage searchable: in the queue it comes before reports, fits and scores."""
 
-UNFINISHED = [
+UNFINISHED_STATES = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -46,8 +46,8 @@ def ensure_partitions(
 ) -> list[str]:
     """Register missing keys with Dagster; return all keys in its order."""
     if isinstance(partitions, dg.DynamicPartitionsDefinition):
-        known = set(instance.get_dynamic_partitions(PARTITIONS_NAME))
-        instance.add_dynamic_partitions(PARTITIONS_NAME, [key for key in keys if key not in known])
+        known_keys = set(instance.get_dynamic_partitions(PARTITIONS_NAME))
+        instance.add_dynamic_partitions(PARTITIONS_NAME, [key for key in keys if key not in known_keys])
     return list(partitions.get_partition_keys(dynamic_partitions_store=instance))
 
 
@@ -68,18 +68,18 @@ def request_due_partitions(
     """
     if not watch.due:
         return dg.SensorResult(skip_reason=watch.message, asset_events=events)
-    if instance.get_runs_count(dg.RunsFilter(tags=STARTED_BY, statuses=UNFINISHED)):
+    if instance.get_runs_count(dg.RunsFilter(tags=STARTED_BY, statuses=UNFINISHED_STATES)):
         due = plural(len(watch.due), "partition is", "partitions are")
         message = f"{due} due; a run that was requested before is first"
         return dg.SensorResult(skip_reason=message, asset_events=events)
-    ordered = ensure_partitions(instance, partitions, watch.due)
+    ordered_keys = ensure_partitions(instance, partitions, watch.due)
     requests = [
         dg.RunRequest(
             run_key=f"{watch.fingerprint}-{first}",
             tags={**range_tags(first, last), **STARTED_BY, **SEARCH_FIRST},
             asset_selection=[dg.AssetKey("videos")],
         )
-        for first, last in find_key_ranges(watch.due, ordered)
+        for first, last in find_key_ranges(watch.due, ordered_keys)
     ]
     return dg.SensorResult(run_requests=requests, cursor=watch.cursor, asset_events=events)
 
@@ -90,13 +90,13 @@ def request_corrections(
     """Return the corrections sensor's requests: ``shot_corrections`` of waiting partitions, once for each change."""
     if not waiting.partitions:
         return dg.SensorResult(skip_reason="no corrections wait", cursor=cursor)
-    ordered = ensure_partitions(instance, partitions, waiting.partitions)
+    ordered_keys = ensure_partitions(instance, partitions, waiting.partitions)
     requests = [
         dg.RunRequest(
             run_key=f"corrections-{waiting.digest}-{first}",
             tags={**range_tags(first, last), **SEARCH_FIRST},
             asset_selection=[dg.AssetKey("shot_corrections")],
         )
-        for first, last in find_key_ranges(waiting.partitions, ordered)
+        for first, last in find_key_ranges(waiting.partitions, ordered_keys)
     ]
     return dg.SensorResult(run_requests=requests, cursor=cursor)

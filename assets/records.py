@@ -56,8 +56,8 @@ def _share_postgres_engines() -> None:
 def _get_engine(url: str, connect_args: dict[str, Any] | None = None, **options: Any) -> Engine:
     if url not in _engines:
         # pre_ping: a server may have been started again meanwhile
-        pooled = {**options, "poolclass": QueuePool, "pool_size": 1, "max_overflow": -1, "pool_pre_ping": True}
-        engine = create_engine(url, connect_args=connect_args or {}, **pooled)
+        pool_options = {**options, "poolclass": QueuePool, "pool_size": 1, "max_overflow": -1, "pool_pre_ping": True}
+        engine = create_engine(url, connect_args=connect_args or {}, **pool_options)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _wait_less_for_the_disk)
         engine.dispose = _keep_connections  # type: ignore[method-assign]  # Dagster calls it after each statement

@@ -10,7 +10,7 @@ from assets.automation import when_refitted, whole_catalogue
 from assets.resources import Needle, convert_check
 from ops.probes.definitions import ProbeDefinition
 from ops.probes.fit import LEAST
-from ops.probes.simulation import NEEDED
+from ops.probes.simulation import LEAST_LABELS
 
 
 @dg.asset(
@@ -61,7 +61,7 @@ class ActiveLearningConfig(dg.Config):
     kinds={"jupyter"},
     description=(
         "Labels replayed: average precision against number of labels, by feeds, at random, and by text score alone. "
-        f"Needs a label with {NEEDED} labelled shots, {2 * LEAST} of each answer."
+        f"Needs a label with {LEAST_LABELS} labelled shots, {2 * LEAST} of each answer."
     ),
 )
 def active_learning(

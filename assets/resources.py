@@ -24,7 +24,7 @@ T = TypeVar("T")
 RETRIES = 3
 RETRY_AFTER_S = 30
 
-PLOTTED = {
+PLOT_NAMES = {
     "seconds_taken",
     "times_realtime",
     "encoder_seconds",
@@ -111,14 +111,14 @@ class Needle:
         record_figures(self.settings, context.asset_key.to_user_string(), figures, report.changed)
         context.log.info("%s: %s", context.asset_key.to_user_string(), format_figures(figures))
         report.report_partitions(
-            lambda partition, own: context.add_asset_metadata(
-                {**own, **show_pictures(report, partition)}, partition_key=partition
+            lambda partition, partition_figures: context.add_asset_metadata(
+                {**partition_figures, **show_pictures(report, partition)}, partition_key=partition
             )
         )
         of_run = {"run": dg.MetadataValue.json(figures)}
         if report.rows is not None:
             figures["dagster/row_count"] = report.rows
-        of_run |= {f"run_{name}": figures[name] for name in PLOTTED & figures.keys()}
+        of_run |= {f"run_{name}": figures[name] for name in PLOT_NAMES & figures.keys()}
         return dg.MaterializeResult(
             metadata={
                 **(of_run if context.assets_def.partitions_def is not None else figures),

@@ -46,13 +46,13 @@ def step_assets(
 ) -> list[dg.AssetsDefinition]:
     """The asset of every step. Raises ``ValueError`` if a step has no asset, or an asset has no step."""
     modules = [importlib.import_module(f"assets.{module.name}") for module in pkgutil.iter_modules(assets.__path__)]
-    declared = {module.ASSET.step: module.ASSET for module in modules if hasattr(module, "ASSET")}
+    assets_by_step = {module.ASSET.step: module.ASSET for module in modules if hasattr(module, "ASSET")}
     steps = {step.name: step for step in list_steps()}
-    if missing := steps.keys() - declared.keys():
+    if missing := steps.keys() - assets_by_step.keys():
         raise ValueError(f"no asset of {', '.join(sorted(missing))}: end a module of assets/ in ASSET = StepAsset(...)")
-    if unknown := declared.keys() - steps.keys():
+    if unknown := assets_by_step.keys() - steps.keys():
         raise ValueError(f"no step {', '.join(sorted(unknown))}: end ops/<package>/step.py in STEPS = (a Step, ...)")
-    return [_build_asset(declared[name], step, settings, encoder_id, partitions) for name, step in steps.items()]
+    return [_build_asset(assets_by_step[name], step, settings, encoder_id, partitions) for name, step in steps.items()]
 
 
 def describe_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
@@ -70,7 +70,7 @@ def describe_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
 
 
 def _build_asset(
-    declared: StepAsset,
+    spec: StepAsset,
     step: Step,
     settings: Settings,
     encoder_id: str,
@@ -78,15 +78,15 @@ def _build_asset(
 ) -> dg.AssetsDefinition:
     @dg.asset(
         name=step.name,
-        description=declared.description,
+        description=spec.description,
         partitions_def=partitions,
-        deps=[*declared.upstreams, *step.reads],
-        group_name=declared.group,
-        code_version=declared.code_version(settings, encoder_id),
-        kinds=set(declared.kinds),
-        check_specs=declared.checks,
+        deps=[*spec.upstreams, *step.reads],
+        group_name=spec.group,
+        code_version=spec.code_version(settings, encoder_id),
+        kinds=set(spec.kinds),
+        check_specs=spec.checks,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        automation_condition=declared.automation(dg.AssetKey(step.name)) if declared.automation else None,
+        automation_condition=spec.automation(dg.AssetKey(step.name)) if spec.automation else None,
         metadata=describe_columns(step.tables),
     )
     def step_asset(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:

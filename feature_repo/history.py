@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 HISTORY = "history"
-REMOVED = "is_removed"
+REMOVAL = "is_removed"
 _TRIES = 3
 
 
@@ -29,16 +29,16 @@ def add_history(current: ibis.Table, filesystem: Any, folder: str, schema: pa.Sc
     if versions is None:
         return current
     current = current.select(*schema.names)
-    footage, created = schema.names[-2:]
+    footage, computed_at = schema.names[-2:]
     ids = ibis.memtable(versions.select([key]))
-    stamps = current.semi_join(ids, key).select(key, footage, created).to_pyarrow()
-    choice = _choose_versions(versions, stamps, key, footage, created)
-    chosen = versions.take(pa.array(choice.index.to_numpy()))
-    removed = chosen[REMOVED]
+    stamps = current.semi_join(ids, key).select(key, footage, computed_at).to_pyarrow()
+    choice = _choose_versions(versions, stamps, key, footage, computed_at)
+    rows = versions.take(pa.array(choice.index.to_numpy()))
+    is_removed = rows[REMOVAL]
     columns = {
-        field.name: chosen[field.name]
-        if field.name in (key, created)
-        else pc.if_else(removed, pa.scalar(None, field.type), chosen[field.name])
+        field.name: rows[field.name]
+        if field.name in (key, computed_at)
+        else pc.if_else(is_removed, pa.scalar(None, field.type), rows[field.name])
         for field in schema
     } | {footage: pa.array(choice[footage].to_numpy()).cast(schema.field(footage).type)}
     # duckdb and ibis name the types of some columns otherwise than Arrow
@@ -51,7 +51,7 @@ def _locate_history(folder: str) -> str:
     return f"{store}/{HISTORY}/{table}"
 
 
-def _choose_versions(versions: pa.Table, current: pa.Table, key: str, footage: str, created: str) -> pd.DataFrame:
+def _choose_versions(versions: pa.Table, current: pa.Table, key: str, footage: str, computed_at: str) -> pd.DataFrame:
     """Return positions of the versions that count, with the time of their footage in microseconds.
 
     - A version that is not older than the current row does not count: a run was killed between the two writes, or a
@@ -59,14 +59,14 @@ def _choose_versions(versions: pa.Table, current: pa.Table, key: str, footage: s
     - The time of the footage is not later than that of any later version. Feast orders rows by it first, and would
       otherwise prefer an older version after a correction.
     """
-    names = [key, footage, created]
-    earlier = _read_stamps(versions, names).assign(removed=versions[REMOVED].to_numpy())
+    names = [key, footage, computed_at]
+    earlier = _read_stamps(versions, names).assign(removed=versions[REMOVAL].to_numpy())
     now = _read_stamps(current, names)
-    newest = earlier[key].map(now.set_index(key)[created])
-    earlier = earlier[newest.isna() | (earlier[created] < newest)]
-    earlier = earlier.sort_values("removed", kind="stable").drop_duplicates([key, created])
+    newest = earlier[key].map(now.set_index(key)[computed_at])
+    earlier = earlier[newest.isna() | (earlier[computed_at] < newest)]
+    earlier = earlier.sort_values("removed", kind="stable").drop_duplicates([key, computed_at])
     every = pd.concat([earlier, now.assign(removed=False).set_axis(-1 - now.index)])
-    every = every.sort_values(created, ascending=False, kind="stable")
+    every = every.sort_values(computed_at, ascending=False, kind="stable")
     every[footage] = every.groupby(key)[footage].cummin()
     return every[every.index >= 0]
 
@@ -103,9 +103,9 @@ def _read_versions(filesystem: Any, folder: str, schema: pa.Schema) -> pa.Table 
 def _read_file(filesystem: Any, path: str, schema: pa.Schema) -> pa.Table:
     with filesystem.open(path, "rb") as handle:
         file = pq.ParquetFile(handle)
-        stored = set(file.schema_arrow.names)
-        rows = file.read(columns=[name for name in [*schema.names, REMOVED] if name in stored], use_threads=False)
+        file_columns = set(file.schema_arrow.names)
+        rows = file.read(columns=[name for name in [*schema.names, REMOVAL] if name in file_columns], use_threads=False)
     for field in schema:
-        if field.name not in stored:  # written by an earlier version of the program
+        if field.name not in file_columns:  # written by an earlier version of the program
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows.select([*schema.names, REMOVED]).cast(pa.schema([*schema, pa.field(REMOVED, pa.bool_())]))
+    return rows.select([*schema.names, REMOVAL]).cast(pa.schema([*schema, pa.field(REMOVAL, pa.bool_())]))

@@ -53,18 +53,18 @@ FRESHNESS = "written by the run that computes the row; unchanged until footage, 
 """Tag of every view. Feast's ttl says how long a value may be used: here, without limit."""
 
 
-def table_view(lake: str, served: ServedTable) -> FeatureView:
+def table_view(lake: str, view: ServedTable) -> FeatureView:
     """Rows of a table of the lake, with a row for each shot or video; online and offline.
 
     Raises ``ValueError`` for a column whose type Feast cannot store online.
     """
-    if unknown := [f"{column.name} ({column.kind})" for column in served.columns if column.kind not in TYPES]:
-        raise ValueError(f"{served.view} cannot serve {', '.join(unknown)}: leave it out of the view of {served.table}")
-    entity = {"shot_id": shot_entity, "video_id": video_entity}[served.key]()
+    if unknown := [f"{column.name} ({column.kind})" for column in view.columns if column.kind not in TYPES]:
+        raise ValueError(f"{view.view} cannot serve {', '.join(unknown)}: leave it out of the view of {view.table}")
+    entity = {"shot_id": shot_entity, "video_id": video_entity}[view.key]()
     fields = [
-        Field(name=column.name, dtype=TYPES[column.kind], description=column.description) for column in served.columns
+        Field(name=column.name, dtype=TYPES[column.kind], description=column.description) for column in view.columns
     ]
-    return _online(served.view, served.description, entity, fields, table_source(lake, served.table))
+    return _online(view.view, view.description, entity, fields, table_source(lake, view.table))
 
 
 def read_served(view: FeatureView) -> ServedTable:

@@ -17,7 +17,7 @@ from ops.core.storage import ObjectStore
 from ops.core.types import parse_shot_id
 from ops.search.schema import Hit, SearchResult
 
-SHOWN = 60
+MOST_POSTERS = 60
 """Hits with posters in one display; 60 pages of 15 KB are about 1 MB in a notebook."""
 WIDE_PX = 320
 
@@ -113,10 +113,14 @@ class HitFrame(pd.DataFrame):
     def _repr_html_(self) -> str | None:
         if self.posters is None or not {"shot_id", "end_frame"} <= set(self.columns):
             return super()._repr_html_()  # type: ignore[misc, no-any-return]  # pandas-stubs leave it out
-        records = self.head(SHOWN).to_dict("records")
+        records = self.head(MOST_POSTERS).to_dict("records")
         notes = [str(self.attrs["summary"])] if "summary" in self.attrs else []
         notes += [str(note) for note in self.attrs.get("notes", ())]
-        notes += [f"{plural(len(self) - SHOWN, 'more hit')} without a picture here"] if len(self) > SHOWN else []
+        notes += (
+            [f"{plural(len(self) - MOST_POSTERS, 'more hit')} without a picture here"]
+            if len(self) > MOST_POSTERS
+            else []
+        )
         words = "".join(f'<p style="{_NOTE}">{html.escape(note)}</p>' for note in notes)
         return f'{words}<div style="{_GRID}">{"".join(map(self._draw, records))}</div>'
 

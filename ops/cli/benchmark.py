@@ -96,7 +96,7 @@ def command(
             _print(_measure_cuts(name, data, report, options, bars), format_benchmark, as_json)
         else:
             _print(_measure_retrieval(name, data, frames, options, bars), format_retrieval, as_json)
-    return EXIT_SET_ASIDE if bars.aside else None
+    return EXIT_SET_ASIDE if bars.skipped else None
 
 
 def _measure_cuts(

@@ -25,7 +25,7 @@ from ops.videos import catalogue
 
 logger = logging.getLogger(__name__)
 
-SEARCHED = ("shots", "embedded", "indexed")
+SEARCH_COUNTS = ("shots", "embedded", "indexed")
 """Counts of a video that decide whether all its shots are searchable."""
 
 
@@ -46,7 +46,7 @@ class VideoStatus(TypedDict):
     reason: str | None
     shots: int
     embedded: int
-    indexed: int
+    index_counts: int
     shots_set_aside: list[SkippedShot]
     lines: int
     notes: list[str]
@@ -77,7 +77,7 @@ class Status(TypedDict):
 
 
 def build_status(
-    settings: Settings, encoder_id: str, indexed: IndexedShots | None = None, *, least: int = LEAST_KEPT
+    settings: Settings, encoder_id: str, index_counts: IndexedShots | None = None, *, least: int = LEAST_KEPT
 ) -> Status:
     """Return the document of ``needle status --json``: home, index version, videos with states, totals.
 
@@ -85,21 +85,21 @@ def build_status(
     """
     catalogue.require_known_version(settings)
     lake = settings.lake
-    indexed = indexed or count_indexed(settings, encoder_id)
+    index_counts = index_counts or count_indexed(settings, encoder_id)
     damage: list[DamagedTableError] = []
     counts = {
         table.counted_as: count_rows(lake, table.name_for_encoder(encoder_id), damage=damage, least=least)
         for table in TABLES.values()
         if table.counted_as
-    } | {"indexed": indexed.counts}
-    others = [name for name in counts if name not in SEARCHED]
+    } | {"indexed": index_counts.counts}
+    others = [name for name in counts if name not in SEARCH_COUNTS]
     damage_messages = {error.partition: str(error) for error in damage}
     skipped_shots: dict[str, list[LakeSkippedShot]] = {}
     for shot in set_aside_shots(settings, encoder_id):
         skipped_shots.setdefault(shot["video_id"], []).append(shot)
     videos: list[VideoStatus] = []
     for row in sorted(catalogue.read_videos(lake, least=least), key=lambda row: (row["path"], row["video_id"])):
-        figures = {name: counts[name][row["video_id"]] for name in SEARCHED}
+        figures = {name: counts[name][row["video_id"]] for name in SEARCH_COUNTS}
         video_skipped = sorted(
             skipped_shots.get(row["video_id"], []), key=lambda shot: parse_shot_id(shot["shot_id"]) or ("", 0)
         )
@@ -131,7 +131,7 @@ def build_status(
         "home": str(settings.home),
         "storage": settings.storage_uri,
         "encoder_id": encoder_id,
-        "index_version": indexed.version,
+        "index_version": index_counts.version,
         "dialogue_version": read_current_line_version(settings),
         "videos": videos,
         "totals": cast(StatusTotals, totals),

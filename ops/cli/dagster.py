@@ -25,7 +25,7 @@ QUIET = "ignore:Parameter `backfill_policy`"
 PARTS = {"webserver": ("dagster_webserver",), "daemon": ("dagster._daemon", "run")}
 """Modules and arguments of Dagster's page and daemon, for deployments that start them one by one."""
 
-_HELD: list[object] = []
+_LOCKS: list[object] = []
 """Connections that hold a lock for as long as this process lives."""
 
 
@@ -120,4 +120,4 @@ def hold_database_lock(address: PostgresAddress) -> None:
     if database.execute("SELECT pg_try_advisory_lock(hashtext('needle dagster'))").fetchone() != (True,):
         raise NeedleError(f"`needle dagster` runs on the Postgres database {address} already, perhaps elsewhere")
     os.set_inheritable(database.fileno(), True)
-    _HELD.append(database)  # closing it would end the lock
+    _LOCKS.append(database)  # closing it would end the lock

@@ -220,7 +220,7 @@ def _print(document: Mapping[str, Any], as_json: bool, bars: Bars) -> int | None
         figures = format_comparison(_take_retrieval(document)) if document["encoder_id"] else ()
         for line in (*lines, *figures):
             click.echo(line)
-    return EXIT_SET_ASIDE if bars.aside else None
+    return EXIT_SET_ASIDE if bars.skipped else None
 
 
 def _take_retrieval(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.schemas import find_family
 from ops.core.settings import Settings
-from ops.core.tables import DAMAGED
+from ops.core.tables import DAMAGE_FOLDER
 from ops.core.types import SilentProgress
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRegistry
@@ -179,7 +179,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
 def _delete_objects(settings: Settings, video_id: str) -> None:
     """Delete the objects of a video: its contact sheet, damaged files of the lake, proxies and posters."""
     settings.store.delete(make_sheet_key(video_id))
-    for key in settings.store.list(DAMAGED):  # damaged files of the lake may hold rows of it
+    for key in settings.store.list(DAMAGE_FOLDER):  # damaged files of the lake may hold rows of it
         if key.endswith(f"/{settings.resolve_partition(video_id)}.parquet"):
             settings.store.delete(key)
     for folder in (folder for step in list_steps() for folder in step.folders):

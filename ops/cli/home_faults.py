@@ -172,10 +172,10 @@ def _put_damage_away(settings: Settings, bars: Bars) -> None:
     """Move damaged files away, and let the videos that lost rows be computed again."""
     encoder_id = resolve_encoder(settings).encoder_id
     put_away_all(settings, encoder_id, bars)
-    aside = [row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "set_aside"]
+    video_ids = [row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "set_aside"]
     for step in list_steps():
         if step.retry:
-            step.retry(settings, encoder_id, aside, datetime.now(UTC))
+            step.retry(settings, encoder_id, video_ids, datetime.now(UTC))
 
 
 def _find_leftovers(settings: Settings) -> Iterable[Path]:

@@ -32,7 +32,7 @@ from ops.index.screen_text import has_current_texts
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.search.saved_matches import has_current_matches
-from ops.shots.not_applied import FAILED
+from ops.shots.not_applied import FAILURE
 from ops.videos import catalogue
 from ops.videos.damaged_tables import retry_past_damage
 from ops.videos.file_kinds import OTHER_SUBTITLES
@@ -126,13 +126,13 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             settings, live, bars, lambda: register(settings, library_scan, datetime.now(UTC))
         )
         ran, page = _bring_up_to_date(settings, registration, retry, report, bars)
-        aside = set(bars.aside)
+        skipped = set(bars.skipped)
 
         def summarise() -> IngestSummary:
             index_count = count_indexed(settings, live)
             status = build_status(settings, live, index_count, least=LEAST_KEPT if ran is None else 1)
             summary = _summarise(
-                settings, library_scan, registration, status, ran, time.monotonic() - start, aside, page
+                settings, library_scan, registration, status, ran, time.monotonic() - start, skipped, page
             )
             if (
                 not registration.gone
@@ -262,8 +262,8 @@ def _summarise(
         *(video["video_id"] for video in status["videos"] if video["path"] in skipped_paths),
     }
     videos = [video for video in status["videos"] if video["video_id"] in video_ids]
-    aside = _list_set_aside(videos, library_scan)
-    aside += list_unusable_subtitles(settings, video_ids)
+    skipped = _list_set_aside(videos, library_scan)
+    skipped += list_unusable_subtitles(settings, video_ids)
     footage = round(sum(video["footage_s"] for video in videos), 3)
     processed_videos = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
     footage_s = sum(video["footage_s"] for video in processed_videos if video["state"] == "ready")
@@ -279,7 +279,7 @@ def _summarise(
         "footage_processed_s": round(footage_s, 3),
         "times_realtime": None if ran is None else round(footage_s / seconds, 2),
         "up_to_date": ran is None,
-        "set_aside": aside,
+        "set_aside": skipped,
         "notes": [{"path": video["path"], "note": note} for video in processed_videos for note in video["notes"]],
         "subtitles_not_used": unread,
         "duplicates": [
@@ -298,27 +298,27 @@ def _summarise(
 
 def _list_set_aside(videos: list[VideoStatus], library_scan: Scan) -> list[dict[str, str]]:
     """Return files, videos, shots and notes on failures with their reasons, each file once."""
-    aside = [{"path": path, "reason": reason} for path, reason in library_scan.set_aside]
-    named_paths = {entry["path"] for entry in aside}
-    aside += [
+    skipped = [{"path": path, "reason": reason} for path, reason in library_scan.set_aside]
+    named_paths = {entry["path"] for entry in skipped}
+    skipped += [
         {"path": video["path"], "reason": video["reason"] or ""}
         for video in videos
         if (video["state"] == "set_aside" or (video["state"] == "pending" and video["reason"]))
         and not video["shots_set_aside"]
         and video["path"] not in named_paths
     ]
-    aside += [
+    skipped += [
         {"path": video["path"], "shot_id": shot["shot_id"], "reason": shot["reason"]}
         for video in videos
         for shot in video["shots_set_aside"]
     ]
-    aside += [
+    skipped += [
         {"path": video["path"], "reason": note}
         for video in videos
         for note in video["notes"]
-        if note.startswith(FAILED)
+        if note.startswith(FAILURE)
     ]
-    return aside
+    return skipped
 
 
 def _tell(summary: IngestSummary, paths: dict[str, str], printed_notes: set[str]) -> None:

@@ -117,8 +117,8 @@ def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json
     import_origin = "import" if origin == "command line" else origin
     result = import_labels(settings, path, datetime.now(UTC), annotator=annotator, origin=import_origin)
     if as_json:
-        aside = [{"line": line, "reason": why} for line, why in result.refused]
-        print_json({"written": result.written, "unchanged": result.unchanged, "set_aside": aside})
+        skipped = [{"line": line, "reason": why} for line, why in result.refused]
+        print_json({"written": result.written, "unchanged": result.unchanged, "set_aside": skipped})
     else:
         answers = plural(result.written, "answer")
         click.echo(f"{make_printable(str(path))}: {answers} written, {result.unchanged} known already")

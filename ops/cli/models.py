@@ -41,10 +41,10 @@ def command(as_json: bool) -> None:
     click.echo(f"auto takes {spec}: {reason}")
 
 
-def _format_table(models: Sequence[KnownModel], cached: Sequence[bool]) -> Iterator[str]:
+def _format_table(models: Sequence[KnownModel], is_cached: Sequence[bool]) -> Iterator[str]:
     titles = ("model", "COCO", "Flickr", "MSR-VTT", "frame", "text", "licence", "text", "weights")
     yield _COLUMNS.format(*titles)
-    for model, here in zip(models, cached, strict=True):
+    for model, here in zip(models, is_cached, strict=True):
         figures = (model.coco, model.flickr, model.msrvtt, model.image_gflops, model.text_gflops)
         cells = ("–" if value is None else f"{value:g}" for value in figures)
         yield _COLUMNS.format(model.spec, *cells, model.licence, model.languages, "cached" if here else "").rstrip()

@@ -60,14 +60,14 @@ def command(
              needle people --merge Thom p77aa01b2c3d4
              needle people --split Thom 0f3a...:1200:face0-51c2d8
     """
-    chosen = [each for each in (name, merge, split, reject, like) if each is not None]
-    if len(chosen) + off > 1:
+    changes = [each for each in (name, merge, split, reject, like) if each is not None]
+    if len(changes) + off > 1:
         raise UsageError("choose one of --name, --merge, --split, --not, --like and --off")
     if arguments and (off or like is not None):
         way = "--off removes everybody, `needle forget --person NAME` one person" if off else "--like takes one face"
         raise UsageError(f"{' '.join(arguments)!r} is too much: {way}")
     settings = load_command_settings(options)
-    if off or (chosen and like is None):
+    if off or (changes and like is None):
         require_layout(settings)
     else:
         require_known_version(settings)
@@ -75,7 +75,7 @@ def command(
         return _delete_all(settings, yes)
     if like is not None:
         return _list_like(settings, like, limit, as_json)
-    if chosen:
+    if changes:
         people = _change(settings, arguments, name, merge, split, reject, author)
         _bring_up_to_date(settings)
         _print_people(people, as_json)
@@ -147,13 +147,13 @@ def _print_people(people: Sequence[LakePerson], as_json: bool) -> None:
 def _show(settings: Settings, person: str, as_json: bool) -> None:
     from ops.people.editing import find_person, read_person_faces
 
-    found = find_person(settings, person)
-    faces = read_person_faces(settings, found["person_id"])
+    row = find_person(settings, person)
+    faces = read_person_faces(settings, row["person_id"])
     if as_json:
         columns = ("face_id", "video_id", "show", "shot_id", "frame", "box", "quality", "model")
-        print_json({**_describe(found), "all_faces": [{key: face[key] for key in columns} for face in faces]})  # type: ignore[literal-required]
+        print_json({**_describe(row), "all_faces": [{key: face[key] for key in columns} for face in faces]})  # type: ignore[literal-required]
         return
-    _print_people([found], as_json)
+    _print_people([row], as_json)
     for face in faces:
         click.echo(make_printable(f"  {face['face_id']}  {face['show']}  quality {face['quality']:.2f}"))
 
@@ -197,9 +197,9 @@ def _delete_all(settings: Settings, yes: bool) -> int:
     from ops.cli.forget_people import delete_people
 
     people = _read(settings)
-    named = sum(bool(each["name"]) for each in people)
+    name_count = sum(bool(each["name"]) for each in people)
     faces = sum(each["faces"] for each in people)
-    click.echo(f"{plural(len(people), 'person', 'people')} ({named} with a name), {plural(faces, 'face')}")
+    click.echo(f"{plural(len(people), 'person', 'people')} ({name_count} with a name), {plural(faces, 'face')}")
     if not yes:
         click.echo("nothing was removed: add --yes to remove for good", err=True)
         return EXIT_FAILED

@@ -59,7 +59,7 @@ class Bars:
         )
         self.tasks: dict[str, TaskID] = {}
         self.began: dict[str, float] = {}
-        self.aside: list[tuple[str, str]] = []
+        self.skipped: list[tuple[str, str]] = []
         self.printed_notes: set[str] = set()
         self.titles = TITLES | {step.stage or step.name: step.title for step in list_steps()}
 
@@ -87,10 +87,10 @@ class Bars:
         self.bars.update(task.id, advance=amount, rate=rate)
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
-        if (thing, reason) in self.aside:  # two steps of one run may check the same thing
+        if (thing, reason) in self.skipped:  # two steps of one run may check the same thing
             return
-        self.aside.append((thing, reason))
-        count = len(self.aside)
+        self.skipped.append((thing, reason))
+        count = len(self.skipped)
         if stage in self.tasks:  # damage to the lake is found before any stage starts
             self.bars.update(self.tasks[stage], aside=f"[yellow]{count} set aside")
         if self._log:

@@ -96,18 +96,18 @@ def _find_kind(name: str) -> ReportKind:
     return kind
 
 
-def _choose_subjects(kind: ReportKind, given: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+def _choose_subjects(kind: ReportKind, options: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     """Return the values of the option that the report takes. Raises ``UsageError`` for other options."""
     subject_names = {"few_shot": ("probe", "label"), "embedding_map": ("probe", "label")}.get(
         kind.notebook, (kind.subject,)
     )
     for option in _OPTIONS:
-        if given[option] and option not in subject_names:
+        if options[option] and option not in subject_names:
             hint = f"takes --{subject_names[0]}" if subject_names[0] else "takes no option of this kind"
             raise UsageError(f"{kind.name} has no use for --{option}: it {hint}")
     values: list[str] = []
     for option in filter(None, subject_names):
-        value = given[option]
+        value = options[option]
         values += [value] if isinstance(value, str) and value else value if isinstance(value, tuple) else []
     if len(set(values)) > 1 and kind.name != "active_learning":
         raise UsageError(f"{kind.name} is about one {kind.subject}: name one, not {', '.join(values)}")

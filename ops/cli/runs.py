@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 INDEXES = ("search_index", "dialogue_index", "screen_text_index")
 
-_INTERRUPTED = "Execution was interrupted"
-_STOPPED = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+_INTERRUPTION = "Execution was interrupted"
+_STOP_ERRORS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +207,7 @@ def execute(
     reasons = [event.step_failure_data.error for event in failures if event.is_step_failure]
     roots = [error.cause or error for error in reasons if error]
     messages = [event.message or "" for event in failures]
-    if any(root.cls_name in _STOPPED for root in roots) or any(each.startswith(_INTERRUPTED) for each in messages):
+    if any(root.cls_name in _STOP_ERRORS for root in roots) or any(each.startswith(_INTERRUPTION) for each in messages):
         raise KeyboardInterrupt
     failed_checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
     # A blocking check that fails ends its step by this error.

@@ -118,7 +118,7 @@ def command(
         for line in _format_changes(version.lineage):
             click.echo(line)
         click.echo(f"next: needle upgrade --encoder finetuned:{version.name}", err=True)
-    return EXIT_SET_ASIDE if bars.aside else None
+    return EXIT_SET_ASIDE if bars.skipped else None
 
 
 def _format_changes(lineage: Mapping[str, Any]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from ops.upgrade.switch import discard, finish_switch
 from ops.videos import catalogue
 
 STARTED_BY = "needle upgrade"
-COMPARED = ("caption_pairs",)
+COMPARISON_INPUTS = ("caption_pairs",)
 BESIDE = ("candidate_embeddings",)
 BEFORE = ("labels", "candidate_index", "candidate_probes")
 FOLLOWING = ("shot_embeddings", "media_features")
@@ -75,7 +75,7 @@ def _try_candidate(settings: Settings, candidate: UpgradeCandidate, last: Sequen
     """Compute the candidate's missing data and switch to it; return False if the comparison rejects it."""
     for attempt in range(ATTEMPTS):
         try:
-            comparison_steps = COMPARED if candidate.how == "upgrade" else ()
+            comparison_steps = COMPARISON_INPUTS if candidate.how == "upgrade" else ()
             _run(settings, bars, (*comparison_steps, *BESIDE), (*BEFORE, *last))
             return True
         except NeedleError:

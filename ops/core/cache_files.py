@@ -23,7 +23,7 @@ _UNWRITABLE = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
-_HELD = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_LOCK_ERRORS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def open_cache(path: Path, tables: str, name: str) -> Iterator[sqlite3.Connectio
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits give details
         if code in _UNWRITABLE:
             raise make_home_error(path, error) from error
-        if code in _HELD:
+        if code in _LOCK_ERRORS:
             raise StorageError(f"{name} {path} is in use ({error}): run again") from error
         raise StorageError(f"{name} {path} cannot be used: {error}; delete it and run again") from error
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from multiprocessing import forkserver, get_all_start_methods, get_context
 from multiprocessing.context import ForkServerContext, SpawnContext
 
-_preloaded: set[str] = set()
+_preloaded_modules: set[str] = set()
 
 
 def preload_in_children(modules: Iterable[str]) -> None:
@@ -23,7 +23,7 @@ def preload_in_children(modules: Iterable[str]) -> None:
 
     A module that cannot be imported is left to the child.
     """
-    _preloaded.update(modules)
+    _preloaded_modules.update(modules)
 
 
 def get_child_context() -> ForkServerContext | SpawnContext:
@@ -35,7 +35,7 @@ def get_child_context() -> ForkServerContext | SpawnContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(sorted(_preloaded))
+    context.set_forkserver_preload(sorted(_preloaded_modules))
     _end_server_at_exit()
     return context
 

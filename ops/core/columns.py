@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-CREATED = "created_timestamp"
-_STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field(CREATED, TIMESTAMP)]
+COMPUTED_AT = "created_timestamp"
+_STAMPS = [pa.field("event_timestamp", TIMESTAMP), pa.field(COMPUTED_AT, TIMESTAMP)]
 
 
 def build_schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ops.core.columns import CREATED, TIMESTAMP
+from ops.core.columns import COMPUTED_AT, TIMESTAMP
 from ops.core.errors import LakeError, take_first_sentence
 from ops.core.schemas import SCORES, TABLES, find_key_column, find_schema
 from ops.core.storage import ObjectStore
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 HISTORY = "history"
 """Folder of the store; ``feature_repo/history.py`` has the same names."""
-REMOVED = "is_removed"
+REMOVAL = "is_removed"
 _WITH_VIEWS = ("shot_embeddings", SCORES)
 """Families of tables of which Feast serves each by a view of its own."""
 _TICK = timedelta(microseconds=1)
@@ -47,7 +47,7 @@ def match_rows(old: pa.Table, new: pa.Table, key: str) -> tuple[pa.Array, pa.Arr
     positions = pc.index_in(_flatten(new[key]), value_set=_flatten(old[key]))
     same = pc.is_valid(positions)
     for field in new.schema:
-        if pa.types.is_list(field.type) or field.name in (key, CREATED):
+        if pa.types.is_list(field.type) or field.name in (key, COMPUTED_AT):
             continue
         before, after = _flatten(old[field.name]).take(positions), _flatten(new[field.name])
         equal = pc.fill_null(pc.equal(before, after), False)
@@ -58,7 +58,7 @@ def match_rows(old: pa.Table, new: pa.Table, key: str) -> tuple[pa.Array, pa.Arr
 def keep_stamps(old: pa.Table, new: pa.Table, key: str) -> pa.Table:
     """Return ``new`` with the stored ``created_timestamp`` of each row that is the same."""
     positions, same = match_rows(old, new, key)
-    return _set_created(new, pc.if_else(same, _flatten(old[CREATED]).take(positions), _flatten(new[CREATED])))
+    return _set_created(new, pc.if_else(same, _flatten(old[COMPUTED_AT]).take(positions), _flatten(new[COMPUTED_AT])))
 
 
 def advance_stamps(old: pa.Table, new: pa.Table, key: str, now: datetime) -> pa.Table:
@@ -68,7 +68,7 @@ def advance_stamps(old: pa.Table, new: pa.Table, key: str, now: datetime) -> pa.
     of the machine is behind that of an earlier one.
     """
     positions, same = match_rows(old, new, key)
-    before, after = _flatten(old[CREATED]).take(positions), _flatten(new[CREATED])
+    before, after = _flatten(old[COMPUTED_AT]).take(positions), _flatten(new[COMPUTED_AT])
     is_unchanged = pc.and_(same, pc.fill_null(pc.equal(before, after), False))
     is_behind = pc.and_(pc.fill_null(pc.less_equal(after, before), False), pc.invert(is_unchanged))
     if not pc.any(is_behind).as_py():
@@ -83,7 +83,7 @@ def write_versions(store: ObjectStore, table: str, partition: str, old: pa.Table
     key = find_key_column(table)
     positions, same = match_rows(old, new, key)
     is_same_time = pc.and_(
-        same, pc.fill_null(pc.equal(_flatten(old[CREATED]).take(positions), _flatten(new[CREATED])), False)
+        same, pc.fill_null(pc.equal(_flatten(old[COMPUTED_AT]).take(positions), _flatten(new[COMPUTED_AT])), False)
     )
     is_kept = pc.is_in(_flatten(old[key]), value_set=_flatten(new[key]).filter(is_same_time))
     is_missing = pc.invert(pc.is_in(_flatten(old[key]), value_set=_flatten(new[key])))
@@ -144,12 +144,12 @@ def divide_history(store: ObjectStore, resolve: Callable[[str], str]) -> None:
     The caller must exclude all writers. A kill leaves rows twice at most, which readers do not notice.
     """
     for key in list_history_files(store):
-        rows, written = _read(store, key), set[str]()
+        rows, written_keys = _read(store, key), set[str]()
         partitions = pa.array([resolve(each) for each in rows["video_id"].to_pylist()], pa.string())
         for partition in pc.unique(partitions).to_pylist():
             some = rows.filter(pc.equal(partitions, partition))
-            written.add(_write(store, _find_table(key), partition, some))
-        if key not in written:
+            written_keys.add(_write(store, _find_table(key), partition, some))
+        if key not in written_keys:
             store.delete(key)
 
 
@@ -170,13 +170,13 @@ def take_later(stamps: pa.Array, moment: datetime) -> pa.Array:
     return pc.if_else(pc.greater(stamps, scalar), stamps, scalar)
 
 
-def _find_removal_times(removed: pa.Table, changed: pa.Table, now: datetime) -> pa.Array:
+def _find_removal_times(removed_rows: pa.Table, changed_rows: pa.Table, now: datetime) -> pa.Array:
     """Return when each row was removed: when the changed rows of its video were computed, or now if there are none."""
     created_by_video: dict[str, datetime] = {}
-    for video_id, at in zip(changed["video_id"].to_pylist(), changed[CREATED].to_pylist(), strict=True):
+    for video_id, at in zip(changed_rows["video_id"].to_pylist(), changed_rows[COMPUTED_AT].to_pylist(), strict=True):
         created_by_video[video_id] = max(at, created_by_video.get(video_id, at))
     times = []
-    for video_id, at in zip(removed["video_id"].to_pylist(), removed[CREATED].to_pylist(), strict=True):
+    for video_id, at in zip(removed_rows["video_id"].to_pylist(), removed_rows[COMPUTED_AT].to_pylist(), strict=True):
         replaced_at = created_by_video.get(video_id, now)
         times.append(replaced_at if replaced_at > at else max(now, at + _TICK))
     return pa.array(times, TIMESTAMP)
@@ -184,7 +184,7 @@ def _find_removal_times(removed: pa.Table, changed: pa.Table, now: datetime) -> 
 
 def _drop_repeated(table: str, parts: Iterable[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(parts).combine_chunks()
-    names = [find_key_column(table), CREATED, REMOVED]
+    names = [find_key_column(table), COMPUTED_AT, REMOVAL]
     numbered_rows = rows.select(names).append_column("position", pa.array(range(len(rows)), pa.int64()))
     first = numbered_rows.group_by(names, use_threads=False).aggregate([("position", "min")])
     return rows.take(first["position_min"].sort())
@@ -221,7 +221,7 @@ def _read(store: ObjectStore, key: str) -> pa.Table:
         for field in schema:
             if field.name not in rows.column_names:  # written by an earlier version of the program
                 rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-        return rows.select([*schema.names, REMOVED])
+        return rows.select([*schema.names, REMOVAL])
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise LakeError(
             f"{store.path(key)} is damaged ({take_first_sentence(error)}): earlier versions of rows cannot be computed "
@@ -230,11 +230,11 @@ def _read(store: ObjectStore, key: str) -> pa.Table:
 
 
 def _mark(rows: pa.Table, is_removed: bool) -> pa.Table:
-    return rows.append_column(REMOVED, pa.array([is_removed] * len(rows), pa.bool_()))
+    return rows.append_column(REMOVAL, pa.array([is_removed] * len(rows), pa.bool_()))
 
 
 def _set_created(rows: pa.Table, stamps: pa.Array) -> pa.Table:
-    position = rows.schema.get_field_index(CREATED)
+    position = rows.schema.get_field_index(COMPUTED_AT)
     return rows.set_column(position, rows.schema.field(position), stamps)
 
 

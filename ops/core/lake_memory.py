@@ -44,12 +44,12 @@ class LakeMemory:
         rows = self._select(query, kind, table)
         return {partition: (stamp, content) for partition, stamp, content in rows}
 
-    def put_contents(self, kind: str, table: str, contents: Contents, deleted: Sequence[str]) -> None:
+    def put_contents(self, kind: str, table: str, contents: Contents, deleted_partitions: Sequence[str]) -> None:
         """Keep the content of some files; forget that of deleted ones."""
         with self._open() as database:
             rows = [(kind, table, partition, *content) for partition, content in contents.items()]
             database.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?)", rows)
-            keys = [(kind, table, partition) for partition in deleted]
+            keys = [(kind, table, partition) for partition in deleted_partitions]
             database.executemany("DELETE FROM contents WHERE kind = ? AND lake_table = ? AND partition = ?", keys)
 
     def read_checks(self, name: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-UNFINISHED = ".tmp-"
+TEMPORARY = ".tmp-"
 """Prefix of the names of unfinished files; the process id follows."""
 REMEMBERED_NS = 15 * 10**9
 """Nanoseconds for which a listing is remembered: a file that somebody changes in place is seen after them."""
@@ -87,10 +87,10 @@ def walk(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 def _list_folder(folder: str) -> FolderListing:
     memory = _memories[-1] if _memories else None
-    now, changed = time.time_ns(), os.stat(folder).st_mtime_ns
-    known = memory.get(folder) if memory is not None else None
-    if known and known.changed_ns == changed and now - known.listed_ns < REMEMBERED_NS:
-        return known
+    now, changed_ns = time.time_ns(), os.stat(folder).st_mtime_ns
+    listing_before = memory.get(folder) if memory is not None else None
+    if listing_before and listing_before.changed_ns == changed_ns and now - listing_before.listed_ns < REMEMBERED_NS:
+        return listing_before
     files: dict[str, ObjectStat] = {}
     folders: list[str] = []
     with os.scandir(folder) as entries:
@@ -102,11 +102,11 @@ def _list_folder(folder: str) -> FolderListing:
                     files[entry.name] = convert_stat(entry.stat())
                 except FileNotFoundError:
                     continue  # deleted meanwhile
-    listing = FolderListing(changed, now, files, tuple(folders))
-    if memory is not None and now - changed >= SETTLED_NS:
+    listing = FolderListing(changed_ns, now, files, tuple(folders))
+    if memory is not None and now - changed_ns >= SETTLED_NS:
         memory[folder] = listing
     return listing
 
 
 def _is_finished_file(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(UNFINISHED) and not (entry.is_symlink() and entry.is_dir())
+    return not entry.name.startswith(TEMPORARY) and not (entry.is_symlink() and entry.is_dir())

@@ -98,15 +98,15 @@ class LoggedProgress:
 
     def __init__(self) -> None:
         self._began: dict[str, float] = {}
-        self._done: dict[str, float] = {}
+        self._done_amounts: dict[str, float] = {}
         self._units: dict[str, str] = {}
 
     def start(self, stage: str, total: float, unit: str) -> None:
-        self._began[stage], self._done[stage], self._units[stage] = time.monotonic(), 0.0, unit
+        self._began[stage], self._done_amounts[stage], self._units[stage] = time.monotonic(), 0.0, unit
         progress_log.info("%s: %s", stage, f"{count_units(total, unit)} to do" if total else "started")
 
     def advance(self, stage: str, amount: float = 1) -> None:
-        self._done[stage] = self._done.get(stage, 0.0) + amount
+        self._done_amounts[stage] = self._done_amounts.get(stage, 0.0) + amount
 
     def set_aside(self, stage: str, thing: str, reason: str) -> None:
         progress_log.warning("%s: %s is set aside: %s", stage, thing, reason)
@@ -120,5 +120,5 @@ class LoggedProgress:
 
     def finish(self, stage: str) -> None:
         seconds = time.monotonic() - self._began.get(stage, time.monotonic())
-        done_count = count_units(self._done.get(stage, 0.0), self._units.get(stage, "steps"))
+        done_count = count_units(self._done_amounts.get(stage, 0.0), self._units.get(stage, "steps"))
         progress_log.info("%s: %s in %.1f s", stage, done_count, seconds)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ops.core.columns import CREATED
+from ops.core.columns import COMPUTED_AT
 from ops.core.schemas import TABLES, Table, find_key_column
 from ops.core.types import VideoState, parse_shot_id
 
@@ -34,7 +34,7 @@ def find_fault(rows: pa.Table, table: str) -> str:
     error, and both corrupt point-in-time joins.
     """
     key = find_key_column(table)
-    for name in (key, "event_timestamp", CREATED):
+    for name in (key, "event_timestamp", COMPUTED_AT):
         if name in rows.column_names and rows[name].null_count:
             return f"{rows[name].null_count} rows have no {name}"
     if key in rows.column_names and len(set(rows[key].to_pylist())) != len(rows):
@@ -125,7 +125,7 @@ def _find_odd_value(rows: pa.Table) -> str:
         return f"{min(odd)!r} is not a state of a video"
     if "path" in names and pc.any(pc.match_substring(rows["path"], "\0")).as_py():
         return "a path has a NUL character"
-    for name in ("event_timestamp", CREATED):
+    for name in ("event_timestamp", COMPUTED_AT):
         if name in names and len(rows):
             years = pc.min_max(pc.year(rows[name])).as_py()
             if years["min"] < _FIRST_YEAR or years["max"] > _LAST_YEAR:

@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow as pa
 
 from ops.core import columns
-from ops.core.columns import CREATED
+from ops.core.columns import COMPUTED_AT
 
 SCORES = "probe_scores"
 """Family of the tables of probe scores, one table per probe."""
@@ -76,7 +76,7 @@ class Table:
         """The features of the view, each with its Arrow type; empty without a view."""
         if self.feature_view is None:
             return {}
-        hidden_columns = {self.key, "event_timestamp", CREATED, *self.feature_view.left_out}
+        hidden_columns = {self.key, "event_timestamp", COMPUTED_AT, *self.feature_view.left_out}
         return {field.name: str(field.type) for field in self.schema if field.name not in hidden_columns}
 
 

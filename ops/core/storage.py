@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from ops.core.errors import StorageError, StoreUnavailableError
-from ops.core.listings import UNFINISHED, ObjectStat, convert_stat, list_stats, walk
+from ops.core.listings import TEMPORARY, ObjectStat, convert_stat, list_stats, walk
 from ops.core.locks import is_alive
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ class ObjectStore:
         """URI of ``key``: ``file:///...`` (percent-encoded) or ``s3://...``."""
         return f"file://{quote(self.path(key))}" if self.is_local else self.path(key)
 
-    def locate(self, stored: str) -> str:
+    def locate(self, path: str) -> str:
         """URI of an object that a row of the lake names: by its key, or in rows of earlier versions by a whole URI.
 
         Such a URI may name the place of a store before it was copied, so only its key counts (three parts:
         ``posters/<video>/<frames>.jpg``).
         """
-        return self.uri("/".join(stored.split("/")[-3:]))
+        return self.uri("/".join(path.split("/")[-3:]))
 
     def exists(self, key: str) -> bool:
         if self.is_local:
@@ -225,7 +225,7 @@ class ObjectStore:
         else:
             facts = self._fs.find(self.path(prefix), detail=True)
         keys = ((path[len(base) + 1 :], info) for path, info in facts.items())
-        return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(UNFINISHED)}
+        return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(TEMPORARY)}
 
     def delete_unfinished(self, prefix: str) -> None:
         """Delete unfinished files below ``prefix`` of killed processes of this machine.
@@ -279,8 +279,8 @@ def _read_local_stat(path: str) -> ObjectStat:
 
 def delete_unfinished_files(folder: Path) -> None:
     """Delete files of :func:`write_atomically` below a folder that killed processes of this machine left."""
-    for path in folder.rglob(f"{UNFINISHED}*"):
-        writer = path.name.removeprefix(UNFINISHED).partition("-")[0]
+    for path in folder.rglob(f"{TEMPORARY}*"):
+        writer = path.name.removeprefix(TEMPORARY).partition("-")[0]
         if writer.isdigit() and not is_alive(int(writer)):
             path.unlink(missing_ok=True)
 
@@ -322,7 +322,7 @@ def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
     Raises ``OSError`` that names ``target`` if the folder does not accept new files.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{UNFINISHED}{os.getpid()}-"
+    prefix = f"{TEMPORARY}{os.getpid()}-"
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix)
     except OSError as error:  # it names the temporary file, which the user does not know

@@ -95,11 +95,11 @@ def find_stale_leases(store: ObjectStore, *, lease_s: float = LEASE_S) -> list[L
         return []
     leases = set(_list_leases(store))
     stale = {lease for lease in leases if lease.has_dead_holder()}
-    kept, until = leases - stale, time.monotonic() + lease_s
-    while kept and time.monotonic() < until:
+    active, until = leases - stale, time.monotonic() + lease_s
+    while active and time.monotonic() < until:
         time.sleep(min(PAUSE_S[-1], lease_s))
-        kept &= set(_list_leases(store))
-    return sorted(stale | kept, key=lambda lease: lease.key)
+        active &= set(_list_leases(store))
+    return sorted(stale | active, key=lambda lease: lease.key)
 
 
 def end_leases(store: ObjectStore, leases: Iterable[Lease]) -> None:

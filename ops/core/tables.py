@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 Rows = Sequence[Mapping[str, object]]
 """Rows to be written, such as those of `ops.core.rows`; missing columns are null."""
 
-DAMAGED = "damaged"
+DAMAGE_FOLDER = "damaged"
 """Folder of the store for damaged files of the lake, next to the lake; ``needle forget`` deletes them."""
 
 
@@ -153,7 +153,7 @@ class Lake:
         Returns the address of the moved file. Does nothing more if another process has moved it already.
         """
         key = f"{self.folder(table)}/{partition}.parquet"
-        new_path = f"{DAMAGED}/{table}/{partition}.parquet"
+        new_path = f"{DAMAGE_FOLDER}/{table}/{partition}.parquet"
         try:
             self.store.write_bytes(new_path, self.store.read_bytes(key))
         except FileNotFoundError:

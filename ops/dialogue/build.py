@@ -58,7 +58,7 @@ STAGE = "dialogue"
 LIMIT = "NEEDLE_OPEN_SECONDS and the length of the film"
 STEP = FilmStep(doing="reading its dialogue", did="read its dialogue", limit=LIMIT)
 SOUND_STEP = FilmStep(doing="reading its sound", did="read its sound", limit=LIMIT)
-TOLD = 3
+MOST_NOTES = 3
 """Notes of one source that are reported while it is read; all are in the table ``subtitles``."""
 
 Due = tuple[LakeVideo, list[LakeShot], list[Sidecar]]
@@ -294,10 +294,10 @@ class _DialogueReader:
             elif source.reason:
                 self.progress.note(STAGE, f"{name}: {source.reason}")
             notes = limit_notes(source.notes)
-            for note in notes[:TOLD]:
+            for note in notes[:MOST_NOTES]:
                 self.progress.note(STAGE, f"{name}: {note}")
-            if len(source.notes) > TOLD:
-                self.progress.note(STAGE, f"{name}: and {len(source.notes) - TOLD} more like these")
+            if len(source.notes) > MOST_NOTES:
+                self.progress.note(STAGE, f"{name}: and {len(source.notes) - MOST_NOTES} more like these")
 
     def tell_of_speech(self) -> None:
         """Report once why videos with unrecognised speech were not processed."""

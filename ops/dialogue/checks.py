@@ -45,9 +45,9 @@ def complete(
     shot_ids = {shot["shot_id"] for shot in shots}
     missing = sorted(shot_ids ^ rows.keys())
     line_count = sum(row["lines"] for row in rows.values())
-    tied = sum(len(line["shot_ids"]) for line in lines)
+    tie_count = sum(len(line["shot_ids"]) for line in lines)
     return CheckOutcome(
         name="complete",
-        passed=not missing and line_count == tied,
-        details={"shots_without_row_or_gone": missing[:20], "lines_counted": line_count, "lines_tied": tied},
+        passed=not missing and line_count == tie_count,
+        details={"shots_without_row_or_gone": missing[:20], "lines_counted": line_count, "lines_tied": tie_count},
     )

@@ -45,7 +45,7 @@ _LANGUAGE = re.compile(rb"\b(?:lang|Language)\s{0,9}[:=]\s{0,9}[\"']?([A-Za-z]{2
 SURELY_UTF8 = 8
 """If this number of bytes beyond ASCII in a line is UTF-8, that is chance in fewer than one of a thousand lines of
 other encodings."""
-_BROKEN = re.compile("\ufffd+")
+_REPLACEMENTS = re.compile("\ufffd+")
 _XML_ENCODING = re.compile(rb"<\?xml[^>]*\bencoding=[\"']([A-Za-z0-9._-]+)[\"']")
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
@@ -143,7 +143,7 @@ def _decode_with_replacement(data: bytes, encoding: str, guess: str = "") -> Dec
     text = data.decode(encoding, "replace")
     if encoding == "utf-8":
         # The rest of a damaged character is not a character of its own.
-        text = _BROKEN.sub("\ufffd", text)
+        text = _REPLACEMENTS.sub("\ufffd", text)
     in_file = data.count("\ufffd".encode()) if encoding == "utf-8" else 0
     return Decoded(text=text, guess=guess, broken=text.count("\ufffd") - in_file)
 

@@ -11,7 +11,7 @@ _SECTION = re.compile(r"\s*\[([^\]]+)\]\s*$")
 _EVENT = re.compile(r"\s*Dialogue\s*:", re.IGNORECASE)
 _FORMAT = re.compile(r"\s*Format\s*:", re.IGNORECASE)
 _USUAL = ("layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect", "text")
-_NEEDED = frozenset(("start", "end", "text"))
+_NEEDED_FIELDS = frozenset(("start", "end", "text"))
 _TIME = re.compile(r"\s*(-?)\s*(?:(\d+)\s*:)?\s*(\d+)\s*:\s*(\d+)(?:\s*[.:,;]\s*(\d{1,6}))?\s*$")
 
 
@@ -32,7 +32,7 @@ def parse_events(text: str, lines: list[str], result: Parsed) -> None:
 
 def _split_fields(line: str, number: int, result: Parsed) -> tuple[str, ...]:
     fields = tuple(name.strip().lower() for name in line.partition(":")[2].split(","))
-    if set(fields) >= _NEEDED:
+    if set(fields) >= _NEEDED_FIELDS:
         return fields
     order = line.strip()[:80]
     result.problems.append((number, f"not readable as the order of fields: {order!r}; the usual one counts"))

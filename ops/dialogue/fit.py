@@ -32,7 +32,7 @@ _USUAL = {
 _WORD = re.compile(r"[^\W\d_][^\W\d_\u0300-\u036f]*(?:[\u0300-\u036f]+[^\W\d_]*)*")
 _MOST_MARKED = 0.6
 """Share of letters that are not ASCII, in lines that have one, in languages of Latin script."""
-_CASED = frozenset(("latin", "cyrillic", "greek", "vietnamese"))
+_CASED_SCRIPTS = frozenset(("latin", "cyrillic", "greek", "vietnamese"))
 _FINAL_ONLY = {"hebrew": frozenset("םןךףץ"), "greek": frozenset("ς"), "arabic": frozenset("ةى")}
 _NOT_FINAL = {"hebrew": frozenset("כמנצ"), "greek": frozenset("σ")}
 WIDE = ("japanese", "korean", "chinese")
@@ -135,7 +135,7 @@ def _rate_word(word: str, letters: int, alphabet: Alphabet, times: int, tally: _
     costs = _compute_costs(alphabet.letters)
     script = alphabet.script
     is_mixed = script not in ("latin", "vietnamese") and letters < len(word)
-    is_odd = is_mixed or (script in _CASED and not _is_cased(word))
+    is_odd = is_mixed or (script in _CASED_SCRIPTS and not _is_cased(word))
     for place, sign in enumerate(word):
         if sign.isascii():
             continue

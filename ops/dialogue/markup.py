@@ -17,7 +17,7 @@ _VTT_TAGS = re.compile(r"</?(?:c|v|lang|i|b|u|ruby|rt)(?:[.\s][^<>]*)?>|<\d[\d:.
 _WORD_TIMES = re.compile(r"</?c(?:\.[^<>\s]*)?>|<\d{1,3}:\d\d[\d:.,]*>")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 _OVERRIDES = re.compile(r"\{\\[^{}]*\}")
-_ESCAPED = re.compile(r"\\[Nnh]")
+_ESCAPES = re.compile(r"\\[Nnh]")
 # Marks that change the direction of text or have no meaning; joiners stay, because scripts and emoji need them.
 _UNSEEN = frozenset(
     "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff\ufff9\ufffa\ufffb"
@@ -39,7 +39,7 @@ def strip_markup(raw: str, kind: str) -> tuple[str, bool]:
         text = _OVERRIDES.sub("", (_VTT_TAGS if kind == "vtt" else _WORD_TIMES).sub("", text))
         text = _HTML_TAGS.sub("", text)
         # Entities last: their characters are text, also if it looks like a tag.
-        text = _ENTITY.sub(_unescape, text if kind == "vtt" else _ESCAPED.sub(" ", text))
+        text = _ENTITY.sub(_unescape, text if kind == "vtt" else _ESCAPES.sub(" ", text))
     text = " ".join("".join(map(_show_sign, unicodedata.normalize("NFC", text))).split())
     return (text, cut) if len(text) <= MOST_SIGNS else (text[: MOST_SIGNS - 1] + "…", True)
 
@@ -54,8 +54,8 @@ def _strip_drawings(text: str) -> str:
 
     # 64 tags at most: for each piece, the parser reads all tags before it.
     if text.count("{") > 64:
-        return _ESCAPED.sub(" ", _OVERRIDES.sub("", text))
-    return _ESCAPED.sub(" ", "".join(piece for piece, style in parse_tags(text) if not style.drawing))
+        return _ESCAPES.sub(" ", _OVERRIDES.sub("", text))
+    return _ESCAPES.sub(" ", "".join(piece for piece, style in parse_tags(text) if not style.drawing))
 
 
 def _show_sign(sign: str) -> str:

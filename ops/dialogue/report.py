@@ -12,7 +12,7 @@ from ops.videos import catalogue
 from ops.videos.sidecar_names import is_news
 from ops.videos.subtitles import find_unowned_subtitles, select_ownerless_subtitles
 
-UNOWNED = "it belongs to no video: rename it to <video>.<language>.{suffix}"
+NO_VIDEO = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
 
 def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> list[dict[str, str]]:
@@ -66,7 +66,7 @@ def list_unread_subtitles(
 
 def explain_unowned(path: str) -> str:
     """Return why a subtitle file that belongs to no video is not used, and how to change that."""
-    return UNOWNED.format(suffix=path.rpartition(".")[2])
+    return NO_VIDEO.format(suffix=path.rpartition(".")[2])
 
 
 def read_dialogue(settings: Settings, video_id: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -18,7 +18,7 @@ LONG_SIGNS = 60
 """Characters from which a line is long; twice as many end it at any word."""
 LONGEST_WORD_S = 0.7
 """A longer word at the beginning or the end of a line has silence or music in it, and is cut to this."""
-INVENTED = 0.4
+LEAST_CERTAINTY = 0.4
 """Mean certainty of a line's words below which the line was invented, as over music without a voice."""
 UNSURE = 0.6
 """Mean certainty of a line's words below which it is marked as unsure."""
@@ -50,7 +50,7 @@ class HeardLine:
 def cut_lines(words: Iterable[HeardWord]) -> list[HeardLine]:
     """Return the lines of the words, which are in order. Lines that were invented are left out."""
     lines = [_build_line(part) for part in _split(list(words))]
-    return [line for line in lines if line.text and line.certainty >= INVENTED]
+    return [line for line in lines if line.text and line.certainty >= LEAST_CERTAINTY]
 
 
 def _split(words: Sequence[HeardWord]) -> Iterator[list[HeardWord]]:

@@ -24,7 +24,7 @@ _BARE_AMPERSAND = re.compile(r"&(?!#?\w{1,10};)")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)(\w{1,10});")
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
-_TIMED = frozenset(("body", "div", "p", "span"))
+_TIMED_ELEMENTS = frozenset(("body", "div", "p", "span"))
 _SECONDS = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
 _DEEPEST = 60
 
@@ -136,7 +136,7 @@ def _read_children(
 ) -> Iterator[_Text]:
     before: Fraction | None = None
     for child in element:
-        if _name(child) in _TIMED and span.depth < _DEEPEST:
+        if _name(child) in _TIMED_ELEMENTS and span.depth < _DEEPEST:
             is_sequence = element.get("timeContainer") == "seq"
             start = before if is_sequence and before is not None else span.start
             inner = _Span(start=start, end=span.end, language=span.language, depth=span.depth)

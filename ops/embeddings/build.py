@@ -38,7 +38,7 @@ from ops.videos import catalogue
 STATE = ("shot_id", "video_id", "show", "input_hash")
 """Columns of a vector's row that decide whether it is current."""
 
-TOLD = 20
+MOST_REASONS = 20
 """Maximum number of skipped shots in the report of a step; all are in the table."""
 
 
@@ -370,7 +370,7 @@ def _report(
             "encoder_copy_seconds": round(times.copy_s, 3),
             "encoder_waiting_seconds": round(times.waiting_s, 3),
             "encoder_waiting_share": round(times.waiting_share, 4),
-            "set_aside": {row["shot_id"]: row["reason"] for row in skipped_shots[:TOLD]},
+            "set_aside": {row["shot_id"]: row["reason"] for row in skipped_shots[:MOST_REASONS]},
         },
         by_partition=by_partition,
         checks=[

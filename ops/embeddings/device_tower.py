@@ -29,7 +29,7 @@ _SIZES = (32, 64, 128, 256, 512, 1024)
 _GAIN = 1.05
 """A larger batch must be this much faster, because it also takes memory and delays the first result."""
 _ROUNDS = 3
-_COMPARED = 4
+_TEST_FRAMES = 4
 
 Normalise = Callable[["torch.Tensor"], "torch.Tensor"]
 
@@ -57,7 +57,7 @@ class DeviceTower:
         self._copies = torch.cuda.Stream(device) if is_cuda else None  # type: ignore[no-untyped-call]
         side = model.visual.image_size
         height, width = (side, side) if isinstance(side, int) else side
-        sample_NCHW = np.random.default_rng(0).integers(0, 256, (_COMPARED, 3, height, width), np.uint8)
+        sample_NCHW = np.random.default_rng(0).integers(0, 256, (_TEST_FRAMES, 3, height, width), np.uint8)
         sample_BCHW = self._load(sample_NCHW).frames_BCHW
         self._wait()  # the copy is on another stream
         model.visual = choose_precision(model.visual, sample_BCHW)

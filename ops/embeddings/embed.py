@@ -223,19 +223,21 @@ def prepare_shot(shot: ShotToEmbed, store: ObjectStore, prepare: Prepare, frames
     Raises ``StorageError`` if the store cannot be read.
     """
     positions = sample_positions(shot.frames, frames_per_shot)
-    paired = [at for at in positions[::EVERY] if at + LAG < shot.frames]
+    pair_starts = [at for at in positions[::EVERY] if at + LAG < shot.frames]
     if shot.only_ends:
         positions = [*positions[:1], *positions[1:][-1:]]
     if not positions:
         return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason="it has no frames")
     try:
-        wanted = sorted({*positions, *paired, *(at + LAG for at in paired)})
-        wanted_NHWC = read_frames(store, shot.proxy_key, wanted, shot.frames)
+        frame_numbers = sorted({*positions, *pair_starts, *(at + LAG for at in pair_starts)})
+        wanted_NHWC = read_frames(store, shot.proxy_key, frame_numbers, shot.frames)
     except ProxyError as error:
         reason = f"its proxy ({store.uri(shot.proxy_key)}) {error}"
         return UnusableShot(shot_id=shot.shot_id, cause="proxy", reason=reason)
-    row = {position: number for number, position in enumerate(wanted)}
-    motion = measure_motion(wanted_NHWC[[row[at] for at in paired]], wanted_NHWC[[row[at + LAG] for at in paired]])
+    row = {position: number for number, position in enumerate(frame_numbers)}
+    motion = measure_motion(
+        wanted_NHWC[[row[at] for at in pair_starts]], wanted_NHWC[[row[at + LAG] for at in pair_starts]]
+    )
     try:
         frames_N = prepare(wanted_NHWC[[row[at] for at in positions]])
     except IMAGE_ERRORS as error:

@@ -28,7 +28,7 @@ LAG = 3
 LONG, SHORT = 160, 96
 """Sides of the pictures that are compared, whatever their shape: distances are shares of the width of the original."""
 STEP = 4
-KEPT = 0.6
+INLIERS = 0.6
 ROUNDS = 4
 NAMES = ("pan", "tilt", "zoom", "roll", "activity")
 # How much each measure counts in a comparison: the edge of a picture is half a width from its middle, so a zoom and a
@@ -72,7 +72,7 @@ def _compute_flow(first_HWC: NDArray[np.uint8], second_HWC: NDArray[np.uint8]) -
 
 
 def _fit(flow_N4: Floats) -> Floats:
-    """The similarity transform that KEPT of the grid follows best, and the mean length of what it leaves."""
+    """The similarity transform that INLIERS of the grid follow best, and the mean length of what it leaves."""
     x_N, y_N, u_N, v_N = flow_N4.T
     is_kept = np.ones(len(x_N), np.bool_)
     for _ in range(ROUNDS):
@@ -84,7 +84,7 @@ def _fit(flow_N4: Floats) -> Floats:
         right = float(u.mean() - zoom * x.mean() + roll * y.mean())
         down = float(v.mean() - zoom * y.mean() - roll * x.mean())
         error_N = np.hypot(u_N - (right + zoom * x_N - roll * y_N), v_N - (down + zoom * y_N + roll * x_N))
-        is_kept = error_N <= np.quantile(error_N, KEPT)
+        is_kept = error_N <= np.quantile(error_N, INLIERS)
     # The picture moves against the camera, and its y axis points down.
     return np.asarray([-right, down, zoom, roll, error_N.mean()], np.float32)
 

@@ -56,7 +56,7 @@ _READ = pa.schema(
 ``kind`` and ``error`` are one of our errors that ended the stage. They replace an exception, because Ray would wrap it
 in its own words.
 """
-_ENCODED = pa.schema(
+_RESULT_SCHEMA = pa.schema(
     [
         ("shot_id", pa.string()),
         ("embedding", _VECTOR),
@@ -72,7 +72,7 @@ _ENCODED = pa.schema(
     ]
 )
 """Vectors of a shot; the first row of a block has the encoder's seconds of all of it."""
-_UNPREPARED = "prepare"
+_PREPARATION = "prepare"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def _build_read_row(entry: PreparedShot | UnpreparedShot | UnusableShot) -> dict
     if isinstance(entry, UnusableShot):
         return {"shot_id": entry.shot_id, "cause": entry.cause, "reason": entry.reason}
     if isinstance(entry, UnpreparedShot):
-        return {"shot_id": entry.shot_id, "cause": _UNPREPARED, "reason": entry.reason}
+        return {"shot_id": entry.shot_id, "cause": _PREPARATION, "reason": entry.reason}
     return {
         "shot_id": entry.shot_id,
         "frames": np.ascontiguousarray(entry.frames_N).tobytes(),
@@ -157,7 +157,7 @@ def _build_read_row(entry: PreparedShot | UnpreparedShot | UnusableShot) -> dict
 
 def _parse_read_rows(block: pa.Table) -> Iterator[PreparedShot | UnpreparedShot | UnusableShot]:
     for number, row in enumerate(block.drop_columns(["frames"]).to_pylist()):
-        if row["cause"] == _UNPREPARED:
+        if row["cause"] == _PREPARATION:
             yield UnpreparedShot(shot_id=row["shot_id"], reason=row["reason"])
         elif row["cause"]:
             yield UnusableShot(shot_id=row["shot_id"], cause=row["cause"], reason=row["reason"])
@@ -179,7 +179,7 @@ class BlockEncoder:
         """Encode a block; return its columns, or one row with the error that ended it."""
         failures = [row for row in block.select(["kind", "error"]).to_pylist() if row["kind"]]
         if failures:
-            return pa.Table.from_pylist(failures[:1], schema=_ENCODED)
+            return pa.Table.from_pylist(failures[:1], schema=_RESULT_SCHEMA)
         times = self._clock.times = EncodingTimes()
         results: list[ShotVector | UnusableShot] = []
         try:
@@ -189,10 +189,12 @@ class BlockEncoder:
                 results += encode_shots(batch, encoder, times)
                 self._clock.end_batch()
         except NeedleError as failure:
-            return pa.Table.from_pylist([{"kind": type(failure).__name__, "error": str(failure)}], schema=_ENCODED)
+            return pa.Table.from_pylist(
+                [{"kind": type(failure).__name__, "error": str(failure)}], schema=_RESULT_SCHEMA
+            )
         rows = [vars(result) for result in results]
         rows[0] = rows[0] | vars(times)
-        return pa.Table.from_pylist(rows, schema=_ENCODED)
+        return pa.Table.from_pylist(rows, schema=_RESULT_SCHEMA)
 
     def _load_once(self) -> Encoder:
         if self._encoder is None:

@@ -20,7 +20,7 @@ from ops.evaluation.retrieval import compute_ndcg_at, rank_captions
 
 DIRECTIONS = ("text_to_video", "video_to_text")
 PARTS = (*DIRECTIONS, "graded")
-SHOWN = 8
+MOST_ITEMS = 8
 """Number of first items of each query in an answer."""
 
 
@@ -100,8 +100,8 @@ def answer(
         caption_ranks_Q=ranks[0],
         item_ranks_N=ranks[1],
         gains_G=compute_ndcg_at(scores_GN, grades_GN) if queries else np.zeros(0),
-        first_QK=np.argsort(-(texts_QD @ items_ND.T), axis=1, kind="stable")[:, :SHOWN],
-        first_GK=np.argsort(-scores_GN, axis=1, kind="stable")[:, :SHOWN],
+        first_QK=np.argsort(-(texts_QD @ items_ND.T), axis=1, kind="stable")[:, :MOST_ITEMS],
+        first_GK=np.argsort(-scores_GN, axis=1, kind="stable")[:, :MOST_ITEMS],
     )
 
 

@@ -19,7 +19,7 @@ from ops.exports.dialogue_lines import format_line, read_lines
 from ops.exports.film import NO_TIMECODE, Film
 
 MAX_HANDLES = 100_000
-SAMPLED = 3
+SAMPLE_SHOTS = 3
 """Number of shots of a video that are opened to find out if its rate varies."""
 
 
@@ -307,10 +307,10 @@ def _read_frame_times(
     shots are opened, and all of them only if the rate varies, because each is a file to open.
     """
     longest = sorted(shots, key=lambda shot: shot["start_frame"] - shot["end_frame"])
-    times = _read_proxy_times(settings, fps, longest[:SAMPLED])
+    times = _read_proxy_times(settings, fps, longest[:SAMPLE_SHOTS])
     if not _has_variable_rate(times, fps) and not _has_variable_rate(cuts, fps):
         return {}
-    return times | _read_proxy_times(settings, fps, longest[SAMPLED:])
+    return times | _read_proxy_times(settings, fps, longest[SAMPLE_SHOTS:])
 
 
 def _read_proxy_times(settings: Settings, fps: Fraction, shots: Sequence[LakeShot]) -> dict[int, float]:

@@ -13,13 +13,13 @@ MAX_LINE = 500
 _COLUMNS = ("line_id", "text", "start_frame", "end_frame", "language", "source")
 
 
-def read_lines(settings: Settings, wanted: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
-    """Rows of ``dialogue`` by line id. ``wanted`` are shot ids, each with the ids of its matched lines.
+def read_lines(settings: Settings, matches: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
+    """Rows of ``dialogue`` by line id. ``matches`` are shot ids, each with the ids of its matched lines.
 
     Lines that no longer exist are not in the result.
     """
     names: dict[str, set[str]] = {}
-    for shot_id, line_ids in wanted:
+    for shot_id, line_ids in matches:
         if line_ids and (id_parts := parse_shot_id(shot_id)):
             names.setdefault(settings.resolve_partition(id_parts[0]), set()).update(line_ids)
     return {

@@ -35,23 +35,23 @@ class ExportReport:
     warnings: tuple[str, ...] = ()
 
 
-def choose_format(path: Path, named: str | None = None) -> str:
-    """The name of the format for a file: the ``named`` one, otherwise the one of the suffix.
+def choose_format(path: Path, format_name: str | None = None) -> str:
+    """The name of the format for a file: ``format_name``, otherwise the one of the suffix.
 
-    Raises ``UsageError`` if the suffix has no format, or belongs to another kind of file than ``named``.
+    Raises ``UsageError`` if the suffix has no format, or belongs to another kind of file than ``format_name``.
     """
     formats = export_formats()
     suffix = path.suffix.lower()
     names = {each.suffix: name for name, each in formats.items()}
     names |= {other: name for name, each in formats.items() for other in each.other_suffixes}
-    if named:
-        format_ = find_format(named)
+    if format_name:
+        format_ = find_format(format_name)
         fitting = (format_.suffix, *format_.other_suffixes, *format_.shared_suffixes)
         if suffix in (*names, *PICTURES) and suffix not in fitting:
             raise UsageError(
-                f"{path.name!r} ends in {suffix}, and {named} is written: end it in {' or '.join(fitting)}"
+                f"{path.name!r} ends in {suffix}, and {format_name} is written: end it in {' or '.join(fitting)}"
             )
-        return named
+        return format_name
     if suffix in names:
         return names[suffix]
     raise UsageError(f"{path.name!r} does not name a format: end it in one of {', '.join(names)}, or say --format")

@@ -68,32 +68,32 @@ def make_reel_name(video_id: str, path: str) -> str:
     return f"{_select_stem_letters(path)}{_format_digits(int(video_id, 16))}"[:REEL_SIGNS]
 
 
-def make_reel_names(films: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Reel names for an EDL by video id for ``films`` (path by video id); ``own`` are reel names in the files.
+def make_reel_names(films: Mapping[str, str], file_reels: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Reel names for an EDL by video id for ``films`` (path by video id); ``file_reels`` are reel names in the files.
 
     A video keeps its own name, as :func:`shorten_reel`: several videos may be of one reel. Each other video gets its
     :func:`make_reel_name`; if that is taken, the next free one. The video with the lower id gets it first.
     """
-    own = {video_id: name for video_id, name in (own or {}).items() if name}
+    file_reels = {video_id: name for video_id, name in (file_reels or {}).items() if name}
     names: dict[str, str] = {}
     full: dict[str, str] = {}
-    for video_id, name in sorted(own.items(), key=lambda item: (item[1], item[0])):
+    for video_id, name in sorted(file_reels.items(), key=lambda item: (item[1], item[0])):
         short = shorten_reel(name)
         if full.setdefault(short, name) != name:  # two long names that begin alike
             number = int(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest(), 16)
             short = f"{short[:4]}{_format_digits(number)}"[:REEL_SIGNS]
             full.setdefault(short, name)
         names[video_id] = short
-    used = set(names.values())
+    used_names = set(names.values())
     for video_id, path in sorted(films.items()):
         if video_id in names:
             continue
         letters, number, name = _select_stem_letters(path), int(video_id, 16), make_reel_name(video_id, path)
-        while name in used:
+        while name in used_names:
             number += 1
             name = f"{letters}{_format_digits(number)}"[:REEL_SIGNS]
         names[video_id] = name
-        used.add(name)
+        used_names.add(name)
     return {video_id: names[video_id] for video_id in films}
 
 

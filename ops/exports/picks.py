@@ -104,22 +104,22 @@ def _unite(picks: Sequence[Pick]) -> list[Pick]:
     return [pick for _, pick in sorted(picks_by_rank.items(), key=lambda each: each[0])]
 
 
-def describe_match(matched: Sequence[str], dialogue_version: str | None) -> dict[str, str | None]:
+def describe_match(kinds: Sequence[str], dialogue_version: str | None) -> dict[str, str | None]:
     """The sources of a hit and the meaning of its score; to be merged over its provenance.
 
     If only dialogue found a hit, its frames were not compared with the query: it has no score.
     """
-    if not matched:
+    if not kinds:
         return {}
-    match: dict[str, str | None] = {"matched": ", ".join(matched)}
-    if "visual" in matched:
+    match: dict[str, str | None] = {"matched": ", ".join(kinds)}
+    if "visual" in kinds:
         match["score_is"] = "cosine of query and pictures"
     else:
         match |= {
             "score": None,
             "score_is": "none: found by its words; relevance is the share of the requested words",
         }
-    return match | ({"dialogue_version": dialogue_version} if "dialogue" in matched else {})
+    return match | ({"dialogue_version": dialogue_version} if "dialogue" in kinds else {})
 
 
 def describe_query(query: SearchFields) -> str:

@@ -24,7 +24,7 @@ from ops.features.online import count_online, is_online, list_online_shots, remo
 from ops.features.store import apply_features, is_about_rows
 from ops.videos import catalogue
 
-REFUSED = "its features cannot be written: "
+REFUSAL = "its features cannot be written: "
 """Begin of the reason of a video that was set aside because the feature store refuses its rows."""
 
 
@@ -75,7 +75,7 @@ def _read_served(settings: Settings, partitions: Sequence[str]) -> dict[str, pa.
     skipped_ids = [
         row["video_id"]
         for row in tables["video_metadata"].select(["video_id", "state", "reason"]).to_pylist()
-        if row["state"] == "set_aside" and (row["reason"] or "").startswith(REFUSED)
+        if row["state"] == "set_aside" and (row["reason"] or "").startswith(REFUSAL)
     ]
     return {view: _exclude_videos(rows, skipped_ids) for view, rows in tables.items()} if skipped_ids else tables
 
@@ -103,7 +103,7 @@ def _write_each_video(
         except FeatureStoreError as video_error:
             if not is_about_rows(video_error):
                 raise
-            refusals[video_id] = f"{REFUSED}{video_error}"
+            refusals[video_id] = f"{REFUSAL}{video_error}"
     if not accepted_videos and not count_online(settings, view):
         raise error
     return rows_written

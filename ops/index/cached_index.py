@@ -58,12 +58,12 @@ def _publish(
         videos = {name: digest for name, digest in lake.videos.items() if name in video_ids}
         return plan_videos(encoder_id, videos, lake.dim, datetime.now(UTC))
 
-    def read_rows(wanted: Collection[str] | None) -> Iterator[IndexRow]:
-        wanted = video_ids if wanted is None else wanted
-        partitions = {settings.resolve_partition(video_id) for video_id in wanted}
+    def read_rows(wanted_ids: Collection[str] | None) -> Iterator[IndexRow]:
+        wanted_ids = video_ids if wanted_ids is None else wanted_ids
+        partitions = {settings.resolve_partition(video_id) for video_id in wanted_ids}
         for partition in settings.lake.list_partitions(source.tables[0]):
             if partition in partitions:
-                yield from source.read_partition(partition, wanted)
+                yield from source.read_partition(partition, wanted_ids)
 
     publish_vectors(versions, encoder_id, plan_rows, read_rows)
     index = open_versions(versions, encoder_id)

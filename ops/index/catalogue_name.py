@@ -19,7 +19,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 
 KEY = "catalogue.json"
-UNNAMED = "not-pinned"
+NO_NAME = "not-pinned"
 """Name for reading before anything was published: nothing is published under it."""
 
 
@@ -30,14 +30,14 @@ class _Pin:
 
 
 def read_catalogue_name(settings: Settings) -> str:
-    """Return the name of the catalogue; writes nothing. ``UNNAMED`` before it is pinned.
+    """Return the name of the catalogue; writes nothing. ``NO_NAME`` before it is pinned.
 
     Raises ``SettingsError`` if ``NEEDLE_CATALOGUE`` is another one, or if the store was copied or moved.
     """
     try:
         pin = _read_pin(settings.storage_uri)
     except FileNotFoundError:
-        return settings.catalogue or UNNAMED
+        return settings.catalogue or NO_NAME
     if settings.catalogue == pin.name or (not settings.catalogue and pin.storage == settings.storage_uri):
         return pin.name
     if pin.storage == settings.storage_uri:
@@ -57,7 +57,7 @@ def pin_catalogue_name(settings: Settings) -> str:
     """As :func:`read_catalogue_name`; the first publisher pins ``NEEDLE_CATALOGUE``, or a random name."""
     with lock_exclusively(settings.home / "locks" / "catalogue.lock"):
         name = read_catalogue_name(settings)
-        name = uuid4().hex[:8] if name == UNNAMED else name
+        name = uuid4().hex[:8] if name == NO_NAME else name
         if not _is_pinned(settings, name):
             pin = _Pin(name=name, storage=settings.storage_uri)
             settings.store.write_bytes(KEY, json.dumps(asdict(pin), indent=2).encode())

@@ -36,7 +36,7 @@ from ops.index.points import (
     hash_text,
 )
 
-COMPARED = 100
+CHECK_ROWS = 100
 VECTOR_TOLERANCE = 1e-6
 ATTEMPTS = 3
 
@@ -192,7 +192,7 @@ class VectorIndex:
         manifest: each segment is read back when it is written, and when segments are merged.
         """
         digest = self.digest() if self._rows <= tuning.READ_BACK else self.manifest_digest
-        sample = heapq.nsmallest(COMPARED, rows, key=lambda row: hash_text(row.shot_id))
+        sample = heapq.nsmallest(CHECK_ROWS, rows, key=lambda row: hash_text(row.shot_id))
         stored_vectors = self.vectors([row.shot_id for row in sample])
         problems = []
         if digest != expected_digest:

@@ -61,14 +61,14 @@ class LakeVideos:
         self._encoder_id = encoder_id
         self._source = source or name_vector_source(settings, encoder_id)
         self._path = settings.home / "cache" / "index" / f"{self._source.name}.json"
-        self._stored = _read_stored(self._path)
+        self._stored_partitions = _read_stored(self._path)
         self._partitions = self._read_partitions()
         self.dim = max((each.dim for each in self._partitions.values()), default=0)
         self.videos = {name: digest for each in self._partitions.values() for name, digest in each.videos.items()}
 
     def store(self) -> None:
         """Keep the digests for the next time; writes nothing if they are kept already."""
-        if self._partitions == self._stored:
+        if self._partitions == self._stored_partitions:
             return
         content = {
             name: (each.stamps, each.dim, {key: _write_digest(digest) for key, digest in each.videos.items()})
@@ -83,7 +83,7 @@ class LakeVideos:
         known_dim = 0
         for name in sorted(stamps[0]):
             now = tuple(each.get(name) for each in stamps)
-            known_partition = self._stored.get(name)
+            known_partition = self._stored_partitions.get(name)
             if known_partition and known_partition.stamps == now:
                 known_dim = require_dimension(self._settings, self._encoder_id, name, known_partition.dim, known_dim)
                 partitions[name] = known_partition

@@ -67,10 +67,10 @@ class LineReplica:
         known_contents = lake.memory.read_contents(kind, place) if lake.memory else {}
         contents, code = dict[str, tuple[str, str]](), describe_code()
         for partition, stamp in stamps.items():
-            inputs, stored = f"{code} {stamp} {video_stamps.get(partition)}", known_contents.get(partition)
+            inputs, known_content = f"{code} {stamp} {video_stamps.get(partition)}", known_contents.get(partition)
             contents[partition] = (
-                stored
-                if stored is not None and stored[0] == inputs
+                known_content
+                if known_content is not None and known_content[0] == inputs
                 else (inputs, LineSums(self.read_partition(settings, partition)).write())
             )
         fresh = {name: content for name, content in contents.items() if known_contents.get(name) != content}

@@ -127,10 +127,10 @@ VideoDigests = Mapping[str, VideoDigest]
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """A stored version that a new one continues: without the videos of ``dropped``."""
+    """A stored version that a new one continues: without ``dropped_videos``."""
 
     version: str
-    dropped: frozenset[str]
+    dropped_videos: frozenset[str]
 
 
 class BaseChangedError(Exception):

@@ -30,7 +30,7 @@ _CONJUNCTIONS = frozenset(("ו", "ש", _WHEN))
 _ARTICLE = "ה"
 _LEAST_WITHOUT_ARTICLE = 2.3
 """Minimum by which a word with a prefix becomes rarer (Zipf) with an article before it."""
-_TAKEN = 2.2
+_MARGIN = 2.2
 """A word takes a prefix if it is rarer with it by at most this (Zipf)."""
 _OF_NOUNS = "בל"
 _COMMON = 4.0
@@ -69,7 +69,7 @@ def _is_prefixed(word: str, prefix: str, rest: str) -> bool:
         return False
     if prefix in _CONJUNCTIONS:
         return True
-    letters = {letter for letter in _LETTERS if frequencies.get(letter + rest, 0.0) > max(bare - _TAKEN, 0.0)} - {
+    letters = {letter for letter in _LETTERS if frequencies.get(letter + rest, 0.0) > max(bare - _MARGIN, 0.0)} - {
         prefix
     }
     # The rarer a word, the more of its forms are missing in the list.

@@ -147,7 +147,7 @@ def _find_base(versions: GrowingVersions[Item], plan: Plan) -> tuple[Base | None
     dim = versions.open(current).manifest().get("dim")
     if count > tuning.MOST_CHANGED * plan.rows or dim != plan.manifest.get("dim"):
         return None, frozenset()
-    return Base(version=current, dropped=changed_videos & old.keys()), changed_videos
+    return Base(version=current, dropped_videos=changed_videos & old.keys()), changed_videos
 
 
 def compute_version(encoder_id: str, rows: Iterable[IndexRow]) -> str:

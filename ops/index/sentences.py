@@ -19,10 +19,10 @@ _SPEAKER = re.compile(r"(?:[-\u2010-\u2015\u2212\uff0d](?![-\u2010-\u2015])|>>|[
 # Some subtitles write a dash on both sides of a break within a sentence.
 _DASH_ENDS = re.compile(r"(?:\s|\w)[-\u2010-\u2015]$")
 _DASH_STARTS = re.compile(r"[-\u2010-\u2015]\s?(?=[^\W\d_])")
-_ASIDE = re.compile(r"(?:\s*(?:\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|\uff08[^\uff09]*\uff09)\s*)+")
+_REMARK = re.compile(r"(?:\s*(?:\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|\uff08[^\uff09]*\uff09)\s*)+")
 _MUSIC = re.compile("[\u266a\u266b]")
 # Thai, Lao, Myanmar, Khmer; kana and ideographs: written without blanks between words.
-_UNSPACED = re.compile(
+_UNSPACED_LETTER = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
@@ -39,7 +39,7 @@ def join_text(texts: Sequence[str]) -> str:
 
 def is_unspaced(before: str, after: str) -> bool:
     """Return True if a word may cross the border of two texts, because neither side has blanks between words."""
-    return bool(_UNSPACED.fullmatch(before[-1:]) and _UNSPACED.fullmatch(after[:1]))
+    return bool(_UNSPACED_LETTER.fullmatch(before[-1:]) and _UNSPACED_LETTER.fullmatch(after[:1]))
 
 
 def is_continued(before: str, after: str) -> bool:
@@ -57,4 +57,4 @@ def is_continued(before: str, after: str) -> bool:
 
 def is_aside(text: str) -> bool:
     """Return True if a text consists only of sounds and directions in brackets: "[thunder]"."""
-    return bool(_ASIDE.fullmatch(text))
+    return bool(_REMARK.fullmatch(text))

@@ -14,12 +14,12 @@ from typing import Any
 from ops.index.letters import fold_letters, restore_marks
 from ops.index.words import NO_STEMMER, choose_stemmer, list_forms, list_terms
 
-KEPT = 65_536
+MOST_STEMS = 65_536
 
 _local = threading.local()
 
 
-@lru_cache(maxsize=KEPT // 4)
+@lru_cache(maxsize=MOST_STEMS // 4)
 def list_stems(text: str, language: str = "") -> frozenset[str]:
     """Return the stems of all terms of the text, in the language of the line in the index (empty if unknown)."""
     return frozenset(stem_words_with(choose_stemmer(language), list_terms(text)))
@@ -40,7 +40,7 @@ def stem_words_with(stemmer: str, words: Iterable[str]) -> list[str]:
     return list(words) if stemmer == NO_STEMMER else [_stem(word, stemmer) for word in words]
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MOST_STEMS)
 def _stem(word: str, stemmer: str) -> str:
     # Stemmers treat marks as marks (Tamil), and may return a letter in a form that is folded here.
     return fold_letters(_load_stemmer(stemmer).stemWord(restore_marks(word)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from IPython.display import HTML, Markdown, display
 
-_PADDED = "padding:3px 14px 3px 0"
+_PADDING = "padding:3px 14px 3px 0"
 
 
 def explain_empty(reason: str) -> None:
@@ -34,7 +34,7 @@ def put_verdict(text: str) -> None:
 
 def put_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Put rows with the same columns as a table; numbers are right-aligned."""
-    head = "".join(f'<th style="text-align:left;{_PADDED}">{html.escape(str(name))}</th>' for name in rows[0])
+    head = "".join(f'<th style="text-align:left;{_PADDING}">{html.escape(str(name))}</th>' for name in rows[0])
     body = "".join(f"<tr>{''.join(map(_render_entry, row.values()))}</tr>" for row in rows)
     put_html(f'<table style="border-collapse:collapse;font-size:13px"><tr>{head}</tr>{body}</table>')
 
@@ -52,7 +52,7 @@ def put_html(text: str) -> None:
 def _render_entry(value: Any) -> str:
     side = "right" if isinstance(value, int | float) else "left"
     text = f"{value:,.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-    return f'<td style="text-align:{side};{_PADDED}">{html.escape(text)}</td>'
+    return f'<td style="text-align:{side};{_PADDING}">{html.escape(text)}</td>'
 
 
 def _put(thing: Any, **options: Any) -> None:

@@ -24,7 +24,7 @@ from ops.notebooks.report_files import (
 from ops.notebooks.run import FOLDER, NotebookRun, open_kept_run, run_notebook
 from ops.probes.documents import probe_document
 from ops.probes.scores import scores_table
-from ops.probes.simulation import NEEDED, require_replayable
+from ops.probes.simulation import LEAST_LABELS, require_replayable
 from ops.probes.state import read_state
 
 LONGEST_CELL_S = 1800
@@ -69,7 +69,7 @@ def build_active_learning(
 
     Raises ``NeedleError`` with the cell that failed.
     """
-    require_replayable(settings, encoder_id, labels, least=NEEDED)
+    require_replayable(settings, encoder_id, labels, least=LEAST_LABELS)
     parameters = {"encoder_id": encoder_id, "labels": list(labels), "seeds": seeds}
     return build_report(settings, "active_learning", run_id, **parameters)
 

@@ -20,7 +20,7 @@ from ops.core.errors import MediaError
 from ops.core.history import forget_versions
 from ops.core.rows import LakeFace, LakeShot, LakeShotPeople
 from ops.core.settings import Settings
-from ops.core.tables import DAMAGED, compute_digest
+from ops.core.tables import DAMAGE_FOLDER, compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.people import catalogue as people_table
 from ops.people import changes
@@ -38,7 +38,7 @@ TABLES = ("faces", "shot_people")
 STAGE = "shot_faces"
 RECIPE = 1
 """Changes with how faces are looked for or graded: then all shots are read again."""
-TOLD = 20
+MOST_REASONS = 20
 """Maximum number of unread shots in the report; all are in the table."""
 NEAR_S = 1.0
 """A face that is looked for again keeps the group of a face in the same place up to this much earlier or later."""
@@ -120,11 +120,11 @@ def find_due(settings: Settings, video_ids: Collection[str]) -> set[str]:
     videos = [video for video in list_videos(settings, partitions) if video.video_id in video_ids]
     due = {settings.resolve_partition(video.video_id) for video in videos if not video.is_current(identities)}
     if any(row["person_id"] for video in videos for row in video.face_rows):
-        known = {row["person_id"] for row in people_table.read_people(settings)}
+        known_people = {row["person_id"] for row in people_table.read_people(settings)}
         due |= {
             settings.resolve_partition(video.video_id)
             for video in videos
-            if not {row["person_id"] for row in video.face_rows} - {None} <= known
+            if not {row["person_id"] for row in video.face_rows} - {None} <= known_people
         }
     return due
 
@@ -164,21 +164,21 @@ def build_under_lock(
 ) -> StepReport:
     """As :func:`build_faces`; the caller holds the work lock."""
     lake = settings.lake
-    written = sum(lake.ensure(table, partition) for partition in partitions for table in TABLES)
+    change_count = sum(lake.ensure(table, partition) for partition in partitions for table in TABLES)
     videos = list_videos(settings, partitions)
     due = sum(len(video.due_shots) for video in videos) if settings.people == "on" else 0
     progress.start(STAGE, due, "shots")
     model, problem = load_model_or_report(lambda: make(settings), progress, STAGE, "faces") if due else (None, "")
     known = people_table.KnownPeople(settings, model.model_id) if model else None
     for video in videos if not problem else ():
-        written += _bring_up_to_date(settings, video, model, known, now, progress)
+        change_count += _bring_up_to_date(settings, video, model, known, now, progress)
     with lake.hold_lock(changes.LOCK):
         if settings.people == "off":
-            written += delete_people_tables(settings)
+            change_count += delete_people_tables(settings)
         elif not problem:
-            written += people_table.write_people(settings, apply_changes(read_changes(settings)), now)
+            change_count += people_table.write_people(settings, apply_changes(read_changes(settings)), now)
     progress.finish(STAGE)
-    return _report(settings, partitions, written, problem)
+    return _report(settings, partitions, change_count, problem)
 
 
 def list_videos(settings: Settings, partitions: Iterable[str]) -> list[VideoFaces]:
@@ -217,13 +217,13 @@ def delete_people_tables(settings: Settings) -> int:
                 if video.video_id not in usable:
                     _delete_versions(settings, video)
                     settings.lake.update("faces", partition, video.video_id, [])
-    deleted = 0
+    count = 0
     for table, partition in ((people_table.TABLE, people_table.PARTITION), (changes.TABLE, changes.PARTITION)):
-        deleted += settings.lake.exists(table, partition)
+        count += settings.lake.exists(table, partition)
         settings.lake.delete_table(table, keep_versions=False)
     for table in (*TABLES, people_table.TABLE, changes.TABLE):
-        settings.store.delete_tree(f"{DAMAGED}/{table}")
-    return deleted
+        settings.store.delete_tree(f"{DAMAGE_FOLDER}/{table}")
+    return count
 
 
 def _delete_versions(settings: Settings, video: VideoFaces) -> None:
@@ -278,17 +278,17 @@ def _group(
         for row in video.face_rows
         if row["shot_id"] not in video.current and has_quality(row) and row["cluster_id"] is not None
     ]
-    inherited = inherit_groups(faces, earlier, round(NEAR_S * rate))
-    others = [face for face in faces if face.face_id not in inherited]
+    groups = inherit_groups(faces, earlier, round(NEAR_S * rate))
+    others = [face for face in faces if face.face_id not in groups]
     examples = known.read()
     vectors: dict[str, list[NDArray[np.float32]]] = {}
     frames: dict[str, set[tuple[str, int]]] = {}
     for face in faces:
-        if group := inherited.get(face.face_id):
+        if group := groups.get(face.face_id):
             vectors.setdefault(group, []).append(face.vector_D)
             frames.setdefault(group, set()).add((face.shot_id, face.frame))
     examples |= {group: np.stack(members) for group, members in vectors.items() if group not in examples}
-    return inherited | group_faces(others, examples, model.same_distance, frames)
+    return groups | group_faces(others, examples, model.same_distance, frames)
 
 
 def _place(row: LakeFace, shot: LakeShot) -> PlacedFace:
@@ -350,7 +350,7 @@ def _read_shot(
     return ShotFaces(shot=shot, looks=looks, reason=None, input_hash=input_hash)
 
 
-def _report(settings: Settings, partitions: Sequence[str], written: int, problem: str) -> StepReport:
+def _report(settings: Settings, partitions: Sequence[str], change_count: int, problem: str) -> StepReport:
     shots: list[LakeShotPeople] = settings.lake.read("shot_people", partitions).to_pylist()
     faces = settings.lake.read("faces", partitions, ["face_id", "video_id", "shot_id", "person_id"]).to_pylist()
     model = {"model": describe_model(settings)} if settings.people == "on" else {}
@@ -371,7 +371,7 @@ def _report(settings: Settings, partitions: Sequence[str], written: int, problem
     in_faces = {(row["shot_id"], row["person_id"]) for row in faces if row["person_id"]}
     in_shots = {(row["shot_id"], person) for row in shots for person in (row["people"] or "").split(",") if person}
     return StepReport(
-        changed=written,
+        changed=change_count,
         data_version=compute_digest((row["face_id"], row["person_id"] or "") for row in faces),
         details={
             "faces": len(faces),
@@ -380,7 +380,7 @@ def _report(settings: Settings, partitions: Sequence[str], written: int, problem
             "shots_with_people": len({shot for shot, _ in in_shots}),
             **model,
             "faces_without_person": sum(row["person_id"] is None for row in faces),
-            "set_aside": dict(list(unread.items())[:TOLD]),
+            "set_aside": dict(list(unread.items())[:MOST_REASONS]),
             **({"problem": problem} if problem else {}),
         },
         by_partition=by_partition,

@@ -130,9 +130,9 @@ class KnownPeople:
     def read(self) -> dict[str, NDArray[np.float32]]:
         """Return example vectors (N, D) of each person, the best first."""
         stamps = self._settings.lake.stat_partitions("faces")
-        changed = {name for name in {*stamps, *self._stamps} if stamps.get(name) != self._stamps.get(name)}
-        while changed:
-            changed |= self._read_again(changed.pop())
+        partitions = {name for name in {*stamps, *self._stamps} if stamps.get(name) != self._stamps.get(name)}
+        while partitions:
+            partitions |= self._read_again(partitions.pop())
         self._stamps = stamps
         return dict(self._vectors)
 

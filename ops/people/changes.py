@@ -57,8 +57,8 @@ class Identities:
 
     def resolve(self, face_id: str, cluster_id: str | None) -> str | None:
         """Return the person of a face; ``None`` if it belongs to nobody."""
-        own = self.overrides.get(face_id, cluster_id or None)
-        return None if own is None else self.find(own)
+        person_id = self.overrides.get(face_id, cluster_id or None)
+        return None if person_id is None else self.find(person_id)
 
     def apply(self, change: PersonChange) -> None:
         """Apply the next change."""

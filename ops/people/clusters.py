@@ -85,35 +85,35 @@ def follow_faces(faces: Sequence[PlacedFace], same_distance: float) -> list[list
 
 def group_faces(
     faces: Sequence[PlacedFace],
-    known: Mapping[str, NDArray[np.float32]],
+    known_vectors: Mapping[str, NDArray[np.float32]],
     same_distance: float,
     known_frames: Mapping[str, Collection[tuple[str, int]]] | None = None,
 ) -> dict[str, str]:
-    """Return the group of each face by its id. ``known`` has example vectors (N, D) of the people so far, by id.
+    """Return the group of each face by its id. ``known_vectors`` are examples (N, D) of the people so far, by id.
 
     ``known_frames`` are shot and frame of other faces of these people: no second face of such a frame joins them.
     """
     tracks = follow_faces(faces, same_distance)
     groups: dict[str, str] = {}
-    examples = dict(known)
+    examples = dict(known_vectors)
     people_at = _list_people_at(known_frames or {})
     for start in range(0, len(tracks), MOST_TRACKS):
-        joined: dict[str, list[NDArray[np.float32]]] = {}
+        vectors_by_person: dict[str, list[NDArray[np.float32]]] = {}
         people = list(examples)
         means_PD = np.stack([examples[person].mean(0) for person in people]) if people else None
         for members in _merge_tracks(faces, tracks[start : start + MOST_TRACKS], same_distance):
             vectors_ND = np.stack([faces[position].vector_D for position in members])
             places = {(faces[position].shot_id, faces[position].frame) for position in members}
-            excluded = {each for place in places for each in people_at.get(place, ())}
-            nearest = [] if means_PD is None else _list_nearest(vectors_ND, people, means_PD, excluded)
+            excluded_people = {each for place in places for each in people_at.get(place, ())}
+            nearest = [] if means_PD is None else _list_nearest(vectors_ND, people, means_PD, excluded_people)
             same = _find_same(vectors_ND, {each: examples[each] for each in nearest}, same_distance)
             person = same or make_person_id(faces[members[0]].face_id)
             for place in places:
                 people_at.setdefault(place, set()).add(person)
-            joined.setdefault(person, []).append(vectors_ND)
+            vectors_by_person.setdefault(person, []).append(vectors_ND)
             groups |= {faces[position].face_id: person for position in members}
         # Groups of one part are apart already.
-        for person, parts in joined.items():
+        for person, parts in vectors_by_person.items():
             before = [examples[person]] if person in examples else []
             examples[person] = np.concatenate([*before, *parts])[:MOST_EXAMPLES]
     return groups
@@ -156,12 +156,15 @@ def _merge_tracks(faces: Sequence[PlacedFace], tracks: list[list[int]], same_dis
 
 
 def _list_nearest(
-    vectors_ND: NDArray[np.float32], people: Sequence[str], means_PD: NDArray[np.float32], excluded: Collection[str]
+    vectors_ND: NDArray[np.float32],
+    people: Sequence[str],
+    means_PD: NDArray[np.float32],
+    excluded_people: Collection[str],
 ) -> list[str]:
     """Return the people with the nearest mean vectors, the nearest first, without those who are excluded."""
     order = np.argsort(measure_distances(vectors_ND.mean(0, keepdims=True), means_PD)[0], kind="stable")
-    nearest = [people[int(position)] for position in order[: CANDIDATES + len(excluded)]]
-    return [person for person in nearest if person not in excluded][:CANDIDATES]
+    nearest = [people[int(position)] for position in order[: CANDIDATES + len(excluded_people)]]
+    return [person for person in nearest if person not in excluded_people][:CANDIDATES]
 
 
 def _find_same(
@@ -197,7 +200,7 @@ def inherit_groups(
 
     ``earlier`` are frame, box and group of the stored faces of the video; an empty group is one that a person refused.
     """
-    inherited: dict[str, str] = {}
+    groups: dict[str, str] = {}
     for face in faces:
         near = [
             (abs(frame - face.frame), group)
@@ -205,5 +208,5 @@ def inherit_groups(
             if abs(frame - face.frame) <= frames_near and measure_overlap(box, face.box) >= 0.5
         ]
         if near:
-            inherited[face.face_id] = min(near, key=lambda each: each[0])[1]
-    return inherited
+            groups[face.face_id] = min(near, key=lambda each: each[0])[1]
+    return groups

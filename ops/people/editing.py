@@ -40,9 +40,9 @@ _ID = re.compile(r"p[0-9a-f]{12}")
 def find_person(settings: Settings, person: str) -> LakePerson:
     """Return the person with this id or name. Raises ``NotFoundError``, naming others, if there is none."""
     people = catalogue.read_people(settings)
-    wanted = fold_name(person)
+    folded_name = fold_name(person)
     for each in people:
-        if wanted in (each["person_id"], fold_name(each["name"] or "") or None):
+        if folded_name in (each["person_id"], fold_name(each["name"] or "") or None):
             return each
     names = [each["name"] for each in people if each["name"]]
     if not people:
@@ -58,15 +58,15 @@ def name_person(settings: Settings, person: str, name: str, author: str, now: da
     """Give a person a name; an empty one takes it away. Raises ``UsageError`` if another person has it."""
     name = _require_person_name(name) if name.strip() else ""
     with _hold_people(settings):
-        found = find_person(settings, person)
+        row = find_person(settings, person)
         for each in catalogue.read_people(settings) if name else ():
-            if each["person_id"] != found["person_id"] and fold_name(each["name"] or "") == fold_name(name):
+            if each["person_id"] != row["person_id"] and fold_name(each["name"] or "") == fold_name(name):
                 raise UsageError(
                     f"{each['person_id']} is called {each['name']!r} already: if they are one person, "
-                    f"needle people --merge {each['person_id']} {found['person_id']}"
+                    f"needle people --merge {each['person_id']} {row['person_id']}"
                 )
-        _change(settings, "named", found["person_id"], author, now, name=name)
-        return find_person(settings, found["person_id"])
+        _change(settings, "named", row["person_id"], author, now, name=name)
+        return find_person(settings, row["person_id"])
 
 
 def _require_person_name(name: str) -> str:
@@ -90,21 +90,21 @@ def merge_people(settings: Settings, person: str, other: str, author: str, now: 
 def split_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> LakePerson:
     """Make some faces of a person another person, and return that one. ``faces`` are ids of faces or of shots."""
     with _hold_people(settings):
-        found = find_person(settings, person)
-        face_ids = _select_faces(settings, found, faces)
-        if len(face_ids) == found["faces"]:
+        row = find_person(settings, person)
+        face_ids = _select_faces(settings, row, faces)
+        if len(face_ids) == row["faces"]:
             raise UsageError(f"these are all faces of {person!r}: nothing would be left to split off")
         new_id = make_person_id(f"{face_ids[0]} {now.isoformat()}")
-        _change(settings, "split", found["person_id"], author, now, other_id=new_id, face_ids=face_ids)
+        _change(settings, "split", row["person_id"], author, now, other_id=new_id, face_ids=face_ids)
         return find_person(settings, new_id)
 
 
 def reject_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> int:
     """Take faces away from a person: they belong to nobody then. Return their number."""
     with _hold_people(settings):
-        found = find_person(settings, person)
-        face_ids = _select_faces(settings, found, faces)
-        _change(settings, "rejected", found["person_id"], author, now, face_ids=face_ids)
+        row = find_person(settings, person)
+        face_ids = _select_faces(settings, row, faces)
+        _change(settings, "rejected", row["person_id"], author, now, face_ids=face_ids)
         return len(face_ids)
 
 
@@ -116,21 +116,21 @@ def read_person_faces(settings: Settings, person_id: str) -> list[LakeFace]:
     return sorted(faces, key=lambda face: (face["video_id"], face["frame"], face["face_id"]))
 
 
-def _select_faces(settings: Settings, person: LakePerson, wanted: Sequence[str]) -> tuple[str, ...]:
+def _select_faces(settings: Settings, person: LakePerson, names: Sequence[str]) -> tuple[str, ...]:
     """Return the ids of the named faces of a person. Raises ``NotFoundError`` for one that is not theirs."""
     faces = read_person_faces(settings, person["person_id"])
-    selected: dict[str, None] = {}
-    for each in wanted:
+    face_ids: dict[str, None] = {}
+    for each in names:
         matching = [face["face_id"] for face in faces if each in (face["face_id"], face["shot_id"])]
         if not matching:
             raise NotFoundError(
                 f"{each!r} is not a face of {person['name'] or person['person_id']}, nor a shot with one: "
                 f"`needle people {person['person_id']}` lists them"
             )
-        selected |= dict.fromkeys(matching)
-    if not selected:
+        face_ids |= dict.fromkeys(matching)
+    if not face_ids:
         raise UsageError(f"name faces: `needle people {person['person_id']}` lists them")
-    return tuple(selected)
+    return tuple(face_ids)
 
 
 @contextmanager

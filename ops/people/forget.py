@@ -18,7 +18,7 @@ from ops.core.history import forget_versions
 from ops.core.names import fold_name
 from ops.core.rows import LakeFace, LakePerson
 from ops.core.settings import Settings
-from ops.core.tables import DAMAGED
+from ops.core.tables import DAMAGE_FOLDER
 from ops.core.types import SilentProgress
 from ops.people import catalogue
 from ops.people.build import (
@@ -139,13 +139,13 @@ def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime)
     with settings.lake.hold_lock(LOCK):
         history = read_changes(settings)
         identities = apply_changes(history)
-        known = _read_known_ids(settings)
+        known_ids = _read_known_ids(settings)
         remaining = []
         for each in history:
             faces = tuple(face for face in each.face_ids if face.split(":")[0] not in video_ids)
             is_empty = each.action in ("split", "rejected") and not faces
             ids = {identities.find(each.person_id), identities.find(each.other_id or each.person_id)}
-            if not is_empty and ids & known:
+            if not is_empty and ids & known_ids:
                 remaining.append(replace(each, face_ids=faces))
         if remaining != history:
             write_changes(settings, remaining)
@@ -190,8 +190,8 @@ def _looks_like(row: LakeFace, examples: list[list[float]] | None) -> bool:
 
 def _fix_group(row: LakeFace, history: list[PersonChange], identities: Identities, person_id: str) -> LakeFace:
     """Return a remaining face with the group that the removed changes gave it."""
-    removed = [each for each in history if _concerns(each, person_id, identities)]
-    if any(row["face_id"] in each.face_ids for each in removed):
+    own_changes = [each for each in history if _concerns(each, person_id, identities)]
+    if any(row["face_id"] in each.face_ids for each in own_changes):
         return row | {"cluster_id": row["person_id"] or ""}
     return row
 
@@ -204,4 +204,4 @@ def _concerns(change: PersonChange, person_id: str, identities: Identities) -> b
 def _delete_damaged(settings: Settings) -> None:
     """Delete damaged files of faces and people, which may hold anybody; sound ones are computed in their place."""
     for table in (*TABLES, catalogue.TABLE):
-        settings.store.delete_tree(f"{DAMAGED}/{table}")
+        settings.store.delete_tree(f"{DAMAGE_FOLDER}/{table}")

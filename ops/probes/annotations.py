@@ -22,7 +22,7 @@ FORGOTTEN = "its video was forgotten"
 UNKNOWN = "no such shot in the catalogue"
 
 # An annotation with this origin ends a conflict: earlier ones do not count against it any more.
-SETTLED = "settled"
+SETTLED_KEY = "settled"
 
 # A label is a file of the lake, a part of a Dagster asset's name, a Feast view's name and a word of `--where`.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -79,7 +79,7 @@ class ResolvedLabel:
     def in_conflict(self) -> bool:
         """Whether annotators differ since the conflict was last settled, whatever the latest answer is."""
         votes = list(self.by_annotator.values())
-        settled_at = [at for at, vote in enumerate(votes) if vote.origin == SETTLED]
+        settled_at = [at for at, vote in enumerate(votes) if vote.origin == SETTLED_KEY]
         return len({vote.value for vote in votes[settled_at[-1] if settled_at else 0 :]}) > 1
 
 

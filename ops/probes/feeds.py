@@ -25,7 +25,7 @@ WINDOW = 16
 # the nearest tenth of its pairs reach, beat 0.8, 0.9, no limit, and leaving out the neighbours in time.
 ALIKE_SHARE = 0.1
 LEAST_PAIRS = 30
-PAIRED = 64  # shots of one video that are compared with each other
+MOST_OF_A_VIDEO = 64  # shots of one video that are compared with each other
 
 
 def build_feeds(
@@ -108,7 +108,7 @@ def _find_similarity_limit(shot_ids: Sequence[str], vectors_ND: Vectors) -> floa
         videos.setdefault(shot.partition(":")[0], []).append(at)
     cosines = []
     for rows in videos.values():
-        video_ND = vectors_ND[rows[:PAIRED]]
+        video_ND = vectors_ND[rows[:MOST_OF_A_VIDEO]]
         cosines.append((video_ND @ video_ND.T)[np.triu_indices(len(video_ND), 1)])
     pairs = np.concatenate(cosines) if cosines else np.zeros(0)
     return float(np.quantile(pairs, 1 - ALIKE_SHARE)) if len(pairs) >= LEAST_PAIRS else np.inf

@@ -19,7 +19,7 @@ from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.tables import Lake, compute_digest
 from ops.probes.annotations import (
-    SETTLED,
+    SETTLED_KEY,
     Annotation,
     CatalogueShots,
     ResolvedLabel,
@@ -90,7 +90,7 @@ def _is_repetition(before: ResolvedLabel | None, annotation: Annotation, affirm:
     if before is None or last is None:
         return annotation.value is None
     is_contradicted = before.latest.value != annotation.value
-    settles = annotation.origin == SETTLED and before.in_conflict
+    settles = annotation.origin == SETTLED_KEY and before.in_conflict
     return last.value == annotation.value and not settles and not (affirm and is_contradicted)
 
 

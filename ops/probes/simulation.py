@@ -31,7 +31,7 @@ STRETCHES, HELD_OUT = 12, 4
 BATCH, ROUNDS = 8, 5
 # So that the last batch is still a choice.
 SPARE = 20
-NEEDED = BATCH * ROUNDS + SPARE
+LEAST_LABELS = BATCH * ROUNDS + SPARE
 """Labelled shots of a label for a replay in ``ROUNDS`` batches of ``BATCH``."""
 
 

@@ -39,7 +39,7 @@ TABLES = ("screen_text", "shot_screen_text")
 STAGE = "screen_text"
 RECIPE = 2
 """Changes with how text is looked for, read or followed: then all shots are read again."""
-TOLD = 20
+MOST_REASONS = 20
 """Maximum number of unread shots in the report; all are in the table."""
 
 MakeReader = Callable[[], TextReader]
@@ -269,7 +269,7 @@ def _report(settings: Settings, partitions: Sequence[str], changes: int, problem
             "shots_with_text": sum(bool(row["texts"]) for row in shots),
             "left_out_of_search": len(texts) - searchable,
             **model,
-            "set_aside": dict(list(unread.items())[:TOLD]),
+            "set_aside": dict(list(unread.items())[:MOST_REASONS]),
             **({"problem": problem} if problem else {}),
         },
         by_partition={name: {**figures, **model} for name, figures in counts.items()},

@@ -87,7 +87,7 @@ class RapidTextReader:
         if problem := explain_problem(folder):
             raise MediaError(problem)
         self._engine = _load_engine(folder)
-        self._known: list[_KnownLine] = []
+        self._known_lines: list[_KnownLine] = []
 
     def read(self, frame_HWC: NDArray[np.uint8]) -> list[SeenText]:
         """See :class:`TextReader`."""
@@ -99,7 +99,7 @@ class RapidTextReader:
             lines = [self._recognise(_cut_line(image_HWC, each)) for each in corners]
         except (RuntimeError, ValueError, ArithmeticError) as error:
             raise MediaError(f"its writing cannot be read: {str(error).splitlines()[0]}") from error
-        self._known = lines
+        self._known_lines = lines
         return [
             SeenText(text=line.text, box=_find_box(each, width, height), confidence=line.confidence)
             for line, each in zip(lines, corners, strict=True)
@@ -109,7 +109,7 @@ class RapidTextReader:
     def _recognise(self, line_HWC: NDArray[np.uint8]) -> _KnownLine:
         """Return the text in the picture of one line, from the frame before if it is the same."""
         small_HW = _shrink_line(line_HWC)
-        for known_line in self._known:
+        for known_line in self._known_lines:
             if _is_same_line(known_line.small_HW, small_HW):
                 return replace(known_line, small_HW=small_HW)
         result = self._engine(_pad_line(line_HWC), use_det=False, use_rec=True)

@@ -17,7 +17,7 @@ MORE_EVERY_S, MOST_MORE = 2.0, 12
 LONG_S = 30.0
 MOST_TEXTS = 200
 """Different texts of one shot after which no further frame is looked at: about 8 s of CPU. Credits have thousands."""
-CHANGED = 12.0
+LEAST_CHANGE = 12.0
 """Difference of the mean of any small block, 0 to 255, from which a frame is looked at again."""
 BLOCKS = 32
 """Blocks across the longer side of the picture."""
@@ -29,7 +29,7 @@ def choose_first(frames: int, seconds: float) -> list[int]:
     return _spread(frames, count)
 
 
-def choose_more(frames: int, seconds: float, known: list[int]) -> list[int]:
+def choose_more(frames: int, seconds: float, known_positions: list[int]) -> list[int]:
     """Return further positions for a shot with text, ascending, besides those already known.
 
     None for a long shot: in rolling credits each look has twenty new lines, and the first looks see each of them.
@@ -37,7 +37,7 @@ def choose_more(frames: int, seconds: float, known: list[int]) -> list[int]:
     if seconds > LONG_S:
         return []
     count = min(max(round(seconds / MORE_EVERY_S), 3), MOST_MORE)
-    return sorted(set(_spread(frames, count)) - set(known))
+    return sorted(set(_spread(frames, count)) - set(known_positions))
 
 
 def _spread(frames: int, count: int) -> list[int]:
@@ -49,7 +49,7 @@ def _spread(frames: int, count: int) -> list[int]:
 
 def has_changed(old_HWC: NDArray[np.uint8], new_HWC: NDArray[np.uint8]) -> bool:
     """Return True if any part of the picture differs, so that its writing may differ too."""
-    return bool(np.abs(_shrink(old_HWC) - _shrink(new_HWC)).max() >= CHANGED)
+    return bool(np.abs(_shrink(old_HWC) - _shrink(new_HWC)).max() >= LEAST_CHANGE)
 
 
 def _shrink(frame_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:

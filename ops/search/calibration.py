@@ -107,18 +107,18 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None, searched: int | None = None
+        cls, background: NDArray[np.float32], shots: int, scale: Scale | None = None, shots_in_scope: int | None = None
     ) -> Calibration:
         """Calibrate on a background, float (questions, S), NaN for a missing score, for a catalogue of ``shots``.
 
-        ``searched`` of them are in the scope of the search (default: all); :attr:`clear` is the best of these, and the
+        ``shots_in_scope`` of them are searched (default: all); :attr:`clear` is the best of these, and the
         ``scale`` is that of as many.
         """
-        searched = shots if searched is None else searched
+        shots_in_scope = shots if shots_in_scope is None else shots_in_scope
         scores = background[np.isfinite(background)].astype(np.float64)
         if not len(scores):
             least = expect_sigmas(shots)
-            return _build_calibration(scale, searched, PRIOR_CENTRE, PRIOR_SIGMA, chance=least, clear=least)
+            return _build_calibration(scale, shots_in_scope, PRIOR_CENTRE, PRIOR_SIGMA, chance=least, clear=least)
         centre = float(np.median(scores))
         deviation = MAD_TO_SIGMA * float(np.median(np.abs(scores - centre)))
         sample = background.shape[-1]
@@ -127,9 +127,9 @@ class Calibration:
         # Cosines between shots are spread widely and end early: chance hits end sooner than in a normal distribution.
         tail = float(np.quantile(scores, NormalDist().cdf(expect_sigmas(shots))))
         chance = min(expect_sigmas(shots), max(EARLIEST, (tail - centre) / sigma))
-        bests = [_best_score(row[np.isfinite(row)], searched) for row in background if np.isfinite(row).any()]
-        clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, searched)
-        return _build_calibration(scale, searched, centre, sigma, chance=chance, clear=clear)
+        bests = [_best_score(row[np.isfinite(row)], shots_in_scope) for row in background if np.isfinite(row).any()]
+        clear = (float(np.median(bests)) - centre) / sigma + _expect_rise(sample, shots_in_scope)
+        return _build_calibration(scale, shots_in_scope, centre, sigma, chance=chance, clear=clear)
 
     def relevance(self, score: float) -> float:
         """Return 0 to 1; it never falls while ``score`` rises."""
@@ -157,17 +157,17 @@ class Calibration:
 
 
 def _build_calibration(
-    scale: Scale | None, searched: int, centre: float, sigma: float, *, chance: float, clear: float
+    scale: Scale | None, shots_in_scope: int, centre: float, sigma: float, *, chance: float, clear: float
 ) -> Calibration:
     calibration = Calibration(centre=centre, sigma=sigma, half=chance, chance=chance, clear=clear)
     if scale is None:
         return calibration
-    return replace(calibration, half=scale.find_half(searched), slope=scale.slope, below_best=scale.below_best)
+    return replace(calibration, half=scale.find_half(shots_in_scope), slope=scale.slope, below_best=scale.below_best)
 
 
-def _best_score(scores: NDArray[np.float32], searched: int) -> float:
-    """Return the best of the scores, or the median of the best of ``searched`` random ones if these are fewer."""
-    share = 1.0 if searched >= len(scores) else 0.5 ** (1 / max(searched, 1))
+def _best_score(scores: NDArray[np.float32], shots_in_scope: int) -> float:
+    """Return the best of the scores, or the median of the best of ``shots_in_scope`` random ones if these are fewer."""
+    share = 1.0 if shots_in_scope >= len(scores) else 0.5 ** (1 / max(shots_in_scope, 1))
     return float(np.quantile(scores, share))
 
 

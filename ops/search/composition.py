@@ -175,13 +175,13 @@ class ConditionReader:
             return replace(self._convert_strengths(dict.fromkeys(shots, 1.0)), kind="written")
         return self._convert_lines("written", find_texts(text, self._texts, self._scope), self.texts)
 
-    def _convert_lines(self, kind: Kind, hits: Sequence[tuple[LineHit, float]], known: dict[str, LineHit]) -> Fulfilled:
-        """Return the frames of lines, and add the lines to those ``known``."""
+    def _convert_lines(self, kind: Kind, hits: Sequence[tuple[LineHit, float]], lines: dict[str, LineHit]) -> Fulfilled:
+        """Return the frames of lines, and add the lines to ``lines``, by id."""
         ranges: dict[str, list[Range]] = {}
         strengths: dict[str, float] = {}
         line_ids: dict[str, list[str]] = {}
         for line, share in hits:
-            known[line.line_id] = line
+            lines[line.line_id] = line
             ranges.setdefault(line.video_id, []).append((line.start_frame, line.end_frame))
             for shot_id in line.shot_ids:
                 strengths[shot_id] = max(share, strengths.get(shot_id, 0.0))
@@ -286,13 +286,13 @@ def _list_followers(shot_id: str, starts_of: Callable[[str], Sequence[int]], wit
 
 def normalise(ranges: Iterable[Range]) -> list[Range]:
     """Sort ranges and make them disjoint: drop empty ones, merge those that overlap or touch."""
-    joined: list[Range] = []
+    merged_ranges: list[Range] = []
     for start, end in sorted(each for each in ranges if each[0] < each[1]):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        if merged_ranges and start <= merged_ranges[-1][1]:
+            merged_ranges[-1] = (merged_ranges[-1][0], max(merged_ranges[-1][1], end))
         else:
-            joined.append((start, end))
-    return joined
+            merged_ranges.append((start, end))
+    return merged_ranges
 
 
 def union(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
@@ -318,12 +318,12 @@ def intersect(left: Sequence[Range], right: Sequence[Range]) -> list[Range]:
 
 def unite_all(parts: Iterable[VideoRanges]) -> dict[str, list[Range]]:
     """Apply :func:`union` to each video; empty if there are no parts."""
-    gathered: dict[str, list[Range]] = {}
+    ranges_by_video: dict[str, list[Range]] = {}
     for part in parts:
         for video_id, ranges in part.items():
-            gathered.setdefault(video_id, []).extend(ranges)
-    joined = {video_id: normalise(ranges) for video_id, ranges in gathered.items()}
-    return {video_id: ranges for video_id, ranges in joined.items() if ranges}
+            ranges_by_video.setdefault(video_id, []).extend(ranges)
+    merged_ranges = {video_id: normalise(ranges) for video_id, ranges in ranges_by_video.items()}
+    return {video_id: ranges for video_id, ranges in merged_ranges.items() if ranges}
 
 
 def intersect_all(parts: Sequence[VideoRanges]) -> dict[str, list[Range]]:

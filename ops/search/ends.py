@@ -190,10 +190,10 @@ class MotionRanking:
 
     falls = True
 
-    def __init__(self, motion: MotionShots, vector: Vector, wanted: NDArray[np.bool_]) -> None:
+    def __init__(self, motion: MotionShots, vector: Vector, is_wanted: NDArray[np.bool_]) -> None:
         self._motion = motion
         self._vector = vector
-        self._wanted = wanted
+        self._is_wanted = is_wanted
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`ops.search.retrieval.Ranking`."""
@@ -213,7 +213,7 @@ class MotionRanking:
     @cached_property
     def _order(self) -> NDArray[np.int64]:
         """Rows by falling score; ties by shot id."""
-        rows = np.flatnonzero(self._wanted)
+        rows = np.flatnonzero(self._is_wanted)
         return rows[np.argsort(-self._scores[rows], kind="stable")]
 
 
@@ -226,18 +226,18 @@ class ShotEndsIndex:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = Lock()
-        self._known: dict[Side, EndShots] = {}
+        self._cached_shots: dict[Side, EndShots] = {}
 
     def get(self, encoder_id: str, snapshot: IndexSnapshot, side: Side) -> EndShots:
         """Return one side of the shots in a version of the encoder's index."""
         with self._lock:
-            cached_matches = self._known.get(side)
+            cached_matches = self._cached_shots.get(side)
             if (
                 cached_matches is None
                 or cached_matches.version != snapshot.version
                 or _may_have_grown(cached_matches, snapshot)
             ):
-                cached_matches = self._known[side] = self._read(encoder_id, snapshot, side)
+                cached_matches = self._cached_shots[side] = self._read(encoder_id, snapshot, side)
             return cached_matches
 
     def find_matches(
@@ -369,9 +369,9 @@ def _join(rows: pa.Table, others: pa.Table) -> pa.Table:
     return rows
 
 
-def _may_have_grown(known: EndShots, snapshot: IndexSnapshot) -> bool:
-    is_old = time.monotonic() > known.read_at + REREAD_AFTER_S
-    return is_old and known.count() < snapshot.index.count()
+def _may_have_grown(cached_shots: EndShots, snapshot: IndexSnapshot) -> bool:
+    is_old = time.monotonic() > cached_shots.read_at + REREAD_AFTER_S
+    return is_old and cached_shots.count() < snapshot.index.count()
 
 
 def _add_mean(frames_ND: Matrix, mean_ND: Matrix) -> Matrix:

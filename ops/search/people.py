@@ -44,21 +44,21 @@ class PeopleShots:
 
         Raises ``NotFoundError``, naming similar ones, if nobody is called so, or if no faces are indexed.
         """
-        known = self._read()
-        if not known.people:
+        people = self._read()
+        if not people.people:
             raise NotFoundError(NO_PEOPLE)
         if person == ANYBODY:
-            return frozenset().union(*known.shots.values())
-        wanted = fold_name(person)
-        for each in known.people:
-            if wanted in (each["person_id"], fold_name(each["name"] or "") or None):
-                return known.shots.get(each["person_id"], frozenset())
-        raise _report_unknown(person, [each["name"] for each in known.people if each["name"]])
+            return frozenset().union(*people.shots.values())
+        folded_name = fold_name(person)
+        for each in people.people:
+            if folded_name in (each["person_id"], fold_name(each["name"] or "") or None):
+                return people.shots.get(each["person_id"], frozenset())
+        raise _report_unknown(person, [each["name"] for each in people.people if each["name"]])
 
     def list_people(self) -> list[tuple[LakePerson, Mapping[str, int]]]:
         """Return the people of the catalogue, those with most shots first, each with its shots by show."""
-        known = self._read()
-        return [(each, known.by_show.get(each["person_id"], {})) for each in known.people]
+        people = self._read()
+        return [(each, people.by_show.get(each["person_id"], {})) for each in people.people]
 
     def forget(self) -> None:
         """Read everything again from now on."""

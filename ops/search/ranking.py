@@ -20,7 +20,7 @@ Vector = NDArray[np.float32]
 # The constant of reciprocal rank fusion, from its paper, and the number of shots of the visual list that take part, the
 # depth of its experiments.
 RRF_K = 60
-FUSED = 1000
+FUSION_DEPTH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
             items = [each for each in items if is_strong(round(each.relevance, 6), each.matched, least)]
         return Fetched(items=fold_together(items) if query.fold else items, is_all=is_all, looked_at=nearest.looked_at)
 
-    candidates = fetch_until(fetch, count_needed, lambda kept: len(kept) >= count_needed)
+    candidates = fetch_until(fetch, count_needed, lambda candidates: len(candidates) >= count_needed)
     scale, page = selection.calibration, candidates.items[query.offset : count_needed]
     cutoff = round(scale.cutoff(best), 6) if scale else 0.0
     stands_out = selection.has_words or scale is None or (best is not None and scale.is_strong(best))
@@ -127,8 +127,8 @@ class FusedRanking:
     """Shots that match visually and shots with matching lines, by reciprocal rank fusion.
 
     A shot has the sum of 1 / (RRF_K + its rank) of both lists (G. V. Cormack, C. L. A. Clarke, S. Buettcher,
-    "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009). The first FUSED of
-    the visual list take part; those after them follow in their own order. ``spoken`` comes from
+    "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009). The first
+    FUSION_DEPTH of the visual list take part; those after them follow in their own order. ``by_dialogue`` comes from
     :func:`rank_spoken`.
     """
 
@@ -140,19 +140,19 @@ class FusedRanking:
 
     def best(self, count: int) -> Fetched[Candidate]:
         """See :class:`Ranking`."""
-        nearest = self._visual.best(max(count, FUSED))
+        nearest = self._visual.best(max(count, FUSION_DEPTH))
         visual = nearest.items
         candidates_by_id: dict[str, tuple[float, Candidate]] = {
             shot_id: (1 / (RRF_K + rank), each) for shot_id, (rank, each) in self._by_dialogue.items()
         }
-        for rank, each in enumerate(visual[:FUSED], start=1):
+        for rank, each in enumerate(visual[:FUSION_DEPTH], start=1):
             share = 1 / (RRF_K + rank)
             dialogue = candidates_by_id.get(each.shot_id)
             candidates_by_id[each.shot_id] = (
                 (share + dialogue[0], _merge(each, dialogue[1])) if dialogue else (share, each)
             )
         order = sorted(candidates_by_id.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
-        rest = [each for each in visual[FUSED:] if each.shot_id not in candidates_by_id]
+        rest = [each for each in visual[FUSION_DEPTH:] if each.shot_id not in candidates_by_id]
         candidates = [each for _, each in order] + rest
         return Fetched(items=candidates, is_all=nearest.is_all, looked_at=len(candidates))
 

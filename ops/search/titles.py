@@ -52,10 +52,10 @@ _ASKING = frozenset(_ASKING_WORDS.split())
 
 @dataclass(frozen=True, kw_only=True)
 class TitleDirection:
-    """``vector``: unit vector, float32 (D,), of the mean card; ``own``: median cosine of the cards with it."""
+    """``vector``: unit vector, float32 (D,), of the mean card; ``agreement``: median cosine of the cards with it."""
 
     vector: Vector
-    own: float
+    agreement: float
 
     @classmethod
     def fit(cls, cards: NDArray[np.float32]) -> TitleDirection:
@@ -63,7 +63,7 @@ class TitleDirection:
         total = cards.sum(axis=0)
         others = total - cards
         agreement = np.median(np.sum(others * cards, axis=1) / np.linalg.norm(others, axis=1))
-        return cls(vector=np.asarray(total / np.linalg.norm(total), np.float32), own=float(agreement))
+        return cls(vector=np.asarray(total / np.linalg.norm(total), np.float32), agreement=float(agreement))
 
     def compute_threshold(self, sample_scores: NDArray[np.float32]) -> float | None:
         """Return the minimum cosine of a title, for a sample of the catalogue.
@@ -71,9 +71,9 @@ class TitleDirection:
         ``None`` if titles cannot be distinguished.
         """
         middle = float(np.median(sample_scores)) if len(sample_scores) else 0.0
-        if self.own - middle < LEAST_GAP:
+        if self.agreement - middle < LEAST_GAP:
             return None
-        return max(OWN_SHARE * self.own, middle + GAP_SHARE * (self.own - middle))
+        return max(OWN_SHARE * self.agreement, middle + GAP_SHARE * (self.agreement - middle))
 
     def find_titles(self, index: VectorIndex) -> frozenset[str] | None:
         """Return ids of all title cards of the index, by one exact search, or a few if there are many.

@@ -158,8 +158,8 @@ def _convert(pick: PickBody) -> PickedShot:
     )
 
 
-def _describe(service: Service, saved: SavedCollection) -> CollectionAnswer:
-    collection = saved.collection
+def _describe(service: Service, saved_collection: SavedCollection) -> CollectionAnswer:
+    collection = saved_collection.collection
     entries = resolve_entries(service.settings, collection.entries)
     shots = service.details.read([each.shot_id for each in entries if not each.missing_reason])
     return CollectionAnswer(
@@ -170,24 +170,24 @@ def _describe(service: Service, saved: SavedCollection) -> CollectionAnswer:
             for change in collection.history
         ],
         notes=list(collection.notes),
-        set_aside=[Refused(shot_id=each.shot_id, reason=each.reason) for each in saved.refused],
+        set_aside=[Refused(shot_id=each.shot_id, reason=each.reason) for each in saved_collection.refused],
     )
 
 
-def _describe_entry(resolved: ResolvedEntry, shot: Shot | None) -> CollectionItem:
-    entry = resolved.entry
+def _describe_entry(resolved_entry: ResolvedEntry, shot: Shot | None) -> CollectionItem:
+    entry = resolved_entry.entry
     return CollectionItem(
         **asdict(entry)
         | {
-            "shot_id": resolved.shot_id,
+            "shot_id": resolved_entry.shot_id,
             "stored_id": entry.shot_id,
             "matched": list(entry.matched),
             "line_ids": list(entry.line_ids),
             "added_at": entry.added_at.isoformat(),
         },
-        missing_reason=resolved.missing_reason,
-        is_recut=resolved.is_recut,
-        shot=None if resolved.missing_reason else shot,
+        missing_reason=resolved_entry.missing_reason,
+        is_recut=resolved_entry.is_recut,
+        shot=None if resolved_entry.missing_reason else shot,
     )
 
 

@@ -32,7 +32,7 @@ from ops.serve.search_body import SearchBody
 from ops.serve.search_routes import page_of_hits, store_images
 from ops.serve.service import Service
 
-TOLD = 10
+MOST_REPORTED = 10
 CLIENT_GONE = 499
 LONGEST = 300
 MEDIA_TYPES = tuple(dict.fromkeys(each.media_type.partition(";")[0] for each in export_formats().values()))
@@ -150,9 +150,9 @@ def encode_report(report: ExportReport) -> str:
     """Return the report of an export as JSON in ASCII: number of clips, and the first missing shots and warnings."""
     document = {
         "clips": report.clips,
-        "missing": [asdict(each) for each in report.missing[:TOLD]],
+        "missing": [asdict(each) for each in report.missing[:MOST_REPORTED]],
         "missing_count": len(report.missing),
-        "warnings": [warning[:LONGEST] for warning in report.warnings[:TOLD]],
+        "warnings": [warning[:LONGEST] for warning in report.warnings[:MOST_REPORTED]],
     }
     return json.dumps(document)
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # A catalogue of a million shots is fitted and scored in a minute.
 LONGEST_S = 900.0
 END_S = 10.0
-DONE, REFUSED = 0, 3
+FIT_DONE, FIT_REFUSED = 0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class FitJobs:
         except subprocess.TimeoutExpired:
             _kill(process)
             return f"the fit was ended after {LONGEST_S:.0f} s: run `needle probe fit {label}` and watch its progress"
-        if process.returncode in (DONE, REFUSED):  # the probe's own state reports a refusal
+        if process.returncode in (FIT_DONE, FIT_REFUSED):  # the probe's own state reports a refusal
             return ""
         log.warning("fit of %s ended with status %d: %s", label, process.returncode, errors[-2000:])
         return _extract_reason(errors) or f"the fit ended with status {process.returncode}"

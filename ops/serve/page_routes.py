@@ -26,7 +26,7 @@ from ops.serve.tokens import COOKIE, SESSION_S, Tokens
 PAGE = Path(__file__).parent / "page"
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}")
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-COMPRESSED = ("text/", "image/svg", "application/json")
+COMPRESSED_TYPES = ("text/", "image/svg", "application/json")
 
 
 def build_page_routes(app: FastAPI, service: Service, tokens: Tokens) -> APIRouter:
@@ -200,7 +200,7 @@ def _send_file(request: Request, name: str) -> Response:
     if matches_etag(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    if kind.startswith(COMPRESSED) and "gzip" in request.headers.get("accept-encoding", ""):
+    if kind.startswith(COMPRESSED_TYPES) and "gzip" in request.headers.get("accept-encoding", ""):
         data = gzip.compress(data, 6, mtime=0)
         headers["content-encoding"] = "gzip"
     return Response(data, headers=headers, media_type=kind)

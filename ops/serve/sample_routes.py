@@ -94,16 +94,16 @@ class Samples:
         lines = [" ".join(row["text"].replace('"', " ").split()) for row in rows]
         return [line for line in lines if len(line.split()) in LINE_WORDS and not set("“”„[]♪()") & set(line)]
 
-    def _narrow(self, described: Sequence[tuple[str, SearchResult]]) -> Iterator[SampleQuery]:
+    def _narrow(self, answers: Sequence[tuple[str, SearchResult]]) -> Iterator[SampleQuery]:
         """Search one show only, if there are several; the show of the best shot of a description."""
-        text, answer = described[-1]
+        text, answer = answers[-1]
         shows = {row.show for row, count in self._service.details.list_videos() if count}
         if len(shows) > 1:
             yield from self._ask("show", f"{write_filter('show', answer.hits[0].show)} {text}")
 
-    def _leave_out(self, described: Sequence[tuple[str, SearchResult]]) -> Iterator[SampleQuery]:
+    def _leave_out(self, answers: Sequence[tuple[str, SearchResult]]) -> Iterator[SampleQuery]:
         """Exclude one description from another: of the two that share most of their first shots."""
-        ids = {text: {hit.shot_id for hit in answer.hits} for text, answer in described}
+        ids = {text: {hit.shot_id for hit in answer.hits} for text, answer in answers}
         pairs = [(len(ids[text] & ids[other]), text, other) for text, other in combinations(ids, 2)]
         shared_count, text, other = max(pairs, default=(0, "", ""))
         if shared_count:

@@ -29,7 +29,7 @@ from ops.serve.search_body import SearchBody
 from ops.serve.search_routes import store_images
 from ops.serve.service import Service
 
-SHOWN = 24
+MOST_SHOWN = 24
 SearchPath = Annotated[str, Path(pattern=VIDEO_ID, description="16 hexadecimal digits")]
 
 
@@ -125,7 +125,7 @@ def _describe(service: Service, search: SavedSearch, state: SearchState) -> Save
         new_matches=len(matches),
         matches=[
             FoundMatch(shot_id=match.shot_id, relevance=match.relevance, shot=shots[match.shot_id])
-            for match in matches[:SHOWN]
+            for match in matches[:MOST_SHOWN]
         ],
         problem=state.problem,
     )

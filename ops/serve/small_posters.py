@@ -38,12 +38,12 @@ class SmallPosters:
     def build_uris(self, keys: Mapping[str, str]) -> dict[str, str]:
         """Return the small version of each poster as a ``data:`` URI by the name of its key; without missing ones."""
         if self._store.is_local:
-            found = [self.find(key) for key in keys.values()]
+            posters = [self.find(key) for key in keys.values()]
         else:
             with ThreadPoolExecutor(READERS) as pool:
-                found = list(pool.map(self.find, keys.values()))
+                posters = list(pool.map(self.find, keys.values()))
         return {
             name: f"data:image/jpeg;base64,{b64encode(poster).decode()}"
-            for name, poster in zip(keys, found, strict=True)
+            for name, poster in zip(keys, posters, strict=True)
             if poster is not None
         }

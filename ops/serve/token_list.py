@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 PREFIX = "needle_"
 SECRET_BYTES = 32
 MAX_NAME = 60
-RESERVED = ("page", "me")
+RESERVED_NAMES = ("page", "me")
 """Names under which people without a named token label: the page's and the command line's defaults."""
 CHECK_S = 1.0
 UNREADABLE = "the service cannot read its list of tokens: its log has the reason"
@@ -185,7 +185,7 @@ def check_name(name: str) -> str:
         raise UsageError(
             f"{name[:MAX_NAME]!r} cannot be the name of a token: use 1 to {MAX_NAME} printable characters, such as ann"
         )
-    if name.casefold() in RESERVED or name.startswith("-"):
+    if name.casefold() in RESERVED_NAMES or name.startswith("-"):
         raise UsageError(f"{name!r} cannot be the name of a token: it stands for people without one; choose another")
     return name
 

@@ -40,13 +40,13 @@ class Tokens:
         self,
         tokens: Sequence[str],
         secret: bytes,
-        named: WatchedTokenList | None = None,
+        token_list: WatchedTokenList | None = None,
         *,
         is_exposed: bool = False,
     ) -> None:
         self._of_settings = [_ValidToken(digest=hash_token(token), identity=ANYBODY) for token in tokens]
         self._secret = secret
-        self._named = named
+        self._token_list = token_list
         self._is_exposed = is_exposed
 
     @property
@@ -55,7 +55,7 @@ class Tokens:
 
         Raises ``StorageError`` if the list of tokens cannot be read.
         """
-        return bool(self._of_settings or self._is_exposed or (self._named and self._named.read()))
+        return bool(self._of_settings or self._is_exposed or (self._token_list and self._token_list.read()))
 
     def identify(self, token: str, now: float) -> Identity | None:
         """Return whose token it is; ``None`` for a wrong one.
@@ -92,7 +92,7 @@ class Tokens:
         time = datetime.fromtimestamp(now, UTC)
         return [
             _ValidToken(digest=token.digest, identity=Identity(name=token.name, role=token.role))
-            for token in (self._named.read() if self._named else ())
+            for token in (self._token_list.read() if self._token_list else ())
             if token.describe_state(time) == "valid"
         ]
 

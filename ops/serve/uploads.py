@@ -20,20 +20,20 @@ from ops.core.storage import ObjectStore, write_atomically
 from ops.search.query_encoding import read_image_bytes
 from ops.search.saved_pictures import PREFIX, encode_picture, make_picture_key
 
-KEPT = 1_000
+MOST_PICTURES = 1_000
 _HASH = re.compile(r"[0-9a-f]{32}")
 
 
 class Uploads:
-    """Images below ``folder``, at most ``kept`` of them: the least recently used are deleted first.
+    """Images below ``folder``, at most ``most`` of them: the least recently used are deleted first.
 
     Pictures of saved searches are read from ``store`` under the same names.
     """
 
-    def __init__(self, folder: Path, store: ObjectStore, kept: int = KEPT) -> None:
+    def __init__(self, folder: Path, store: ObjectStore, most: int = MOST_PICTURES) -> None:
         self._folder = folder
         self._store = store
-        self._kept = kept
+        self._most = most
         self._lock = Lock()
 
     def keep(self, data: bytes) -> str:
@@ -80,7 +80,7 @@ class Uploads:
     def _drop_oldest(self) -> None:
         with self._lock:
             files = sorted(self._list_ages(), reverse=True)
-            for _, path in files[self._kept :]:
+            for _, path in files[self._most :]:
                 path.unlink(missing_ok=True)
 
     def _list_ages(self) -> Iterator[tuple[int, Path]]:

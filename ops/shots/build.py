@@ -23,7 +23,7 @@ from ops.core.types import DetectedShot, Progress, StepReport
 from ops.shots.checks import check_gapless, check_shots
 from ops.shots.corrections import CurrentCorrections, CutCorrection
 from ops.shots.due import has_current_shots, plan_recut, put_detected, read_boundaries
-from ops.shots.not_applied import FAILED, NOTE, list_correction_notes
+from ops.shots.not_applied import FAILURE, NOTE, list_correction_notes
 from ops.shots.on_cluster import segment_on_cluster
 from ops.shots.planning import Recut, plan_cuts
 from ops.shots.processes import OnProgress, Result, Segmentation, SegmentJob, segment_videos
@@ -182,8 +182,8 @@ def _settle_recut(
     """
     assert job.recut
     if isinstance(outcome, MediaError):
-        progress.set_aside("shots", video["path"], f"{FAILED}: {outcome}")
-        return int(catalogue.replace_notes(settings, video, NOTE, [f"{FAILED}: {outcome}"]))
+        progress.set_aside("shots", video["path"], f"{FAILURE}: {outcome}")
+        return int(catalogue.replace_notes(settings, video, NOTE, [f"{FAILURE}: {outcome}"]))
     old_rows = read_shots(settings, video["video_id"])
     put_detected(settings, video, read_boundaries(settings, video["video_id"], old_rows) or [], version, now)
     row_by_start = {row["start_frame"]: row for row in old_rows}

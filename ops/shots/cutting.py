@@ -184,17 +184,17 @@ class FilmCutter:
         self._newest_s = Fraction(0)
         self._before_s = -1 / info.fps
 
-    def add_frame(self, timed: TimedFrame) -> None:
+    def add_frame(self, timed_frame: TimedFrame) -> None:
         """Add the next frame, yuv420p in proxy size."""
         if self._format is None:
-            size = (timed.frame.width, timed.frame.height)
-            base = choose_time_base(self._info, timed.frame)
+            size = (timed_frame.frame.width, timed_frame.frame.height)
+            base = choose_time_base(self._info, timed_frame.frame)
             self._format = ProxyFormat(size=size, fps=self._info.fps, time_base=base, has_audio=self._info.has_audio)
-        detector_frame = make_detector_frame(timed.frame)
-        if timed.index:
+        detector_frame = make_detector_frame(timed_frame.frame)
+        if timed_frame.index:
             self._before_s = self._newest_s
-        self._newest_s = timed.time_s
-        self._waiting.append((timed, *look_at(detector_frame)))
+        self._newest_s = timed_frame.time_s
+        self._waiting.append((timed_frame, *look_at(detector_frame)))
         self._note(self._detector.push(detector_frame))
         self._dispatch()
 

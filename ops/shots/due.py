@@ -15,7 +15,7 @@ from ops.shots.detector import Boundary
 from ops.shots.planning import PlannedShot, Recut, plan_cuts
 from ops.shots.segment import make_poster_key, make_proxy_key
 
-DETECTED = "detected_cuts"
+DETECTED_CUTS = "detected_cuts"
 """Table of boundaries as detected, for videos with corrected shots."""
 
 
@@ -67,7 +67,7 @@ def plan_recut(
 def read_boundaries(settings: Settings, video_id: str, rows: Sequence[LakeShot]) -> list[Boundary] | None:
     """The detector's boundaries of a video, without corrections; ``None`` if they are no longer stored."""
     partition = settings.resolve_partition(video_id)
-    rows_here = settings.lake.read(DETECTED, [partition]).to_pylist()
+    rows_here = settings.lake.read(DETECTED_CUTS, [partition]).to_pylist()
     video_rows = [row for row in rows_here if row["video_id"] == video_id and row["detector"] == parse_version(rows[0])]
     if not video_rows and any("+" in row["detector"] for row in rows):
         return None
@@ -94,7 +94,7 @@ def put_detected(
         }
         for frame, transition in pairs
     ]
-    return settings.lake.update(DETECTED, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
+    return settings.lake.update(DETECTED_CUTS, settings.resolve_partition(video["video_id"]), video["video_id"], rows)
 
 
 def _convert_row(row: LakeShot) -> PlannedShot:

@@ -11,7 +11,7 @@ from ops.videos import catalogue
 
 NOTE = "correction of cuts"
 """Prefix of notes about corrections."""
-FAILED = f"{NOTE} not applied yet, the next ingest tries again"
+FAILURE = f"{NOTE} not applied yet, the next ingest tries again"
 
 
 def list_correction_notes(

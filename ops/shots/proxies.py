@@ -170,17 +170,18 @@ def read_key_frames(path: Path, positions: Sequence[int], frames: int) -> dict[i
     try:
         with av.open(str(path), format="mp4") as container:
             keys = _list_key_frames(container, frames)
-        wanted = sorted({min(keys, key=lambda key: abs(key - position)) for position in positions})
+        wanted_positions = sorted({min(keys, key=lambda key: abs(key - position)) for position in positions})
         with av.open(str(path), format="mp4") as container:
             pictures = [
-                np.asarray(each.to_ndarray(format="rgb24"), np.uint8) for each in _decode_only(container, wanted)
+                np.asarray(each.to_ndarray(format="rgb24"), np.uint8)
+                for each in _decode_only(container, wanted_positions)
             ]
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         reason = getattr(error, "strerror", None) or take_first_sentence(error)
         raise MediaError(f"cannot be decoded ({reason})") from error
-    if len(pictures) != len(wanted):
-        raise MediaError(f"cannot be decoded after {len(pictures)} of {len(wanted)} frames")
-    return dict(zip(wanted, pictures, strict=True))
+    if len(pictures) != len(wanted_positions):
+        raise MediaError(f"cannot be decoded after {len(pictures)} of {len(wanted_positions)} frames")
+    return dict(zip(wanted_positions, pictures, strict=True))
 
 
 def _list_key_frames(container: InputContainer, frames: int) -> list[int]:
@@ -199,9 +200,9 @@ def _decode_only(container: InputContainer, positions: Sequence[int]) -> Iterato
     """Yield the key frames at these positions."""
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
-    wanted, last = set(positions), positions[-1]
+    wanted_positions, last = set(positions), positions[-1]
     for position, packet in enumerate(packet for packet in container.demux(stream) if packet.size):
-        if position in wanted:
+        if position in wanted_positions:
             yield from packet.decode()
         if position >= last:
             break

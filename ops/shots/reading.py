@@ -63,8 +63,8 @@ def read_ahead(
         if limits is None:
             yield items
             return
-        with closing(limits.watch(items)) as watched:  # type: ignore[type-var]
-            yield watched
+        with closing(limits.watch(items)) as watched_items:  # type: ignore[type-var]
+            yield watched_items
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ops.shots.corrections import CurrentCorrections, read_history
 from ops.shots.due import parse_version, plan_shots
 from ops.videos import catalogue
 
-SHOWN = 20
+MOST_SHOWN = 20
 """Maximum number of corrections in a partition's report, the latest ones; all are in the table."""
 
 
@@ -37,7 +37,7 @@ def build_corrections(settings: Settings, partitions: Sequence[str]) -> StepRepo
         figures.setdefault("latest", []).append(
             f"{each.action} at frame {each.frame} of {each.video_id} by {each.author}, {each.created_at:%Y-%m-%d %H:%M}"
         )
-        figures["latest"] = figures["latest"][-SHOWN:]
+        figures["latest"] = figures["latest"][-MOST_SHOWN:]
     return StepReport(
         changed=0,
         data_version=compute_digest((each.correction_id, "") for each in history),

@@ -47,7 +47,7 @@ class Base(Protocol):
         """Return the pairs as tensors for the model. Raises ``UsageError`` if too few can be read."""
         ...
 
-    def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
+    def open_stream(self, shards: ShardSet, excluded_digests: frozenset[str]) -> ShardStream:
         """Return the pairs of shards as a stream. Raises ``UsageError`` if the recipe needs all pairs at the start."""
         ...
 
@@ -175,10 +175,10 @@ class StarterBase:
             _list_skipped_pairs(features, pairs),
         )
 
-    def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
+    def open_stream(self, shards: ShardSet, excluded_digests: frozenset[str]) -> ShardStream:
         recipe = self._recipe
         towers = StarterTowers(self._home, self.head, self._threads, joins_semantic=recipe.space == "whole")
-        return open_stream(recipe, shards, towers, excluded)
+        return open_stream(recipe, shards, towers, excluded_digests)
 
     def build_model(self) -> DualEncoder:
         head = self.head if self._recipe.start == "base" else None
@@ -251,10 +251,12 @@ class ClipBase:
             skipped=_list_skipped_pairs(features, pairs),
         )
 
-    def open_stream(self, shards: ShardSet, excluded: frozenset[str]) -> ShardStream:
+    def open_stream(self, shards: ShardSet, excluded_digests: frozenset[str]) -> ShardStream:
         is_locked = self._recipe.image == "locked"
         locked_clip = LockedClip(self._rest, self._preprocessing, self._threads) if is_locked else None
-        return open_stream(self._recipe, shards, ClipTowers(self._prepare, self._tokenizer, locked_clip), excluded)
+        return open_stream(
+            self._recipe, shards, ClipTowers(self._prepare, self._tokenizer, locked_clip), excluded_digests
+        )
 
     def build_model(self) -> DualEncoder:
         model, *_ = load_tower(self._rest)

@@ -102,8 +102,8 @@ def collect_unlike_pairs(
     base_shows = find_base_shows(recipe, settings)
     with settings.hold_work_lock():
         if not forgetting:
-            used = {pair.pair_id for pair in data.validate}
-            others = [pair for pair in load_pairs(settings) if pair.pair_id not in used]
+            validation_ids = {pair.pair_id for pair in data.validate}
+            others = [pair for pair in load_pairs(settings) if pair.pair_id not in validation_ids]
             return drop_similar(data.learn, others, base_shows)[0]
         collection = collect_pairs(settings, forgetting)
     unlike, near = drop_similar(data.learn, [*collection.learn, *collection.validate], base_shows)

@@ -58,15 +58,15 @@ class OverallLoss(TypedDict):
     margin: float
 
 
-def describe_loss(kind: str, measured: FitValidation) -> str:
+def describe_loss(kind: str, validation: FitValidation) -> str:
     """Return a sentence about a loss beyond noise that may be larger than the margin; empty if there is none."""
-    overall = measured.get("overall")
+    overall = validation.get("overall")
     if not overall or overall["high"] >= 0 or overall["low"] >= -overall["margin"]:
         return ""
     change = f"{overall['difference']:+.3f}, {overall['low']:+.3f} to {overall['high']:+.3f}"
     return (
         f"it forgets {kind}: nDCG@10 {overall['base']:.3f} → {overall['encoder']:.3f} ({change}) on "
-        f"{measured['pairs']:,} that its fit did not learn from; {overall['margin']:.2g} is accepted"
+        f"{validation['pairs']:,} that its fit did not learn from; {overall['margin']:.2g} is accepted"
     )
 
 

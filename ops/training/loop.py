@@ -272,8 +272,8 @@ class _Run:
         keys_B2 = all_gather(batch.keys_B2)
         usable = keys_B2 if usable_B is None else keys_B2[usable_B]
         rows = local_rows(len(keys_B2), usable_B)
-        own = torch.tensor([bool(find_same_pairs(usable, rows).all())], device=keys_B2.device)
-        self.equal_batches = self.equal_batches + 1 if bool(all_gather(own.to(torch.uint8)).all()) else 0
+        is_equal = torch.tensor([bool(find_same_pairs(usable, rows).all())], device=keys_B2.device)
+        self.equal_batches = self.equal_batches + 1 if bool(all_gather(is_equal.to(torch.uint8)).all()) else 0
         if self.equal_batches >= self.per_epoch:
             raise TrainingError(
                 f"the pairs of each batch of an epoch, up to {self._place(self.steps + 1)}, share their picture or "

@@ -70,9 +70,9 @@ def compute_infonce_share(
 
 def find_same_pairs(keys_B2: torch.Tensor, rows: slice | None = None) -> torch.Tensor:
     """Return which pairs (B, B) share their image or their text; for some ``rows`` only their lines."""
-    own = keys_B2 if rows is None else keys_B2[rows]
-    same = own[:, None, 0] == keys_B2[None, :, 0]
-    return same | (own[:, None, 1] == keys_B2[None, :, 1])
+    rows_keys = keys_B2 if rows is None else keys_B2[rows]
+    same = rows_keys[:, None, 0] == keys_B2[None, :, 0]
+    return same | (rows_keys[:, None, 1] == keys_B2[None, :, 1])
 
 
 def backward_loss(

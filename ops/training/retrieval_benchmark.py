@@ -165,22 +165,22 @@ def _build_document(
     }
 
 
-def _describe_protocol(own: CaptionSet, frames: int) -> str:
-    part = f"the first {own.seconds:g} seconds" if own.seconds else "the whole video"
+def _describe_protocol(caption_set: CaptionSet, frames: int) -> str:
+    part = f"the first {caption_set.seconds:g} seconds" if caption_set.seconds else "the whole video"
     return (
-        f"Queries: {own.queries}. All videos of the test part are searched at once. A video is the pooled vector of "
-        f"{plural(frames, 'frame')}, the centres of equal parts of {part}; sound and subtitles are not used. A tie "
-        "counts as a miss. A video is found by its best caption."
+        f"Queries: {caption_set.queries}. All videos of the test part are searched at once. A video is the pooled "
+        f"vector of {plural(frames, 'frame')}, the centres of equal parts of {part}; sound and subtitles are not used. "
+        "A tie counts as a miss. A video is found by its best caption."
     )
 
 
-def _list_notes(own: CaptionSet, encoder: Encoder, videos: int, texts: Sequence[str]) -> list[str]:
+def _list_notes(caption_set: CaptionSet, encoder: Encoder, videos: int, texts: Sequence[str]) -> list[str]:
     notes = []
-    if own.videos and videos != own.videos:
-        direction = "fewer videos are easier" if videos < own.videos else "more videos are harder"
+    if caption_set.videos and videos != caption_set.videos:
+        direction = "fewer videos are easier" if videos < caption_set.videos else "more videos are harder"
         notes.append(
-            f"{videos:,} videos were searched, the published figures are of {own.videos:,}: {direction} to search, do "
-            "not compare the figures"
+            f"{videos:,} videos were searched, the published figures are of {caption_set.videos:,}: {direction} to "
+            "search, do not compare the figures"
         )
     too_long = sum(encoder.read_length(text) < len(text) for text in texts)
     if too_long:

@@ -35,7 +35,7 @@ _EXTENSIONS = (
 _EndOfFile: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]
 _InvalidHeader: type[tarfile.HeaderError] = tarfile.InvalidHeaderError  # type: ignore[attr-defined]
 _SubsequentHeader: type[tarfile.HeaderError] = tarfile.SubsequentHeaderError  # type: ignore[attr-defined]
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +148,7 @@ def _find_compression(file: BinaryIO) -> str:
     """Return the name of the compression, or an empty text; bombs are written in each of them."""
     head = file.read(6)
     file.seek(0)
-    return next((name for magic, name in _COMPRESSED.items() if head.startswith(magic)), "")
+    return next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), "")
 
 
 def _note_invalid_blocks(archive: _Archive, address: str, last: str, note: Note) -> None:

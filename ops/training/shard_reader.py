@@ -72,22 +72,22 @@ class ShardReader:
         self._blocks = self._read_blocks(position)
         self._next: Future[_Block] = self._pool.submit(self._read_next)
         self._block = _Block(start=position, samples=[], end=position)
-        self._taken, self._skip = 0, position.taken
+        self._position, self._skip = 0, position.taken
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def take(self) -> tuple[Sample, Position]:
         """Return the next sample, and the position after it. Raises ``TrainingError`` if a pass has no sample."""
-        while self._taken >= len(self._block.samples):
+        while self._position >= len(self._block.samples):
             self._block = self._next.result()
             self._next = self._pool.submit(self._read_next)
-            self._taken, self._skip = self._skip, 0
-        sample = self._block.samples[self._taken]
-        self._taken += 1
+            self._position, self._skip = self._skip, 0
+        sample = self._block.samples[self._position]
+        self._position += 1
         start = self._block.start
-        position = Position(round=start.round, shard=start.shard, sample=start.sample, taken=self._taken)
-        return sample, self._block.end if self._taken == len(self._block.samples) else position
+        position = Position(round=start.round, shard=start.shard, sample=start.sample, taken=self._position)
+        return sample, self._block.end if self._position == len(self._block.samples) else position
 
     def _read_next(self) -> _Block:
         return next(self._blocks)

@@ -61,18 +61,25 @@ class ShardStream:
 
     ``positions`` holds the position of each reader after the last batch, as text, for checkpoints; with several workers
     each has those of its own readers. ``skipped`` has the first things that could not be used, and counts the rest.
-    ``excluded`` are digests of media that are validated on.
+    ``excluded_digests`` are those of media that are validated on.
     """
 
     def __init__(
-        self, shards: ShardSet, towers: StreamTowers, *, batch: int, frames: int, seed: int, excluded: frozenset[str]
+        self,
+        shards: ShardSet,
+        towers: StreamTowers,
+        *,
+        batch: int,
+        frames: int,
+        seed: int,
+        excluded_digests: frozenset[str],
     ) -> None:
-        self._shards, self._towers, self._excluded = shards, towers, excluded
+        self._shards, self._towers, self._excluded_digests = shards, towers, excluded_digests
         self._batch_size, self._frames, self._seed = batch, frames, seed
         self.readers = count_readers(batch, len(shards.learn))
         self.positions: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
-        self._unnamed = 0
+        self._unnamed_count = 0
 
     def __len__(self) -> int:
         return max(self._shards.pairs, self._batch_size)
@@ -110,7 +117,7 @@ class ShardStream:
         first_round: int | None = None
         while True:
             sample, position = reader.take()
-            if not self._excluded or sample.digest not in self._excluded:
+            if not self._excluded_digests or sample.digest not in self._excluded_digests:
                 return sample, number, position
             self._note(sample.thing, "the same clip or image is validated on")
             first_round = position.round if first_round is None else first_round
@@ -135,9 +142,9 @@ class ShardStream:
         if thing in self.skipped or len(self.skipped) < _MOST_NAMES:
             self.skipped[thing] = reason
             return
-        self._unnamed += 1
+        self._unnamed_count += 1
         more = f"more than these {_MOST_NAMES} (worker {rank()})"
-        self.skipped[more] = f"{self._unnamed:,} times in all passes something else was left out"
+        self.skipped[more] = f"{self._unnamed_count:,} times in all passes something else was left out"
 
     def _build_batch(self, choices: list[_Choice], read: list[NDArray[Any] | str]) -> Batch:
         blank = self._towers.prepare(np.zeros(_BLANK, dtype=np.uint8))

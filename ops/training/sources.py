@@ -242,7 +242,7 @@ def _read_shots_by_id(settings: Settings) -> dict[str, LakeShot]:
 def _read_shard(file: Path, into: PairCollection) -> None:
     """Add the images of a shard. Members are named in full, as the reader of images looks for them by name."""
     faults: dict[str, str] = {}
-    known = len(into.learn) + len(into.skipped)
+    count_before = len(into.learn) + len(into.skipped)
     try:
         with file.open("rb") as stream:
             members = read_members(stream, file.stat().st_size, str(file), faults.__setitem__, limit_member)
@@ -252,7 +252,7 @@ def _read_shard(file: Path, into: PairCollection) -> None:
                 into.skipped |= {f"{file} sample {key}": fault} if fault else {}
     except OSError as error:
         raise UsageError(f"{file} cannot be read as a WebDataset shard: {error}") from error
-    if faults and len(into.learn) + len(into.skipped) == known:
+    if faults and len(into.learn) + len(into.skipped) == count_before:
         raise UsageError(f"{file} cannot be read as a WebDataset shard: it {next(iter(faults.values()))}")
     into.skipped |= faults
 

@@ -75,34 +75,38 @@ class LockedClip:
 
 
 class ClipTowers:
-    """An open_clip model: its own input if the image tower learns, else vectors of the ``locked`` one."""
+    """An open_clip model: its own input if the image tower learns, else vectors of ``locked_clip``."""
 
     def __init__(
         self,
         prepare: Callable[[NDArray[np.uint8]], NDArray[Any]],
         tokenizer: Callable[[list[str]], torch.Tensor],
-        locked: LockedClip | None,
+        locked_clip: LockedClip | None,
     ) -> None:
-        self._prepare, self._tokenizer, self._locked = prepare, tokenizer, locked
+        self._prepare, self._tokenizer, self._locked_clip = prepare, tokenizer, locked_clip
 
     def prepare(self, frames_THWC: NDArray[np.uint8]) -> NDArray[Any]:
-        return self._locked.prepare(frames_THWC) if self._locked else self._prepare(frames_THWC)
+        return self._locked_clip.prepare(frames_THWC) if self._locked_clip else self._prepare(frames_THWC)
 
     def embed_frames(self, prepared_MX: NDArray[Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return torch.from_numpy(self._locked.encode(prepared_MX) if self._locked else prepared_MX), None
+        return torch.from_numpy(self._locked_clip.encode(prepared_MX) if self._locked_clip else prepared_MX), None
 
     def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
         return self._tokenizer(list(texts))
 
 
-def open_stream(recipe: Recipe, shards: ShardSet, towers: StreamTowers, excluded: frozenset[str]) -> ShardStream:
+def open_stream(
+    recipe: Recipe, shards: ShardSet, towers: StreamTowers, excluded_digests: frozenset[str]
+) -> ShardStream:
     """Return the stream of a recipe. Raises ``UsageError`` if it needs all pairs before its first step."""
     if recipe.start == "fresh" or recipe.crops:
         raise UsageError(
             f"recipe {recipe.name}: a fresh head and random crops need all pairs before the first step, and these "
             "shards are streamed: take --recipe adapt, or fewer images on this machine"
         )
-    return ShardStream(shards, towers, batch=recipe.batch, frames=recipe.frames, seed=recipe.seed, excluded=excluded)
+    return ShardStream(
+        shards, towers, batch=recipe.batch, frames=recipe.frames, seed=recipe.seed, excluded_digests=excluded_digests
+    )
 
 
 def compute_semantic(head: StarterHead, logits_XK: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -146,8 +146,10 @@ def _fit(
         try:
             model = base.build_model()
             start = copy_weights(model) if recipe.blend < 1 else {}
-            if frozen := len(model.list_batch_norms()):
-                progress.note(STAGE, f"{plural(frozen, 'layer')} with batch normalisation keep the base's statistics")
+            if layer_count := len(model.list_batch_norms()):
+                progress.note(
+                    STAGE, f"{plural(layer_count, 'layer')} with batch normalisation keep the base's statistics"
+                )
             progress.start(STAGE, count_steps(recipe, len(examples)), "steps")
             checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identify_checkpoint(key, examples))
             steps = _Steps(progress, examples)
@@ -284,7 +286,7 @@ def _note(manifest: Path, lineage: Lineage) -> None:
     manifest.write_text(text + "\n", encoding="utf-8")
 
 
-_REPORTED = (
+_REPORT_FIELDS = (
     "base_id",
     "code_version",
     "pairs",
@@ -329,7 +331,7 @@ def build_encoder(settings: Settings, name: str, now: datetime, progress: Progre
             "manifest": str(result.folder / MANIFEST),
             "recipe": lineage["recipe"],
             "base": lineage["recipe"]["base"],
-            **{key: facts[key] for key in _REPORTED if key in facts},
+            **{key: facts[key] for key in _REPORT_FIELDS if key in facts},
             **(lineage.get("speed") or {}),
             **_format_validation(lineage.get("validation") or {}),
             **_format_forgetting(lineage.get("forgetting") or {}),

@@ -32,7 +32,7 @@ STAGE = "validation"
 _MOST = {"held-out pairs": 1000, "photographs": 500, "other footage": 200}
 """Most pairs of each kind that are measured after a fit; a quick figure, not one to publish."""
 
-_Kept = dict[str, list[tuple[CaptionPair, list[NDArray[np.float32]]]]]
+_PairsByVideo = dict[str, list[tuple[CaptionPair, list[NDArray[np.float32]]]]]
 """Pairs by show, each with the vector (D,) from each encoder."""
 
 
@@ -75,7 +75,7 @@ class FitCheck:
 
     def _measure(self, pairs: Sequence[CaptionPair], kind: str) -> FitValidation:
         skip_reasons: dict[str, str] = {}
-        by_show: _Kept = {}
+        by_show: _PairsByVideo = {}
         if len(pairs) > 1:
             sample = sample_pairs(pairs, _MOST[kind])
             if len(sample) < len(pairs):
@@ -100,7 +100,7 @@ class FitCheck:
         validation.update(report)
         return validation
 
-    def _answer(self, by_show: _Kept) -> list[list[ShowAnswer]]:
+    def _answer(self, by_show: _PairsByVideo) -> list[list[ShowAnswer]]:
         tasks = [
             ShowTask(
                 show=show,
@@ -128,9 +128,9 @@ class FitCheck:
             ]
         return self._encoders
 
-    def _embed_pairs(self, pairs: Sequence[CaptionPair], skip_reasons: dict[str, str]) -> _Kept:
+    def _embed_pairs(self, pairs: Sequence[CaptionPair], skip_reasons: dict[str, str]) -> _PairsByVideo:
         """Embed the pairs that can be read; add the reasons for the others to ``skip_reasons``."""
-        by_show: _Kept = {}
+        by_show: _PairsByVideo = {}
         encoders = self._load_encoders()
         self._progress.start(STAGE, len(pairs), "pairs")
         with PairReader(self._settings, pairs, self._settings.frames_per_shot) as reader:

@@ -199,10 +199,10 @@ def require_same_division(settings: Settings) -> None:
 
 
 def _check_division(settings: Settings, layout: Mapping[str, str]) -> None:
-    if unfinished := layout.get(DIVIDING):
+    if division := layout.get(DIVIDING):
         raise SettingsError(
-            f"the lake in {settings.storage_uri} is being divided by {unfinished!r}: run `needle compact --divide "
-            f"{unfinished}` to finish that"
+            f"the lake in {settings.storage_uri} is being divided by {division!r}: run `needle compact --divide "
+            f"{division}` to finish that"
         )
     if layout["partitions"] != settings.partitions:
         raise SettingsError(

@@ -235,11 +235,11 @@ class _Cutting:
             clip.writer.abandon()
             clip.span.target.unlink(missing_ok=True)
 
-    def _find_exact_time(self, decoded: DecodedFrame) -> Fraction:
+    def _find_exact_time(self, decoded_frame: DecodedFrame) -> Fraction:
         """Return the frame's own time at a constant rate, unless the clock is more than half a frame off."""
-        ideal = decoded.index / self._info.fps
-        near = not self._info.variable_rate and abs(decoded.time_s - ideal) < 1 / (2 * self._info.fps)
-        return ideal if near else decoded.time_s
+        ideal = decoded_frame.index / self._info.fps
+        near = not self._info.variable_rate and abs(decoded_frame.time_s - ideal) < 1 / (2 * self._info.fps)
+        return ideal if near else decoded_frame.time_s
 
     def _begin(self, span: ClipSpan, first: DecodedFrame, time_s: Fraction) -> None:
         info = self._info

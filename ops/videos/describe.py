@@ -98,7 +98,7 @@ def _describe(settings: Settings, row: LakeVideo, prober: Prober, now: datetime,
 
 
 def _report(settings: Settings, rows: list[LakeVideo], changes: int) -> StepReport:
-    aside = [row for row in rows if row["state"] == "set_aside"]
+    skipped = [row for row in rows if row["state"] == "set_aside"]
     by_partition: dict[str, dict[str, Any]] = {}
     for row in rows:
         figures = by_partition.setdefault(settings.resolve_partition(row["video_id"]), {"videos": 0, "set_aside": 0})
@@ -111,8 +111,8 @@ def _report(settings: Settings, rows: list[LakeVideo], changes: int) -> StepRepo
         data_version=compute_digest(content),
         details={
             "videos": len(rows),
-            "set_aside": len(aside),
-            "reasons": {row["path"]: row["reason"] for row in aside},
+            "set_aside": len(skipped),
+            "reasons": {row["path"]: row["reason"] for row in skipped},
             "footage_seconds": round(sum(read_footage_seconds(row) for row in rows), 3),
         },
         by_partition=by_partition,

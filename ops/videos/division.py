@@ -23,7 +23,7 @@ from ops.core.storage import ObjectStore
 from ops.core.tables import Lake, resolve_partition
 from ops.videos.catalogue import DIVIDING, read_layout, write_layout
 
-_STAGED = "divided"
+_STAGING = "divided"
 
 
 def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
@@ -36,23 +36,25 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
     layout, store, lake = read_layout(settings), settings.store, settings.lake
     tables = [table for table in lake.list_tables() if (family := find_family(table)) and family.per_video]
     before = sum(len(lake.list_partitions(table)) for table in tables)
-    unfinished = layout.get(DIVIDING)
-    if unfinished not in (None, division):
-        raise SettingsError(f"the lake is being divided by {unfinished!r}: run `needle compact --divide {unfinished}`")
-    if layout["partitions"] == division and unfinished is None:
+    unfinished_division = layout.get(DIVIDING)
+    if unfinished_division not in (None, division):
+        raise SettingsError(
+            f"the lake is being divided by {unfinished_division!r}: run `needle compact --divide {unfinished_division}`"
+        )
+    if layout["partitions"] == division and unfinished_division is None:
         return before, before
-    staged = Lake(ObjectStore(store.path(_STAGED)))
-    if unfinished is None:
-        store.delete_tree(_STAGED)
+    staged_lake = Lake(ObjectStore(store.path(_STAGING)))
+    if unfinished_division is None:
+        store.delete_tree(_STAGING)
         for table in tables:
-            _stage(lake, staged, table, division)
+            _stage(lake, staged_lake, table, division)
         require_intact_history(store)
         write_layout(store, {**layout, DIVIDING: division})
-    for key in staged.store.list("lake"):
-        store.write_bytes(key, staged.store.read_bytes(key))
+    for key in staged_lake.store.list("lake"):
+        store.write_bytes(key, staged_lake.store.read_bytes(key))
     after = 0
     for table in tables:
-        names = set(staged.list_partitions(table))
+        names = set(staged_lake.list_partitions(table))
         after += len(names)
         for name in set(lake.list_partitions(table)) - names:
             if names or not len(lake.read(table, [name], ["video_id"])):  # rows of a table that was not staged stay
@@ -60,17 +62,17 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
     divide_history(store, lambda video_id: resolve_partition(video_id, division))
     compact_history(store)
     write_layout(store, {name: text for name, text in layout.items() if name != DIVIDING} | {"partitions": division})
-    store.delete_tree(_STAGED)
+    store.delete_tree(_STAGING)
     return before, after
 
 
 def delete_copies(settings: Settings) -> None:
     """Delete copies of rows that a killed division left, unless it goes on from them."""
     if DIVIDING not in read_layout(settings):
-        settings.store.delete_tree(_STAGED)
+        settings.store.delete_tree(_STAGING)
 
 
-def _stage(lake: Lake, staged: Lake, table: str, division: str) -> None:
+def _stage(lake: Lake, staged_lake: Lake, table: str, division: str) -> None:
     """Write the files of one table in the new division; the rows of one of them are in memory at a time."""
     members: dict[str, list[str]] = defaultdict(list)
     for partition in lake.list_partitions(table):
@@ -82,7 +84,7 @@ def _stage(lake: Lake, staged: Lake, table: str, division: str) -> None:
         rows = lake.read(table, partitions)
         is_member = [_choose_partition(each, name, division) == name for each in rows["video_id"].to_pylist()]
         order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in rows.column_names else [])
-        staged.write(table, name, rows.filter(pa.array(is_member, pa.bool_())).sort_by(order), keep_versions=False)
+        staged_lake.write(table, name, rows.filter(pa.array(is_member, pa.bool_())).sort_by(order), keep_versions=False)
 
 
 def _choose_partition(video_id: str, partition: str, division: str) -> str:

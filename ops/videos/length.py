@@ -23,7 +23,7 @@ from ops.videos.sample import HeadSample
 from ops.videos.timing import FrameRate
 
 MAX_TABLE = 100_000
-_HIDDEN = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
+_HIDDEN_FLAG = 2  # AVINDEX_DISCARD_FRAME: an edit list hides the frame
 _MAX_DIFFERENCE = Fraction(1, 5)
 
 
@@ -47,7 +47,7 @@ def read_table(stream: VideoStream, container_format: str) -> IndexTable | None:
     hidden_count = 0
     times: list[int] = []
     for entry in itertools.islice(entries, MAX_TABLE):
-        hidden_count += bool(entry.flags & _HIDDEN)
+        hidden_count += bool(entry.flags & _HIDDEN_FLAG)
         times.append(entry.timestamp)
     return IndexTable(hidden=hidden_count, shown=len(entries) - hidden_count, decode_times=times)
 

@@ -20,7 +20,7 @@ from ops.videos.container import demux, open_container, require_file
 from ops.videos.reader import ONE_FRAME_A_PACKET, DecodedFrame, Sound, read_media
 from ops.videos.tracks import choose_video_track
 
-TIMED = ("mov", "matroska")
+TIMED_FORMATS = ("mov", "matroska")
 """Containers that carry the presentation time of each frame and can be sought exactly."""
 MARGIN_S = 1
 """Seconds of sound that are decoded before the wanted frame; its first samples after a seek are wrong."""
@@ -52,7 +52,7 @@ def build_frame_table(path: Path, frames: int) -> FrameTable | None:
     require_file(path)
     with open_container(path) as container:
         stream = choose_video_track(container)
-        is_timed = not set(TIMED).isdisjoint(container.format.name.split(","))
+        is_timed = not set(TIMED_FORMATS).isdisjoint(container.format.name.split(","))
         if not is_timed or stream.codec_context.name not in ONE_FRAME_A_PACKET or not stream.time_base:
             return None
         times, keys = set[int](), set[int]()

@@ -49,7 +49,7 @@ ROLES = {
     Disposition.dub: "dubbed",
 }
 """The role of a track other than the main sound, by its flags, in plain words."""
-DUBBED = "dubbed"
+DUBBED_FLAG = "dubbed"
 _TITLES = {
     "commentary": re.compile(r"\b(comment(ary|aries)?|kommentar|commentaires?|comentarios?|commento)\b", re.IGNORECASE),
     "audio description": re.compile(
@@ -123,19 +123,19 @@ def pick(tracks: Sequence[SoundTrack]) -> tuple[SoundTrack, tuple[int, ...]]:
         for track in tracks
         if track.channels == 1
         and not track.is_silent
-        and (track.language, _is_extra(track), track.role == DUBBED)
-        == (choice.language, _is_extra(choice), choice.role == DUBBED)
+        and (track.language, _is_extra(track), track.role == DUBBED_FLAG)
+        == (choice.language, _is_extra(choice), choice.role == DUBBED_FLAG)
     ]
     is_spread = choice.channels == 1 and len(group) > 1 and not _is_extra(choice)
     return choice, tuple(group) if is_spread else ()
 
 
 def _rank(track: SoundTrack) -> tuple[bool, bool, bool, bool, int]:
-    return bool(track.is_silent), _is_extra(track), not track.is_default, track.role == DUBBED, track.stream
+    return bool(track.is_silent), _is_extra(track), not track.is_default, track.role == DUBBED_FLAG, track.stream
 
 
 def _is_extra(track: SoundTrack) -> bool:
-    return track.role not in ("", DUBBED)
+    return track.role not in ("", DUBBED_FLAG)
 
 
 def _select_usable(container: InputContainer, log: FactLog) -> list[SoundTrack]:

@@ -45,7 +45,7 @@ from ops.videos.timecode_track import (
 from ops.videos.timing import format_rate
 
 NO_TIMECODE = "00:00:00:00"
-HALVED = 47
+HALVED_FROM = 47
 """Frames per second from which on timecode may count pairs of frames (SMPTE ST 12-1, EBU R 122)."""
 MAX_RATE = 1000
 MAX_REEL = 200
@@ -258,7 +258,7 @@ def _read_label(text: str, source: str, fps: Fraction) -> TimecodeReading:
     # SMPTE ST 12-1 marks drop-frame labels by a semicolon or a period before the frames. Some systems write periods
     # everywhere, without a mark.
     is_drop = mark == ";" or (mark in ".," and first == second == ":")
-    rates = [fps] + ([fps / 2] if fps > HALVED else [])
+    rates = [fps] + ([fps / 2] if fps > HALVED_FROM else [])
     hour = int(hours)
     label = f"{hour % 24:02d}:{minutes:0>2}:{seconds:0>2}{';' if is_drop else ':'}{frames}"
     for rate in rates:

@@ -33,9 +33,11 @@ def make_hit(shot_id: str, end_frame: int, *, lines: Sequence[HitLine] = (), **c
 
 def make_result(query: Query, hits: Iterable[Hit], *, cutoff: float) -> SearchResult:
     """The answer that has these hits; they are weak under the cutoff, unless their lines match."""
-    marked = (hit.model_copy(update={"is_weak": not is_strong(hit.relevance, hit.matched, cutoff)}) for hit in hits)
+    hits_with_marks = (
+        hit.model_copy(update={"is_weak": not is_strong(hit.relevance, hit.matched, cutoff)}) for hit in hits
+    )
     reading = Reading(visual=True, dialogue=False, why="", said_in=0, notes=())
     return SearchResult(
         query=query, encoder_id="starter", index_version="v7", dialogue_version="v1-3", took_ms=1.0, cutoff=cutoff,
-        stands_out=True, reading=reading, hits=tuple(marked),
+        stands_out=True, reading=reading, hits=tuple(hits_with_marks),
     )  # fmt: skip

@@ -21,9 +21,9 @@ LEFT, RIGHT = (0.1, 0.2, 0.3, 0.5), (0.6, 0.2, 0.8, 0.6)
 def make_vector(person: int, seed: int, noise: float = 0.1) -> NDArray[np.float32]:
     """A unit vector of 128 numbers near that of a person."""
     direction = np.random.default_rng(seed).normal(size=128)
-    mixed = noise * direction / np.linalg.norm(direction)
-    mixed[person] += 1
-    return np.asarray(mixed / np.linalg.norm(mixed), np.float32)
+    vector_D = noise * direction / np.linalg.norm(direction)
+    vector_D[person] += 1
+    return np.asarray(vector_D / np.linalg.norm(vector_D), np.float32)
 
 
 class NumberFaces:

@@ -96,11 +96,11 @@ def make_film(
     cuts = tuple(cut for cut in sorted(cuts) if 0 < cut < frames)
     film = Film(path, frames, cuts, rate, vfr_times(frames, rate) if vfr else ())
     copies = bool(rotation or preroll or delay_s)
-    kept = _name_kept(path, arguments)
-    if kept and kept.exists():
-        shutil.copyfile(kept, path)
+    cached_path = _name_kept(path, arguments)
+    if cached_path and cached_path.exists():
+        shutil.copyfile(cached_path, path)
         return film
-    encoded = path.with_name(f"encoding-{path.stem}.mp4") if copies else path
+    source = path.with_name(f"encoding-{path.stem}.mp4") if copies else path
     command = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(rate), "-i", "pipe:0"]
     if audio:
         length = film.times[-1] + 4 / rate if vfr else (frames + preroll) / rate
@@ -113,15 +113,15 @@ def make_film(
     command += ["-c:v", codec, "-pix_fmt", pix_fmt, *codec_options(codec, gop, open_gop, bframes, crf)]
     command += ["-timecode", timecode] if timecode else []
     pictures = draw_frames(frames, cuts, width, height, preroll=preroll, blank=blank, seed=seed)
-    run_ffmpeg([*command, *options, str(encoded.absolute())], pictures)
+    run_ffmpeg([*command, *options, str(source.absolute())], pictures)
     if copies:
         hidden_s = (preroll - 0.25) / float(rate) if preroll else 0
-        change_container(encoded, path, rotation, hidden_s, delay_s)
-        encoded.unlink()
-    if kept:
-        partial = kept.with_name(f"{os.getpid()}-{kept.name}")
+        change_container(source, path, rotation, hidden_s, delay_s)
+        source.unlink()
+    if cached_path:
+        partial = cached_path.with_name(f"{os.getpid()}-{cached_path.name}")
         shutil.copyfile(path, partial)
-        partial.replace(kept)
+        partial.replace(cached_path)
     return film
 
 
@@ -148,14 +148,16 @@ def change_container(source: Path, target: Path, rotation: int, hidden_s: float,
 
 def codec_options(codec: str, gop: int, open_gop: bool, bframes: int, crf: int) -> list[str]:
     """Encoder options for a GOP of ``gop`` frames, fast rather than small."""
-    opened = int(open_gop)
+    open_flag = int(open_gop)
     match codec:
         case "libx264":
             # b-adapt=0 fixes the pattern of B-frames, so that an open GOP has pictures that lead its key picture.
-            parameters = f"open-gop={opened}:scenecut=0:b-adapt=0:keyint={gop}:min-keyint={gop}"
+            parameters = f"open-gop={open_flag}:scenecut=0:b-adapt=0:keyint={gop}:min-keyint={gop}"
             return ["-preset", "veryfast", "-crf", f"{crf}", "-bf", f"{bframes}", "-x264-params", parameters]
         case "libx265":
-            parameters = f"open-gop={opened}:scenecut=0:keyint={gop}:min-keyint={gop}:bframes={bframes}:log-level=error"
+            parameters = (
+                f"open-gop={open_flag}:scenecut=0:keyint={gop}:min-keyint={gop}:bframes={bframes}:log-level=error"
+            )
             return ["-preset", "ultrafast", "-crf", f"{crf}", "-x265-params", parameters, "-tag:v", "hvc1"]
         case "libsvtav1":
             refresh = f"irefresh-type={1 if open_gop else 2}"
@@ -163,8 +165,8 @@ def codec_options(codec: str, gop: int, open_gop: bool, bframes: int, crf: int) 
         case "libvpx-vp9":
             return ["-deadline", "good", "-cpu-used", "5", "-b:v", "0", "-crf", f"{crf + 10}", "-g", f"{gop}"]
         case "mpeg4" | "mpeg2video":
-            closed = [] if open_gop else ["-flags", "+cgop", "-sc_threshold", "1000000000"]
-            return ["-q:v", "3", "-g", f"{gop}", "-bf", f"{bframes}", *closed]
+            closed_options = [] if open_gop else ["-flags", "+cgop", "-sc_threshold", "1000000000"]
+            return ["-q:v", "3", "-g", f"{gop}", "-bf", f"{bframes}", *closed_options]
         case _:
             return []
 
@@ -296,6 +298,6 @@ def run_ffmpeg(arguments: Sequence[str], pictures: Iterator[Picture] | None = No
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
     command = [part for part in command if part != "-nostdin"] if pictures is not None else command
     raw = b"" if pictures is None else b"".join(picture.tobytes() for picture in pictures)
-    done = subprocess.run(command, input=raw, capture_output=True, timeout=120, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    process = subprocess.run(command, input=raw, capture_output=True, timeout=120, check=False)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {process.stderr.decode(errors='replace')}")

@@ -160,8 +160,8 @@ def _watch_a_fork(descriptors: Sequence[int], new_session: bool) -> None:
 
 if __name__ == "__main__":
     _import_commands()
-    given = _wait_for_command(socket.socket(fileno=int(sys.argv[1])))
-    sys.argv = ["needle", *given]
+    arguments = _wait_for_command(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv = ["needle", *arguments]
     from ops.cli.main import main
 
-    main(given)
+    main(arguments)

@@ -61,10 +61,10 @@ class Home:
         """Run a command as a process of its own, as a person does."""
         command = [sys.executable, "-m", "ops.cli", *arguments]
         environment = self.environment(**extra)
-        done = subprocess.run(
+        result = subprocess.run(
             command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
-        return _checked(done, expect)
+        return _checked(result, expect)
 
     def fork(self, *arguments: str, expect: int = 0, **extra: str) -> Done:
         """Run a command as a process of its own that has imported what it needs."""
@@ -94,8 +94,8 @@ class Home:
             stack.enter_context(patch.object(gc, "freeze"))  # the last act of a command: the system frees its memory
             try:
                 main(list(arguments))
-            except SystemExit as ended:
-                return Done(arguments, int(ended.code or 0), out.getvalue(), err.getvalue())
+            except SystemExit as exit_:
+                return Done(arguments, int(exit_.code or 0), out.getvalue(), err.getvalue())
         raise AssertionError("a command ends with its exit status")
 
     def json(self, *arguments: str, expect: int = 0, **extra: str) -> Any:
@@ -114,18 +114,20 @@ class Home:
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Every file of the home with its size and time of change, as a record of what was written."""
-        found = {}
+        stats = {}
         for path in sorted(self.path.rglob("*")):
             if path.is_file():
                 status = path.stat()
-                found[str(path.relative_to(self.path))] = (status.st_size, status.st_mtime_ns)
-        return found
+                stats[str(path.relative_to(self.path))] = (status.st_size, status.st_mtime_ns)
+        return stats
 
 
-def _checked(done: Done, expect: int) -> Done:
-    assert done.returncode == expect, f"{done.args} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def _checked(result: Done, expect: int) -> Done:
+    assert result.returncode == expect, (
+        f"{result.args} ended with {result.returncode}\n{result.stdout}\n{result.stderr}"
+    )
+    assert "Traceback" not in result.stderr, result.stderr
+    return result
 
 
 @contextmanager

@@ -25,8 +25,8 @@ DIM = 16
 
 def direction() -> NDArray[np.float32]:
     """Unit vector (16,): shots of the label lie this way, as its text does."""
-    found = np.random.default_rng(99).normal(size=DIM)
-    return (found / np.linalg.norm(found)).astype(np.float32)
+    vector_D = np.random.default_rng(99).normal(size=DIM)
+    return (vector_D / np.linalg.norm(vector_D)).astype(np.float32)
 
 
 def is_yes(video: int, shot: int) -> bool:
@@ -64,8 +64,8 @@ def fill_told_apart(
 
 def shot_ids(videos: int = 6, shots: int = 20) -> list[tuple[str, bool]]:
     """Every generated shot with its truth, in an order that mixes films."""
-    found = [(f"{video_id(v)}:{s * 24}", is_yes(v, s)) for v in range(videos) for s in range(shots)]
-    return [found[at] for at in np.random.default_rng(3).permutation(len(found))]
+    shots_with_truth = [(f"{video_id(v)}:{s * 24}", is_yes(v, s)) for v in range(videos) for s in range(shots)]
+    return [shots_with_truth[at] for at in np.random.default_rng(3).permutation(len(shots_with_truth))]
 
 
 def judge(
@@ -78,11 +78,11 @@ def judge(
 ) -> int:
     """Append judgements; how many rows were written."""
     at = NOW + timedelta(seconds=later_s)
-    given = [
+    annotations = [
         Annotation(label=label, shot_id=shot, value=value, annotator=annotator, created_at=at, origin="test")
         for shot, value in shots
     ]
-    return append_annotations(settings, given, at).written
+    return append_annotations(settings, annotations, at).written
 
 
 def usable_labels(settings: Settings, label: str) -> dict[str, bool]:

@@ -24,8 +24,8 @@ QUOTED = quote(PASSWORD, safe="")
 def find_binaries() -> Path | None:
     """The folder of Postgres' programs, such as Debian's, which is not on the path; ``None`` without one."""
     folders = [Path(folder) for folder in sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]
-    if found := shutil.which("initdb"):
-        folders.insert(0, Path(found).parent)
+    if program := shutil.which("initdb"):
+        folders.insert(0, Path(program).parent)
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
@@ -74,7 +74,7 @@ class PostgresServer:
         command = [str(self._binaries / program), "-D", str(self._data), *arguments]
         # pg_ctl's server keeps the standard output, so it must not be a pipe
         with tempfile.TemporaryFile("w+") as output:
-            done = subprocess.run(
+            process = subprocess.run(
                 command,
                 user=self._user,
                 extra_groups=[] if self._user else None,
@@ -86,7 +86,7 @@ class PostgresServer:
                 check=False,
             )
             output.seek(0)
-            assert done.returncode == 0, output.read()
+            assert process.returncode == 0, output.read()
 
 
 def _exists(user: str) -> bool:

@@ -21,14 +21,14 @@ def is_head(node: int) -> bool:
 
 def list_workers(name: str) -> dict[int, int]:
     """Map the processes of Ray's workers with this name to their nodes' processes."""
-    found = {}
+    parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if (folder / "cmdline").read_text().startswith(f"ray::{name}"):
-                found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return found
+    return parents
 
 
 def wait_for_workers(name: str, process: subprocess.Popen[str], is_at_work: Callable[[], bool]) -> dict[int, int]:

@@ -28,11 +28,11 @@ class StrictServer(QdrantClient):
         self._writing = RLock()
         """The in-memory mode is not safe for several threads, which upload."""
         self.request_bytes: list[int] = []
-        self.written: list[models.PointStruct] = []
+        self.points: list[models.PointStruct] = []
         """Shots, in the order of requests."""
         self.spoil: Callable[[models.PointStruct], models.PointStruct] = lambda point: point
         """Changes each shot before it is stored."""
-        self.created: dict[str, Any] = {}
+        self.creation: dict[str, Any] = {}
         self.alias_looks = 0
         self.green_at_switch: bool | None = None
 
@@ -51,7 +51,7 @@ class StrictServer(QdrantClient):
         if consistency > min(request.replication_factor or 1, self.nodes):
             raise refuse(400, f"write consistency {consistency} cannot be reached")
         if not collection_name.endswith("--videos"):
-            self.created = json.loads(request.model_dump_json(exclude_none=True))
+            self.creation = json.loads(request.model_dump_json(exclude_none=True))
         return super().create_collection(collection_name, **options)
 
     def upsert(self, collection_name: str, points: Sequence[models.PointStruct], **options: Any) -> Any:  # type: ignore[override]
@@ -67,7 +67,7 @@ class StrictServer(QdrantClient):
             self.busy -= 1
             raise refuse(503 if self.busy % 2 else 429, "busy")
         if not collection_name.endswith("--videos"):
-            self.written.extend(points)
+            self.points.extend(points)
             points = [self.spoil(point) for point in points]
         return super().upsert(collection_name, points, **options)
 

@@ -140,8 +140,8 @@ def frames_of(timecode: str, base: int) -> int:
     hours, minutes, seconds, frames = map(int, re.split("[:;]", timecode))
     count = ((hours * 60 + minutes) * 60 + seconds) * base + frames
     if ";" in timecode:
-        skipped = base // 15
-        count -= skipped * sum(1 for minute in range(1, hours * 60 + minutes + 1) if minute % 10)
+        skipped_per_minute = base // 15
+        count -= skipped_per_minute * sum(1 for minute in range(1, hours * 60 + minutes + 1) if minute % 10)
     return count
 
 
@@ -155,16 +155,16 @@ def read_edl(path: Path, rate: Fraction) -> list[ReadClip]:
     for line in lines[2:]:
         if not line:
             continue
-        if marked := MARKER.match(line):  # a remark to other readers, so it must not begin like an event
+        if match := MARKER.match(line):  # a remark to other readers, so it must not begin like an event
             last = clips.pop()
-            span = (last.record[0], last.record[0] + int(marked[4]))
+            span = (last.record[0], last.record[0] + int(match[4]))
             assert last.marker is None
-            clips.append(replace(last, marker=ReadMarker(name=marked[3], comment=marked[1], span=span)))
+            clips.append(replace(last, marker=ReadMarker(name=match[3], comment=match[1], span=span)))
             continue
-        if located := LOCATOR.match(line):
+        if match := LOCATOR.match(line):
             marker = clips[-1].marker
-            assert marker and located[2] == f"{marker.name}; {marker.comment}"
-            assert frames_of(located[1], round(rate)) == clips[-1].record[0]
+            assert marker and match[2] == f"{marker.name}; {marker.comment}"
+            assert frames_of(match[1], round(rate)) == clips[-1].record[0]
             continue
         if line.startswith("* ") or line in ("AUD   3", "AUD   3     4"):
             last = clips.pop()
@@ -206,16 +206,16 @@ def read_fcpxml(path: Path) -> list[list[ReadClip]]:
         clips = []
         for item in sequence.findall("spine/asset-clip"):
             asset = by_id[item.get("ref")]
-            own = 1 / exact(by_id[item.get("format")].get("frameDuration", ""))
+            clip_rate = 1 / exact(by_id[item.get("format")].get("frameDuration", ""))
             assert item.get("format") == asset.get("format")
             start, length, offset = (exact(item.get(name, "")) for name in ("start", "duration", "offset"))
             media = exact(asset.get("start", "")), exact(asset.get("start", "")) + exact(asset.get("duration", ""))
             clips.append(
                 ReadClip(
-                    source=(whole(start * own), whole((start + length) * own)),
+                    source=(whole(start * clip_rate), whole((start + length) * clip_rate)),
                     record=(whole(offset * rate), whole((offset + length) * rate)),
-                    rate=own,
-                    media=(whole(media[0] * own), whole(media[1] * own)),
+                    rate=clip_rate,
+                    media=(whole(media[0] * clip_rate), whole(media[1] * clip_rate)),
                     url=asset.find("media-rep").get("src", ""),  # type: ignore[union-attr]
                     name=item.get("name", ""),
                     notes="\n".join(f"{md.get('key')}={md.get('value')}" for md in item.findall("metadata/md")),

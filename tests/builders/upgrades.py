@@ -96,6 +96,6 @@ def place(settings: Settings, spec: str, films: range, *, noise: float) -> str:
 
 def _beside(text_D: NDArray[np.float32], noise: float, seed: str) -> NDArray[np.float32]:
     random = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()[:8]))
-    aside = random.normal(size=len(text_D))
-    vector = text_D + noise * aside / np.linalg.norm(aside)
+    noise_D = random.normal(size=len(text_D))
+    vector = text_D + noise * noise_D / np.linalg.norm(noise_D)
     return np.asarray(vector / np.linalg.norm(vector), np.float32)

@@ -82,9 +82,9 @@ def test_one_more_video_writes_its_own_points_only(server: StrictServer) -> None
     assert records == f"{collection}--videos"
     written: list[int] = []
     for count in (160, 170, 180):
-        server.written.clear()
+        server.points.clear()
         publish_to(versions, ENCODER, ROWS[:count], on_progress=written.append)
-        assert {decode_point_id(point.id)[0] for point in server.written} == {
+        assert {decode_point_id(point.id)[0] for point in server.points} == {
             row.shot_id for row in ROWS[count - 10 : count]
         }
         with open_versions(versions, ENCODER) as index:
@@ -98,9 +98,9 @@ def test_changed_and_removed_videos_take_the_place_of_the_old_ones_at_the_switch
     moved = [replace(row, payload={**row.payload, "show": SHOWS[1]}) for row in ROWS[20:30]]
     rows = [*change(ROWS[:10]), *ROWS[10:20], *moved, *ROWS[30:180]]
     with open_versions(versions, ENCODER) as before:
-        server.written.clear()
+        server.points.clear()
         publish_to(versions, ENCODER, rows)
-        assert len(server.written) == 17
+        assert len(server.points) == 17
         require_rows(before, ROWS)
     with open_versions(versions, ENCODER) as index:
         require_rows(index, rows)
@@ -204,9 +204,9 @@ def test_a_publisher_that_waited_for_another_one_continues_its_version(server: S
         take_lease(name)
 
     second._take_lease = wait  # type: ignore[method-assign]
-    server.written.clear()
+    server.points.clear()
     publish_to(second, ENCODER, ROWS[:120])
-    assert len(server.written) == 20
+    assert len(server.points) == 20
     with open_versions(first, ENCODER) as index:
         require_rows(index, ROWS[:120])
 
@@ -293,9 +293,9 @@ def test_without_the_records_of_videos_everything_is_written_again(
     versions = ServerVersions(server, ENCODER)
     publish_to(versions, ENCODER, ROWS[:100])
     server.delete_collection(list_collections(server)[1])
-    server.written.clear()
+    server.points.clear()
     publish_to(versions, ENCODER, ROWS[:110])
-    assert len(server.written) == 110 and "do not add up" in caplog.text
+    assert len(server.points) == 110 and "do not add up" in caplog.text
     with open_versions(versions, ENCODER) as index:
         require_rows(index, ROWS[:110])
     server.delete_collection(list_collections(server)[1])

@@ -97,7 +97,7 @@ def test_options_reach_the_collection() -> None:
     server = StrictServer(nodes=3)
     options = parse_qdrant_options("shards=6, replicas=3, consistency=2, on_disk=yes, uploads=2")
     publish_to(ServerVersions(server, ENCODER, options=options), ENCODER, ROWS)
-    made = server.created
+    made = server.creation
     assert (made["shard_number"], made["replication_factor"], made["write_consistency_factor"]) == (6, 3, 2)
     assert made["vectors"]["on_disk"] and made["hnsw_config"]["on_disk"] and made["on_disk_payload"]
     assert made["quantization_config"]["scalar"]["always_ram"]
@@ -106,7 +106,7 @@ def test_options_reach_the_collection() -> None:
 
 def test_by_default_the_server_decides(server: StrictServer) -> None:
     publish_to(ServerVersions(server, ENCODER, options=QdrantOptions(quantisation="none")), ENCODER, ROWS)
-    assert not {"shard_number", "replication_factor", "quantization_config"} & server.created.keys()
+    assert not {"shard_number", "replication_factor", "quantization_config"} & server.creation.keys()
 
 
 def test_what_the_server_refuses_is_an_error_with_its_reason(server: StrictServer) -> None:
@@ -125,7 +125,7 @@ def test_aliases_are_asked_once_per_interval(server: StrictServer, monkeypatch: 
             assert index.is_current() and index.search(row.vector, limit=1)
     assert server.alias_looks - before <= 2
     other = publish_to(ServerVersions(server, ENCODER), ENCODER, ROWS[:50])
-    versions._known = (float("-inf"), ())  # the interval is over
+    versions._known_places = (float("-inf"), ())  # the interval is over
     assert versions.current() == other
 
 

@@ -209,7 +209,7 @@ def test_pictures_that_were_not_used_for_longest_go(tmp_path: Path) -> None:
     from ops.core.storage import ObjectStore
     from ops.serve.uploads import Uploads
 
-    uploads = Uploads(tmp_path, ObjectStore(str(tmp_path / "store")), kept=3)
+    uploads = Uploads(tmp_path, ObjectStore(str(tmp_path / "store")), most=3)
     names = [uploads.keep(jpeg("red", (10 + at, 10))) for at in range(3)]
     for age, name in enumerate(names):
         os.utime(tmp_path / f"{name[6:]}.jpg", (age, age))

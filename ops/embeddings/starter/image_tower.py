@@ -25,7 +25,7 @@ from ops.core.errors import take_first_sentence
 from ops.core.locks import lock_exclusively
 from ops.embeddings.starter.openvino_tower import Features, load_openvino_runner
 from ops.embeddings.starter.text_tower import build_session_options
-from ops.embeddings.starter.torch_tower import INSTALLED, load_torch_tower, name_export
+from ops.embeddings.starter.torch_tower import SHIPPED_FOLDER, load_torch_tower, name_export
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def _load_torch_runner(device: str) -> Any:
 def _find_exported(cache: Path) -> Path | None:
     """The tower as an ONNX file: the environment's, or one in ``cache``, written once; ``None`` if the export fails."""
     target = cache / name_export()
-    for there in (INSTALLED / target.name, target):
+    for there in (SHIPPED_FOLDER / target.name, target):
         if there.exists():
             return there
     with lock_exclusively(cache / "export.lock"):

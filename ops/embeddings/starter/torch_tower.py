@@ -26,7 +26,7 @@ IMAGE_SIZE = 260
 ARCHITECTURE = "tf_efficientnet_lite2"
 
 
-INSTALLED = Path(sys.prefix) / "share" / "needle"
+SHIPPED_FOLDER = Path(sys.prefix) / "share" / "needle"
 """Folder of the exported tower from ``make setup``: part of the environment, like the packages of its weights."""
 
 _RECIPE = "v1"  # of the exported graph; part of the file's name
@@ -95,6 +95,6 @@ def export(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if sys.argv[1:] else INSTALLED / name_export()
+    target = Path(sys.argv[1]) if sys.argv[1:] else SHIPPED_FOLDER / name_export()
     if not target.exists():
         export(target)

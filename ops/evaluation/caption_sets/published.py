@@ -9,7 +9,7 @@ CLIP4CLIP = "Luo et al. 2021, arXiv:2104.08860"
 X_CLIP = "Ma et al. 2022, arXiv:2207.07285"
 INTERNVIDEO = "Wang et al. 2022, arXiv:2212.03191"
 AS_IS = "not trained on the set"
-TRAINED = "trained on the set's training part"
+WITH_TRAINING = "trained on the set's training part"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ def _internvideo(
 ) -> tuple[PublishedRecall, PublishedRecall]:
     return (
         PublishedRecall(method="InternVideo", recalls=as_is, median_rank=as_is_rank, source=INTERNVIDEO, remark=AS_IS),
-        PublishedRecall(method="InternVideo", recalls=trained, median_rank=1, source=INTERNVIDEO, remark=TRAINED),
+        PublishedRecall(method="InternVideo", recalls=trained, median_rank=1, source=INTERNVIDEO, remark=WITH_TRAINING),
     )
 
 
@@ -49,10 +49,10 @@ PUBLISHED: dict[str, tuple[PublishedRecall, ...]] = {
             recalls=(43.1, 70.4, 80.8),
             median_rank=2,
             source=CLIP4CLIP,
-            remark=TRAINED,
+            remark=WITH_TRAINING,
         ),
         PublishedRecall(
-            method="X-CLIP ViT-B/32", recalls=(46.1, 73.0, 83.1), median_rank=2, source=X_CLIP, remark=TRAINED
+            method="X-CLIP ViT-B/32", recalls=(46.1, 73.0, 83.1), median_rank=2, source=X_CLIP, remark=WITH_TRAINING
         ),
         *_internvideo((40.0, 65.3, 74.1), 2, (55.2, 79.6, 87.5)),
     ),
@@ -69,7 +69,7 @@ PUBLISHED: dict[str, tuple[PublishedRecall, ...]] = {
             recalls=(46.2, 76.1, 84.6),
             median_rank=None,
             source=CLIP4CLIP,
-            remark=TRAINED,
+            remark=WITH_TRAINING,
         ),
         *_internvideo((43.4, 69.9, 79.1), 2, (58.4, 84.5, 90.4)),
     ),
@@ -79,7 +79,7 @@ PUBLISHED: dict[str, tuple[PublishedRecall, ...]] = {
             recalls=(43.4, 70.2, 80.6),
             median_rank=2,
             source=CLIP4CLIP,
-            remark=TRAINED,
+            remark=WITH_TRAINING,
         ),
         *_internvideo((31.5, 57.6, 68.2), 3, (57.9, 82.4, 88.9)),
     ),

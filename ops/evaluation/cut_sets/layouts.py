@@ -193,10 +193,10 @@ def _pair_by_name(
     for path in list_videos(folder):
         for key in {path.name, path.stem} if is_stem else {path.name}:
             videos.setdefault(key, []).append(path)
-    used: set[Path] = set()
+    used_paths: set[Path] = set()
     for name in sorted({*annotations, *reasons}):
         paths = videos.get(name, [])
-        used |= set(paths)
+        used_paths |= set(paths)
         try:
             if name in reasons:
                 raise UsageError(reasons[name])
@@ -205,7 +205,7 @@ def _pair_by_name(
             data.set_aside.append(SetAsideClip(name=name, reason=str(error)))
             continue
         data.videos.append(SetVideo(name=name, path=path, annotated=annotations[name]))
-    _note_unused(data, {path for same_name in videos.values() for path in same_name if path not in used})
+    _note_unused(data, {path for same_name in videos.values() for path in same_name if path not in used_paths})
 
 
 def _note_unused(data: CutSetData, paths: Iterable[Path]) -> None:

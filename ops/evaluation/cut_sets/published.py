@@ -20,25 +20,25 @@ class PublishedF1:
 
 
 _BEST_THRESHOLD = "best threshold on the test set itself"
-_RETESTED = "measured by the authors of TransNet V2"
+_BY_TRANSNET_AUTHORS = "measured by the authors of TransNet V2"
 PUBLISHED: dict[str, tuple[PublishedF1, ...]] = {
     "bbc": (
         PublishedF1(method="TransNet V2", f1=96.2, source=TRANSNET_V2),
         PublishedF1(method="TransNet", f1=92.9, source=TRANSNET_V2),
-        PublishedF1(method="Hassanien et al. (DSBD)", f1=92.6, source=TRANSNET_V2, remark=_RETESTED),
-        PublishedF1(method="Tang et al., ResNet", f1=89.3, source=TRANSNET_V2, remark=_RETESTED),
+        PublishedF1(method="Hassanien et al. (DSBD)", f1=92.6, source=TRANSNET_V2, remark=_BY_TRANSNET_AUTHORS),
+        PublishedF1(method="Tang et al., ResNet", f1=89.3, source=TRANSNET_V2, remark=_BY_TRANSNET_AUTHORS),
     ),
     "rai": (
         PublishedF1(method="TransNet V2", f1=93.9, source=TRANSNET_V2),
         PublishedF1(method="TransNet", f1=94.3, source=TRANSNET_V2),
-        PublishedF1(method="Hassanien et al. (DSBD)", f1=93.9, source=TRANSNET_V2, remark=_RETESTED),
-        PublishedF1(method="Tang et al., ResNet", f1=92.8, source=TRANSNET_V2, remark=_RETESTED),
+        PublishedF1(method="Hassanien et al. (DSBD)", f1=93.9, source=TRANSNET_V2, remark=_BY_TRANSNET_AUTHORS),
+        PublishedF1(method="Tang et al., ResNet", f1=92.8, source=TRANSNET_V2, remark=_BY_TRANSNET_AUTHORS),
     ),
     "clipshots": (
         PublishedF1(method="TransNet V2", f1=77.9, source=TRANSNET_V2),
         PublishedF1(method="TransNet", f1=73.5, source=TRANSNET_V2),
-        PublishedF1(method="Hassanien et al. (DSBD)", f1=75.9, source=TRANSNET_V2, remark=_RETESTED),
-        PublishedF1(method="Tang et al., ResNet", f1=76.1, source=TRANSNET_V2, remark=_RETESTED),
+        PublishedF1(method="Hassanien et al. (DSBD)", f1=75.9, source=TRANSNET_V2, remark=_BY_TRANSNET_AUTHORS),
+        PublishedF1(method="Tang et al., ResNet", f1=76.1, source=TRANSNET_V2, remark=_BY_TRANSNET_AUTHORS),
     ),
     "autoshot": (
         PublishedF1(method="AutoShot", f1=84.1, source=AUTOSHOT, remark=_BEST_THRESHOLD),

@@ -21,7 +21,7 @@ TILE = (320, 180)
 """Width and height of one image, pixels."""
 CAPTION, MARGIN, HEAD = 42, 8, 40
 """Heights of the two lines under an image, of the space between images and of the title line."""
-TOLD = 5
+MOST_CHARACTERS = 5
 """Maximum number of characters in a message."""
 MAX_CLIPS = 250
 """Limits the sheet to 1,648 x 11,548 pixels, 57 MB in memory."""
@@ -89,8 +89,8 @@ def _warn_unknown(characters: set[str]) -> tuple[str, ...]:
     """A warning about the characters that are not drawn but written as codes."""
     if not characters:
         return ()
-    list_of_characters = ", ".join(f"{each} (U+{ord(each):04X})" for each in sorted(characters)[:TOLD])
-    more = f" and {len(characters) - TOLD} more" if len(characters) > TOLD else ""
+    list_of_characters = ", ".join(f"{each} (U+{ord(each):04X})" for each in sorted(characters)[:MOST_CHARACTERS])
+    more = f" and {len(characters) - MOST_CHARACTERS} more" if len(characters) > MOST_CHARACTERS else ""
     return (f"no font has {list_of_characters}{more}; the sheet shows codes in their place",)
 
 

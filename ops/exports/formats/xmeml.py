@@ -126,9 +126,9 @@ def _add_sequence(
         tracks += [add(audio, "track") for _ in range(channels)]
     at, counts = 0, [0] * len(tracks)
     for clip in clips:
-        used = range(1 + _count_channels(clip.film))
+        clip_tracks = range(1 + _count_channels(clip.film))
         links = []
-        for track in used:
+        for track in clip_tracks:
             counts[track] += 1
             links.append((document.count_item(), track, counts[track]))
         for identifier, track, _ in links:

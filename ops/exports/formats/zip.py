@@ -70,7 +70,7 @@ def name_entry(number: int, clip: Clip) -> str:
 
 
 def _cut_film(
-    numbered: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
+    clips: Sequence[tuple[int, Clip]], folder: Path, archive: zipfile.ZipFile, context: ExportContext
 ) -> dict[int, Missing]:
     """Cut the clips of one video into the archive; return the missing ones by number."""
     from ops.videos.clip_process import ClipProcess
@@ -78,11 +78,11 @@ def _cut_film(
     from ops.videos.hashes import HashCache
 
     settings, stop = context.settings, context.stop
-    film = numbered[0][1].film
-    left = dict(numbered)
+    film = clips[0][1].film
+    left = dict(clips)
     spans = {
         ClipSpan(start_frame=clip.head_frame, end_frame=clip.tail_frame, target=folder / f"{number}.mov"): number
-        for number, clip in numbered
+        for number, clip in clips
     }
     threads = min(settings.workers, MAX_THREADS)
     hashes = HashCache(settings.home / "cache" / "hashes.db")

@@ -39,14 +39,14 @@ Parts = Sequence[PartName]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """A segment of a version, without the videos of ``dropped``; ``live`` points are left: bool (N,), ``None`` for all.
+    """A segment of a version, without ``dropped_videos``; ``live`` points are left: bool (N,), ``None`` for all.
 
     ``first`` is the number of its first point in the version.
     """
 
     name: str
     segment: Segment
-    dropped: frozenset[str]
+    dropped_videos: frozenset[str]
     live: Mask | None
     first: int
 
@@ -70,7 +70,7 @@ class ScanStore(OpenShard):
         query = np.asarray(vector, np.float32)
         if len(query) != self._manifest["dim"]:
             raise VectorIndexError(f"vectors of {self._manifest['dim']} numbers cannot be searched with {len(query)}")
-        masks = [part.segment.select(conditions, part.dropped) for part in self.parts]
+        masks = [part.segment.select(conditions, part.dropped_videos) for part in self.parts]
         count = max(depth, round(depth * tuning.oversampling(depth)))
         rows = self._scan(query, masks, _Best(count))
         scores = self._score(rows, query)
@@ -90,7 +90,7 @@ class ScanStore(OpenShard):
         for shot_id in shot_ids:
             video_id, start = parse_shot_id(shot_id) or ("", 0)
             for number, part in enumerate(self.parts):
-                row = part.segment.find_row(video_id, start) if video_id not in part.dropped else None
+                row = part.segment.find_row(video_id, start) if video_id not in part.dropped_videos else None
                 if row is not None:
                     rows_by_part.setdefault(number, []).append(row)
         return [
@@ -100,7 +100,7 @@ class ScanStore(OpenShard):
         ]
 
     def scroll(self, conditions: Wanted, *, vectors: bool) -> Iterator[StoredPoint]:
-        masks = [part.segment.select(conditions, part.dropped) for part in self.parts]
+        masks = [part.segment.select(conditions, part.dropped_videos) for part in self.parts]
         if conditions.sampled:
             masks = [self._draw(part, mask) for part, mask in zip(self.parts, masks, strict=True)]
         videos = sorted(
@@ -138,8 +138,8 @@ class ScanStore(OpenShard):
         is_drawn: Mask = part.segment.lots <= self._highest_lot
         return is_drawn if mask is None else is_drawn & mask
 
-    def _scan(self, query: Floats, masks: Sequence[Mask | None], chosen: _Best | _Reaching) -> Rows:
-        """Offer the score of every point of the masks to ``chosen``, and return those that it keeps, ascending."""
+    def _scan(self, query: Floats, masks: Sequence[Mask | None], selection: _Best | _Reaching) -> Rows:
+        """Offer the score of every point of the masks to ``selection``, and return those that it keeps, ascending."""
         codes, scales, errors = quantise(query[None])
         for part, mask in zip(self.parts, masks, strict=True):
             for first in range(0, part.segment.count, tuning.CHUNK):
@@ -148,8 +148,8 @@ class ScanStore(OpenShard):
                     scores = dots * (part.segment.scales[rows] * scales[0])
                     # |q.x - q'.x'| <= |q - q'| |x'| + |q| |x - x'|, and the lengths of q and x are 1.
                     bounds = part.segment.errors[rows] * (1 + errors[0]) + errors[0] * 1.01
-                    chosen.add(rows + part.first, scores, bounds)
-        return np.sort(chosen.rows())
+                    selection.add(rows + part.first, scores, bounds)
+        return np.sort(selection.rows())
 
     def _score(self, rows: Rows, query: Floats) -> NDArray[np.float64]:
         """Return the scores of points, float (R,): those of equal vectors are equal, unlike those of a BLAS product."""
@@ -181,15 +181,15 @@ class _Best:
         self._least = -np.inf
         self._rows: list[Rows] = []
         self._scores: list[Floats] = []
-        self._held = 0
+        self._row_count = 0
 
     def add(self, rows: Rows, scores: Floats, _: Floats) -> None:
         """Offer points."""
         better = np.flatnonzero(scores >= self._least)
         self._rows.append(rows[better])
         self._scores.append(scores[better])
-        self._held += len(better)
-        if self._held > 2 * self._count:
+        self._row_count += len(better)
+        if self._row_count > 2 * self._count:
             self._shrink()
 
     def rows(self) -> Rows:
@@ -203,7 +203,7 @@ class _Best:
         if len(scores) > self._count:
             self._least = float(np.partition(scores, -self._count)[-self._count])
             rows, scores = rows[scores >= self._least], scores[scores >= self._least]
-        self._rows, self._scores, self._held = [rows], [scores], len(rows)
+        self._rows, self._scores, self._row_count = [rows], [scores], len(rows)
 
 
 class _Reaching:
@@ -265,7 +265,7 @@ class ScanVersions(ShardVersions[StoredPoint, ScanStore]):
             _sweep_segments(path, [part.name for part in parts])
             if not parts_to_rewrite:
                 return False
-            kept_names = [(part.name, part.dropped) for part in parts if part not in parts_to_rewrite]
+            kept_names = [(part.name, part.dropped_videos) for part in parts if part not in parts_to_rewrite]
             names = [*kept_names, *_merge(path, parts_to_rewrite)]
             _verify(_read_parts(path, names, store.manifest()["dim"])[-1:], self.read_videos(version) or {})
         _write_parts(path, names)
@@ -277,7 +277,7 @@ class ScanVersions(ShardVersions[StoredPoint, ScanStore]):
     ) -> int:
         dim = manifest["dim"]
         path.mkdir()
-        parts = _link_segments(self._path(base.version) / "shard", path, dim, base.dropped) if base else []
+        parts = _link_segments(self._path(base.version) / "shard", path, dim, base.dropped_videos) if base else []
         names_before = {name for name, _ in parts}
         name = _name_next(names_before)
         if write_segment(path / name, encode_points(points)):
@@ -329,7 +329,7 @@ def _read_parts(path: Path, names: Parts, dim: int) -> list[Part]:
         segment = Segment(path / name, dim)
         first = parts[-1].first + parts[-1].segment.count if parts else 0
         live = segment.select(Wanted(), dropped_videos) if dropped_videos else None
-        parts.append(Part(name=name, segment=segment, dropped=dropped_videos, live=live, first=first))
+        parts.append(Part(name=name, segment=segment, dropped_videos=dropped_videos, live=live, first=first))
     return parts
 
 
@@ -345,11 +345,11 @@ def _write_parts(path: Path, parts: Parts) -> None:
         )
 
 
-def _link_segments(old: Path, new: Path, dim: int, dropped: frozenset[str]) -> list[PartName]:
+def _link_segments(old: Path, new: Path, dim: int, dropped_videos: frozenset[str]) -> list[PartName]:
     """Share the segments of a version with a new one; return their names, and the dropped videos of each."""
     names = []
     for part in _open_parts(old, dim):
-        all_dropped = part.dropped | (dropped & frozenset(part.segment.videos))
+        all_dropped = part.dropped_videos | (dropped_videos & frozenset(part.segment.videos))
         if len(all_dropped) == len(part.segment.videos):
             continue
         (new / part.name).mkdir()

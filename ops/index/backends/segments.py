@@ -155,8 +155,8 @@ class Segment:
         same_video = np.diff(self.video_numbers) == 0
         is_sorted = np.all((np.diff(self.video_numbers) >= 0) & (~same_video | (np.diff(self._starts) > 0)))
         self._order: Rows | None = None if is_sorted else np.lexsort((self._starts, self.video_numbers))
-        ordered = self.video_numbers if self._order is None else self.video_numbers[self._order]
-        self._offsets = np.searchsorted(ordered, np.arange(len(self.videos) + 1))
+        video_numbers = self.video_numbers if self._order is None else self.video_numbers[self._order]
+        self._offsets = np.searchsorted(video_numbers, np.arange(len(self.videos) + 1))
 
     @cached_property
     def _number_by_video(self) -> dict[str, int]:
@@ -176,12 +176,14 @@ class Segment:
         ids_in_order = ids[:, self._order]
         return 1 + int(np.count_nonzero(np.any(np.diff(ids_in_order, axis=1) != 0, axis=0)))
 
-    def select(self, conditions: Wanted, dropped: frozenset[str]) -> Mask | None:
-        """Return the points that fulfil the conditions, without videos of ``dropped``: bool (N,), ``None`` for all."""
+    def select(self, conditions: Wanted, dropped_videos: frozenset[str]) -> Mask | None:
+        """Return the points that fulfil the conditions, without ``dropped_videos``: bool (N,), ``None`` for all."""
         mask: Mask | None = None
-        if conditions.videos or dropped:
+        if conditions.videos or dropped_videos:
             wanted_ids = frozenset(conditions.videos) or self._number_by_video.keys()
-            mask = np.array([each in wanted_ids and each not in dropped for each in self.videos])[self.video_numbers]
+            mask = np.array([each in wanted_ids and each not in dropped_videos for each in self.videos])[
+                self.video_numbers
+            ]
         if conditions.shows:
             is_wanted = np.isin(self.shows, conditions.shows)[self._show_numbers]
             mask = is_wanted if mask is None else mask & is_wanted

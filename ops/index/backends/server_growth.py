@@ -66,7 +66,7 @@ class GrowingCollections(CollectionVersions[Item, Store]):
             if self._list_places()[:1] != (place,):
                 raise BaseChangedError
             new_place = self._begin_generation(place, manifest)
-            self._hold_generations(place.collection).end(base.dropped, new_place.generation)
+            self._hold_generations(place.collection).end(base.dropped_videos, new_place.generation)
             videos_to_write = {name: videos[name] for name in find_changed(old, videos) if name in videos}
             self._write(new_place, manifest, points, videos_to_write)
             # Fewer new points than the server builds a graph for are scanned, and found, at once.
@@ -75,7 +75,7 @@ class GrowingCollections(CollectionVersions[Item, Store]):
                 > 1024 * tuning.INDEX_KB
             ):
                 wait_until_green(self.client, place.collection, self.run_and_renew(place.collection))
-            self._built = new_place
+            self._new_place = new_place
             undo.pop_all()  # the switch ends the lease
 
     def drop_old(self) -> None:

@@ -113,8 +113,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         self._clock = clock
         self._renew_at = 0.0
         self.options = options or QdrantOptions()
-        self._known: tuple[float, tuple[Place, ...]] = (-ALIASES_S, ())
-        self._built: Place | None = None
+        self._known_places: tuple[float, tuple[Place, ...]] = (-ALIASES_S, ())
+        self._new_place: Place | None = None
         self._alias_pattern = re.compile(rf"{re.escape(self.alias)}--(\d+)-(\d+)-({VERSION_PATTERN})")
 
     def current(self) -> str | None:
@@ -145,11 +145,11 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         place = Place(version=manifest["version"], collection=name, generation=1)
         self._write(place, manifest, points, videos or {})
         wait_until_green(self.client, name, self.run_and_renew(name))
-        self._built = place
+        self._new_place = place
 
     def switch(self, version: str) -> None:
         places = self._list_places()
-        place = self._built if self._built and self._built.version == version else self._find_place(version)
+        place = self._new_place if self._new_place and self._new_place.version == version else self._find_place(version)
         if place is None:
             raise self._make_gone_error(version)
         if not places or places[0].version != version:
@@ -231,9 +231,9 @@ class CollectionVersions(ABC, Generic[Item, Store]):
 
     def _choose_collection(self, version: str) -> str:
         """Return a name that no stored version uses: a collection created for this one may have grown since."""
-        used = {place.collection for place in self._list_places()}
+        used_names = {place.collection for place in self._list_places()}
         names = (f"{self.alias}-{version}{suffix}" for suffix in ("", *(f"-{number}" for number in range(2, 9))))
-        return next(name for name in names if name not in used)
+        return next(name for name in names if name not in used_names)
 
     def _make_gone_error(self, version: str) -> VectorIndexError:
         return VectorIndexError(f"version {version} of the index on {self.address} is gone: open the current one")
@@ -242,7 +242,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         return next((place for place in self._list_places() if place.version == version), None)
 
     def _list_recent_places(self) -> tuple[Place, ...]:
-        asked_at, places = self._known
+        asked_at, places = self._known_places
         return self._list_places() if time.monotonic() - asked_at >= ALIASES_S else places
 
     def _list_places(self) -> tuple[Place, ...]:
@@ -253,7 +253,7 @@ class CollectionVersions(ABC, Generic[Item, Store]):
                 slot, generation, version = int(match[1]), int(match[2]), match[3]
                 numbered_places.append((slot, Place(version=version, collection=collection, generation=generation)))
         places = tuple(place for _, place in sorted(numbered_places, key=lambda each: each[0]))
-        self._known = (time.monotonic(), places)
+        self._known_places = (time.monotonic(), places)
         return places
 
     def _list_aliases(self) -> list[tuple[str, str]]:
@@ -275,20 +275,20 @@ class CollectionVersions(ABC, Generic[Item, Store]):
             operations.append(models.CreateAliasOperation(create_alias=create))
         with self.map_errors():
             self.client.update_collection_aliases(operations)  # one request: the server applies all or none
-        self._known = (-ALIASES_S, ())
+        self._known_places = (-ALIASES_S, ())
 
     def _drop_unaliased(self) -> None:
-        used = {place.collection for place in self._list_places()}
+        used_names = {place.collection for place in self._list_places()}
         pattern = re.compile(rf"({re.escape(self.alias)}-{VERSION_PATTERN}(?:-\d)?)(?:{RECORDS_SUFFIX})?")
         with self.map_errors():
             names = {item.name: pattern.fullmatch(item.name) for item in self.client.get_collections().collections}
-            collections = {name: match[1] for name, match in names.items() if match and match[1] not in used}
+            collections = {name: match[1] for name, match in names.items() if match and match[1] not in used_names}
             free = [name for name, collection in collections.items() if not self._find_other_holder(collection)]
         # Again, after the leases: a publisher ends its own when the aliases name its collection.
-        used = {place.collection for place in self._list_places()} if free else used
+        used_names = {place.collection for place in self._list_places()} if free else used_names
         with self.map_errors():
             for name in free:
-                if collections[name] not in used:
+                if collections[name] not in used_names:
                     self.client.delete_collection(name)
 
     def _renew_lease(self, name: str) -> None:

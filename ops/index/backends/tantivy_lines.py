@@ -89,7 +89,7 @@ class TantivyLineVersions(ShardVersions[LinePoint, TantivyLines]):
     ) -> int:
         path.mkdir()
         names = _continue_parts(self._path(base.version) / "shard", path) if base else {}
-        changes = _write_changes(path, names, base.dropped if base else frozenset(), points)
+        changes = _write_changes(path, names, base.dropped_videos if base else frozenset(), points)
         parts = _open_parts(path, names)
         for stemmer in changes.stemmers & parts.keys():
             if parts[stemmer].removed > tuning.MOST_REMOVED * parts[stemmer].count:
@@ -115,7 +115,9 @@ class _Changes:
     duplicates: int = 0
 
 
-def _write_changes(path: Path, names: dict[str, str], dropped: frozenset[str], points: Iterable[LinePoint]) -> _Changes:
+def _write_changes(
+    path: Path, names: dict[str, str], dropped_videos: frozenset[str], points: Iterable[LinePoint]
+) -> _Changes:
     """Remove the lines of the dropped videos from the indexes, and add the points; new indexes go into ``names``."""
     changes, ids = _Changes(), set[str]()
     writers: dict[str, LinePartWriter] = {}
@@ -125,8 +127,8 @@ def _write_changes(path: Path, names: dict[str, str], dropped: frozenset[str], p
             writers[stemmer] = LinePartWriter(path / names.setdefault(stemmer, f"{stemmer}-1"))
         return writers[stemmer]
 
-    for stemmer, part in _open_parts(path, names).items() if dropped else ():
-        for video_id in dropped & part.videos.keys():
+    for stemmer, part in _open_parts(path, names).items() if dropped_videos else ():
+        for video_id in dropped_videos & part.videos.keys():
             find_writer(stemmer).remove(video_id)
     for point in points:
         find_writer(point.stemmer).add(point)

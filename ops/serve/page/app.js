@@ -18,10 +18,10 @@ const MEANING = /** @type {const} */ (["text", "like", "by", "unlike", "literal"
  * @import {Query} from "./address.js"
  */
 /** @typedef {{hit: PageShot|null, frame?: number}} Opened the shot that was opened, if it is known, and a frame in it */
-/** @typedef {{query: null, answer: null, catalogue: null, played: null, shot: Opened|null, tell: Message}} PageEvents */
+/** @typedef {{query: null, answer: null, catalogue: null, played: null, shot: Opened|null, message: Message}} PageEvents */
 
 /**
- * Fires "query", "answer", "catalogue", "shot" (in the player) and "played" when these have changed, and "tell".
+ * Fires "query", "answer", "catalogue", "shot" (in the player) and "played" when these have changed, and "message".
  * @extends {Emitter<PageEvents>}
  */
 export class Page extends Emitter {
@@ -51,7 +51,7 @@ export class Page extends Emitter {
       less: (hit) => this.example("unlike", hit.shot_id),
       toggle: (hit) => this.selection.toggle(hit, this.originOf(hit)),
       selected: (shotId) => this.selection.has(shotId),
-      tell: (text) => this.tell(text, true),
+      showMessage: (text) => this.showMessage(text, true),
     }, () => this.fetchMore());
     /** the list of shots on the screen: the results, the feeds of a label, or a video @type {ShotList} */
     this.list = this.grid;
@@ -76,14 +76,14 @@ export class Page extends Emitter {
   adjust(changes) {
     this.query = { ...this.query, ...changes };
     history.replaceState(history.state, "", writeAddress(this.query) || "/");
-    this.say("query");
+    this.emit("query");
     if (!this.answer) {
-      if (!this.busy) this.say("answer");
+      if (!this.busy) this.emit("answer");
       return;
     }
     this.grid.setGrouped(this.query.group);
     this.grid.setLimit(this.limit());
-    this.say("answer");
+    this.emit("answer");
   }
 
   /** Choose the label that is given to shots; "" ends it. @param {string} label */
@@ -108,7 +108,7 @@ export class Page extends Emitter {
     this.query = query;
     if (other) this.run();
     else this.adjust({});
-    this.say("shot");
+    this.emit("shot");
   }
 
   /** @param {"like"|"unlike"} side @param {string} example shot id or image */
@@ -151,8 +151,8 @@ export class Page extends Emitter {
       this.grid.clear();
     }
     this.results.setAttribute("aria-busy", String(this.busy));
-    this.say("query");
-    if (!this.busy) return this.say("answer");
+    this.emit("query");
+    if (!this.busy) return this.emit("answer");
     try {
       const answer = await (sent ?? searchFirst(bodyOf(this.query), signal));
       if (!signal.aborted) this.show(answer);
@@ -182,7 +182,7 @@ export class Page extends Emitter {
   settle() {
     this.busy = false;
     this.results.setAttribute("aria-busy", "false");
-    this.say("answer");
+    this.emit("answer");
   }
 
   /** The next page of the answer; none if all further hits are under the limit. */
@@ -198,7 +198,7 @@ export class Page extends Emitter {
       this.#cursor = answer.next_cursor ?? null;
       this.#fetching = false;
       this.grid.append(answer.hits);
-      this.say("answer");
+      this.emit("answer");
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
       if (!(error instanceof Problem)) throw error;
@@ -207,7 +207,7 @@ export class Page extends Emitter {
         return;
       }
       const again = () => { this.#fetching = false; this.fetchMore(); };
-      this.tell(error.message, true, again); // without another automatic try
+      this.showMessage(error.message, true, again); // without another automatic try
     }
   }
 
@@ -232,7 +232,7 @@ export class Page extends Emitter {
     const state = this.query.shot ? history.state : { player: true };
     this.query = { ...this.query, shot: shotId };
     history[write](state, "", writeAddress(this.query));
-    this.say("shot", { hit: typeof hit === "string" ? null : hit, frame });
+    this.emit("shot", { hit: typeof hit === "string" ? null : hit, frame });
   }
 
   closeShot() {
@@ -243,7 +243,7 @@ export class Page extends Emitter {
     }
     this.query = { ...this.query, shot: "" };
     history.replaceState(null, "", writeAddress(this.query) || "/");
-    this.say("shot");
+    this.emit("shot");
   }
 
   /** Show a whole video. @param {string} videoId @param {number|null} [frame] where to begin */
@@ -251,7 +251,7 @@ export class Page extends Emitter {
     this.query = { ...this.query, shot: "", film: videoId, frame };
     history.pushState({ film: true }, "", writeAddress(this.query));
     this.adjust({});
-    this.say("shot");
+    this.emit("shot");
   }
 
   closeFilm() {
@@ -269,19 +269,19 @@ export class Page extends Emitter {
    * Show a message in the line above the results.
    * @param {string} text @param {boolean} bad @param {() => void} [again] @param {() => void} [dropped] when it is dismissed
    */
-  tell(text, bad = false, again = undefined, dropped = undefined) {
-    this.say("tell", { text, bad, again, dropped });
+  showMessage(text, bad = false, again = undefined, dropped = undefined) {
+    this.emit("message", { text, bad, again, dropped });
   }
 
   async loadCatalogue() {
     try {
       this.catalogue = await shows();
-      this.say("catalogue");
+      this.emit("catalogue");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (!this.answer && !this.busy && !this.problem) {
         this.problem = error;
-        this.say("answer");
+        this.emit("answer");
       }
     }
   }

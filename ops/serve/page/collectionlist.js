@@ -17,12 +17,12 @@ export async function showCollections(bar) {
 }
 
 class CollectionList {
-  told = el("p", { role: "status" });
+  message = el("p", { role: "status" });
   rows = el("ul", { class: "plain collection-rows" });
   dialog = el("dialog", { class: "collections", "aria-labelledby": "collections-title", onclose: () => { this.dialog.remove(); } },
     el("header", {}, el("h2", { id: "collections-title", class: "grow" }, "Collections"),
       iconButton("close", "Close", { key: "Esc", onclick: () => { this.dialog.close(); } })),
-    el("div", { class: "collections-body" }, this.told, this.rows));
+    el("div", { class: "collections-body" }, this.message, this.rows));
 
   /** @param {CollectionBar} bar */
   constructor(bar) {
@@ -37,7 +37,7 @@ class CollectionList {
   /** @param {CollectionsAnswer} answer */
   show(answer) {
     this.rows.replaceChildren(...answer.collections.map((one) => this.row(one)));
-    this.tell(answer.notes.join(" ") || (answer.collections.length ? "" : "No collections yet. “Save as a collection” in the tray creates one."), answer.notes.length > 0);
+    this.showMessage(answer.notes.join(" ") || (answer.collections.length ? "" : "No collections yet. “Save as a collection” in the tray creates one."), answer.notes.length > 0);
   }
 
   /** @param {CollectionSummary} one */
@@ -85,7 +85,7 @@ class CollectionList {
       const { collection, picks } = this.bar.selection;
       if (collection?.id === one.collection_id) this.bar.selection.replace(picks, null); // the shots stay in this tray
       this.show(left);
-      if (!left.notes.length) this.tell(`Deleted “${one.name}”.`);
+      if (!left.notes.length) this.showMessage(`Deleted “${one.name}”.`);
       focusIn(this.dialog, "button");
     });
   }
@@ -100,13 +100,13 @@ class CollectionList {
       await run();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.tell(error.message, true);
+      this.showMessage(error.message, true);
     }
   }
 
   /** @param {string} text */
-  tell(text, bad = false) {
-    this.told.textContent = text;
-    this.told.classList.toggle("wrong", bad);
+  showMessage(text, bad = false) {
+    this.message.textContent = text;
+    this.message.classList.toggle("wrong", bad);
   }
 }

@@ -23,7 +23,7 @@ const contentsOf = (picks) => JSON.stringify(picks.map(({ hit, in_frame, out_fra
 
 export class CollectionBar {
   place = el("div", { class: "collection-bar", role: "group", "aria-label": "Collection" });
-  told = el("div", { class: "collection-told", role: "status" });
+  message = el("div", { class: "collection-told", role: "status" });
   main = el("div", { class: "row" });
   name = el("input", { type: "text", maxlength: MOST_NAME, required: true, "aria-label": "Name of the collection", placeholder: "Name" });
   form = el("form", { class: "row", hidden: true, "data-needs": "label" }, this.name,
@@ -35,7 +35,7 @@ export class CollectionBar {
     this.tray = tray;
     this.selection = tray.selection;
     document.head.append(el("link", { rel: "stylesheet", href: "/page/collections.css" }));
-    this.place.append(this.main, this.form, this.told);
+    this.place.append(this.main, this.form, this.message);
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.create(this.name.value);
@@ -47,7 +47,7 @@ export class CollectionBar {
     });
     this.selection.addEventListener("change", () => this.draw());
     this.draw();
-    this.tell("", { acts: this.offersOfBefore() });
+    this.showMessage("", { acts: this.offersOfBefore() });
   }
 
   /** Open the collection that the address names. */
@@ -56,7 +56,7 @@ export class CollectionBar {
     if (id === null) return;
     this.tray.toggle(true);
     if (ID.test(id)) this.open(id);
-    else this.tell("This link does not name a collection.", { bad: true });
+    else this.showMessage("This link does not name a collection.", { bad: true });
   }
 
   draw() {
@@ -102,7 +102,7 @@ export class CollectionBar {
       this.keepSaved(answer, "Saved.");
     }, (problem) => {
       if (problem.status !== 409) return false;
-      this.tell(problem.message, { bad: true, acts: [
+      this.showMessage(problem.message, { bad: true, acts: [
         this.act("Open theirs", () => this.open(saved.id)), this.act("Save mine as another", () => this.openForm())] });
       return true;
     });
@@ -114,7 +114,7 @@ export class CollectionBar {
     const picks = this.selection.picks.filter(({ hit }) => !gone.has(hit.shot_id));
     this.selection.replace(picks, savedOf(answer, picks));
     this.selection.set({ title: answer.name });
-    this.tell(text, { bad: gone.size > 0, more: answer.set_aside.map((one) => `${one.shot_id}: not saved, ${one.reason}`) });
+    this.showMessage(text, { bad: gone.size > 0, more: answer.set_aside.map((one) => `${one.shot_id}: not saved, ${one.reason}`) });
   }
 
   /** Put a collection into the tray; the tray before can be brought back. @param {string} id */
@@ -129,7 +129,7 @@ export class CollectionBar {
       for (const one of answer.entries) if (one.missing_reason) this.tray.refused.set(one.shot_id, `Missing: ${one.missing_reason}`);
       this.selection.replace(picks, savedOf(answer, picks));
       this.selection.set({ title: answer.name });
-      this.tell(`Opened “${answer.name}”: ${counted(picks.length, "shot")}, ${lastChange(answer)}.`, { more: [...answer.notes, ...notes],
+      this.showMessage(`Opened “${answer.name}”: ${counted(picks.length, "shot")}, ${lastChange(answer)}.`, { more: [...answer.notes, ...notes],
         acts: this.offersOfBefore() });
     });
   }
@@ -141,7 +141,7 @@ export class CollectionBar {
     return [this.act(`Bring back the tray before (${counted(picks.length, "shot")})`, () => {
       keep(BEFORE, null);
       this.selection.replace(picks, isSaved(collection) ? collection : null);
-      this.tell("The tray is as it was before.");
+      this.showMessage("The tray is as it was before.");
     }), this.act("Discard it", () => keep(BEFORE, null))];
   }
 
@@ -150,10 +150,10 @@ export class CollectionBar {
     const address = `${location.origin}/?collection=${saved.id}`;
     try {
       await navigator.clipboard.writeText(address);
-      this.tell("The link is copied. It opens the collection as it was saved.");
+      this.showMessage("The link is copied. It opens the collection as it was saved.");
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      this.tell(`Copy this link: ${address}`); // without https, or not allowed by the browser
+      this.showMessage(`Copy this link: ${address}`); // without https, or not allowed by the browser
     }
   }
 
@@ -165,7 +165,7 @@ export class CollectionBar {
 
   /** @param {string} text @param {() => void} run */
   act(text, run) {
-    return el("button", { type: "button", onclick: () => { this.tell(""); run(); } }, text);
+    return el("button", { type: "button", onclick: () => { this.showMessage(""); run(); } }, text);
   }
 
   /** Ask the service for something, one thing at a time. @param {() => Promise<void>} run @param {(problem: Problem) => boolean} [handle] */
@@ -177,7 +177,7 @@ export class CollectionBar {
       await run();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (!handle?.(error)) this.tell(error.message, { bad: true });
+      if (!handle?.(error)) this.showMessage(error.message, { bad: true });
     } finally {
       this.busy = false;
       this.draw();
@@ -185,9 +185,9 @@ export class CollectionBar {
   }
 
   /** @param {string} text @param {{bad?: boolean, more?: string[], acts?: Child[]}} [given] */
-  tell(text, { bad = false, more = [], acts = [] } = {}) {
-    this.told.classList.toggle("wrong", bad);
-    this.told.replaceChildren(...(text ? [el("p", {}, text)] : []), ...more.map((one) => el("p", {}, one)),
+  showMessage(text, { bad = false, more = [], acts = [] } = {}) {
+    this.message.classList.toggle("wrong", bad);
+    this.message.replaceChildren(...(text ? [el("p", {}, text)] : []), ...more.map((one) => el("p", {}, one)),
       ...(acts.length ? [el("div", { class: "row acts" }, ...acts)] : []));
   }
 }

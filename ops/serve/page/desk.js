@@ -34,7 +34,7 @@ export function furnish(page) {
   page.on("answer", () => desk.showAnswer());
   page.on("catalogue", () => desk.showCatalogue());
   page.on("shot", (opened) => desk.showShot(opened));
-  page.on("tell", (message) => desk.tell(message));
+  page.on("message", (message) => desk.showMessage(message));
   desk.showQuery();
   page.typed = () => desk.bar.input.value;
   if (!page.busy) desk.showAnswer();
@@ -70,7 +70,7 @@ export class Desk {
     this.page = page;
     /** @type {PageActions} */
     const acts = { typed: () => page.typed(), change: (changes) => page.change(changes), adjust: (changes) => page.adjust(changes),
-      open: (address) => page.open(address), tell: (text, bad) => page.tell(text, bad), enterResults: () => page.grid.enter() };
+      open: (address) => page.open(address), showMessage: (text, bad) => page.showMessage(text, bad), enterResults: () => page.grid.enter() };
     this.acts = acts;
     this.bar = new QueryBar(byId("search", HTMLFormElement), acts);
     this.filters = new Filters(acts);
@@ -107,7 +107,7 @@ export class Desk {
     this.refine.show(page.query);
     this.likeness.show(page.query);
     this.facets.show(page.query);
-    this.tell(null);
+    this.showMessage(null);
     this.showLabelling(); // which may have a message, too
     this.showFilm();
     if (!page.query.shot) this.player?.close();
@@ -124,7 +124,7 @@ export class Desk {
       const { Labelling } = await import("./labelling.js");
       this.labelling ??= new Labelling(this.page);
     } catch (error) {
-      this.page.tell("Labelling could not be loaded.", true, () => location.reload());
+      this.page.showMessage("Labelling could not be loaded.", true, () => location.reload());
       throw error;
     } finally {
       this.labelling?.show(this.page.query);
@@ -258,14 +258,14 @@ export class Desk {
   }
 
   /** Show a message above the results, or none. @param {Message|null} message */
-  tell(message) {
+  showMessage(message) {
     const { text, bad = false, again, dropped } = message ?? { text: "" };
     if (message && this.player?.dialog.open) this.player.note.textContent = text; // the line is under the dialog
     this.notice.hidden = !text;
     this.notice.classList.toggle("bad", bad);
     this.notice.replaceChildren(...(text ? [el("span", { class: "grow" }, text)] : []),
-      ...(again ? [el("button", { type: "button", onclick: () => { this.tell(null); again(); } }, "Try again")] : []),
-      ...(text ? [el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: () => { this.tell(null); dropped?.(); } }, icon("close"))] : []));
+      ...(again ? [el("button", { type: "button", onclick: () => { this.showMessage(null); again(); } }, "Try again")] : []),
+      ...(text ? [el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", onclick: () => { this.showMessage(null); dropped?.(); } }, icon("close"))] : []));
   }
 }
 

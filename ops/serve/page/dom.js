@@ -93,7 +93,7 @@ export class Emitter extends EventTarget {
   }
 
   /** @template {keyof Events & string} Name @param {Name} name @param {Events[Name]|null} [detail] */
-  say(name, detail = null) {
+  emit(name, detail = null) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

@@ -30,22 +30,22 @@ export function withHandles({ in_frame, out_frame }, handles, frames = null) {
   return { head: Math.max(in_frame - handles, 0), tail: Math.min(out_frame + handles, Math.max(frames ?? Infinity, out_frame)) };
 }
 
-/** @typedef {(done: number, total: number) => void} Tell reports the progress of an export */
+/** @typedef {(done: number, total: number) => void} OnProgress reports the progress of an export */
 
-/** @param {Selection} selection @param {AbortSignal} signal @param {Tell} tell */
-export function exportSelection(selection, signal, tell) {
+/** @param {Selection} selection @param {AbortSignal} signal @param {OnProgress} onProgress */
+export function exportSelection(selection, signal, onProgress) {
   const { picks, format, handles, title } = selection;
   return download({
     format, handles, title: title.trim() || "Needle selection",
     picks: picks.map(({ hit, in_frame, out_frame, origin, note }) => pickOf(hit.shot_id, in_frame, out_frame, origin, note)),
-  }, signal, tell);
+  }, signal, onProgress);
 }
 
 /**
  * Export the hits that the page shows, or would show after scrolling on, up to 500, in the order of their rank.
- * @param {Page} page @param {AbortSignal} signal @param {Tell} tell
+ * @param {Page} page @param {AbortSignal} signal @param {OnProgress} onProgress
  */
-export async function exportResults(page, signal, tell) {
+export async function exportResults(page, signal, onProgress) {
   const { format, handles } = page.selection;
   const shown = page.isWhole() ? page.answer : null;
   const answer = shown ?? await search(bodyOf(page.query, null, MOST_HITS), signal);
@@ -57,7 +57,7 @@ export async function exportResults(page, signal, tell) {
       const { start_frame, end_frame } = rangeOf(hit);
       return pickOf(hit.shot_id, start_frame, end_frame, originOf(answer, hit));
     }),
-  }, signal, tell);
+  }, signal, onProgress);
 }
 
 /**
@@ -99,11 +99,11 @@ export function pickOf(shot_id, in_frame, out_frame, origin, note) {
   return { shot_id, in_frame, out_frame, note, query, score, relevance, encoder_id, index_version, matched, dialogue_version, line_ids };
 }
 
-/** @param {Omit<ExportBody, "format"> & {format: string}} body @param {AbortSignal} signal @param {Tell} tell */
-async function download(body, signal, tell) {
+/** @param {Omit<ExportBody, "format"> & {format: string}} body @param {AbortSignal} signal @param {OnProgress} onProgress */
+async function download(body, signal, onProgress) {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const over = new AbortController();
-  watch(key, over.signal, tell);
+  watch(key, over.signal, onProgress);
   const { file, name, report } = await exportFile({ ...body, key }, signal).finally(() => over.abort());
   const address = URL.createObjectURL(file);
   const link = document.createElement("a");
@@ -118,15 +118,15 @@ async function download(body, signal, tell) {
 
 /**
  * Report the progress of an export until the signal; one failed request ends neither the export nor the reports.
- * @param {string} key @param {AbortSignal} signal @param {Tell} tell
+ * @param {string} key @param {AbortSignal} signal @param {OnProgress} onProgress
  */
-async function watch(key, signal, tell) {
+async function watch(key, signal, onProgress) {
   for (;;) {
     await new Promise((done) => { setTimeout(done, LOOK_MS); });
     if (signal.aborted) return;
     try {
       const { done, total } = await exportProgress(key, signal);
-      if (total && !signal.aborted) tell(done, total);
+      if (total && !signal.aborted) onProgress(done, total);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Problem)) throw error;

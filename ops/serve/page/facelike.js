@@ -15,9 +15,9 @@ export class FaceLikeness {
   hint = el("span", { class: "muted" }, "or drop one here");
   list = el("ul", { class: "faces", "aria-label": "Faces, the most alike first" });
   heading = el("strong", { tabindex: -1 });
-  found = el("section", { hidden: true, "aria-label": "Faces like one" },
+  results = el("section", { hidden: true, "aria-label": "Faces like one" },
     el("div", { class: "row" }, this.heading, el("button", { type: "button", class: "quiet", onclick: () => { this.close(); } }, "Close")), this.list);
-  place = el("div", { class: "face-likeness" }, el("div", { class: "row" }, this.choose, this.hint, this.input), this.found);
+  place = el("div", { class: "face-likeness" }, el("div", { class: "row" }, this.choose, this.hint, this.input), this.results);
 
   /** @param {People} people */
   constructor(people) {
@@ -47,20 +47,20 @@ export class FaceLikeness {
 
   /** @param {string} title @param {() => Promise<FacesLikeAnswer>} find */
   ask(title, find) {
-    this.people.say("Looking for faces…");
+    this.people.showMessage("Looking for faces…");
     return this.people.ask(async () => {
       const { faces } = await find();
-      this.people.say("");
+      this.people.showMessage("");
       this.heading.textContent = faces.length ? title : "No clear faces are stored";
       this.list.replaceChildren(...faces.map((face) => this.item(face)));
-      this.found.hidden = false;
+      this.results.hidden = false;
       this.people.panel.scrollTop = 0;
       this.heading.focus();
     });
   }
 
   close() {
-    this.found.hidden = true;
+    this.results.hidden = true;
     this.choose.focus();
   }
 

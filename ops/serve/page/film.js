@@ -45,9 +45,9 @@ export class FilmView {
   goto = el("input", { type: "number", id: "film-goto", min: 0, step: 1 });
   board = new Storyboard((index) => filmTile(this.hits[index], this.marks.get(index) ?? [], {
     open: (hit) => this.page.openShot(hit), merge: (hit) => this.merge(hit), split: (hit) => this.split(hit),
-    undo: (mark) => this.say(mark.undo.action, mark.undo.frame) }));
-  splitter = new Splitter({ split: (_hit, frame, note) => this.say("cut", frame, note),
-    undo: (mark) => this.say(mark.undo.action, mark.undo.frame) });
+    undo: (mark) => this.correctCut(mark.undo.action, mark.undo.frame) }));
+  splitter = new Splitter({ split: (_hit, frame, note) => this.correctCut("cut", frame, note),
+    undo: (mark) => this.correctCut(mark.undo.action, mark.undo.frame) });
   timeline = new FilmTimeline({ seek: (frame) => this.stand(frame), indexAt: (frame) => this.indexAt(frame), extend: (index) => this.extend(index), isChoosing: () => this.range.isChoosing });
   stage = new FilmStage((frame) => this.follow(frame));
   transcript = new Transcript((frame) => this.stand(frame));
@@ -272,7 +272,7 @@ export class FilmView {
 
   /** @param {PageShot} hit */
   merge(hit) {
-    if (hit.start_frame > 0) this.say("no_cut", hit.start_frame);
+    if (hit.start_frame > 0) this.correctCut("no_cut", hit.start_frame);
   }
 
   /** @param {PageShot} hit */
@@ -288,7 +288,7 @@ export class FilmView {
   }
 
   /** @param {CorrectionBody["action"]} action @param {number} frame @returns {Promise<boolean>} whether it was written */
-  async say(action, frame, note = "") {
+  async correctCut(action, frame, note = "") {
     const { id } = this;
     this.wrong.textContent = "";
     this.splitter.wrong.textContent = "";
@@ -385,7 +385,7 @@ export class FilmView {
     }
     /** @type {Record<string, (() => unknown)|undefined>} */
     const actions = { " ": () => this.stage.toggle(), m: () => this.merge(hit), s: () => this.split(hit),
-      u: mark && (() => this.say(mark.undo.action, mark.undo.frame)), e: () => findFollowing(this.page, hit.shot_id),
+      u: mark && (() => this.correctCut(mark.undo.action, mark.undo.frame)), e: () => findFollowing(this.page, hit.shot_id),
       x: () => this.select(hit), ",": () => this.finds.step(-1), ".": () => this.finds.step(1), Escape: () => this.leave() };
     return actions[key];
   }

@@ -22,7 +22,7 @@ export class FilmFinds {
   origins = new Map();
   /** words of the query, if its lines were searched @type {string[]} */
   spokenWords = [];
-  asked = "";
+  lastRequest = "";
   stop = new AbortController();
   text = el("span", { class: "grow", "aria-live": "polite" });
   place = el("div", { class: "row film-finds", hidden: true }, icon("search"), this.text,
@@ -42,7 +42,7 @@ export class FilmFinds {
 
   clear() {
     this.stop.abort();
-    this.asked = "";
+    this.lastRequest = "";
     this.spokenWords = [];
     this.take([], null);
     this.place.hidden = true;
@@ -52,10 +52,10 @@ export class FilmFinds {
   async load(film, query) {
     if (!isSearch(query) || (query.shows.length && !query.shows.includes(film.show))) return this.clear();
     const body = { ...bodyOf(query, null, PAGE), shows: [], videos: [film.video_id], fold: false };
-    const asked = JSON.stringify([film.video_id, film.shots, body]);
-    if (asked === this.asked) return undefined;
+    const request = JSON.stringify([film.video_id, film.shots, body]);
+    if (request === this.lastRequest) return undefined;
     this.clear();
-    this.asked = asked;
+    this.lastRequest = request;
     this.stop = new AbortController();
     this.place.hidden = false;
     this.text.textContent = "Searching…";

@@ -13,7 +13,7 @@ export class FilmStage {
   shots = [];
   index = -1;
   /** whether the next position comes from the picture itself */
-  loaded = -1;
+  loadedIndex = -1;
   timer = 0;
   video = el("video", { class: "stage-video", playsinline: true, preload: "auto", tabindex: -1, "aria-label": "The current shot" });
   ahead = el("video", { preload: "auto", muted: true });
@@ -34,7 +34,7 @@ export class FilmStage {
     this.shuttle.addEventListener("speed", () => this.showSpeed());
     this.shuttle.addEventListener("frame", () => {
       const shot = this.shots[this.index];
-      if (!shot || this.loaded !== this.index) return;
+      if (!shot || this.loadedIndex !== this.index) return;
       this.showTime(shot.start_frame + this.shuttle.frame);
       if (this.shuttle.speed) this.moved(shot.start_frame + this.shuttle.frame);
     });
@@ -49,7 +49,7 @@ export class FilmStage {
 
   unload() {
     clearTimeout(this.timer);
-    this.index = this.loaded = -1;
+    this.index = this.loadedIndex = -1;
     this.now.textContent = "";
     this.shuttle.unload();
     this.video.removeAttribute("poster");
@@ -62,7 +62,7 @@ export class FilmStage {
     if (!shot) return;
     clearTimeout(this.timer);
     this.showTime(frame);
-    if (index === this.loaded) {
+    if (index === this.loadedIndex) {
       this.index = index;
       this.shuttle.pause();
       this.shuttle.seek(frame - shot.start_frame);
@@ -70,7 +70,7 @@ export class FilmStage {
     }
     this.shuttle.pause();
     this.index = index;
-    this.loaded = -1;
+    this.loadedIndex = -1;
     this.video.poster = shot.poster;
     if (this.video.hasAttribute("src")) this.shuttle.unload();
     this.timer = setTimeout(() => this.load(index, frame - shot.start_frame, false), SETTLE_MS);
@@ -80,7 +80,7 @@ export class FilmStage {
   load(index, at, play) {
     const shot = this.shots[index];
     clearTimeout(this.timer);
-    this.index = this.loaded = index;
+    this.index = this.loadedIndex = index;
     this.video.poster = shot.poster;
     this.shuttle.load(shot.proxy, rateOf(shot.fps), shot.end_frame - shot.start_frame, at, play);
     this.count(shot);
@@ -93,10 +93,10 @@ export class FilmStage {
 
   /** Count the frames of a shot by their own times if its rate varies. @param {PageShot} shot */
   async count(shot) {
-    const { loaded } = this.shuttle;
+    const { loadNumber } = this.shuttle;
     try {
       const { frame_times: times, start_s, end_s } = await readShot(shot.shot_id);
-      if (times && loaded === this.shuttle.loaded) this.shuttle.setTimes(times, end_s - start_s);
+      if (times && loadNumber === this.shuttle.loadNumber) this.shuttle.setTimes(times, end_s - start_s);
     } catch (error) {
       if (!(error instanceof Problem)) throw error; // the film view reports a service that does not answer
     }
@@ -105,7 +105,7 @@ export class FilmStage {
   toggle() {
     const { index } = this;
     if (index < 0) return;
-    if (this.loaded !== index) this.load(index, 0, true);
+    if (this.loadedIndex !== index) this.load(index, 0, true);
     else this.shuttle.toggle();
   }
 
@@ -120,7 +120,7 @@ export class FilmStage {
   /** @param {number} frame of the film */
   showTime(frame) {
     const shot = this.shots[this.index] ?? this.shots[0];
-    const edges = this.loaded === this.index ? this.shuttle.edges : null;
+    const edges = this.loadedIndex === this.index ? this.shuttle.edges : null;
     if (shot) this.now.textContent = `${timecodeIn(shot, frame, edges)} · ${frame}`;
   }
 

@@ -20,5 +20,5 @@ export async function takeFromLink(page) {
   const shots = found.filter((one) => one !== null);
   for (const one of shots) page.selection.put(one, null);
   const missing = asked.length - shots.length;
-  page.tell(`${counted(shots.length, "shot")} of the link ${shots.length === 1 ? "is" : "are"} in the tray${missing ? `; ${missing} could not be read` : ""}.`, missing > 0);
+  page.showMessage(`${counted(shots.length, "shot")} of the link ${shots.length === 1 ? "is" : "are"} in the tray${missing ? `; ${missing} could not be read` : ""}.`, missing > 0);
 }

@@ -33,7 +33,7 @@ export class Grid {
 
   /**
    * @param {HTMLElement} place
-   * @param {Omit<import("./card.js").CardActions, "unfold"> & {tell: (text: string) => void}} actions
+   * @param {Omit<import("./card.js").CardActions, "unfold"> & {showMessage: (text: string) => void}} actions
    * @param {() => void} fetchMore called near the end of the list
    */
   constructor(place, actions, fetchMore) {
@@ -282,7 +282,7 @@ export class Grid {
     this.twins.set(item, twins);
     item.after(...twins);
     const unread = found.length - similar.length;
-    if (unread) this.actions.tell(`${counted(unread, "similar shot")} could not be read.`);
+    if (unread) this.actions.showMessage(`${counted(unread, "similar shot")} could not be read.`);
   }
 }
 

@@ -40,7 +40,7 @@ export class Home {
   ways = el("dl", { class: "ways" });
   parts = SECTIONS.map((section) => ({ section, place: el("section", { id: `home-${section.id}`, hidden: true, "aria-label": section.title }) }));
   whole = el("div", { class: "start" }, el("div", {}, this.title, this.size), this.ways, ...this.parts.map((part) => part.place));
-  shown = "";
+  drawnState = "";
 
   /** @param {Page} page */
   constructor(page) {
@@ -66,8 +66,8 @@ export class Home {
       way("refine", "Narrow it", catalogue?.shots_with_text ? "show:name text:word -word" : "show:name after:2024 -word"));
     if (!catalogue) return;
     const state = JSON.stringify([catalogue.index_version, catalogue.shows, shows, recent]);
-    if (state === this.shown) return;
-    this.shown = state;
+    if (state === this.drawnState) return;
+    this.drawnState = state;
     await this.style;
     const context = { page: this.page, catalogue, shows, recent };
     await Promise.all(this.parts.map(({ section, place }) => this.fill(section, place, context)));
@@ -75,17 +75,17 @@ export class Home {
 
   /** @param {HomeSection} section @param {HTMLElement} place @param {HomeContext} context */
   async fill(section, place, context) {
-    const { shown } = this;
+    const { drawnState } = this;
     try {
       const contents = await section.fill(context);
-      if (shown !== this.shown) return;
+      if (drawnState !== this.drawnState) return;
       const focused = place.contains(document.activeElement) ? document.activeElement?.getAttribute("href") : null;
       place.hidden = !contents.length;
       place.replaceChildren(el("h2", {}, section.title), ...contents.filter((one) => one instanceof Node));
       if (focused) focusIn(place, `a[href="${CSS.escape(focused)}"]`); // the catalogue may change under the keyboard
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.page.tell(`${section.title}: ${error.message}`, true, () => this.fill(section, place, context));
+      this.page.showMessage(`${section.title}: ${error.message}`, true, () => this.fill(section, place, context));
     }
   }
 }
@@ -108,7 +108,7 @@ async function fillNew({ page, shows }) {
 /** @param {HomeContext} context */
 function fillShows({ page, catalogue, shows }) {
   const listed = catalogue.shows.filter((one) => !shows.length || shows.includes(one.show));
-  const strips = new Strips((problem) => page.tell(problem.message, true));
+  const strips = new Strips((problem) => page.showMessage(problem.message, true));
   return listed.length ? [el("ul", { class: "plain shows-list" }, ...listed.map((one) => el("li", {}, showRow(page, one, strips))))] : [];
 }
 

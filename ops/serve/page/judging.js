@@ -65,7 +65,7 @@ export class Judging extends Emitter {
 
   set who(name) {
     setWho(name);
-    this.say("marks");
+    this.emit("marks");
   }
 
   /** @param {string} label "" for none */
@@ -85,8 +85,8 @@ export class Judging extends Emitter {
       const found = before ? await probe(label) : (await probes()).probes.find((one) => one.label === label) ?? null;
       if (label !== this.label) return;
       Object.assign(this, { probe: found, isLoaded: true });
-      this.say("probe");
-      if (before && found?.scored_by && found.scored_by !== before.scored_by) this.say("version");
+      this.emit("probe");
+      if (before && found?.scored_by && found.scored_by !== before.scored_by) this.emit("version");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (label !== this.label) return;
@@ -113,7 +113,7 @@ export class Judging extends Emitter {
         if (label !== this.label) return;
         for (const one of found.shots) if (!this.marks.has(one.shot_id)) this.marks.set(one.shot_id, one);
       }
-      if (wanted.length) this.say("marks");
+      if (wanted.length) this.emit("marks");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.trouble(error.message);
@@ -169,8 +169,8 @@ export class Judging extends Emitter {
         this.#why = error instanceof Error ? error.message : String(error);
         this.remind();
       }
-      this.say("marks");
-      this.say("probe");
+      this.emit("marks");
+      this.emit("probe");
     });
     return this.#line;
   }
@@ -181,7 +181,7 @@ export class Judging extends Emitter {
     const mark = this.marks.get(shotId) ?? { value: null, conflict: false, votes: [] };
     const votes = [...mark.votes.filter((vote) => vote.annotator !== annotator), ...(value === null ? [] : [{ annotator, value }])];
     this.marks.set(shotId, { ...mark, value: votes.at(-1)?.value ?? null, votes, kept: mark.kept ?? mark });
-    this.say("marks");
+    this.emit("marks");
   }
 
   /** @param {Said} said @param {LabelAnswer} answer */
@@ -230,7 +230,7 @@ export class Judging extends Emitter {
   trouble(text, again) {
     const lost = this.#unsaved;
     const labels = [...new Set(lost.map((one) => `“${one.label}”`))].join(", ");
-    this.say("trouble", {
+    this.emit("trouble", {
       text: lost.length ? `Not saved: ${counted(lost.length, "answer")} for ${labels}. ${text}` : text,
       again: lost.length || again ? () => { this.#again = undefined; for (const said of this.#unsaved.splice(0)) this.#resend(said); again?.(); } : undefined,
       dropped: () => { this.#again = undefined; this.#unsaved = []; },
@@ -263,7 +263,7 @@ export class Judging extends Emitter {
     const found = await fit(label, body);
     if (label !== this.label) return;
     this.probe = found;
-    this.say("probe");
+    this.emit("probe");
     this.watch(WATCH_MS.running);
   }
 }

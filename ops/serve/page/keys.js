@@ -79,10 +79,10 @@ async function openNeighbour(page, hit, which) {
   try {
     const shotId = (await shot(hit.shot_id))[which];
     if (shotId) page.openShot(shotId);
-    else page.tell(`No shot comes ${which === "next" ? "after" : "before"} this one.`);
+    else page.showMessage(`No shot comes ${which === "next" ? "after" : "before"} this one.`);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    page.tell(error.message, true);
+    page.showMessage(error.message, true);
   }
 }
 

@@ -34,8 +34,8 @@ export class Labelling {
     this.build();
     this.judging.on("marks", () => this.showMarks());
     this.judging.on("probe", () => this.showCounts());
-    this.judging.on("trouble", ({ text, again, dropped }) => page.tell(text, true, again, dropped));
-    page.on("tell", ({ text, again, dropped }) => { if (!dropped) this.judging.remind(text, again); });
+    this.judging.on("trouble", ({ text, again, dropped }) => page.showMessage(text, true, again, dropped));
+    page.on("message", ({ text, again, dropped }) => { if (!dropped) this.judging.remind(text, again); });
     page.on("answer", () => this.lookAtResults());
     page.on("played", () => this.dressPlayer());
     document.addEventListener("keydown", (event) => this.key(event), true); // before the keys of grid and player
@@ -53,7 +53,7 @@ export class Labelling {
     const { label } = query;
     const good = NAME.test(label);
     this.bar.hidden = !good;
-    if (label && !good) this.page.tell(`“${label}” cannot be a label: use small letters, digits and _, a letter first.`, true);
+    if (label && !good) this.page.showMessage(`“${label}” cannot be a label: use small letters, digits and _, a letter first.`, true);
     this.inView = good && !isSearch(query);
     this.feeds.hidden = this.inView;
     this.counts.hidden = this.inView; // the view has them
@@ -147,7 +147,7 @@ export class Labelling {
     const value = key === "y" ? true : key === "n" ? false : undefined;
     const dialog = document.querySelector("dialog[open]");
     if (dialog && !(page.played && dialog.matches(".player"))) return null;
-    if (!allows("label")) return key === "u" || value !== undefined ? () => page.tell(whyNot("label", "Labelling"), true) : null;
+    if (!allows("label")) return key === "u" || value !== undefined ? () => page.showMessage(whyNot("label", "Labelling"), true) : null;
     if (key === "u") return () => this.undo();
     if (page.played && dialog) return value === undefined ? null : () => this.answerPlayed(value);
     if (this.inView) return this.view.actionOf(key, target, (card) => togglePreview(card.box, card.shot.proxy));

@@ -165,7 +165,7 @@ export class LabelView {
     const place = facts(hit);
     if (typeof shot.score === "number") place.append(el("span", { class: "relevance", title: "score of the probe" }, shot.score.toFixed(2)));
     const item = el("li", { class: "card judged", "data-shot": shot.shot_id }, box, place);
-    item.append(thumbs(this.label, (value) => this.say(item, value), given.feed ? () => this.skip(item) : null));
+    item.append(thumbs(this.label, (value) => this.answer(item, value), given.feed ? () => this.skip(item) : null));
     for (const button of item.querySelectorAll("button")) button.tabIndex = -1;
     this.of.set(item, { item, box, shot: hit, ...given });
     showMark(item, this.judging, shot.shot_id);
@@ -226,7 +226,7 @@ export class LabelView {
   }
 
   /** @param {HTMLElement} item @param {boolean} value */
-  say(item, value) {
+  answer(item, value) {
     const card = this.of.get(item);
     if (!card) return;
     this.judging.answer(card.shot.shot_id, value, card.origin);
@@ -316,7 +316,7 @@ export class LabelView {
     const card = this.of.get(item);
     if (key === " " && target instanceof Element && target.matches(".open")) return card ? () => play(card) : null;
     /** @type {Record<string, (() => void)|undefined>} */
-    const actions = { y: () => this.say(item, true), n: () => this.say(item, false), s: () => card?.feed && this.skip(item) };
+    const actions = { y: () => this.answer(item, true), n: () => this.answer(item, false), s: () => card?.feed && this.skip(item) };
     return actions[key] ?? null;
   }
 

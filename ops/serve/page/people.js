@@ -21,7 +21,7 @@ function filterFor(person) {
 export class People {
   button = byId("people", HTMLButtonElement);
   panel = byId("people-panel", HTMLElement);
-  told = el("p", { role: "status" });
+  message = el("p", { role: "status" });
   list = el("ul", { class: "plain people-list" });
   /** @type {PersonEntry[]} */
   people = [];
@@ -31,15 +31,15 @@ export class People {
     this.page = page;
     document.head.append(el("link", { rel: "stylesheet", href: "/page/people.css" }));
     this.likeness = new FaceLikeness(this);
-    this.panel.append(this.told, this.likeness.place, this.list);
+    this.panel.append(this.message, this.likeness.place, this.list);
     this.popup = popup(this.button, this.panel, () => { this.load(); });
     page.on("catalogue", () => { this.load(); });
   }
 
   /** @param {string} text @param {boolean} [bad] */
-  say(text, bad = false) {
-    this.told.classList.toggle("wrong", bad);
-    this.told.textContent = text;
+  showMessage(text, bad = false) {
+    this.message.classList.toggle("wrong", bad);
+    this.message.textContent = text;
   }
 
   load() {
@@ -51,7 +51,7 @@ export class People {
     try {
       await act();
     } catch (error) {
-      this.say(error instanceof Error ? error.message : String(error), true);
+      this.showMessage(error instanceof Error ? error.message : String(error), true);
     }
   }
 
@@ -60,7 +60,7 @@ export class People {
     this.people = answer.people;
     this.button.hidden = !this.people.length;
     const more = this.people.length - MOST_SHOWN;
-    this.say(more > 0 ? `${counted(more, "person", "people")} with fewer shots are not shown.` : "");
+    this.showMessage(more > 0 ? `${counted(more, "person", "people")} with fewer shots are not shown.` : "");
     if (!this.panel.hidden) this.list.replaceChildren(...this.people.slice(0, MOST_SHOWN).map((one) => this.row(one)));
   }
 

@@ -23,7 +23,7 @@ export class Player {
   /** the service's answer for the shot; null until it is here @type {ShotAnswer|null} */
   full = null;
   /** id of the shot to show */
-  wanted = "";
+  wantedShot = "";
   marks = { in_frame: 0, out_frame: 1 };
   video = el("video", { class: "stage-video", playsinline: true, preload: "auto", tabindex: -1 });
   shuttle = new Shuttle(this.video);
@@ -120,7 +120,7 @@ export class Player {
   /** @param {string} shotId @param {PageShot|null} hit the shot if it is known already @param {number} [frame] source frame */
   async open(shotId, hit, frame) {
     if (this.shot?.shot_id === shotId && this.dialog.open) return;
-    this.wanted = shotId;
+    this.wantedShot = shotId;
     this.note.textContent = "";
     this.full = null;
     delete this.dialog.dataset.shot;
@@ -129,7 +129,7 @@ export class Player {
     if (hit) this.showShot(hit, frame);
     try {
       const full = await readShot(shotId);
-      if (this.wanted !== shotId) return;
+      if (this.wantedShot !== shotId) return;
       this.full = full;
       if (hit) this.refresh();
       else this.showShot(full, frame);
@@ -137,7 +137,7 @@ export class Player {
       this.showDetails();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (this.wanted !== shotId) return;
+      if (this.wantedShot !== shotId) return;
       if (hit && error.status !== 404) this.note.textContent = error.message;
       else this.showNothing(error.status === 404 ? GONE : error.message);
     }
@@ -169,7 +169,7 @@ export class Player {
   }
 
   close() {
-    this.wanted = "";
+    this.wantedShot = "";
     this.shot = null;
     this.page.played = null;
     this.shuttle.unload();
@@ -191,7 +191,7 @@ export class Player {
     this.shuttle.load(hit.proxy, rateOf(hit.fps), hit.end_frame - hit.start_frame, frame - hit.start_frame, !calm());
     this.refresh();
     this.page.played = { shot: hit, place: this.extra };
-    this.page.say("played");
+    this.page.emit("played");
   }
 
   /** Show the parts that depend on the full answer: neighbours, and all lines. */

@@ -75,16 +75,16 @@ export class QueryBar {
   async addPictures(files) {
     const pictures = [...files].filter((file) => file.type.startsWith("image/"));
     if (!pictures.length) {
-      this.page.tell("Only pictures can be searched by: JPEG, PNG, WebP.", true);
+      this.page.showMessage("Only pictures can be searched by: JPEG, PNG, WebP.", true);
       return;
     }
-    this.page.tell("Reading the picture…");
+    this.page.showMessage("Reading the picture…");
     const kept = await Promise.allSettled(pictures.slice(0, 8).map((picture) => keepImage(picture)));
     const failed = kept.find((one) => one.status === "rejected");
-    if (failed) this.page.tell(failed.reason.message, true);
+    if (failed) this.page.showMessage(failed.reason.message, true);
     const images = kept.filter((one) => one.status === "fulfilled").map((one) => one.value);
     if (!images.length) return;
-    if (!failed) this.page.tell("");
+    if (!failed) this.page.showMessage("");
     this.page.change({ text: this.input.value, like: [...new Set([...this.query.like, ...images])] });
   }
 

@@ -17,7 +17,7 @@ export class SavedSearches {
   button = byId("saved-button", HTMLButtonElement);
   count = inside(this.button, ".count", HTMLElement);
   panel = byId("saved-panel", HTMLElement);
-  told = el("p", { role: "status" });
+  message = el("p", { role: "status" });
   list = el("ul", { class: "plain saved-list" });
   name = el("input", { type: "text", maxlength: MOST_NAME, required: true, "aria-label": "Name of this search", placeholder: "Name" });
   form = el("form", { class: "row", "data-needs": "label" }, this.name, el("button", { class: "primary" }, "Save this search"));
@@ -26,13 +26,13 @@ export class SavedSearches {
   constructor(page) {
     this.page = page;
     document.head.append(el("link", { rel: "stylesheet", href: "/page/savedsearches.css" }));
-    this.panel.append(this.form, this.told, this.list);
+    this.panel.append(this.form, this.message, this.list);
     this.popup = popup(this.button, this.panel, () => { this.prepare(); });
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.ask(async () => {
         this.show(await saveSearch({ name: this.name.value, search: bodyOf(page.query), author: who() }));
-        this.told.textContent = "Saved. Matches in footage that comes are counted here.";
+        this.message.textContent = "Saved. Matches in footage that comes are counted here.";
       });
     });
     page.on("catalogue", () => { this.load(); });
@@ -54,8 +54,8 @@ export class SavedSearches {
     const { new_matches: found, searches } = answer;
     this.count.textContent = found ? String(found) : "";
     this.button.setAttribute("aria-label", found ? `Saved searches, ${counted(found, "new match", "new matches")}` : "Saved searches");
-    this.told.classList.remove("wrong");
-    this.told.textContent = searches.length ? "" : "No saved searches yet. Search, then save the search here.";
+    this.message.classList.remove("wrong");
+    this.message.textContent = searches.length ? "" : "No saved searches yet. Search, then save the search here.";
     this.list.replaceChildren(...searches.map((one) => this.row(one)));
   }
 
@@ -92,8 +92,8 @@ export class SavedSearches {
       await run();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.told.textContent = error.message;
-      this.told.classList.add("wrong");
+      this.message.textContent = error.message;
+      this.message.classList.add("wrong");
     }
   }
 }

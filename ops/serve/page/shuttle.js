@@ -35,7 +35,7 @@ export class Shuttle extends EventTarget {
     this.frames = 1;
     this.frame = 0;
     this.speed = 0;
-    this.loaded = 0;
+    this.loadNumber = 0;
     /** whether a seek waits for the end of another */
     this.waits = false;
     video.addEventListener("seeked", () => { if (this.waits) this.showFrame(); });
@@ -53,13 +53,13 @@ export class Shuttle extends EventTarget {
     this.rate = rate;
     this.edges = null;
     this.frames = Math.max(frames, 1);
-    this.loaded += 1;
+    this.loadNumber += 1;
     this.waits = false;
-    const mine = this.loaded;
+    const mine = this.loadNumber;
     this.setFrame(Math.min(Math.max(at, 0), this.frames - 1));
     this.video.src = proxy;
     this.video.addEventListener("loadedmetadata", () => {
-      if (mine !== this.loaded) return;
+      if (mine !== this.loadNumber) return;
       this.seek(this.frame);
       if (play) this.play(1);
     }, { once: true });
@@ -74,7 +74,7 @@ export class Shuttle extends EventTarget {
 
   unload() {
     this.pause();
-    this.loaded += 1;
+    this.loadNumber += 1;
     this.video.removeAttribute("src");
     this.video.load();
   }

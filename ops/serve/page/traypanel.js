@@ -9,7 +9,7 @@ import { frameIn, rateOf, timecodeIn } from "./timecode.js";
 /**
  * @import {ExportReport} from "./api.js"
  * @import {Page} from "./app.js"
- * @import {Tell} from "./exporting.js"
+ * @import {OnProgress} from "./exporting.js"
  * @import {Pick} from "./selection.js"
  * @import {ExportFormatEntry} from "./service.d.ts"
  * @import {PageShot} from "./types.d.ts"
@@ -38,9 +38,9 @@ export class TrayPanel {
   handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
     onchange: () => { this.selection.set({ handles: handlesOf(this.handles.value) }); } });
   handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
-  send = el("button", { type: "button", class: "primary", onclick: () => { this.export((signal, tell) => exportSelection(this.selection, signal, tell)); } }, "Export");
+  send = el("button", { type: "button", class: "primary", onclick: () => { this.export((signal, onProgress) => exportSelection(this.selection, signal, onProgress)); } }, "Export");
   takeOut = el("button", { type: "button", onclick: () => { this.removeRefused(); } });
-  whole = el("button", { type: "button", class: "quiet", onclick: () => { this.export((signal, tell) => exportResults(this.page, signal, tell)); } });
+  whole = el("button", { type: "button", class: "quiet", onclick: () => { this.export((signal, onProgress) => exportResults(this.page, signal, onProgress)); } });
   cancel = el("button", { type: "button", hidden: true, onclick: () => { this.stop.abort(); } }, "Cancel");
   clear = el("button", { type: "button", class: "quiet", onclick: () => { this.clearAll(); } }, "Clear");
 
@@ -137,7 +137,7 @@ export class TrayPanel {
       this.draw();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.tell(`The list of formats did not load: ${error.message}`, true);
+      this.showMessage(`The list of formats did not load: ${error.message}`, true);
     } finally {
       this.isLoading = false;
     }
@@ -190,12 +190,12 @@ export class TrayPanel {
         const [first, end] = which === "in" ? [frame, pick.out_frame] : [pick.in_frame, frame + 1];
         const wrong = outside(hit, first, end, await this.filmFrames(hit, end));
         if (wrong) throw new RangeError(wrong);
-        this.tell("");
+        this.showMessage("");
         this.refused.delete(hit.shot_id);
         this.selection.put(hit, pick.origin, first, end);
       } catch (error) {
         if (!(error instanceof RangeError || error instanceof Problem)) throw error;
-        this.tell(error.message, true);
+        this.showMessage(error.message, true);
         field.value = timecodeIn(hit, shown);
       }
     });
@@ -222,7 +222,7 @@ export class TrayPanel {
     } else return;
     event.preventDefault();
     const now = this.selection.picks.findIndex((pick) => pick.hit.shot_id === shotId);
-    if (now >= 0) this.tell(`Number ${now + 1} of ${this.selection.picks.length}`);
+    if (now >= 0) this.showMessage(`Number ${now + 1} of ${this.selection.picks.length}`);
   }
 
   /**
@@ -262,7 +262,7 @@ export class TrayPanel {
     const picks = this.refusedPicks();
     this.refused.clear();
     for (const { hit } of picks) this.selection.remove(hit.shot_id);
-    this.tell(`Took out ${counted(picks.length, "shot")}.`);
+    this.showMessage(`Took out ${counted(picks.length, "shot")}.`);
     this.focusList();
   }
 
@@ -272,28 +272,28 @@ export class TrayPanel {
     return hit ? `${hit.show}, ${hit.start_timecode}` : "";
   }
 
-  /** @param {(signal: AbortSignal, tell: Tell) => Promise<ExportReport|null>} make returns the service's report */
+  /** @param {(signal: AbortSignal, onProgress: OnProgress) => Promise<ExportReport|null>} make returns the service's report */
   async export(make) {
     if (this.busy) return;
     const focused = this.panel.contains(document.activeElement);
     this.stop = new AbortController();
     this.busy = true;
     this.refused.clear();
-    this.tell("");
-    this.tellProgress("Exporting…");
+    this.showMessage("");
+    this.showProgress("Exporting…");
     this.draw();
     if (focused) this.cancel.focus();
     try {
-      const report = await make(this.stop.signal, (done, total) => this.tellProgress(`Exporting: ${done.toLocaleString("en")} of ${counted(total, "shot")}…`));
+      const report = await make(this.stop.signal, (done, total) => this.showProgress(`Exporting: ${done.toLocaleString("en")} of ${counted(total, "shot")}…`));
       for (const one of report?.missing ?? []) this.refused.set(one.shot_id, whyMissing(one));
       const { text, bad, more } = textOf(report, (shotId) => this.nameOf(shotId));
-      this.tell(text, bad, more);
+      this.showMessage(text, bad, more);
     } catch (error) {
       this.failed(error);
     } finally {
       const cancelling = document.activeElement === this.cancel;
       this.busy = false;
-      this.tellProgress("");
+      this.showProgress("");
       this.draw();
       if (cancelling) (this.send.disabled ? this.format : this.send).focus();
     }
@@ -301,22 +301,22 @@ export class TrayPanel {
 
   /** Report that nothing was exported. @param {unknown} error */
   failed(error) {
-    if (isAbort(error)) return this.tell("Export cancelled.");
+    if (isAbort(error)) return this.showMessage("Export cancelled.");
     if (!(error instanceof Problem)) throw error;
     const pick = refusedPick(this.selection.picks, error.message);
-    if (!pick) return this.tell(error.message, true);
+    if (!pick) return this.showMessage(error.message, true);
     const shotId = pick.hit.shot_id;
     this.refused.set(shotId, whyMissing({ shot_id: shotId, path: "", reason: error.message }));
-    return this.tell("Nothing was exported.", true, [`${this.nameOf(shotId)}: ${this.refused.get(shotId)}`]);
+    return this.showMessage("Nothing was exported.", true, [`${this.nameOf(shotId)}: ${this.refused.get(shotId)}`]);
   }
 
   clearAll() {
     const { picks, collection } = this.selection;
     this.refused.clear();
     this.selection.clear();
-    this.tell("The tray is empty.");
+    this.showMessage("The tray is empty.");
     this.undo.replaceChildren(el("button", { type: "button", onclick: () => {
-      this.tell("");
+      this.showMessage("");
       this.undo.replaceChildren();
       this.selection.restore(picks, collection);
       this.focusList();
@@ -325,12 +325,12 @@ export class TrayPanel {
   }
 
   /** Show the progress; an unchanged text is not announced again. @param {string} text */
-  tellProgress(text) {
+  showProgress(text) {
     if (this.progress.textContent !== text) this.progress.textContent = text;
   }
 
   /** @param {string} text @param {boolean} bad @param {string[]} more points of a list below it */
-  tell(text, bad = false, more = []) {
+  showMessage(text, bad = false, more = []) {
     if (this.selection.picks.length) this.undo.replaceChildren(); // the undo of an emptied tray stays with every message
     this.report.replaceChildren(...(text ? [text] : []), ...(more.length ? [el("ul", {}, ...more.map((one) => el("li", {}, one)))] : []));
     this.report.classList.toggle("wrong", bad);

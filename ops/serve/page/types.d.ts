@@ -52,7 +52,7 @@ export type PageActions = {
   change(changes: Changes): void;
   adjust(changes: Changes): void;
   open(address: string): void;
-  tell(text: string, bad?: boolean): void;
+  showMessage(text: string, bad?: boolean): void;
   /** the text of the search */
   typed(): string;
   /** put the focus into the results; false if there are none */

@@ -45,5 +45,5 @@ def describe_parameters(name: str) -> str:
 
     if name not in DETECTOR_NAMES:
         raise UsageError(f"{name!r} is not a detector: choose one of {', '.join(DETECTOR_NAMES)}")
-    used = {"auto": (thresholds.AUTO, thresholds.TRANSNETV2)}.get(name, (getattr(thresholds, name.upper()),))
-    return repr(used)
+    used_thresholds = {"auto": (thresholds.AUTO, thresholds.TRANSNETV2)}.get(name, (getattr(thresholds, name.upper()),))
+    return repr(used_thresholds)

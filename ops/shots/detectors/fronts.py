@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 ROWS, COLUMNS = 9, 16
 SIDE = 3
 """Least number of frames with old and with new content."""
-CHANGED = 10.0
+LEAST_CHANGE = 10.0
 """Grey levels between old and new content from which on a block counts as changed."""
 MOST_WEIGHT = 60.0
 """Grey levels beyond which a larger change counts no more."""
@@ -62,7 +62,7 @@ def find_front(smalls: Smalls) -> Front | None:
         return None
     blocks_TPC = smalls.reshape(count, ROWS, 2, COLUMNS, 2, 3).mean(axis=(2, 4)).reshape(count, -1, 3)
     starts_P, jumps_P, share_explained = _split(blocks_TPC.astype(np.float64))
-    weights_P = np.where(jumps_P > CHANGED / 2, np.minimum(jumps_P, MOST_WEIGHT), 0.0)
+    weights_P = np.where(jumps_P > LEAST_CHANGE / 2, np.minimum(jumps_P, MOST_WEIGHT), 0.0)
     total = float(weights_P.sum())
     if total <= 0:
         return None
@@ -76,7 +76,7 @@ def find_front(smalls: Smalls) -> Front | None:
         explained=share_explained,
         order=_measure_order(starts_P.astype(np.float64), weights_P),
         suddenness=float((sudden_P * weights_P).sum() / total),
-        cover=float((jumps_P > CHANGED).mean()),
+        cover=float((jumps_P > LEAST_CHANGE).mean()),
     )
     return Front(features, first, middle, last)
 

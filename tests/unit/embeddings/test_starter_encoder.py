@@ -63,7 +63,7 @@ def test_the_whole_picture_is_seen_whatever_its_aspect(starter: StarterEncoder) 
 def test_torch_and_the_exported_tower_agree(
     starter: StarterEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_tower, "INSTALLED", tmp_path / "nothing")
+    monkeypatch.setattr(image_tower, "SHIPPED_FOLDER", tmp_path / "nothing")
     prepared = starter.prepare(pictures(5))
     exported = image_tower.ImageTower(tmp_path, "cpu", 2)
     assert exported.engine == "openvino"
@@ -77,7 +77,7 @@ def test_where_the_tower_cannot_be_exported_torch_takes_over(
     starter: StarterEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    monkeypatch.setattr(image_tower, "INSTALLED", tmp_path / "nothing")
+    monkeypatch.setattr(image_tower, "SHIPPED_FOLDER", tmp_path / "nothing")
     tower = image_tower.ImageTower(tmp_path, "cpu", 1)
     assert tower.engine == "torch" and "cannot be exported" in caplog.text
     assert not list(tmp_path.glob("*.onnx")) and not list(tmp_path.glob(".tmp-*"))

@@ -64,7 +64,7 @@ def tick() -> datetime:
 
 
 def test_reader_and_writer_name_the_same_folder() -> None:
-    assert (feature_repo.history.HISTORY, feature_repo.history.REMOVED) == (history.HISTORY, history.REMOVED)
+    assert (feature_repo.history.HISTORY, feature_repo.history.REMOVAL) == (history.HISTORY, history.REMOVAL)
 
 
 def test_each_moment_gives_the_version_that_was_served_then(home: Settings) -> None:

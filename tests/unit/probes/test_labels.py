@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from ops.cli.main import cli
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
-from ops.probes.annotations import SETTLED, Annotation, require_name
+from ops.probes.annotations import SETTLED_KEY, Annotation, require_name
 from ops.probes.label_files import export_labels, import_labels
 from ops.probes.labels import append_annotations, digest_labels, list_labels, read_annotations, resolve_labels
 from ops.probes.suggestions import find_annotated_shots
@@ -52,11 +52,11 @@ def test_a_conflict_is_settled_until_somebody_contradicts_again(settings: Settin
         given = Annotation(label="closeup", shot_id=SHOT, value=value, annotator=who, created_at=at, origin=origin)
         return append_annotations(settings, [given], at).written
 
-    assert [say(True, "ann", 0), say(False, "bob", 1), say(False, "bob", 2, SETTLED)] == [1, 1, 1]
+    assert [say(True, "ann", 0), say(False, "bob", 1), say(False, "bob", 2, SETTLED_KEY)] == [1, 1, 1]
     (standing,) = resolve_labels(settings)
     assert not standing.in_conflict and standing.value is False
     assert {name: vote.value for name, vote in standing.by_annotator.items()} == {"ann": True, "bob": False}
-    assert say(False, "bob", 3, SETTLED) == 0, "there is nothing to settle any more"
+    assert say(False, "bob", 3, SETTLED_KEY) == 0, "there is nothing to settle any more"
     assert say(True, "ann", 4) == 1
     (standing,) = resolve_labels(settings)
     assert standing.in_conflict and standing.value is True

@@ -49,10 +49,10 @@ def test_a_direction_needs_cards_that_stand_apart_from_the_catalogue() -> None:
     cards = np.eye(8, dtype=np.float32)[[7]] + np.float32(0.1) * generator.standard_normal((12, 8)).astype(np.float32)
     cards /= np.linalg.norm(cards, axis=1, keepdims=True)
     direction = TitleDirection.fit(cards)
-    assert direction.own > 0.9 and np.linalg.norm(direction.vector) == pytest.approx(1)
+    assert direction.agreement > 0.9 and np.linalg.norm(direction.vector) == pytest.approx(1)
     threshold = direction.compute_threshold(np.zeros(50, np.float32))
-    assert threshold is not None and 0.7 < threshold < direction.own
-    assert direction.compute_threshold(np.full(50, direction.own - LEAST_GAP / 2, np.float32)) is None
+    assert threshold is not None and 0.7 < threshold < direction.agreement
+    assert direction.compute_threshold(np.full(50, direction.agreement - LEAST_GAP / 2, np.float32)) is None
 
 
 @pytest.mark.parametrize("text", ["end credits", "a title card", "white TEXT on black", "film logo with a tree"])

@@ -21,7 +21,7 @@ from ops.core.types import SilentProgress
 from ops.shots.build import build_shots, read_shots
 from ops.shots.correcting import Verb, correct_cuts, list_correction_documents, read_cut_state
 from ops.shots.corrections import TABLE, CurrentCorrections, read_history
-from ops.shots.due import DETECTED
+from ops.shots.due import DETECTED_CUTS
 from ops.shots.waiting import build_corrections, find_waiting
 from ops.videos import catalogue
 from ops.videos.describe import describe_videos
@@ -133,11 +133,11 @@ def test_of_one_film_only_its_own_rows_change(films: Films) -> None:
 
 
 def test_detected_boundaries_are_kept_only_of_corrected_films(plain: Films) -> None:
-    assert plain.settings.lake.list_partitions(DETECTED) == plain.settings.lake.list_partitions(TABLE) == []
+    assert plain.settings.lake.list_partitions(DETECTED_CUTS) == plain.settings.lake.list_partitions(TABLE) == []
     plain.correct("a", ("merge", 40))
     plain.build()
-    assert plain.settings.lake.list_partitions(DETECTED) == [plain.video("a")["video_id"]]
-    assert [row["frame"] for row in plain.settings.lake.read(DETECTED).to_pylist()] == [0, 20, 40]
+    assert plain.settings.lake.list_partitions(DETECTED_CUTS) == [plain.video("a")["video_id"]]
+    assert [row["frame"] for row in plain.settings.lake.read(DETECTED_CUTS).to_pylist()] == [0, 20, 40]
 
 
 def test_a_merge_of_everything_and_a_gap_of_three_frames(plain: Films) -> None:
@@ -164,7 +164,7 @@ def test_a_film_that_is_away_keeps_its_shots_and_says_why(plain: Films) -> None:
     assert not any("correction" in note for note in plain.video("a")["notes"] or [])
 
 
-@pytest.mark.parametrize("table", ["shots", DETECTED])
+@pytest.mark.parametrize("table", ["shots", DETECTED_CUTS])
 def test_a_run_that_ends_in_the_middle_is_completed_by_the_next(
     plain: Films, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +201,7 @@ def test_a_lost_proxy_of_a_corrected_film_is_made_again_with_the_corrections(pla
 def test_a_lake_that_lost_what_was_detected_detects_again(plain: Films) -> None:
     plain.correct("a", ("merge", 20))
     plain.build()
-    plain.settings.lake.delete(DETECTED, plain.video("a")["video_id"])
+    plain.settings.lake.delete(DETECTED_CUTS, plain.video("a")["video_id"])
     plain.correct("a", ("undo", 20))
     plain.build()
     assert plain.spans("a") == [(0, 20), (20, 40), (40, 60)]
