@@ -102,7 +102,7 @@ def _change(
 
     now = datetime.now(UTC)
     if not arguments:
-        raise UsageError("say after the option what it is about: `needle people --help` has examples")
+        raise UsageError("name a person or faces after the option: `needle people --help` has examples")
     if name is not None:
         return [editing.name_person(settings, name, " ".join(arguments), author, now)]
     if merge is not None:
@@ -177,7 +177,7 @@ def _list_like(settings: Settings, like: str, limit: int, as_json: bool) -> int:
 
 
 def _bring_up_to_date(settings: Settings) -> None:
-    """Write the features of changed shots: what a change of people alters follows at once."""
+    """Write the features of changed shots: they follow a change of people at once."""
     from ops.cli.progress import Bars
     from ops.cli.runs import run_pipeline
     from ops.embeddings.encoder import resolve_encoder

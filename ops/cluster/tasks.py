@@ -35,7 +35,7 @@ class TaskLost:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskResult(Generic[Job, Result]):
-    """What became of a job, and the node (its id in Ray) on which it ran; empty for a lost task."""
+    """The result of a job, and the node (its id in Ray) on which it ran; empty for a lost task."""
 
     job: Job
     outcome: Result | TaskLost

@@ -221,7 +221,7 @@ def _run_worker(task: dict[str, Any]) -> None:
 
 
 def _configure_storage(folder: Path, storage: str) -> dict[str, Any]:
-    """Return where Ray Train keeps its files: a shared folder, or an object store as Needle reaches it."""
+    """Return the storage of Ray Train's files: a shared folder, or an object store as Needle reaches it."""
     if not storage:
         return {"storage_path": str(folder)}
     import fsspec

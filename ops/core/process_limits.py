@@ -103,7 +103,7 @@ def require_memory(error: Exception) -> None:
     """Raise ``MemoryError`` if little memory is left: then that is the cause of a decoder's ``error``, not damage.
 
     Decoders report a lack of memory as other errors, too. A ``MemoryError`` with much memory left means that damaged
-    data asked for an absurd size.
+    data announced an absurd size.
     """
     if not _has_spare_memory():
         raise MemoryError(str(error)) from error

@@ -310,7 +310,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def refuse_telemetry() -> None:
-    """Switch off what two libraries send to their makers: nothing leaves a machine that is not asked for.
+    """Switch off the telemetry of two libraries, which report their use to their makers.
 
     onnxruntime 1.32 writes a device id into the user's cache and sends events at its import; OpenVINO 2026.4 sends the
     results of conversions, and has a stub for installations without its package. Child processes inherit the first. A

@@ -291,7 +291,7 @@ def _parse_remote_stat(info: dict[str, Any]) -> ObjectStat:
 
 
 def _store_errors(is_local: bool) -> tuple[type[BaseException], ...]:
-    """OSError, and the other errors that an S3 client raises, such as missing credentials or half an answer."""
+    """OSError, and the other errors that an S3 client raises, such as missing credentials or an incomplete answer."""
     if is_local:
         return (OSError,)
     from aiohttp import ClientError as ConnectionLost

@@ -111,7 +111,7 @@ def _explain_language(model: str, supported_languages: Collection[str], language
 
 
 def name_recognition(model: str, language: str = "") -> str:
-    """Return what stands for a recognition in the table ``subtitles``: the model, and how its words become lines.
+    """Return the name of a recognition in the table ``subtitles``: the model, and how its words become lines.
 
     The language is part of it if it is not detected.
     """

@@ -1,4 +1,4 @@
-"""Digests of lines by video: what names a version of the index of lines before it is built."""
+"""Digests of lines by video: they name a version of the index of lines before it is built."""
 
 from __future__ import annotations
 

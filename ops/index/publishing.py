@@ -107,7 +107,7 @@ def publish_plans(
     plan_rows: Callable[[], Plan],
     build_points: Callable[[VideoDigests, Collection[str] | None], Iterable[Item]],
 ) -> str:
-    """Make what ``plan_rows`` plans the current version of an index, and return its name.
+    """Publish the rows of ``plan_rows`` as the current version of an index, and return its name.
 
     ``build_points`` returns the points of the given videos: its second argument names them, or is ``None`` for all. It
     raises ``RowsChangedError`` if they are not the planned ones; ``plan_rows`` is called again then. ``kind`` names the

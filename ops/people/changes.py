@@ -43,7 +43,7 @@ class PersonChange:
 
 @dataclass
 class Identities:
-    """Who is who after all changes: ``overrides`` are people of single faces, ``None`` for nobody."""
+    """The people after all changes: ``overrides`` are people of single faces, ``None`` for no person."""
 
     parents: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Identities:
         return person_id
 
     def resolve(self, face_id: str, cluster_id: str | None) -> str | None:
-        """Return the person of a face; ``None`` if it belongs to nobody."""
+        """Return the person of a face; ``None`` if it has no person."""
         person_id = self.overrides.get(face_id, cluster_id or None)
         return None if person_id is None else self.find(person_id)
 

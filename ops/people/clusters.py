@@ -1,8 +1,8 @@
 """Group faces into people by their vectors: pure functions.
 
 Two faces of one frame are two people. Faces that stay in one place from look to look are one, if their vectors agree.
-Groups of tracks are merged by average linkage, and then join the nearest known person or become a new one. Nobody who
-is known changes by it: ids are stable, and only users merge people.
+Groups of tracks are merged by average linkage, and then join the nearest known person or become a new one. No known
+person changes by it: ids are stable, and only users merge people.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def split_faces(settings: Settings, person: str, faces: Sequence[str], author: s
 
 
 def reject_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> int:
-    """Take faces away from a person: they belong to nobody then. Return their number."""
+    """Take faces away from a person: they have no person then. Return their number."""
     with _hold_people(settings):
         row = find_person(settings, person)
         face_ids = _select_faces(settings, row, faces)

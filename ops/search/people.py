@@ -42,7 +42,7 @@ class PeopleShots:
     def find_shots(self, person: str) -> frozenset[str]:
         """Return the shots with a person, by name or id; ``*``: with anybody.
 
-        Raises ``NotFoundError``, naming similar ones, if nobody is called so, or if no faces are indexed.
+        Raises ``NotFoundError``, with similar names, if no person has this name, or if no faces are indexed.
         """
         people = self._read()
         if not people.people:
@@ -108,5 +108,5 @@ def _report_unknown(person: str, names: list[str]) -> NotFoundError:
     elif names:
         why = f"the names are {', '.join(names[:MOST_NAMED])}"
     else:
-        why = "nobody has a name yet: `needle people` lists the people, and person:ID finds one"
+        why = "no person has a name yet: `needle people` lists the people, and person:ID finds one"
     return NotFoundError(f"no person {person!r}: {why}")

@@ -55,7 +55,7 @@ def build_people_routes(service: Service) -> APIRouter:
         "/api/people/{person_id}",
         response_model=None,
         responses={200: {"model": PeopleAnswer}, **describe_problems(400, 404)},
-        summary="Name a person, merge another into them, split faces off, or say that faces are not theirs",
+        summary="Name a person, merge another into them, split faces off, or take faces away",
     )
     async def change(request: Request, person_id: PersonPath, body: PersonChangeBody) -> Response:
         author = choose_author(request, body.author)

@@ -1,4 +1,4 @@
-"""What the steps share that look at pictures of each shot: inputs, videos, a model that may fail, frames, retries.
+"""Code of the steps that read frames of each shot: inputs, videos, a model that may fail, frames, retries.
 
 Stands alone because ``screen_text`` and ``shot_faces`` are due, fail and are tried again by the same rules.
 """

@@ -41,7 +41,7 @@ def local_shard(choice: BatchChoice) -> BatchChoice:
 
 
 def local_rows(rows: int, usable_B: torch.Tensor | None = None) -> slice:
-    """Return where this worker's rows are among those of all, of which only the ``usable`` ones are kept."""
+    """Return the positions of this worker's rows among those of all, of which only the ``usable`` ones are kept."""
     share = rows // world_size()
     start, end = rank() * share, (rank() + 1) * share
     if usable_B is not None:

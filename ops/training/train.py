@@ -195,7 +195,7 @@ def _publish(settings: Settings, work: Path, folder: Path, lineage: Lineage, sto
 
 
 def choose_ray_storage(settings: Settings, name: str) -> str:
-    """Return where workers of a cluster keep checkpoints: in the object store if it is remote, else empty."""
+    """Return the folder in the object store for checkpoints of a cluster's workers; empty if the store is local."""
     return "" if settings.store.is_local or settings.engine != "ray" else settings.store.path(f"{STAGE}/{name}")
 
 

@@ -141,7 +141,7 @@ def continue_part(old: Path, new: Path) -> None:
 
 
 class LinePartWriter:
-    """Writes the index in ``folder``, which no other process uses yet; it is made if there is none."""
+    """Writes the index in ``folder``, which no other process uses yet; it is created if there is none."""
 
     def __init__(self, folder: Path) -> None:
         import tantivy
@@ -188,7 +188,7 @@ class LinePartWriter:
             try:
                 yield
             except ValueError as error:
-                # Tantivy does not say why a thread of its own could not write.
+                # Tantivy does not report why a thread of its own could not write.
                 if shutil.disk_usage(self._folder).free < _WRITER_BYTES:
                     raise make_home_error(self._folder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
                 raise

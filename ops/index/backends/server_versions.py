@@ -2,7 +2,7 @@
 
 For the index called ``E``, such as an encoder's id, of the catalogue ``C`` the server has collections called
 ``needle-C--E-<version>``, after the version for which they were created. A version is a generation of a collection. Its
-alias says which one: ``needle-C--E--<slot>-<generation>-<version>``. The version of slot 0 is current, those of the
+alias names it: ``needle-C--E--<slot>-<generation>-<version>``. The version of slot 0 is current, those of the
 slots 1 and 2 were current before. All aliases are replaced in one request. A catalogue's name has no double hyphen, so
 no two of them have a name in common.
 

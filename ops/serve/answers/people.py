@@ -50,7 +50,7 @@ class FaceLike(Answer):
     shot_id: str
     show: str
     frame: int = Field(description="source frame number")
-    person_id: str | None = Field(description="null for a face that belongs to nobody")
+    person_id: str | None = Field(description="null for a face without a person")
     distance: float = Field(description="Euclidean distance of unit vectors, 0 to 2: the same person is nearer")
     is_near: bool = Field(description="near enough to be the same person")
 

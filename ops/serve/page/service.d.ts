@@ -213,7 +213,7 @@ export type FaceLike = {
   show: string;
   /** source frame number */
   frame: number;
-  /** null for a face that belongs to nobody */
+  /** null for a face without a person */
   person_id: string | null;
   /** Euclidean distance of unit vectors, 0 to 2: the same person is nearer */
   distance: number;

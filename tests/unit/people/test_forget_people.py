@@ -63,7 +63,7 @@ def test_people_are_removed_by_the_command(
     [
         (["--off", "Thom", "--yes"], "'Thom' is too much: --off removes everybody"),
         (["--like", f"{video_id(0)}:4:face0", "another"], "'another' is too much: --like takes one face"),
-        (["--merge", "p1"], "say after the option"),
+        (["--merge", "p1"], "name a person or faces"),
     ],
 )
 def test_what_a_command_would_pass_over_is_refused(
