@@ -50,7 +50,9 @@ def command(as_json: bool, divide: str | None, **options: Any) -> None:
     is_merged = bool(merge_segments(settings, resolve_encoder(settings).encoder_id, SilentProgress()).changed)
     if as_json:
         division_figures = {"lake": {"files_before": lake[0], "files": lake[1]}} if lake else {}
-        print_json({"history": {"files_before": before, "files": after}, "index": {"merged": is_merged}} | division_figures)
+        print_json(
+            {"history": {"files_before": before, "files": after}, "index": {"merged": is_merged}} | division_figures
+        )
         return
     click.echo(f"history of features: {plural(before, 'file')}, now {after}")
     if is_merged:
