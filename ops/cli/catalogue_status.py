@@ -46,7 +46,7 @@ class VideoStatus(TypedDict):
     reason: str | None
     shots: int
     embedded: int
-    index_counts: int
+    indexed: int
     shots_set_aside: list[SkippedShot]
     lines: int
     notes: list[str]

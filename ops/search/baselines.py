@@ -46,7 +46,7 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     scale = find_scale(encoder.encoder_id)
     try:
         with np.load(path) as arrays:
-            titles = TitleDirection(vector=arrays["titles"], own=float(arrays["own"]))
+            titles = TitleDirection(vector=arrays["titles"], agreement=float(arrays["own"]))
             return ScoreBaselines(texts=arrays["texts"], titles=titles, scale=scale)
     except FileNotFoundError:
         pass
@@ -60,7 +60,7 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
         return ScoreBaselines(texts=texts, titles=None, scale=scale)
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:
-        np.savez(handle, texts=texts, titles=titles.vector, own=titles.own)
+        np.savez(handle, texts=texts, titles=titles.vector, own=titles.agreement)
     Path(handle.name).replace(path)
     return ScoreBaselines(texts=texts, titles=titles, scale=scale)
 

@@ -184,7 +184,7 @@ def test_a_damaged_file_ends_the_division_before_anything_changes(settings: Sett
     files = list_files(settings)
     with pytest.raises(DamagedTableError):
         divide_lake(settings, "bucket:2")
-    assert [each for each in list_files(settings) if not each.startswith(division._STAGED)] == files
+    assert [each for each in list_files(settings) if not each.startswith(division._STAGING)] == files
     catalogue.require_layout(settings)
 
 
