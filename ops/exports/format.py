@@ -74,6 +74,8 @@ class ExportFormat(ABC):
         "Timelines keep in and out as marked. To trim, each clip refers to the whole film; only a zip has handles cut."
     )
     """The effect of handles in its files, in a sentence on the page."""
+    has_one_rate: ClassVar[bool] = False
+    """Whether its files count in one frame rate, so that it refuses videos of several."""
     is_slow: ClassVar[bool] = False
     """Whether it reads frames or images, which takes minutes. The service has a separate queue for these formats."""
 

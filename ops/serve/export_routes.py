@@ -120,6 +120,7 @@ def _add_formats_route(router: APIRouter) -> None:
                 "suffix": each.suffix,
                 "media_type": each.media_type,
                 "handles_note": each.handles_note,
+                "has_one_rate": each.has_one_rate,
             }
             for each in export_formats().values()
         ]

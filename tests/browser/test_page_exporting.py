@@ -235,9 +235,26 @@ def test_what_handles_do_is_said_for_the_format(desk: Desk) -> None:
     assert "cut longer" in note.inner_text()
 
 
+def test_a_tray_of_several_rates_warns_before_the_export(desk: Desk) -> None:
+    for show in ("Drop", "A Series"):
+        desk.search(fold="0", show=show)
+        desk.cards().first.locator(".open").focus()
+        desk.keys("x")
+    desk.keys("t")
+    desk.page.select_option("#export-format", "edl")
+    note = desk.page.get_by_role("status").filter(has_text="has one frame rate")
+    assert "the tray has 2: choose another format" in note.inner_text()
+    assert "EDL" not in note.inner_text().partition(":")[2]
+    for kind, count in (("otio", 0), ("markers", 1), ("fcpxml", 0), ("edl", 1)):
+        desk.page.select_option("#export-format", kind)
+        assert note.count() == count, kind
+    desk.page.get_by_role("button", name="Take out Drop").click()
+    assert note.count() == 0
+
+
 def test_the_list_of_formats_is_the_services(desk: Desk) -> None:
-    toy = {"format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate"}
-    toy["handles_note"] = "Slates have no handles."
+    toy: dict[str, Any] = {"format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate"}
+    toy |= {"handles_note": "Slates have no handles.", "has_one_rate": False}
     desk.open("/").answer(
         "/api/export/formats", lambda route: route.fulfill(json={"formats": [*route.fetch().json()["formats"], toy]})
     )

@@ -222,6 +222,13 @@ def test_a_range_of_shots_goes_into_the_tray_as_one_clip(desk: Desk, served: Ser
     desk.page.get_by_role("button", name="Into the tray as one clip").click()
     kept = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks")
     assert [(one["in_frame"], one["out_frame"]) for one in kept] == [(40, 80), (200, 280), (300, 340)]
+    tick = tile(desk, 80).get_by_role("button", name="Select for the tray")
+    tile(desk, 80).hover()
+    tick.click()
+    desk.page.mouse.move(0, 0)
+    assert tick.get_attribute("aria-pressed") == "true" and tick.is_visible()
+    tick.click()
+    assert tick.get_attribute("aria-pressed") == "false" and "selected" not in str(tile(desk, 80).get_attribute("class"))
 
 
 def test_neighbours_of_a_hit_are_one_key_away(desk: Desk, served: Served) -> None:

@@ -475,6 +475,7 @@ def test_the_page_and_the_documentation_know_every_format(client: TestClient) ->
     listed = client.get("/api/export/formats").json()["formats"]
     assert [each["format"] for each in listed] == list(export_formats())
     assert all(each["label"] and each["handles_note"] for each in listed)
+    assert {each["format"] for each in listed if each["has_one_rate"]} == {"edl", "markers", "ale"}
     document = client.get("/openapi.json").json()
     assert document["components"]["schemas"]["ExportBody"]["properties"]["format"]["enum"] == list(export_formats())
     types = document["paths"]["/api/export"]["post"]["responses"]["200"]["content"]

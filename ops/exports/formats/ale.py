@@ -42,6 +42,7 @@ class AleFormat(ExportFormat):
     suffix = ".ale"
     media_type = "text/plain; charset=utf-8"
     position = 46
+    has_one_rate = True
     handles_note = "Rows keep in and out as marked; Avid trims into the linked file."
     summary = "is a shot log for Avid"
 

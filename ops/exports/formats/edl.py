@@ -41,6 +41,7 @@ class EdlFormat(ExportFormat):
     suffix = ".edl"
     media_type = "text/plain; charset=utf-8"
     position = 10
+    has_one_rate = True
     handles_note = "EDL events keep in and out as marked; handles stand in a comment. Only a zip has handles cut."
 
     def write(self, clips: Sequence[Clip], target: Path, context: ExportContext) -> ExportOutcome:

@@ -29,6 +29,7 @@ class MarkersFormat(ExportFormat):
     shared_suffixes = (".csv", ".txt")
     media_type = "text/tab-separated-values; charset=utf-8"
     position = 45
+    has_one_rate = True
     handles_note = "Markers have no handles: in and out are as marked."
     summary = "is a table of markers with Premiere's columns"
 

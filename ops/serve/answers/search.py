@@ -24,6 +24,7 @@ class ExportFormatEntry(Answer):
     suffix: str
     media_type: str
     handles_note: str = Field(description="the effect of handles in its files, in a sentence")
+    has_one_rate: bool = Field(description="whether it refuses videos of several frame rates")
 
 
 class ExportFormatsAnswer(Answer):

@@ -2,6 +2,7 @@
 // same frame. Its cuts are corrected by hand: two shots merged, one split.
 // The next ingest applies the corrections; until then the storyboard shows the current shots and the coming changes.
 import { correct, film as readFilm, filmCorrections, Problem, transcript } from "./api.js";
+import { markSelected } from "./card.js";
 import { byId, counted, el, icon, isTyping, lengthOf, loadStyle, ownTitle, pageLink } from "./dom.js";
 import { currentOf, effectOf, marksOf } from "./filmcorrections.js";
 import { FilmFinds } from "./filmfinds.js";
@@ -44,7 +45,7 @@ export class FilmView {
   who = whoField("film-author", setWho);
   goto = el("input", { type: "number", id: "film-goto", min: 0, step: 1 });
   board = new Storyboard((index) => filmTile(this.hits[index], this.marks.get(index) ?? [], {
-    open: (hit) => this.page.openShot(hit), merge: (hit) => this.merge(hit), split: (hit) => this.split(hit),
+    open: (hit) => this.page.openShot(hit), toggle: (hit) => this.toggle(hit), merge: (hit) => this.merge(hit), split: (hit) => this.split(hit),
     undo: (mark) => this.correctCut(mark.undo.action, mark.undo.frame) }));
   splitter = new Splitter({ split: (_hit, frame, note) => this.correctCut("cut", frame, note),
     undo: (mark) => this.correctCut(mark.undo.action, mark.undo.frame) });
@@ -224,6 +225,7 @@ export class FilmView {
     const states = { current: index === this.stage.index, "in-range": this.range.has(index), found: Boolean(hit), weak: Boolean(hit?.weak),
       selected: this.page.selection.has(this.hits[index]?.shot_id) };
     for (const [name, isOn] of Object.entries(states)) tile.classList.toggle(name, isOn);
+    markSelected(tile, states.selected);
     if (hit) tile.dataset.relevance = `${Math.round(hit.relevance * 100)} %`;
     else delete tile.dataset.relevance;
   }
@@ -247,7 +249,12 @@ export class FilmView {
   /** Put the range into the tray, or a shot, or take the shot out. @param {PageShot} hit */
   select(hit) {
     if (this.range.range) this.takeRange();
-    else this.page.selection.toggle(hit, this.finds.origins.get(hit.shot_id) ?? null);
+    else this.toggle(hit);
+  }
+
+  /** Put a shot into the tray, or take it out. @param {PageShot} hit */
+  toggle(hit) {
+    this.page.selection.toggle(hit, this.finds.origins.get(hit.shot_id) ?? null);
   }
 
   /** The range first, then the film. */

@@ -1,5 +1,5 @@
 // A range of neighbouring shots of a film, chosen with Shift or, by touch, with a button; it goes into the tray as one clip.
-import { counted, el, iconButton, lengthOf } from "./dom.js";
+import { counted, el, icon, lengthOf } from "./dom.js";
 /**
  * @import {ShotRange} from "./filmtimeline.js"
  * @import {PageShot} from "./types.d.ts"
@@ -12,7 +12,8 @@ export class FilmRange {
   anchor = 0;
   /** clicks choose the range */
   isChoosing = false;
-  button = iconButton("stack", "Choose several shots", { "aria-pressed": "false", onclick: () => { this.choose(!this.isChoosing); } });
+  button = el("button", { type: "button", class: "several", "aria-label": "Choose several shots", title: "Choose several shots, as with Shift",
+    "aria-pressed": "false", onclick: () => { this.choose(!this.isChoosing); } }, icon("stack"), el("span", {}, "Choose several"));
   text = el("span", { class: "grow" });
   place = el("div", { class: "row film-range", hidden: true }, this.text,
     el("button", { type: "button", class: "primary", title: "x", onclick: () => { this.take(); } }, "Into the tray as one clip"),

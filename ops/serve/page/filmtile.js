@@ -1,6 +1,6 @@
 // One shot of a film in its storyboard: its picture, its place, the corrections of its cuts, and buttons to correct them.
 import { posterBox } from "./card.js";
-import { el, icon } from "./dom.js";
+import { el, icon, iconButton } from "./dom.js";
 /** @import {CorrectionBody} from "./service.d.ts" */
 /** @import {PageShot} from "./types.d.ts" */
 
@@ -14,12 +14,14 @@ import { el, icon } from "./dom.js";
 
 /**
  * @param {PageShot} hit @param {Mark[]} marks
- * @param {{open: (hit: PageShot) => void, merge: (hit: PageShot) => void, split: (hit: PageShot) => void, undo: (mark: Mark) => void}} acts
+ * @param {{open: (hit: PageShot) => void, toggle: (hit: PageShot) => void, merge: (hit: PageShot) => void, split: (hit: PageShot) => void, undo: (mark: Mark) => void}} acts
  */
 export function filmTile(hit, marks, acts) {
   const merges = marks.some((mark) => mark.waits && mark.undo.frame === hit.start_frame);
   const tile = el("li", { class: merges ? "card film-tile merging" : "card film-tile", "data-shot": hit.shot_id },
     posterBox(hit, { open: acts.open }),
+    el("div", { class: "actions" },
+      iconButton("check", "Select for the tray", { key: "x", class: "icon-button select", "aria-pressed": "false", onclick: () => acts.toggle(hit) })),
     el("div", { class: "facts" },
       el("span", { class: "timecode grow" }, hit.start_timecode || `${hit.start_s.toFixed(2)} s`),
       el("span", { class: "timecode", title: "source frames" }, `${hit.start_frame}–${hit.end_frame - 1}`)),

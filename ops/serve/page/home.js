@@ -60,7 +60,7 @@ export class Home {
     this.ways.hidden = shows.length > 0;
     this.size.textContent = !totals ? "\u00a0" : shows.length ? "A search looks through these shows only."
       : [lengthOf(totals.footage_s), counted(totals.shots, "shot"), counted(totals.videos, "video")].join(" · ");
-    this.ways.replaceChildren(way("search", "Describe it", "a rabbit in a meadow"),
+    this.ways.replaceChildren(way("search", "Describe it", "who, where, and how it looks"),
       way("sound", "Quote it", catalogue && !catalogue.lines ? "no dialogue is indexed yet" : "“spoken words”"),
       way("image", "Show it", "drop or paste a picture anywhere"),
       way("refine", "Narrow it", catalogue?.shots_with_text ? "show:name text:word -word" : "show:name after:2024 -word"));

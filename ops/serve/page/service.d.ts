@@ -192,6 +192,8 @@ export type ExportFormatEntry = {
   media_type: string;
   /** the effect of handles in its files, in a sentence */
   handles_note: string;
+  /** whether it refuses videos of several frame rates */
+  has_one_rate: boolean;
 };
 
 export type ExportFormatsAnswer = {

@@ -38,6 +38,7 @@ export class TrayPanel {
   handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
     onchange: () => { this.selection.set({ handles: handlesOf(this.handles.value) }); } });
   handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
+  rateNote = el("p", { class: "wrong", role: "status", hidden: true });
   send = el("button", { type: "button", class: "primary", onclick: () => { this.export((signal, onProgress) => exportSelection(this.selection, signal, onProgress)); } }, "Export");
   takeOut = el("button", { type: "button", onclick: () => { this.removeRefused(); } });
   whole = el("button", { type: "button", class: "quiet", onclick: () => { this.export((signal, onProgress) => exportResults(this.page, signal, onProgress)); } });
@@ -70,7 +71,7 @@ export class TrayPanel {
           el("label", { for: "export-title" }, "Title"), this.title,
           el("label", { for: "export-format" }, "Format"), this.format,
           el("label", { for: "export-handles" }, "Handles"), el("span", { class: "row" }, this.handles, el("span", { class: "muted" }, "frames each side"))),
-        this.handlesNote,
+        this.handlesNote, this.rateNote,
         el("div", { class: "row acts" }, this.send, this.cancel, this.takeOut, this.whole), this.progress, this.report, this.undo));
   }
 
@@ -112,9 +113,20 @@ export class TrayPanel {
     this.showFormats();
     this.title.value = this.selection.title;
     this.handles.value = String(handles);
-    const note = this.formats.find(({ format }) => format === this.format.value)?.handles_note;
-    this.handlesNote.textContent = (handles && note) || "";
+    const entry = this.formats.find(({ format }) => format === this.format.value);
+    this.handlesNote.textContent = (handles && entry?.handles_note) || "";
+    this.showRates(entry);
     this.showWhole();
+  }
+
+  /** Warn before the export if the format refuses several frame rates. @param {ExportFormatEntry|undefined} entry */
+  showRates(entry) {
+    const rates = new Set(this.selection.picks.map(({ hit }) => hit.fps));
+    const others = this.formats.filter((one) => !one.has_one_rate).map(({ label }) => label);
+    const warning = entry?.has_one_rate && rates.size > 1
+      ? `${entry.label} has one frame rate, and the tray has ${rates.size}: choose another format (${others.slice(0, 3).join(", ")}), or export each rate on its own.` : "";
+    if (this.rateNote.textContent !== warning) this.rateNote.textContent = warning;
+    this.rateNote.hidden = !warning;
   }
 
   /** Until the list is loaded, the last chosen format is the only one. The first replaces a format that does not exist any more. */

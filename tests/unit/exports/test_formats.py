@@ -323,3 +323,15 @@ def test_a_sheet_shows_each_clip_in_its_place(settings: Settings, tmp_path: Path
     for at, poster in ((0, 0), (1, 1), (3, 3), (4, 0), (5, 1)):
         left, top = 8 + at % 5 * 328 + 160, 40 + at // 5 * 230 + 90
         assert np.abs(picture[top, left] - (40 * poster, 200 - 40 * poster, 90)).max() < 6
+
+
+@pytest.mark.parametrize("kind", [name for name, each in export_formats().items() if not each.is_slow])
+def test_a_format_of_one_rate_says_so_before_it_refuses_several(settings: Settings, tmp_path: Path, kind: str) -> None:
+    shots = [fill_lake(settings, number, Fraction(rate))[1] for number, rate in enumerate((24, 25))]
+    clips = select_clips(settings, [Pick(shot_id=shot) for shot in shots])
+    try:
+        export(settings, clips, kind, tmp_path / "out", title="x")
+    except UsageError as error:
+        assert find_format(kind).has_one_rate and "has one frame rate" in str(error)
+    else:
+        assert not find_format(kind).has_one_rate

@@ -84,7 +84,7 @@ def test_a_new_format_is_one_file(settings: Settings, tmp_path: Path) -> None:
     assert "slates are toys" in told["output"]
     assert (tmp_path / "x.SLATE").read_text() == f"T: {shot}\n"
     toy = {"format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate"}
-    assert told["formats"][-1] == toy | {"handles_note": "Slates have no handles."}
+    assert told["formats"][-1] == toy | {"handles_note": "Slates have no handles.", "has_one_rate": False}
     assert told["field"]["enum"] == [*export_formats(), "slate"]
     assert told["field"]["description"].endswith("`slate` has one line a clip")
     assert told["types"][-1] == "text/x-slate"
