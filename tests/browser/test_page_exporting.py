@@ -253,8 +253,10 @@ def test_a_tray_of_several_rates_warns_before_the_export(desk: Desk) -> None:
 
 
 def test_the_list_of_formats_is_the_services(desk: Desk) -> None:
-    toy: dict[str, Any] = {"format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate"}
-    toy |= {"handles_note": "Slates have no handles.", "has_one_rate": False}
+    toy = {
+        "format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate",
+        "handles_note": "Slates have no handles.", "has_one_rate": False,
+    }  # fmt: skip
     desk.open("/").answer(
         "/api/export/formats", lambda route: route.fulfill(json={"formats": [*route.fetch().json()["formats"], toy]})
     )
