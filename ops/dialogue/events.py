@@ -1,4 +1,7 @@
-"""Events of ``.ass`` and ``.ssa`` files, by the order of fields that the file itself gives."""
+"""Events of ``.ass`` and ``.ssa`` files, by the order of fields that the file itself gives.
+
+Stands alone because this is the only form of subtitles whose columns are named in the file.
+"""
 
 from __future__ import annotations
 

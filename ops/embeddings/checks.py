@@ -1,4 +1,7 @@
-"""Rules for shot vectors; pure functions."""
+"""Rules for shot vectors; pure functions.
+
+Stands alone, like the checks of ``shots`` and ``dialogue``: what stored vectors must be, apart from how they are made.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -15,9 +15,11 @@ from ops.core.media import MediaInfo
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
-from ops.exports.dialogue_lines import format_line, read_lines
 from ops.exports.film import NO_TIMECODE, Film
 
+MAX_LINE = 500
+"""Maximum number of characters of one line in an export."""
+_COLUMNS = ("line_id", "text", "start_frame", "end_frame", "language", "source")
 MAX_HANDLES = 100_000
 SAMPLE_SHOTS = 3
 """Number of shots of a video that are opened to find out if its rate varies."""
@@ -322,3 +324,28 @@ def _read_proxy_times(settings: Settings, fps: Fraction, shots: Sequence[LakeSho
         times = read_proxy_times(settings.store, shot["video_id"], start, shot["end_frame"], fps) or []
         frame_times |= {start + at: shot["start_s"] + seconds for at, seconds in enumerate(times)}
     return frame_times
+
+
+def read_lines(settings: Settings, matches: Iterable[tuple[str, Sequence[str]]]) -> dict[str, Mapping[str, Any]]:
+    """Rows of ``dialogue`` by line id. ``matches`` are shot ids, each with the ids of its matched lines.
+
+    Lines that no longer exist are not in the result.
+    """
+    names: dict[str, set[str]] = {}
+    for shot_id, line_ids in matches:
+        if line_ids and (id_parts := parse_shot_id(shot_id)):
+            names.setdefault(settings.resolve_partition(id_parts[0]), set()).update(line_ids)
+    return {
+        row["line_id"]: row
+        for partition, ids in sorted(names.items())
+        for row in settings.lake.read("dialogue", [partition], _COLUMNS).to_pylist()
+        if row["line_id"] in ids
+    }
+
+
+def format_line(line: Mapping[str, Any], timecode: Callable[[int], str]) -> str:
+    """A line for people: first and last timecode, the words, their source and language."""
+    text = " ".join(line["text"].split())
+    short = text if len(text) <= MAX_LINE else f"{text[: MAX_LINE - 1]}\u2026"
+    origin = ", ".join(filter(None, (line["source"], line["language"])))
+    return f'{timecode(line["start_frame"])} - {timecode(line["end_frame"])} "{short}" ({origin})'

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
 from ops.core.settings import Settings
 from ops.core.stage_metrics import collect_stages
@@ -20,19 +22,18 @@ from ops.serve.guard import Guard, is_loopback
 from ops.serve.label_routes import build_label_routes
 from ops.serve.media_routes import build_media_routes
 from ops.serve.metrics import CatalogueMetrics, collect_queues
-from ops.serve.openapi import install_openapi
 from ops.serve.page_routes import build_page_routes
 from ops.serve.people_routes import build_people_routes
 from ops.serve.probe_routes import build_probe_routes
-from ops.serve.problems import install_problems
+from ops.serve.problems import Problem, install_problems
 from ops.serve.report_routes import build_report_routes
-from ops.serve.roles import AccessRules
+from ops.serve.roles import ACCESS, RIGHTS, AccessRules
 from ops.serve.sample_routes import build_sample_routes
 from ops.serve.saved_search_routes import build_saved_search_routes
 from ops.serve.search_routes import build_search_routes
 from ops.serve.searchable_since import Runs
 from ops.serve.service import Service, WorkQueues
-from ops.serve.tokens import load_tokens
+from ops.serve.tokens import COOKIE, load_tokens
 from ops.serve.work import WorkQueue
 
 DESCRIPTION = (
@@ -137,3 +138,43 @@ def _build_empty_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     return app
+
+
+def install_openapi(app: FastAPI, are_tokens_needed: Callable[[], bool]) -> None:
+    """Make ``app.openapi()`` and ``/openapi.json`` return the complete document.
+
+    The first named token changes it, while the service runs.
+    """
+    documents: dict[bool, dict[str, Any]] = {}
+
+    def build_document() -> dict[str, Any]:
+        needs_token = are_tokens_needed()
+        if needs_token not in documents:
+            documents[needs_token] = _build_document(app, needs_token)
+        return documents[needs_token]
+
+    app.openapi = build_document  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _build_document(app: FastAPI, tokens_are_needed: bool) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, tags=None
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = Problem.model_json_schema()
+    for schema_name in ("HTTPValidationError", "ValidationError"):  # of FastAPI, for a 422; not used here
+        schemas.pop(schema_name, None)
+    if tokens_are_needed:
+        rights = "; ".join(f"`{role}`: {right}" for role, right in RIGHTS.items())
+        components["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": f"Roles: {rights}."},
+            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+        }
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                role = ACCESS[f"{method.upper()} {path}"]
+                if role is not None:
+                    # OpenAPI 3.1: of schemes without scopes, the list names the roles that are needed
+                    operation["security"] = [{"token": [role.value]}, {"session": [role.value]}]
+    return document

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+
+from PIL import UnidentifiedImageError
 
 from ops.core.errors import VectorIndexError
 from ops.core.settings import Settings
+from ops.core.storage import ObjectStore
 from ops.embeddings.encoder import Encoder
 from ops.index.index import VectorIndex, read_current_version
 from ops.search.searcher import Searcher
@@ -18,11 +24,13 @@ from ops.serve.fitting import FitJobs
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
 from ops.serve.searchable_since import Runs, SearchableSince
-from ops.serve.small_posters import SmallPosters
 from ops.serve.uploads import Uploads
 from ops.serve.warmup import Warmup
 from ops.serve.work import WorkQueue
+from ops.shots.thumbnails import read_thumbnail, shrink_poster
 
+KEPT_POSTERS = 512
+READERS = 8
 log = logging.getLogger(__name__)
 
 HINT = "nothing was ingested yet: run `needle ingest PATH` with a folder of footage, and it appears here by itself"
@@ -137,3 +145,36 @@ class Service:
     def list_probes(self) -> list[str]:
         """Return the names of the probes that have scored shots."""
         return self.searcher.probes.list_names()
+
+
+class SmallPosters:
+    """Small versions of posters; safe to use from several threads.
+
+    Posters of earlier versions have none in their files. They are scaled when they are requested, and the last ones
+    are kept in memory.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._shrink = lru_cache(KEPT_POSTERS)(shrink_poster)
+
+    def find(self, key: str) -> bytes | None:
+        """Return the small version of the poster ``key`` as a JPEG file; ``None`` if it is missing or unreadable."""
+        try:
+            poster = self._store.read_bytes(key)
+            return read_thumbnail(poster) or self._shrink(poster)
+        except (FileNotFoundError, UnidentifiedImageError):
+            return None
+
+    def build_uris(self, keys: Mapping[str, str]) -> dict[str, str]:
+        """Return the small version of each poster as a ``data:`` URI by the name of its key; without missing ones."""
+        if self._store.is_local:
+            posters = [self.find(key) for key in keys.values()]
+        else:
+            with ThreadPoolExecutor(READERS) as pool:
+                posters = list(pool.map(self.find, keys.values()))
+        return {
+            name: f"data:image/jpeg;base64,{b64encode(poster).decode()}"
+            for name, poster in zip(keys, posters, strict=True)
+            if poster is not None
+        }

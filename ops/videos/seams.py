@@ -2,7 +2,8 @@
 
 A decoder does not know that another recording begins. It would decode frames of an open GOP from frames of the
 recording before. H.264 decoders drop frames with a lower number than those already shown. So the decoder is emptied and
-starts again at a keyframe that does not continue the packets before it.
+starts again at a keyframe that does not continue the packets before it. Stands alone because the rule is about packets,
+and the reader's about frames.
 """
 
 from __future__ import annotations

@@ -124,3 +124,26 @@ def test_every_file_of_the_packages_is_in_the_wheel() -> None:
     assert {each for each in files if not each.endswith(".py")} - data == set()
     for name in ("dagster.yaml", "workspace.yaml"):
         assert (CHECKOUT / "assets" / name).read_text() == (CHECKOUT / name).read_text()
+
+
+def test_a_small_module_is_needed_twice_or_says_why_it_stands_alone() -> None:
+    """Below 80 lines: a second importer, a user in another package, or one implementation of an interface."""
+    names = {".".join(path.relative_to(CHECKOUT).with_suffix("").parts): path for path in modules("ops")}
+    users: dict[str, set[str]] = {name: set() for name in names}
+    for path in [*names.values(), *modules("assets"), *modules("tests")]:
+        user = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for name in {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)} & users.keys():
+                    users[name].add(user)
+    for name, path in names.items():
+        package = name.rpartition(".")[0]
+        text = path.read_text()
+        is_small = len(text.splitlines()) < 80 and path.name not in ("__init__.py", "__main__.py", "step.py")
+        found = [user for user in users[name] if user.startswith("tests.") or user.rpartition(".")[0] != package]
+        is_alone = is_small and len(users[name]) == 1 and not found
+        late = re.search(rf"^    +from {re.escape(name)} import", "\n".join(
+            names[user].read_text() for user in users[name] & names.keys()), re.MULTILINE)  # fmt: skip
+        is_implementation = package in ("ops.shots.detectors", "ops.serve.answers")
+        excused = late or is_implementation or "tands alone" in (ast.get_docstring(ast.parse(text)) or "")
+        assert not is_alone or excused, f"{name} has one user, {users[name]}: put it there, or say why it stands alone"
