@@ -108,7 +108,7 @@ def take_page(selection: Selection, query: Query, fold_together: Filter) -> Page
             items = [each for each in items if is_strong(round(each.relevance, 6), each.matched, least)]
         return Fetched(items=fold_together(items) if query.fold else items, is_all=is_all, looked_at=nearest.looked_at)
 
-    candidates = fetch_until(fetch, count_needed, lambda candidates: len(candidates) >= count_needed)
+    candidates = fetch_until(fetch, count_needed, lambda items: len(items) >= count_needed)
     scale, page = selection.calibration, candidates.items[query.offset : count_needed]
     cutoff = round(scale.cutoff(best), 6) if scale else 0.0
     stands_out = selection.has_words or scale is None or (best is not None and scale.is_strong(best))

@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.store.remember(self.path, status, headers, answer)
             if fault == "stale" and (old := self.store.recall(self.path)):
                 status, headers, answer = old
-        self._answer(status, headers, answer, length=len(answer) // 2 if fault == "half" else None)
+        self._answer(status, headers, answer, cut_at=len(answer) // 2 if fault == "half" else None)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward
 
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, length: int | None = None) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, cut_at: int | None = None) -> None:
         self.send_response(status)
         for name, value in headers:
             if name.lower() not in HOP_BY_HOP:
@@ -123,8 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", length or "0")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body if length is None else body[:length])
-        self.close_connection = self.close_connection or length is not None
+            self.wfile.write(body if cut_at is None else body[:cut_at])
+        self.close_connection = self.close_connection or cut_at is not None
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - of the base
         """Say nothing: the log of a test is for its own."""
