@@ -23,7 +23,10 @@ pytestmark = [
         find_binaries() is None, reason="no Postgres: `apt-get install postgresql`, see CONTRIBUTING.md"
     ),
     pytest.mark.slow,
+    pytest.mark.timeout(1500),  # runs of Dagster beside other tests on two cores
 ]
+
+PATIENCE = 600
 
 
 def test_a_film_is_embedded_and_a_dead_run_is_closed(tmp_path: Path) -> None:
@@ -56,9 +59,9 @@ def test_a_film_is_embedded_and_a_dead_run_is_closed(tmp_path: Path) -> None:
             return [row["state"] for row in rows] == ["ready"] and bool(vectors)
 
         try:
-            wait_until(is_ready, 240, "the film to be embedded", 3)
+            wait_until(is_ready, PATIENCE, "the film to be embedded", 3)
             with open_instance(settings) as instance:
-                wait_until(lambda: _is_closed(instance, dead.run_id), 120, "the dead run to be closed", 2)
+                wait_until(lambda: _is_closed(instance, dead.run_id), PATIENCE, "the dead run to be closed", 2)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
