@@ -253,7 +253,7 @@ def open_desk(browser: Any) -> Iterator[OpenDesk]:
 
     def make(url: str, *, size: tuple[int, int] = WIDE, may_fail: bool = False, **options: Any) -> Desk:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **options)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(90_000)
         contexts.append(context)
         desk = Desk(context.new_page(), url)
         desk.follow()

@@ -211,7 +211,7 @@ def test_feast_ui_starts(catalogue: Settings) -> None:
         command, cwd=REPO, env=_environment(catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        answer = _until(lambda: _get(f"http://127.0.0.1:{port}/projects-list.json"), seconds=90)
+        answer = _until(lambda: _get(f"http://127.0.0.1:{port}/projects-list.json"), seconds=300)
     finally:
         server.terminate()
         server.wait(30)
@@ -273,7 +273,7 @@ def test_feast_serve_answers_over_http(catalogue: Settings) -> None:
     try:
         shot = shot_rows(0)[3]["shot_id"]
         question = {"feature_service": "shot_facets_v1", "entities": {"shot_id": [shot, "unknown"]}}
-        answer = _until(lambda: _post(f"http://127.0.0.1:{port}/get-online-features", question), seconds=90)
+        answer = _until(lambda: _post(f"http://127.0.0.1:{port}/get-online-features", question), seconds=300)
     finally:
         server.terminate()
         server.wait(30)
