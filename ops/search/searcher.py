@@ -283,7 +283,7 @@ class Searcher:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryCorrection:
-    """A query with the words that were probably meant; ``meant`` has them by the misspelt ones (folded)."""
+    """A query with the words that were probably meant; ``corrections`` has them by the misspelt ones (folded)."""
 
     original: Query
     corrections: Mapping[str, str]
@@ -312,12 +312,12 @@ class QueryCorrection:
 
 
 def replace_words(text: str, corrections: Mapping[str, str]) -> str:
-    """Return the text with the words (folded) replaced that are keys of ``meant``; quotes and filters stay."""
+    """Return the text with the words (folded) replaced that are keys of ``corrections``; quotes and filters stay."""
     return _WORD.sub(lambda match: corrections.get("".join(split_words(match.group())), match.group()), text)
 
 
 def find_correction(original: Query, corrections: Mapping[str, str]) -> QueryCorrection | None:
-    """Return the query with those of the meant words that its ``literal`` allows, ``None`` if nothing changes."""
+    """Return the query with the ``corrections`` that its ``literal`` allows, ``None`` if nothing changes."""
     allowed_corrections = {
         word: other
         for word, other in corrections.items()

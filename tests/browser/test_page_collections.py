@@ -20,7 +20,7 @@ def picture(desk: Desk, name: str) -> None:
 
 
 def told(desk: Desk) -> str:
-    return str(desk.page.inner_text(".collection-told"))
+    return str(desk.page.inner_text(".collection-message"))
 
 
 def save_as(desk: Desk, name: str) -> str:
@@ -55,7 +55,7 @@ def test_two_people_edit_one_collection_and_the_second_is_told(open_desk: OpenDe
     picture(bob, "link-390")
     assert bob.serious_violations() == []
     bob.page.get_by_role("button", name="Save", exact=True).click()
-    bob.page.wait_for_selector(".collection-told >> text=Saved.")
+    bob.page.wait_for_selector(".collection-message >> text=Saved.")
     changed = [ids[1], ids[0], ids[2]]
 
     ann.page.get_by_role("button", name="Take out").first.click()

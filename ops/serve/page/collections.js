@@ -23,7 +23,7 @@ const contentsOf = (picks) => JSON.stringify(picks.map(({ hit, in_frame, out_fra
 
 export class CollectionBar {
   place = el("div", { class: "collection-bar", role: "group", "aria-label": "Collection" });
-  message = el("div", { class: "collection-told", role: "status" });
+  message = el("div", { class: "collection-message", role: "status" });
   main = el("div", { class: "row" });
   name = el("input", { type: "text", maxlength: MOST_NAME, required: true, "aria-label": "Name of the collection", placeholder: "Name" });
   form = el("form", { class: "row", hidden: true, "data-needs": "label" }, this.name,

@@ -77,20 +77,20 @@ def test_a_new_format_is_one_file(settings: Settings, tmp_path: Path) -> None:
         cwd=tree, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert re.search(r"^ +slate +Slates & <lists> \(\.slate\)$", told["help"], re.MULTILINE)
-    assert re.search(r"\|sheet\|[a-z|]*\bslate\b", re.sub(r"\s", "", told["help"])), "a choice of --format"
-    assert told["exit"] == 0, told["output"]
-    assert "slates are toys" in told["output"]
+    found = json.loads(done.stdout)
+    assert re.search(r"^ +slate +Slates & <lists> \(\.slate\)$", found["help"], re.MULTILINE)
+    assert re.search(r"\|sheet\|[a-z|]*\bslate\b", re.sub(r"\s", "", found["help"])), "a choice of --format"
+    assert found["exit"] == 0, found["output"]
+    assert "slates are toys" in found["output"]
     assert (tmp_path / "x.SLATE").read_text() == f"T: {shot}\n"
     toy = {"format": "slate", "label": "Slates & <lists>", "suffix": ".slate", "media_type": "text/x-slate"}
-    assert told["formats"][-1] == toy | {"handles_note": "Slates have no handles.", "has_one_rate": False}
-    assert told["field"]["enum"] == [*export_formats(), "slate"]
-    assert told["field"]["description"].endswith("`slate` has one line a clip")
-    assert told["types"][-1] == "text/x-slate"
-    assert (told["file"], told["type"].partition(";")[0]) == (f"T: {shot}\n", "text/x-slate")
-    assert 'filename="T.slate"' in told["name"]
-    assert json.loads(told["report"])["warnings"] == ["slates are toys"]
+    assert found["formats"][-1] == toy | {"handles_note": "Slates have no handles.", "has_one_rate": False}
+    assert found["field"]["enum"] == [*export_formats(), "slate"]
+    assert found["field"]["description"].endswith("`slate` has one line a clip")
+    assert found["types"][-1] == "text/x-slate"
+    assert (found["file"], found["type"].partition(";")[0]) == (f"T: {shot}\n", "text/x-slate")
+    assert 'filename="T.slate"' in found["name"]
+    assert json.loads(found["report"])["warnings"] == ["slates are toys"]
 
 
 def test_listing_the_formats_loads_no_library_of_pictures() -> None:
