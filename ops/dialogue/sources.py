@@ -162,9 +162,8 @@ def _read_sidecar(sidecar: Sidecar, fps: Fraction | None, delay_s: float, reques
     )
     notes += more
     language = sidecar.language or ",".join(sorted(list_languages(document.cues)))
-    return replace(
-        bare, language=language, lines=lines, notes=notes, reason=None if lines else f"it holds no line: {notes[0]}"
-    )
+    reason = f"it holds no line: {notes[0] if notes else 'none of its captions has text'}"
+    return replace(bare, language=language, lines=lines, notes=notes, reason=None if lines else reason)
 
 
 def _parse(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed, list[str]]:

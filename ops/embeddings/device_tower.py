@@ -25,7 +25,8 @@ LEAST_COSINE = 0.999
 """Vectors of both precisions have one encoder id, so each must agree to this, as on CPUs with bfloat16."""
 PARTS = 4
 """Batches of the model in one call of the encoder: while one is computed, the next one is copied."""
-_SIZES = (32, 64, 128, 256, 512, 1024)
+_SIZES = (32, 64, 128, 256)
+"""Up to the frames of a block on a Ray cluster (32 shots of 8): a larger batch would be filled with padding there."""
 _GAIN = 1.05
 """A larger batch must be this much faster, because it also takes memory and delays the first result."""
 _ROUNDS = 3
@@ -46,8 +47,8 @@ class _Copy:
 class DeviceTower:
     """The image tower of an open_clip ``model`` on ``device``; ``normalise`` turns uint8 frames into its input.
 
-    Frames are padded to whole batches of one size, so the vector of a frame does not depend on the others. Not safe for
-    several threads.
+    Frames are padded to whole batches of one size, so the vector of a frame does not depend on the others. Several
+    threads may call it: while the batches of one are computed, those of another are copied.
     """
 
     def __init__(self, model: Any, device: torch.device, normalise: Normalise, batch: int = 0) -> None:
@@ -58,7 +59,7 @@ class DeviceTower:
         side = model.visual.image_size
         height, width = (side, side) if isinstance(side, int) else side
         sample_NCHW = np.random.default_rng(0).integers(0, 256, (_TEST_FRAMES, 3, height, width), np.uint8)
-        sample_BCHW = self._load(sample_NCHW).frames_BCHW
+        sample_BCHW = self._load(sample_NCHW, _TEST_FRAMES).frames_BCHW
         self._wait()  # the copy is on another stream
         model.visual = choose_precision(model.visual, sample_BCHW)
         self._model = model
@@ -85,18 +86,22 @@ class DeviceTower:
             if current is not None:
                 yield current
 
-    def _copy(self, part_NCHW: NDArray[np.uint8]) -> _Copy:
-        padding = ((0, self.batch - len(part_NCHW)), (0, 0), (0, 0), (0, 0))
-        return self._load(np.pad(part_NCHW, padding), rows=len(part_NCHW))
+    def _copy(self, part_NCHW: NDArray[Any]) -> _Copy:
+        return self._load(part_NCHW, size=self.batch)
 
-    def _load(self, frames_BCHW: NDArray[np.uint8], rows: int = 0) -> _Copy:
+    def _load(self, part_NCHW: NDArray[Any], size: int) -> _Copy:
+        """Copy a part to the device, padded to ``size`` frames."""
         import torch
 
-        frames = torch.from_numpy(np.ascontiguousarray(frames_BCHW))
+        part, rows = torch.from_numpy(np.ascontiguousarray(part_NCHW)), len(part_NCHW)
+        # torch keeps pinned memory, so a batch takes that of one before.
+        frames_BCHW = torch.empty((size, *part.shape[1:]), dtype=part.dtype, pin_memory=self._copies is not None)
+        frames_BCHW[:rows] = part
+        frames_BCHW[rows:] = 0
         if self._copies is None:
-            return _Copy(frames_BCHW=frames.to(self._device), rows=rows, ready=None)
+            return _Copy(frames_BCHW=frames_BCHW.to(self._device), rows=rows, ready=None)
         with torch.cuda.stream(self._copies):
-            on_device = frames.pin_memory().to(self._device, non_blocking=True)
+            on_device = frames_BCHW.to(self._device, non_blocking=True)
             return _Copy(frames_BCHW=on_device, rows=rows, ready=self._copies.record_event())
 
     def _encode(self, each: _Copy) -> torch.Tensor:
@@ -119,7 +124,7 @@ class DeviceTower:
                 if number == 1:
                     self._wait()
                     began = time.perf_counter()
-                self._encode(self._load(frames_BCHW))
+                self._encode(self._load(frames_BCHW, len(frames_BCHW)))
             self._wait()
         return (time.perf_counter() - began) / _ROUNDS
 

@@ -1,17 +1,19 @@
 """Embed shots: proxies stream from the object store while the model works.
 
-Reader threads fetch, decode and scale a few shots ahead. The model takes batches across shots in another thread.
-Results are in order. Every queue is bounded, so memory does not grow with the catalogue. Legend: N frames, D
-dimensions.
+Reader threads fetch, decode and scale a few shots ahead. The model takes batches across shots in another thread, or in
+several if the encoder wants more than one call at the same time. Results are in order. Every queue is bounded, so
+memory does not grow with the catalogue. Legend: N frames, D dimensions.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypeVar
@@ -38,7 +40,7 @@ Our own ``EncoderError`` is about the encoder; a ``TypeError`` or ``KeyError`` i
 run.
 """
 _TEST_SIDE = 64
-_BATCHES_AHEAD = 2  # one in the model and one ready, so that the model never waits for the reader of the next
+_BATCHES_AHEAD = 1  # a batch that is ready for each in the model, so that it does not wait for the reader of the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +84,11 @@ class UnusableShot:
 
 @dataclass(kw_only=True)
 class EncodingTimes:
-    """Seconds of the model's thread, added up over calls and encoders that work in parallel.
+    """Seconds of an encoder, added up over encoders that work in parallel.
 
-    ``busy_s`` in the encoder, ``copy_s`` of bringing prepared frames together for it, and ``waiting_s`` for frames
-    between two batches; the time before the first batch and after the last one is not counted.
+    Each moment counts once: as ``busy_s`` if a batch is in the encoder, else as ``copy_s`` if prepared frames are
+    brought together for it or its vectors are pooled, else as ``waiting_s``. The time before the first batch and after
+    the last one is not counted.
     """
 
     busy_s: float = 0.0
@@ -99,20 +102,33 @@ class EncodingTimes:
         return self.waiting_s / total_s if total_s else 0.0
 
 
-class BatchClock:
-    """Adds the times of one encoder's batches to ``times``."""
+class EncodingClock:
+    """Adds the time of one encoder to ``times``; its batches may be in several threads."""
 
     def __init__(self, times: EncodingTimes) -> None:
         self.times = times
-        self._end_s: float | None = None
+        self._changing = threading.Lock()
+        self._running = {"busy": 0, "copy": 0}
+        self._since_s: float | None = None
 
-    def begin_batch(self) -> None:
-        """Count the time since the batch before as waiting."""
-        if self._end_s is not None:
-            self.times.waiting_s += time.monotonic() - self._end_s
+    @contextmanager
+    def measure(self, state: Literal["busy", "copy"]) -> Iterator[None]:
+        """Count the block as time in which the encoder works (``busy``), or in which its input or output is copied."""
+        self._change(state, 1)
+        try:
+            yield
+        finally:
+            self._change(state, -1)
 
-    def end_batch(self) -> None:
-        self._end_s = time.monotonic()
+    def _change(self, state: str, by: int) -> None:
+        with self._changing:
+            now_s = time.monotonic()
+            if self._since_s is not None:
+                current = next((name for name, count in self._running.items() if count), "waiting")
+                past_s = getattr(self.times, f"{current}_s")
+                setattr(self.times, f"{current}_s", past_s + now_s - self._since_s)
+            self._running[state] += by
+            self._since_s = now_s
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,26 +190,24 @@ def embed_shots(
     """
     size = max(1, batch_frames or encoder.batch_frames)
     count = max(1, readers or count_cores())
-    # Enough shots ahead for one batch in the model, one waiting, and every reader busy.
-    ahead = count + 2 * -(-size // max(1, frames_per_shot))
+    batches_ahead = encoder.parallel_calls + _BATCHES_AHEAD
+    # Enough shots ahead for the batches in the model, one waiting, and every reader busy.
+    ahead = count + batches_ahead * -(-size // max(1, frames_per_shot))
     reading = ThreadPoolExecutor(count, thread_name_prefix="needle-read")
-    running = ThreadPoolExecutor(1, thread_name_prefix="needle-model")
+    running = ThreadPoolExecutor(encoder.parallel_calls, thread_name_prefix="needle-model")
 
     def prepare(shot: ShotToEmbed) -> ReadShot:
         return prepare_shot(shot, store, encoder.prepare, frames_per_shot)
 
-    clock = BatchClock(times or EncodingTimes())
+    clock = EncodingClock(times or EncodingTimes())
 
     def encode(batch: list[ReadShot]) -> list[ShotVector | UnusableShot]:
-        clock.begin_batch()
-        results = encode_shots(batch, encoder, clock.times)
-        clock.end_batch()
-        return results
+        return encode_shots(batch, encoder, clock)
 
     try:
         prepared_shots = map_ahead(reading, prepare, shots, ahead)
         batches = group_batches(prepared_shots, size)
-        for results in map_ahead(running, encode, batches, _BATCHES_AHEAD):
+        for results in map_ahead(running, encode, batches, batches_ahead):
             for result in results:
                 if on_progress:
                     on_progress(1)
@@ -245,13 +259,13 @@ def prepare_shot(shot: ShotToEmbed, store: ObjectStore, prepare: Prepare, frames
     return PreparedShot(shot_id=shot.shot_id, frames_N=frames_N, motion=motion)
 
 
-def encode_shots(batch: Sequence[ReadShot], encoder: Encoder, times: EncodingTimes) -> list[ShotVector | UnusableShot]:
+def encode_shots(batch: Sequence[ReadShot], encoder: Encoder, clock: EncodingClock) -> list[ShotVector | UnusableShot]:
     """Encode one batch; results in its order. Raises ``EncoderError`` if the encoder also fails on a test image."""
     prepared_shots = [entry for entry in batch if isinstance(entry, PreparedShot)]
     try:
-        results = _encode_batch(prepared_shots, encoder, times)
+        results = _encode_batch(prepared_shots, encoder, clock)
     except IMAGE_ERRORS:  # the cause is one shot of the batch, or the size of the batch
-        results = [_encode_alone(entry, encoder, times) for entry in prepared_shots]
+        results = [_encode_alone(entry, encoder, clock) for entry in prepared_shots]
     left = iter(results)
     return [next(left) if isinstance(entry, PreparedShot) else _skip(entry, encoder) for entry in batch]
 
@@ -260,27 +274,26 @@ def _skip(entry: UnpreparedShot | UnusableShot, encoder: Encoder) -> UnusableSho
     return entry if isinstance(entry, UnusableShot) else _refuse(entry.shot_id, encoder, entry.reason)
 
 
-def _encode_alone(entry: PreparedShot, encoder: Encoder, times: EncodingTimes) -> ShotVector | UnusableShot:
+def _encode_alone(entry: PreparedShot, encoder: Encoder, clock: EncodingClock) -> ShotVector | UnusableShot:
     try:
-        return _encode_batch([entry], encoder, times)[0]
+        return _encode_batch([entry], encoder, clock)[0]
     except IMAGE_ERRORS as error:
         return _refuse(entry.shot_id, encoder, take_first_sentence(error))
 
 
 def _encode_batch(
-    prepared_shots: list[PreparedShot], encoder: Encoder, times: EncodingTimes
+    prepared_shots: list[PreparedShot], encoder: Encoder, clock: EncodingClock
 ) -> list[ShotVector | UnusableShot]:
     if not prepared_shots:
         return []
-    began_s = time.monotonic()
-    frames_N = np.concatenate([entry.frames_N for entry in prepared_shots])
-    copied_s = time.monotonic()
-    frame_vectors_ND = encoder.encode_prepared(frames_N)
-    times.copy_s += copied_s - began_s
-    times.busy_s += time.monotonic() - copied_s
-    ends = np.cumsum([len(entry.frames_N) for entry in prepared_shots])
-    parts = np.split(frame_vectors_ND, ends[:-1])
-    return [_pool(entry, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]
+    with clock.measure("copy"):
+        frames_N = np.concatenate([entry.frames_N for entry in prepared_shots])
+    with clock.measure("busy"):
+        frame_vectors_ND = encoder.encode_prepared(frames_N)
+    with clock.measure("copy"):
+        ends = np.cumsum([len(entry.frames_N) for entry in prepared_shots])
+        parts = np.split(frame_vectors_ND, ends[:-1])
+        return [_pool(entry, part, encoder) for entry, part in zip(prepared_shots, parts, strict=True)]
 
 
 def _pool(entry: PreparedShot, frame_vectors_ND: NDArray[np.float32], encoder: Encoder) -> ShotVector | UnusableShot:

@@ -48,6 +48,9 @@ class Encoder(Protocol):
     batch_frames: int
     """The best number of prepared frames per call; more is slower on a CPU, fewer wastes a GPU."""
 
+    parallel_calls: int
+    """The best number of calls of ``encode_prepared`` at the same time: 2 if one call copies while another computes."""
+
     languages: tuple[str, ...]
     """ISO 639-1 codes of the supported languages of texts; empty if the encoder supports any."""
 

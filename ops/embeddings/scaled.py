@@ -21,8 +21,8 @@ from ops.core.errors import EncoderError, NeedleError
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.embed import (
-    BatchClock,
     Cause,
+    EncodingClock,
     EncodingTimes,
     PreparedShot,
     ShotToEmbed,
@@ -173,7 +173,7 @@ class BlockEncoder:
     def __init__(self, job: EmbeddingJob) -> None:
         self._job = job
         self._encoder: Encoder | None = None
-        self._clock = BatchClock(EncodingTimes())
+        self._clock = EncodingClock(EncodingTimes())
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block; return its columns, or one row with the error that ended it."""
@@ -185,9 +185,7 @@ class BlockEncoder:
         try:
             encoder = self._load_once()
             for batch in group_batches(_parse_read_rows(block), encoder.batch_frames):
-                self._clock.begin_batch()
-                results += encode_shots(batch, encoder, times)
-                self._clock.end_batch()
+                results += encode_shots(batch, encoder, self._clock)
         except NeedleError as failure:
             return pa.Table.from_pylist(
                 [{"kind": type(failure).__name__, "error": str(failure)}], schema=_RESULT_SCHEMA

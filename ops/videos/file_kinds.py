@@ -19,7 +19,7 @@ HEAD_BYTES = 4096
 FOOTAGE = frozenset(
     """mp4 m4v mov 3gp 3g2 f4v mkv mk3d webm avi divx mxf gxf nut dv mts m2ts m2t mpg mpeg mpe vob evo wmv asf flv ogv
     ogm rm rmvb qt lrv lrf insv m2v m1v mp2v m2p mjpg mjpeg h264 264 h265 265 hevc h266 266 vvc ivf obu y4m hdmov mqv
-    amv wtv dvr-ms ismv""".split()  # noqa: SIM905
+    amv wtv dvr-ms ismv swf""".split()  # noqa: SIM905
 )
 """Endings that only footage has."""
 AMBIGUOUS = frozenset(["ts", "mod", "tod", "vro", "trp", "tp", "360", "dat", "rec", "vdr", "vid", "osv"])

@@ -26,6 +26,7 @@ def main() -> int:
         "long": ["tests.bench.bench_ingest", film, "--long"],
         "training": ["tests.bench.bench_training"],
         "embedding": ["tests.bench.bench_embedding", film],
+        "gpu": ["tests.bench.bench_gpu", "--home", os.environ.get("NEEDLE_HOME", ".needle")],
         "packs": ["tests.bench.bench_packs", "--film", film],
         "adaptation": [
             "tests.bench.bench_adaptation",

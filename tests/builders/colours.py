@@ -25,7 +25,7 @@ class ColourEncoder:
 
     encoder_id = ENCODER
     dim = DIM
-    batch_frames = 8
+    batch_frames, parallel_calls = 8, 1
     languages: tuple[str, ...] = ("en",)
 
     def read_length(self, text: str) -> int:

@@ -98,7 +98,7 @@ def test_every_kind_has_a_case_and_no_other() -> None:
 
 def test_what_loaders_need_to_know_of_it(encoder: Encoder) -> None:
     assert encoder.dim > 0
-    assert encoder.batch_frames >= 1
+    assert encoder.batch_frames >= 1 and encoder.parallel_calls >= 1
     assert isinstance(encoder.languages, tuple)
     assert all(re.fullmatch("[a-z]{2,3}", language) for language in encoder.languages)
 
@@ -313,7 +313,7 @@ from ops.embeddings.weights import identify_weights
 
 
 class Toy:
-    languages, dim, batch_frames = (), 2, 4
+    languages, dim, batch_frames, parallel_calls = (), 2, 4, 1
 
     def __init__(self, encoder_id):
         self.encoder_id = encoder_id

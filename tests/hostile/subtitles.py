@@ -22,7 +22,7 @@ SUBTITLES: dict[str, str] = {
     "lrc": "[ti:Song]\n[00:00.05]One sentence of it.\n[00:00.20]And another one.\n",
     "scc": "Scenarist_SCC V1.0\n\n00:00:00:02\t9420 9420 94ae 94ae 9470 9470 4f6e e520 942c 942c 942f 942f\n",
     "mpl": "[1][2]One sentence of it.\n[2][3]And another one.\n",
-    "txt": "00:00:00.05 --> 00:00:00.20\nOne sentence of it.\n",
+    "itt": ttml(CUES),
 }
 
 

@@ -100,7 +100,7 @@ class FinetunedEncoder:
         self.encoder_id = identify_finetuned(files).encoder_id
         self.languages = self._base.languages
         self.dim = self._base.dim
-        self.batch_frames = self._base.batch_frames
+        self.batch_frames, self.parallel_calls = self._base.batch_frames, self._base.parallel_calls
         self._temporal: TemporalHead | None = load_temporal(files.temporal, self.dim) if files.temporal else None
 
     @property

@@ -8,7 +8,6 @@ import logging
 import pickle
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,10 +98,10 @@ class OpenClipEncoder:
             self._run_tower = load_bfloat16_tower(source, cache, threads, frames)
         self.languages = guess_languages(model_name)
         self.dim = int(self._encode_batch(["a"]).shape[1])
-        self.batch_frames = 8
+        self.batch_frames, self.parallel_calls = 8, 1
         if self._is_cuda and part == "both" and build_resizing(configuration):
             tower = DeviceTower(self._model, self._device, self._normalise)
-            self._run_tower, self.batch_frames = tower, PARTS * tower.batch
+            self._run_tower, self.batch_frames, self.parallel_calls = tower, PARTS * tower.batch, 2
         self._part = part
         if part == "text" or (self._run_tower and not self._is_cuda):
             self._model.visual = None
@@ -128,8 +127,7 @@ class OpenClipEncoder:
         if not len(prepared_NCHW):
             return np.zeros((0, self.dim), dtype=np.float32)
         if self._run_tower:
-            with self._calling if self._is_cuda else nullcontext():
-                return _scale_to_unit(self._run_tower(prepared_NCHW))
+            return _scale_to_unit(self._run_tower(prepared_NCHW))
         parts = []
         with self._calling, torch.inference_mode(), torch.autocast("cuda", enabled=self._is_cuda):
             for start in range(0, len(prepared_NCHW), self.batch_frames):

@@ -76,6 +76,7 @@ class StarterEncoder:
         self.dim = self._head.dim
         # Calls of 32 frames cost 15 % less CPU than calls of 8 on two cores: the workers synchronise less often.
         self.batch_frames = 16 * max(2, threads) if device == "cpu" else 64
+        self.parallel_calls = 1
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._head.embed_texts(self._text(texts))

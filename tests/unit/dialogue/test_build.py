@@ -157,10 +157,12 @@ def test_odd_files_are_named_and_cost_no_other(settings: Settings) -> None:
     sidecar(settings, "film.fr.srt", "")
     sidecar(settings, "film.es.srt", "<html>not found</html>")
     sidecar(settings, "nobody.srt", srt([(0, 1, "no film has this name")]))
+    sidecar(settings, "film.pt.scc", "Scenarist_SCC V1.0\n\n00:00:00:02\t9420 9420 94ae")  # loads a caption, shows none
     with sidecar(settings, "film.it.srt", "").open("wb") as file:
         file.truncate(100 << 20)
     report, told = build(settings)
-    assert set(told.refused) == {"film.de.srt", "film.fr.srt", "film.es.srt", "film.it.srt"}
+    assert set(told.refused) == {"film.de.srt", "film.fr.srt", "film.es.srt", "film.it.srt", "film.pt.scc"}
+    assert told.refused["film.pt.scc"] == "it holds no line: none of its captions has text"
     assert "MB" in told.refused["film.it.srt"] and "empty" in told.refused["film.fr.srt"]
     assert [(row["text"], bool(row["shot_ids"])) for row in said(settings)] == [("kept", True), ("after", False)]
     assert all(check.passed for check in report.checks)

@@ -99,8 +99,8 @@ def test_a_batch_that_does_not_fit_ends_the_search() -> None:
 def test_the_size_is_found_when_the_tower_is_made(encoder: OpenClipEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[int] = []
     monkeypatch.setattr(DeviceTower, "_time", lambda self, frames: timed.append(len(frames)) or 1.0)
-    assert DeviceTower(copy.deepcopy(encoder._model), torch.device("cpu"), encoder._normalise).batch == 1024
-    assert timed == [32, 64, 128, 256, 512, 1024]
+    assert DeviceTower(copy.deepcopy(encoder._model), torch.device("cpu"), encoder._normalise).batch == 256
+    assert timed == [32, 64, 128, 256]
 
 
 def test_batches_are_timed_with_their_copies(tower: DeviceTower) -> None:
