@@ -325,7 +325,8 @@ class ShotDetails:
             parts = {name: self._partitions[name] for name in names if name in self._valid_ids}
             count_before = self._forgotten_count
         missing = [name for name in names if name not in parts]
-        if len(missing) > 1:
+        # Several threads wait for a remote store together. Of local files reading is CPU, which they would only share.
+        if len(missing) > 1 and not self._lake.store.is_local:
             with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
                 fresh = dict(zip(missing, pool.map(self._read_partition, missing), strict=True))
         else:

@@ -98,14 +98,17 @@ class Service:
         return None if version is None else f"{encoder_id} {version}"
 
     def _warm_up(self) -> None:
-        """Load the live encoder and encode once, open the index, read the details for hits."""
+        """Load the live encoder and encode once, and open the index.
+
+        Details of shots are read afterwards, by :meth:`_refresh`: among a million they take longer than all of this,
+        and a search reads those of its hits itself.
+        """
         try:
             self.searcher.follow()
             self.searcher.warm()
         except VectorIndexError:
             if self.index_version() is not None:  # an empty home is not a failure
                 raise
-        self.details.warm()
 
     def _refresh(self) -> None:
         """Read changes that come without a new index: titles, and videos in processing."""

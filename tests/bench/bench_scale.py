@@ -73,6 +73,7 @@ def format_shots(results: Sequence[dict[str, Any]]) -> str:
     add("check, CPU s", [result["check_cpu_s"] for result in results])
     for name in results[0]["searches"]:
         add(f"recall@10, {name}", [result["searches"][name]["recall"] for result in results], "0.99")
+    add("HTTP, at once after the start, p99 ms", [result["service"]["first searches"]["p99_ms"] for result in results])
     for name in (name for name in results[0]["service"] if name.startswith("search")):
         add(f"HTTP, {name}, p99 ms", [result["service"][name]["p99_ms"] for result in results], "150")
         add(f"HTTP, {name}, CPU ms a query", [result["service"][name]["cpu_ms"] for result in results])

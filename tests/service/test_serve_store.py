@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,23 @@ def test_warming_up_is_tried_again_and_health_tells_no_reason(
         encoder.fails = False
         until(lambda: app.state.service.status == "ok")
         assert client.get("/healthz").status_code == 200
+
+
+def test_searches_are_answered_before_the_details_of_all_shots_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, read = Event(), Event()
+
+    def wait_for_a_large_catalogue(self: ShotDetails) -> int:
+        begun.set()
+        assert read.wait(60)
+        return 0
+
+    monkeypatch.setattr(ShotDetails, "warm", wait_for_a_large_catalogue)
+    with client_of(desk_home(tmp_path / "home")) as client:
+        assert begun.wait(60) and client.get("/readyz").status_code == 200
+        assert client.post("/api/search", json={"text": "red"}).json()["hits"][0]["start_timecode"]
+        read.set()
 
 
 def test_a_new_title_is_seen_without_a_new_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,8 @@ class Segment:
         self._dim = dim
         with pa.memory_map(str(folder / POINTS)) as source:
             self._rows = pa.ipc.open_file(source).read_all()
+        self._chunks = self._rows.to_batches()
+        self._chunk_starts = np.cumsum([0, *(len(chunk) for chunk in self._chunks)])
         self._path = folder / VECTORS
         self._vectors = os.open(self._path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._vectors)
@@ -233,13 +235,20 @@ class Segment:
     def read_points(self, rows: Rows, *, vectors: bool) -> list[StoredPoint]:
         """Return the points of ascending rows."""
         vectors_of_rows = self.read_vectors(rows) if vectors else [None] * len(rows)
-        values = self._rows.take(pa.array(rows)).to_pylist()
+        values = self._take(rows).to_pylist()
         return [
             StoredPoint(
                 shot_id=make_shot_id(each["video_id"], each["start"]), payload=_build_payload(each), vector=vector
             )
             for each, vector in zip(values, vectors_of_rows, strict=True)
         ]
+
+    def _take(self, rows: Rows) -> pa.Table:
+        """Return the stored columns of rows. ``Table.take`` joins the chunks of its table: here, those of the rows."""
+        chunks, places = np.unique(np.searchsorted(self._chunk_starts, rows, side="right") - 1, return_inverse=True)
+        table = pa.Table.from_batches([self._chunks[number] for number in chunks], SCHEMA)
+        lengths = np.diff(self._chunk_starts)[chunks]
+        return table.take(pa.array(rows - self._chunk_starts[chunks][places] + (np.cumsum(lengths) - lengths)[places]))
 
     def compute_digests(self, mask: Mask | None) -> dict[str, VideoDigest]:
         """Return the digests of the videos, computed from the stored ids and hashes; ``content`` is 0."""
@@ -260,9 +269,7 @@ class Segment:
             rows = np.arange(first, min(first + tuning.BATCH, self.count))
             rows = rows if mask is None else rows[mask[rows]]
             if len(rows):
-                yield Block(
-                    rows=self._rows.take(pa.array(rows)), codes=self.codes[rows], vectors=self.read_vectors(rows)
-                )
+                yield Block(rows=self._take(rows), codes=self.codes[rows], vectors=self.read_vectors(rows))
 
 
 def _number_values(column: pa.ChunkedArray) -> tuple[Sequence[str], NDArray[np.int32]]:

@@ -58,6 +58,20 @@ def require_rows(index: VectorIndex, rows: list[IndexRow]) -> None:
     assert np.array_equal(index.sample, np.stack([row.vector for row in sorted(lit, key=lambda row: row.shot_id)]))
 
 
+def test_points_are_the_same_in_files_of_many_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "BATCH", 7)
+    versions = ScanVersions(tmp_path / "index")
+    publish_to(versions, ENCODER, ROWS[:395])
+    publish_to(versions, ENCODER, ROWS)
+    with open_versions(versions, ENCODER) as index:
+        require_rows(index, ROWS)
+        segment = index._points.parts[0].segment  # type: ignore[attr-defined]
+        assert len(segment._chunks) > 50
+        for rows in ([], [0], [6, 7], [3, 20, 21, 300], list(range(segment.count))):
+            points = segment.read_points(np.array(rows, np.int64), vectors=True)
+            assert [point.shot_id for point in points] == segment.list_ids(np.array(rows, np.int64))
+
+
 def test_one_more_video_writes_its_own_points_only(tmp_path: Path) -> None:
     versions = ScanVersions(tmp_path / "index")
     publish_to(versions, ENCODER, ROWS[:300])
