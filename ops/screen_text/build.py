@@ -30,14 +30,14 @@ from ops.screen_text.reader import (
     find_model_folder,
 )
 from ops.screen_text.rows import ShotTexts, build_shot_row, build_text_rows, mark_kinds
-from ops.screen_text.sampling import MOST_TEXTS, choose_first, choose_more, has_changed
+from ops.screen_text.sampling import MOST_TEXTS, choose_first, choose_more, drop_needless, has_changed
 from ops.screen_text.tracking import follow_texts
 from ops.shots.looking import hash_shot_inputs, load_model_or_report, load_videos, read_near_pictures
 from ops.shots.segment import make_proxy_key
 
 TABLES = ("screen_text", "shot_screen_text")
 STAGE = "screen_text"
-RECIPE = 2
+RECIPE = 3
 """Changes with how text is looked for, read or followed: then all shots are read again."""
 MOST_REASONS = 20
 """Maximum number of unread shots in the report; all are in the table."""
@@ -229,7 +229,9 @@ class ShotFrames:
         first = choose_first(self._frames, self._seconds)
         texts, end = self._read(reader, first)
         if any(texts.values()) and end == self._frames:
-            more, _ = self._read(reader, choose_more(self._frames, self._seconds, first))
+            seen = {position: [each.text for each in found] for position, found in texts.items()}
+            positions = choose_more(self._frames, self._seconds, first)
+            more, _ = self._read(reader, drop_needless(positions, seen, self._frames / self._seconds))
             texts = more | texts
         return [(start + position, texts[position]) for position in sorted(texts)], start + end
 

@@ -5,6 +5,9 @@ Pure. The cost of an ingest is measured in ``docs/measurements.md``.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +41,20 @@ def choose_more(frames: int, seconds: float, known_positions: list[int]) -> list
         return []
     count = min(max(round(seconds / MORE_EVERY_S), 3), MOST_MORE)
     return sorted(set(_spread(frames, count)) - set(known_positions))
+
+
+def drop_needless(positions: Sequence[int], texts: Mapping[int, Collection[str]], rate: float) -> list[int]:
+    """Return the positions without those between two looks that saw the same ``texts`` at most two seconds apart.
+
+    ``texts`` are those of the looks by position, ``rate`` the frames per second.
+    """
+    looks = sorted(texts)
+    steady = [
+        (one, other)
+        for one, other in pairwise(looks)
+        if texts[one] and set(texts[one]) == set(texts[other]) and other - one <= MORE_EVERY_S * rate
+    ]
+    return [at for at in positions if not any(one < at < other for one, other in steady)]
 
 
 def _spread(frames: int, count: int) -> list[int]:

@@ -29,6 +29,8 @@ STORE_FAULTS: tuple[Fault, ...] = ("error", "stall", "half", "stale")
 SHARE, TRIES = 0.05, 6
 DAEMON_S = (5, 40)
 """Seconds in which the daemon starts, finds the library and begins its first runs."""
+_DAEMON_ONLY = "lake/caption_pairs/"
+"""Pairs for training follow new footage by the daemon alone; `needle train` makes its own."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -155,7 +157,8 @@ def try_daemon(library: Path, folder: Path, chance: random.Random, times: int) -
                 result.add(f"beside the daemon it ended with {status}: {text[-600:]}")
             time.sleep(chance.uniform(*DAEMON_S))  # it may be at work when it ends
         home.fork("ingest", str(library), expect=3)
-        _compare(result, expected, digest_home(home), home)
+        found = {part: digest for part, digest in digest_home(home).items() if not part.startswith(_DAEMON_ONLY)}
+        _compare(result, expected, found, home)
     return result
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ops.screen_text.reader import Box, SeenText, is_readable
 from ops.screen_text.rows import find_script
-from ops.screen_text.sampling import choose_first, choose_more, has_changed
+from ops.screen_text.sampling import choose_first, choose_more, drop_needless, has_changed
 from ops.screen_text.tracking import PlacedText, TextKind, find_kinds, follow_texts
 
 LOW: Box = (0.1, 0.8, 0.5, 0.9)
@@ -89,6 +89,15 @@ def test_short_shots_get_one_look_long_ones_more_and_text_more_again() -> None:
     assert len(choose_first(8 * 3600 * 25, 8 * 3600.0)) == 32
     assert len(choose_more(25 * 30, 30.0, [])) == 12 and choose_more(25 * 31, 31.0, []) == []
     assert choose_more(2, 0.1, [0, 1]) == []
+
+
+def test_no_look_between_two_that_saw_the_same_within_two_seconds() -> None:
+    more = [16, 50, 83]
+    assert drop_needless(more, {25: ["EXIT", "5"], 75: ["5", "EXIT"]}, 25) == [16, 83]
+    assert drop_needless(more, {25: ["EXIT"], 75: ["EXIT", "5"]}, 25) == more
+    assert drop_needless(more, {25: [], 75: []}, 25) == more
+    assert drop_needless(more, {25: ["EXIT"], 75: ["EXIT"]}, 24) == more, "more than two seconds"
+    assert drop_needless([20, 60, 90], {10: ["A"], 50: ["B"], 80: ["B"]}, 25) == [20, 90]
 
 
 def test_a_frame_with_a_small_new_text_has_changed_and_noise_has_not() -> None:
