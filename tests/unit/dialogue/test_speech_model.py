@@ -85,9 +85,9 @@ def recognise(hear: speech.Hear, samples: NDArray[np.float32]) -> list[DialogueL
     return speech.recognise_lines(samples.astype(np.float32), hear, len(samples) / RATE)[0]
 
 
-def measure_errors(lines: list[DialogueLine]) -> float:
+def measure_errors(lines: list[DialogueLine], sentences: Sequence[str] = SENTENCES) -> float:
     """Word error rate over all sentences, from the longest common parts."""
-    said = [word.strip(".,").lower() for sentence in SENTENCES for word in sentence.split()]
+    said = [word.strip(".,?!").lower() for sentence in sentences for word in sentence.split()]
     heard = [word.strip(".,?!").lower() for line in lines for word in line.text.split()]
     same = sum(block.size for block in SequenceMatcher(None, said, heard, autojunk=False).get_matching_blocks())
     return (max(len(said), len(heard)) - same) / len(said)
