@@ -115,7 +115,12 @@ def _look_up_small(service: Service, shot_id: str) -> tuple[Stored, str]:
     shot = _find_shot(service, shot_id)
     key = make_poster_key(shot.video_id, shot.start_frame, shot.end_frame)
     entry = hold_small_poster(service.settings.store, key, service.small_posters.find(key))
-    return entry, service.details.compute_media_versions([shot_id])[shot_id]
+    return entry, _find_version(service, shot_id)
+
+
+def _find_version(service: Service, shot_id: str) -> str:
+    """Return the version of a shot's files; empty if the shot was deleted in the meantime."""
+    return service.details.compute_media_versions([shot_id]).get(shot_id, "")
 
 
 def _find_shot(service: Service, shot_id: str) -> ShotDetail:
@@ -129,7 +134,7 @@ def _look_up_shot(service: Service, request: Request, shot_id: str, key_of: KeyO
     """Return the file of a shot, and the version of its files."""
     shot = _find_shot(service, shot_id)
     entry = look_up(request, service.settings.store, key_of(shot.video_id, shot.start_frame, shot.end_frame))
-    return entry, service.details.compute_media_versions([shot_id])[shot_id]
+    return entry, _find_version(service, shot_id)
 
 
 def _look_up_image(service: Service, request: Request, name: str) -> Stored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import asyncio
 import os
 import tempfile
@@ -163,7 +164,10 @@ def list_missed_goals(result: Result) -> list[str]:
     if np.median(beside) > UNHURT * np.median(calm) + plan.slack_s:
         missed.append(f"slow clients raise the median from {np.median(calm):.3f} to {np.median(beside):.3f} s")
     missed += [f"a label is lost: {label}" for label in result.lost_labels[:10]]
-    missed += [f"the log has: {line}" for line in result.log.splitlines() if "Traceback" in line or "ERROR" in line][:5]
+    # Records of errors, and the last line of each traceback.
+    missed += [
+        f"the log has: {line}" for line in re.findall(r"^.*ERROR.*$|^\S*(?:Error|Exception)\b.*$", result.log, re.M)
+    ][:9]
     if len(result.record.versions) < 2:
         missed.append("no client saw an index switch")
     return missed

@@ -20,6 +20,7 @@ from ops.cli.dagster_home import find_dagster_home
 from ops.cli.runs import find_runs
 from ops.core.errors import EncoderError
 from ops.core.settings import Settings, load_settings
+from ops.core.storage import ObjectStore
 from ops.core.tables import Lake
 from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
@@ -236,6 +237,27 @@ def test_searches_are_answered_before_the_details_of_all_shots_are_read(
         assert begun.wait(60) and client.get("/readyz").status_code == 200
         assert client.post("/api/search", json={"text": "red"}).json()["hits"][0]["start_timecode"]
         read.set()
+
+
+@pytest.mark.parametrize("size", ["full", "small"])
+def test_a_shot_that_is_deleted_while_its_poster_is_looked_up_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    whole = ObjectStore.read_bytes
+
+    def lose_posters(self: ObjectStore, key: str) -> bytes:
+        if key.startswith("posters/"):
+            raise FileNotFoundError(key)
+        return whole(self, key)
+
+    address = f"/media/shots/{shot(0, 0)}/poster.jpg?size={size}"
+    with client_of(desk_home(tmp_path / "home")) as client:
+        assert client.get(address).status_code == 200
+        monkeypatch.setattr(ShotDetails, "compute_media_versions", lambda self, shot_ids: {})
+        assert client.get(address).headers["cache-control"] == "no-cache"
+        monkeypatch.setattr(ObjectStore, "read_bytes", lose_posters)
+        answer = client.get(address)
+        assert answer.status_code == 404 and "gone from storage" in answer.json()["detail"]
 
 
 def test_a_new_title_is_seen_without_a_new_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
