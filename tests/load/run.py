@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import asyncio
 import os
+import re
 import tempfile
 import time
 from collections.abc import Sequence
