@@ -71,7 +71,7 @@ class Service:
         self.since = SearchableSince(settings, runs)
         self.fits = FitJobs(fit, lambda _: self.searcher.probes.forget())
         self._warmth = Warmup(self._read_published, self._warm_up, self._refresh)
-        self._are_runs_loaded = False
+        self._are_runs_loaded = self._are_details_read = False
 
     @property
     def details(self) -> ShotDetails:
@@ -98,10 +98,10 @@ class Service:
         return None if version is None else f"{encoder_id} {version}"
 
     def _warm_up(self) -> None:
-        """Load the live encoder and encode once, and open the index.
+        """Load the live encoder and encode once, open the index, read the details of shots.
 
-        Details of shots are read afterwards, by :meth:`_refresh`: among a million they take longer than all of this,
-        and a search reads those of its hits itself.
+        At the start the details are left to :meth:`_refresh`: among a million shots they take longer than all of this,
+        and a search reads those of its hits itself. Later there are few new ones.
         """
         try:
             self.searcher.follow()
@@ -109,10 +109,13 @@ class Service:
         except VectorIndexError:
             if self.index_version() is not None:  # an empty home is not a failure
                 raise
+        if self._are_details_read:
+            self.details.warm()
 
     def _refresh(self) -> None:
         """Read changes that come without a new index: titles, and videos in processing."""
         self.details.warm()
+        self._are_details_read = True
         if self.runs and not self._are_runs_loaded:
             self.runs([])  # Dagster takes a second to load, which should not delay the first request for a shot
             self._are_runs_loaded = True
