@@ -25,7 +25,7 @@ ASSET = StepAsset(
     deps=["dialogue"],
     group_name="search",
     code_version="1",
-    kinds={"qdrant"},
+    kinds={"qdrant", "tantivy"},
     automation_condition=whole_catalogue(dg.AssetKey("dialogue_index")),
 )
 def dialogue_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:

@@ -24,7 +24,7 @@ ASSET = StepAsset(
     deps=["screen_text"],
     group_name="search",
     code_version="1",
-    kinds={"qdrant"},
+    kinds={"qdrant", "tantivy"},
     automation_condition=whole_catalogue(dg.AssetKey("screen_text_index")),
 )
 def screen_text_index(context: dg.AssetExecutionContext, needle: dg.ResourceParam[Needle]) -> dg.MaterializeResult:
