@@ -16,7 +16,7 @@ from pathlib import Path
 from ops.cli import runs
 from ops.cli.looks import find_due_partitions
 from ops.cli.progress import Bars
-from ops.core.errors import DamagedTableError
+from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.locks import lock_exclusively, lock_if_free
 from ops.core.plural import plural
 from ops.core.rows import LakeVideo
@@ -26,7 +26,11 @@ from ops.core.store_leases import Lease, end_leases, find_stale_leases
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
-from ops.index.screen_text import has_current_texts
+from ops.index.engines import choose_engine
+from ops.index.index import VectorIndex, open_index, read_current_version
+from ops.index.lines import NAME as DIALOGUE_LINES
+from ops.index.lines import SCREEN_TEXT, LineIndex, choose_line_engine, open_lines
+from ops.index.screen_text import has_current_texts, open_texts
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.shots.segment import make_poster_key, make_proxy_key
@@ -36,6 +40,8 @@ from ops.videos.damaged_tables import put_away_all
 from ops.videos.objects import is_remote
 
 MOST_NAMED = 3
+SHOTS, LINES, TEXTS = "search_index", "dialogue_index", "index of writing"
+LINE_INDEXES = {LINES: DIALOGUE_LINES, TEXTS: SCREEN_TEXT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +51,10 @@ class HomeFaults:
     ``damaged`` are messages about files of the lake; while there are any, nothing else is judged. ``orphans`` are keys
     of objects that no row names; ``is_shared``: other homes may have the same store, so they stay. ``due`` has the
     partitions for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
-    ``indexes`` are indexes that differ from the lake. ``interrupted`` counts ingests that were killed, ``leftovers``
-    are folders of killed processes, ``leases`` those that they hold in the store. ``unreachable`` are paths of videos
-    with something due whose source cannot be found.
+    ``indexes`` are indexes that differ from the lake, ``broken`` embedded ones that cannot be opened, with the reason.
+    ``unregistered`` are videos with shots that the table ``videos`` does not have. ``interrupted`` counts ingests that
+    were killed, ``leftovers`` are folders of killed processes, ``leases`` those that they hold in the store.
+    ``unreachable`` are paths of videos with something due whose source cannot be found.
     """
 
     damaged: tuple[str, ...] = ()
@@ -55,6 +62,8 @@ class HomeFaults:
     is_shared: bool = False
     due: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: tuple[str, ...] = ()
+    broken: Mapping[str, str] = field(default_factory=dict)
+    unregistered: tuple[str, ...] = ()
     interrupted: int = 0
     leftovers: tuple[Path, ...] = ()
     leases: tuple[Lease, ...] = ()
@@ -71,7 +80,13 @@ class HomeFaults:
             lines.append(
                 f"{step}: {plural(len(partitions), 'partition is', 'partitions are')} due: {_name(partitions)}"
             )
-        lines += [f"{index} differs from the lake" for index in self.indexes]
+        lines += [f"{index} differs from the lake" for index in self.indexes if index not in self.broken]
+        lines += [f"{index} cannot be opened: {reason}" for index, reason in self.broken.items()]
+        if self.unregistered:
+            lines.append(
+                f"{plural(len(self.unregistered), 'video has', 'videos have')} shots, and no row in the table videos: "
+                f"{_name(self.unregistered)}; `needle ingest` of the library registers them again"
+            )
         if self.interrupted:
             lines.append(f"{plural(self.interrupted, 'ingest was', 'ingests were')} killed before its end")
         if self.leftovers:
@@ -104,20 +119,50 @@ def find_faults(settings: Settings) -> HomeFaults:
         if settings.resolve_partition(video_id) in due_partitions and not _has_source(rows[video_id])
     ]
     checks: dict[str, Callable[[], bool]] = {
-        "search_index": lambda: index_is_current(settings, encoder_id),
-        "dialogue_index": lambda: has_current_lines(settings),
-        "index of writing": lambda: has_current_texts(settings),
+        SHOTS: lambda: index_is_current(settings, encoder_id),
+        LINES: lambda: has_current_lines(settings),
+        TEXTS: lambda: has_current_texts(settings),
     }
+    cut = set(settings.lake.read("shots", None, ["video_id"])["video_id"].to_pylist())
     return HomeFaults(
         orphans=() if is_busy else tuple(find_orphans(settings)),
         is_shared=bool(settings.storage),
         due={name: partitions for name, partitions in due.items() if partitions},
         indexes=tuple(name for name, is_current in checks.items() if ready and not is_current()),
+        broken={} if settings.qdrant_url else _find_broken_indexes(settings, encoder_id),
+        unregistered=tuple(sorted(cut - rows.keys())),
         interrupted=len(runs.find_interrupted_ingests(settings)),
         leftovers=() if is_busy else tuple(_find_leftovers(settings)),
         leases=tuple(find_stale_leases(settings.store)),
         unreachable=tuple(lost_videos),
     )
+
+
+def _find_broken_indexes(settings: Settings, encoder_id: str) -> dict[str, str]:
+    """Return why an embedded index cannot be opened, by its name."""
+    openers: dict[str, Callable[[], VectorIndex | LineIndex | None]] = {
+        SHOTS: lambda: open_index(settings, encoder_id) if read_current_version(settings, encoder_id) else None,
+        LINES: lambda: open_lines(settings),
+        TEXTS: lambda: open_texts(settings),
+    }
+    broken = {}
+    for name, open_current in openers.items():
+        try:
+            if index := open_current():
+                with index:
+                    index.count()
+                    if isinstance(index, VectorIndex):
+                        index.counts("show")  # opens its segments
+        except VectorIndexError as error:
+            broken[name] = str(error)
+    return broken
+
+
+def _drop_index(settings: Settings, encoder_id: str, name: str) -> None:
+    if name == SHOTS:
+        choose_engine(settings, encoder_id).drop_all()
+    else:
+        choose_line_engine(settings, LINE_INDEXES[name]).drop_all()
 
 
 def find_orphans(settings: Settings) -> list[str]:
@@ -156,6 +201,9 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     for folder in faults.leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     encoder_id = resolve_encoder(settings).encoder_id
+    with lock_exclusively(settings.work_lock):
+        for name in faults.broken:
+            _drop_index(settings, encoder_id, name)
     rows = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
     reachable = [
         video_id for video_id, row in rows.items() if row["state"] in ("ready", "pending") and _has_source(row)
@@ -163,7 +211,7 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     due = find_due_partitions(settings, encoder_id, reachable)
     due -= {settings.resolve_partition(video_id) for video_id, row in rows.items() if row["path"] in faults.unreachable}
     interrupted_runs = runs.find_interrupted_ingests(settings)
-    if due or interrupted_runs or faults.indexes:
+    if due or interrupted_runs or faults.indexes or faults.broken:
         last = (*(f"probe_scores/{label}" for label in load_definitions(settings)), "saved_searches")
         runs.run_pipeline(settings, sorted(due), interrupted_runs, bars, last=last, started_by="needle doctor")
 

@@ -106,6 +106,7 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
     hears = not explain_speech_problem(settings.speech)
     videos = [row for row in catalogue.read_videos(settings.lake, list(partitions)) if row["state"] == "ready"]
     sidecars = find_sidecars(settings, videos)  # of all at once: each folder is listed once
+    stored = [set(settings.lake.list_partitions(table)) for table in TABLES]
     by_partition: dict[str, list[LakeVideo]] = {}
     for row in videos:
         by_partition.setdefault(settings.resolve_partition(row["video_id"]), []).append(row)
@@ -124,7 +125,8 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
             current = {(shot["shot_id"], inputs) for shot in video_shots}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored_rows} == current
             video_sources = sources.get(video["video_id"], [])
-            if not is_read or has_other_speech(settings, video, video_sources, hears=hears):
+            is_whole = all(partition in names for names in stored)  # each table has a file, even without a row
+            if not is_read or not is_whole or has_other_speech(settings, video, video_sources, hears=hears):
                 due.append((video, video_shots, files or []))
     return due
 

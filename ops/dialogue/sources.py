@@ -162,7 +162,7 @@ def _read_sidecar(sidecar: Sidecar, fps: Fraction | None, delay_s: float, reques
     )
     notes += more
     language = sidecar.language or ",".join(sorted(list_languages(document.cues)))
-    reason = f"it holds no line: {notes[0] if notes else 'none of its captions has text'}"
+    reason = f"it holds no line: {notes[0] if notes else 'it shows no caption with text'}"
     return replace(bare, language=language, lines=lines, notes=notes, reason=None if lines else reason)
 
 

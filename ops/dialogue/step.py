@@ -52,7 +52,7 @@ STEPS = (
         build=_build,
         retry=_retry,
         child_modules=("ops.dialogue.sources",),
-        decided_by=("videos", "shots", "shot_dialogue", "subtitles", "subtitle_timings"),
+        decided_by=("videos", "shots", *TABLES, "subtitle_timings"),
         describe_outside=_describe_outside,
     ),
 )

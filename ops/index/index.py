@@ -241,6 +241,10 @@ def open_versions(versions: Versions, encoder_id: str) -> VectorIndex:
             return VectorIndex(versions, version)
         except VectorIndexError:
             # The version was deleted between the look-up and the opening, by several newer ones.
+            if versions.current() == version and not versions.has(version):
+                raise VectorIndexError(
+                    f"version {version} of the index is missing: `needle doctor --repair` builds it again"
+                ) from None
             if attempt == ATTEMPTS - 1 or versions.current() == version:
                 raise
     raise VectorIndexError(

@@ -42,16 +42,16 @@ def look_up(request: Request, store: ObjectStore, key: str) -> Stored:
     A poster is read here, in the thread that looks for its shot: a page shows thirty at once, and each further change
     of threads costs as much as reading it.
     """
-    is_gone = ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
+    missing = ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
     status = store.stat(key)
     if status is None:
-        raise is_gone
+        raise missing
     etag = _make_etag(status.stamp.encode())
     is_read = request.method == "GET" and status.size <= PIECE and "if-none-match" not in request.headers
     try:
         content = store.read_bytes(key) if is_read else None
     except FileNotFoundError:  # deleted in the meantime
-        raise is_gone from None
+        raise missing from None
     if content is not None and len(content) != status.size:
         content = None  # replaced in the meantime: sent as it is when it is opened, and no more than was announced
     return Stored(store=store, key=key, size=status.size, etag=etag, content=content)

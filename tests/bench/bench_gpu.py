@@ -14,8 +14,8 @@ embed the shots of a home, whose films are cut already, N times over. For each m
 
 ``--compile`` adds the model in torch.compile, ``--ray`` the same shots on a local Ray cluster (and whether the vectors
 are those of the local run). ``--train`` fits all of each model on the shots instead, from proxies, for some steps:
-pairs per second, the share of the time without a batch, and the peak of memory, in bf16 with activations kept and
-recomputed, and in float32; with ``--ray`` on a local Ray cluster, by a worker with a GPU.
+pairs per second, the share of the time without a batch, and the peak of memory of this process, in bf16 with
+activations kept and recomputed, and in float32; with ``--ray`` on a local Ray cluster, by a worker with a GPU.
 """
 
 from __future__ import annotations
@@ -124,14 +124,14 @@ def measure_training(model: str, settings: Settings, options: argparse.Namespace
         torch.cuda.reset_peak_memory_stats()
         with PairReader(settings, pairs, recipe.frames) as reader:
             examples = base.read_examples(pairs, reader, SilentProgress())
-            checkpoint = Checkpoint(path=folder / name / "checkpoint.pt", identity="bench")
-            checkpoint.path.parent.mkdir()
+            checkpoint = Checkpoint(path=folder / model / name / "checkpoint.pt", identity="bench")
+            checkpoint.path.parent.mkdir(parents=True)
             if options.ray:
                 with plan_ray_fit("", recipe, 1, True, None) as planned:
                     planned.fit(base.build_model(), examples, recipe, checkpoint, lambda step: None)
             else:
                 fit(base.build_model(), examples, recipe, device="cuda", checkpoint=checkpoint)
-        steps = list(read_metrics(folder / name))[2:]
+        steps = list(read_metrics(folder / model / name))[2:]
         figures[name] = {
             "steps": len(steps) + 2,
             "pairs_per_s": round(TRAINED * len(steps) / sum(step.seconds for step in steps), 1),

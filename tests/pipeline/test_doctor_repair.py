@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ops.core.settings import Settings, load_settings
@@ -69,6 +71,45 @@ def test_a_video_whose_source_is_gone_stays_as_it_is(healthy: Home) -> None:
     assert "source cannot be found" in told
     assert healthy.json("status")["videos"][0]["state"] == "ready"
     assert "no faults" in healthy.run("doctor", "--repair").stdout and list_media(settings) == before
+
+
+def test_an_index_that_cannot_be_opened_is_named_and_built_again(healthy: Home) -> None:
+    (versions,) = (healthy.path / "index").glob("starter*/versions")
+    (vectors,) = versions.glob("*/shard/*/vectors.f32")
+    for spoil in (lambda: os.truncate(vectors, 200), lambda: shutil.rmtree(versions)):
+        spoil()
+        assert "needle doctor --repair" in healthy.run("search", "anything", expect=1).stderr
+        assert "search_index cannot be opened: " in healthy.run("doctor", "--faults", expect=1).stdout
+        assert "no faults" in healthy.run("doctor", "--repair").stdout
+        assert len(healthy.json("search", "anything")["hits"]) == 2
+
+
+def test_lines_whose_file_is_gone_are_read_again(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    source = Path(healthy.json("status")["videos"][0]["path"])
+    source.with_suffix(".srt").write_text("1\n00:00:00,100 --> 00:00:00,900\nMerry Christmas\n")
+    healthy.run("ingest", str(source))
+    for table in ("dialogue", "subtitles"):
+        (path,) = Path(settings.lake.path(table)).glob("*.parquet")
+        rows = pq.read_table(path).drop_columns(["event_timestamp", "created_timestamp"])
+        path.unlink()
+        assert "dialogue: 1 partition is due" in healthy.run("doctor", "--faults", expect=1).stdout
+        assert "no faults" in healthy.run("doctor", "--repair").stdout
+        assert pq.read_table(path).drop_columns(["event_timestamp", "created_timestamp"]).equals(rows)
+    path.unlink()
+    assert "nothing to do" not in healthy.run("ingest", str(source)).stderr and path.exists()
+
+
+def test_a_video_without_its_row_is_named_until_it_is_registered_again(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    video = healthy.json("status")["videos"][0]
+    (path,) = Path(settings.lake.path("videos")).glob("*.parquet")
+    path.unlink()
+    fault = f"1 video has shots, and no row in the table videos: {video['video_id']}; `needle ingest`"
+    assert fault in healthy.run("doctor", "--faults", expect=1).stdout
+    assert fault in healthy.run("doctor", "--repair", expect=1).stdout
+    healthy.run("ingest", video["path"])
+    assert "no faults" in healthy.run("doctor", "--faults").stdout
 
 
 def test_a_damaged_table_is_mended_and_its_objects_are_no_orphans(healthy: Home) -> None:

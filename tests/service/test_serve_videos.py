@@ -23,7 +23,7 @@ def fill(settings: Settings) -> None:
     for number, title in enumerate(EPISODES, start=10):
         write_video(settings, number, [lean((1, 0, 0))] * 8, show="Serial", title=title, episode=None, reason=None)
     broken = video_row(20, show="Serial", title="Torn", state="set_aside", reason="it does not decode", fps_num=None)
-    settings.lake.write("videos", settings.resolve_partition(video_id(20)), [broken | {"frames": None}])
+    settings.lake.write("videos", settings.resolve_partition(video_id(20)), [broken | {"frames": None, "bytes": None}])
     index_lake(settings)
 
 
@@ -45,7 +45,7 @@ def test_videos_of_a_show_come_by_name_with_numbers_by_value(client: TestClient)
     assert (first["state"], first["shots"], first["fps"], first["width"]) == ("ready", 8, "24000/1001", 640)
     assert first["searchable_since"] is not None and first["seconds"] == pytest.approx(10.01)
     assert (torn["state"], torn["reason"], torn["posters"]) == ("set_aside", "it does not decode", [])
-    assert (torn["fps"], torn["seconds"], torn["searchable_since"]) == (None, 0.0, None)
+    assert (torn["fps"], torn["seconds"], torn["searchable_since"], torn["bytes"]) == (None, 0.0, None, None)
 
 
 def test_posters_are_spread_in_order_and_none_is_blank(client: TestClient) -> None:

@@ -224,7 +224,7 @@ class Segment:
         for first, begin, end in zip(firsts, bounds, bounds[1:], strict=False):
             place = view[width * begin : width * end]
             if os.preadv(self._vectors, [place], width * first) != len(place):
-                raise VectorIndexError(f"{self._path} ends too early: delete the index and run `needle ingest`")
+                raise VectorIndexError(f"{self._path} ends too early: `needle doctor --repair` builds the index again")
         return vectors
 
     def list_ids(self, rows: Rows) -> list[str]:

@@ -33,7 +33,7 @@ from ops.index.points import Base, Manifest, VideoDigest, VideoDigests, require_
 VIDEOS = "videos.json"
 PARTS = "parts.json"
 """The list of a version's parts, in ``shard/``; replaced atomically."""
-REPAIR = "delete its folder and run `needle ingest` again"
+REPAIR = "`needle doctor --repair` builds it again"
 
 Item = TypeVar("Item")
 Store = TypeVar("Store")

@@ -35,7 +35,7 @@ class VideoEntry(Answer):
     codec: str | None
     has_audio: bool | None
     start_timecode: str | None
-    bytes: int
+    bytes: int | None = Field(description="null if the file could not be read")
     searchable_since: str | None = Field(description="null: not searchable as a whole yet")
     posters: list[Poster] = Field(description="of shots spread over the video, without blank ones")
 

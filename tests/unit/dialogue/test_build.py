@@ -162,7 +162,7 @@ def test_odd_files_are_named_and_cost_no_other(settings: Settings) -> None:
         file.truncate(100 << 20)
     report, told = build(settings)
     assert set(told.refused) == {"film.de.srt", "film.fr.srt", "film.es.srt", "film.it.srt", "film.pt.scc"}
-    assert told.refused["film.pt.scc"] == "it holds no line: none of its captions has text"
+    assert told.refused["film.pt.scc"] == "it holds no line: it shows no caption with text"
     assert "MB" in told.refused["film.it.srt"] and "empty" in told.refused["film.fr.srt"]
     assert [(row["text"], bool(row["shot_ids"])) for row in said(settings)] == [("kept", True), ("after", False)]
     assert all(check.passed for check in report.checks)
