@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class DeviceTower:
         import torch
 
         self._device, self._normalise, is_cuda = device, normalise, device.type == "cuda"
+        # Calls start their kernels one after the other, so that the memory of two batches is not needed at once.
+        self._starting = threading.Lock()
         self._copies = torch.cuda.Stream(device) if is_cuda else None  # type: ignore[no-untyped-call]
         side = model.visual.image_size
         height, width = (side, side) if isinstance(side, int) else side
@@ -111,9 +114,10 @@ class DeviceTower:
             stream = torch.cuda.current_stream(self._device)
             stream.wait_event(each.ready)
             each.frames_BCHW.record_stream(stream)  # else its memory could be reused by the next copy
-        frames_BCHW = self._normalise(each.frames_BCHW).to(self._dtype)
-        vectors_BD: torch.Tensor = self._model.encode_image(frames_BCHW, normalize=False)
-        return torch.nn.functional.normalize(vectors_BD.float(), dim=-1)
+        with self._starting:
+            frames_BCHW = self._normalise(each.frames_BCHW).to(self._dtype)
+            vectors_BD: torch.Tensor = self._model.encode_image(frames_BCHW, normalize=False)
+            return torch.nn.functional.normalize(vectors_BD.float(), dim=-1)
 
     def _time(self, frames_BCHW: NDArray[np.uint8]) -> float:
         """Seconds of one batch, copy included, after a first one that is not counted."""

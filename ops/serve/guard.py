@@ -139,6 +139,8 @@ class Guard:
 
     def _require_host(self, headers: Headers) -> None:
         """Reject other hosts: a foreign page whose name resolves to this machine must not reach the service."""
+        if len(headers.getlist("host")) > 1:
+            raise ProblemError(400, "the request names several hosts (RFC 9112, 3.2)")
         if self._loopback_host is None:
             return
         host = _parse_host(headers.get("host", ""))

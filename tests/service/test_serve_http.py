@@ -264,6 +264,9 @@ def test_without_a_public_address_no_forwarded_header_changes_anything(tmp_path:
         assert answer.status_code == 200 and "Secure" not in answer.headers["set-cookie"]
         assert client.post("/api/session", json=SIGN_IN, headers={"origin": PUBLIC, **forwarded}).status_code == 403
         assert client.get("/", headers={"host": "needle.example", **forwarded}).status_code == 400
+        with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
 @pytest.mark.parametrize(

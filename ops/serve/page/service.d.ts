@@ -1064,7 +1064,8 @@ export type VideoEntry = {
   codec: string | null;
   has_audio: boolean | null;
   start_timecode: string | null;
-  bytes: number;
+  /** null if the file could not be read */
+  bytes: number | null;
   /** null: not searchable as a whole yet */
   searchable_since: string | null;
   /** of shots spread over the video, without blank ones */
