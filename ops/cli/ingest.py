@@ -267,7 +267,8 @@ def _summarise(
     footage = round(sum(video["footage_s"] for video in videos), 3)
     processed_videos = [video for video in videos if ran and settings.resolve_partition(video["video_id"]) in ran]
     footage_s = sum(video["footage_s"] for video in processed_videos if video["state"] == "ready")
-    unread, unclear = list_unread_subtitles(settings, video_ids, library_scan.subtitles)
+    copies = dict(sorted(library_scan.duplicates + registration.copies))
+    unread, unclear = list_unread_subtitles(settings, video_ids, library_scan.subtitles, copies)
     left_out = library_scan.group_left_out() | ({OTHER_SUBTITLES: unclear} if unclear else {})
     return {
         "videos": len(videos),
@@ -282,9 +283,7 @@ def _summarise(
         "set_aside": skipped,
         "notes": [{"path": video["path"], "note": note} for video in processed_videos for note in video["notes"]],
         "subtitles_not_used": unread,
-        "duplicates": [
-            {"path": path, "same_as": other} for path, other in sorted(library_scan.duplicates + registration.copies)
-        ],
+        "duplicates": [{"path": path, "same_as": other} for path, other in copies.items()],
         "left_out": {kind: {"count": len(at), "paths": at[:MOST_LISTED]} for kind, at in left_out.items()},
         "recordings": library_scan.recordings,
         "forgotten": registration.forgotten,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ops.core.known_rows import read_rows
@@ -10,8 +11,9 @@ from ops.core.settings import Settings
 from ops.dialogue.sources import SPEECH
 from ops.videos import catalogue
 from ops.videos.sidecar_names import is_news
-from ops.videos.subtitles import find_unowned_subtitles, select_ownerless_subtitles
+from ops.videos.subtitles import find_subtitles_beside, find_unowned_subtitles, select_ownerless_subtitles
 
+BESIDE_COPY = "it is beside {copy}, a copy of {video}: put it beside that file"
 NO_VIDEO = "it belongs to no video: rename it to <video>.<language>.{suffix}"
 
 
@@ -37,13 +39,17 @@ def list_unusable_subtitles(settings: Settings, video_ids: Collection[str]) -> l
 
 
 def list_unread_subtitles(
-    settings: Settings, video_ids: Collection[str], found_paths: Collection[str] = ()
+    settings: Settings,
+    video_ids: Collection[str],
+    found_paths: Collection[str] = (),
+    copies: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[list[dict[str, str]], list[str]]:
     """Return ``{"path", "reason"}`` of subtitle files without a fault that are not used, sorted by path.
 
-    These are next to the videos, or among ``found_paths``, those of a scan. They belong to no video, or are of a kind
-    that is not read (images of text). Second are the paths of files that may not be subtitles, because other kinds of
-    files have their ending too. Raises ``StorageError`` if a store cannot be reached.
+    These are next to the videos, or among ``found_paths``, those of a scan. They belong to no video, or to a copy of
+    one (``copies``: path of the copy -> path of the video), or are of a kind that is not read (images of text). Second
+    are the paths of files that may not be subtitles, because other kinds of files have their ending too. Raises
+    ``StorageError`` if a store cannot be reached.
     """
     partitions = sorted({settings.resolve_partition(video_id) for video_id in video_ids})
     existing = sorted(set(settings.lake.list_partitions("subtitles")) & set(partitions))
@@ -61,6 +67,13 @@ def list_unread_subtitles(
     ownerless = select_ownerless_subtitles(found_paths, present)
     unowned_paths = {*find_unowned_subtitles(present), *filter(is_news, ownerless)}
     unread += [{"path": path, "reason": explain_unowned(path)} for path in unowned_paths]
+    used_paths = {row["path"] for row in rows}
+    unread += [
+        {"path": path, "reason": BESIDE_COPY.format(copy=copy, video=copies[copy])}
+        for copy, paths in find_subtitles_beside(copies).items()
+        for path in paths
+        if path not in used_paths
+    ]
     return sorted(unread, key=lambda row: row["path"]), [path for path in ownerless if not is_news(path)]
 
 

@@ -118,6 +118,22 @@ def find_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, 
     }
 
 
+def find_subtitles_beside(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the subtitle files that belong to each of these video files by their names, whether it is registered or
+    not; empty if the folder cannot be read. Raises ``StorageError`` if a store cannot be reached.
+    """
+    names: dict[str, list[str]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        names.setdefault(folder, []).append(name)
+    beside: dict[str, list[str]] = {}
+    for folder, folder_names in names.items():
+        listing = _read_folder(folder, folder_names)
+        for name in folder_names:
+            beside[f"{folder}/{name}"] = [key[0] for key, _ in listing.list_files(name)] if listing else []
+    return beside
+
+
 def find_unowned_subtitles(videos: Iterable[LakeVideo]) -> list[str]:
     """Return the paths of subtitle files in the folders of these videos (register rows) that belong to no video,
     sorted.

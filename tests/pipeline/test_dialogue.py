@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path, Any]:
     (folder / "inside.srt").unlink()
     (folder / "a.en.srt").write_text(srt([(0.5, 1.5, "You're a jerk, Thom."), (2.5, 3.5, "Merry <b>Christmas</b>")]))
     (folder / "d.en.srt").write_text(srt([(0.5, 1.5, "of a film that is not here")]))
+    shutil.copy(folder / "a.mp4", folder / "again.mp4")
+    (folder / "again.fr.srt").write_text(srt([(0.5, 1.5, "Joyeux Noël")]))
     (folder / "c.srt").write_bytes(b"\0" + random.Random(0).randbytes(3999))
     home = Home(tmp_path_factory.mktemp("home"))
     return home, folder, home.json("ingest", str(folder), expect=3)
@@ -52,9 +55,14 @@ def test_lines_are_counted_and_what_is_unusable_is_named(talking: tuple[Home, Pa
     assert summary["lines"] == 3
     assert [Path(entry["path"]).name for entry in summary["set_aside"]] == ["c.srt"]
     assert "binary data" in summary["set_aside"][0]["reason"]
-    (unused,) = summary["subtitles_not_used"]
+    copied, unused = summary["subtitles_not_used"]
     assert Path(unused["path"]).name == "d.en.srt"
     assert unused["reason"] == "it belongs to no video: rename it to <video>.<language>.srt"
+    folder = Path(unused["path"]).parent
+    assert copied == {
+        "path": str(folder / "again.fr.srt"),
+        "reason": f"it is beside {folder / 'again.mp4'}, a copy of {folder / 'a.mp4'}: put it beside that file",
+    }
 
 
 def test_a_line_is_found_in_its_shot(talking: tuple[Home, Path, Any]) -> None:
