@@ -150,9 +150,10 @@ def _find_broken_indexes(settings: Settings, encoder_id: str) -> dict[str, str]:
         try:
             if index := open_current():
                 with index:
-                    index.count()
                     if isinstance(index, VectorIndex):
                         index.counts("show")  # opens its segments
+                    else:
+                        index.search("the", limit=1)  # reads its words
         except VectorIndexError as error:
             broken[name] = str(error)
     return broken

@@ -96,6 +96,11 @@ def test_lines_whose_file_is_gone_are_read_again(healthy: Home) -> None:
         assert "dialogue: 1 partition is due" in healthy.run("doctor", "--faults", expect=1).stdout
         assert "no faults" in healthy.run("doctor", "--repair").stdout
         assert pq.read_table(path).drop_columns(["event_timestamp", "created_timestamp"]).equals(rows)
+    terms = next((healthy.path / "index" / "dialogue").rglob("*.term"))
+    terms.unlink()  # parts of versions share their files
+    terms.write_bytes(b"")
+    assert "dialogue_index cannot be opened: " in healthy.run("doctor", "--faults", expect=1).stdout
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
     path.unlink()
     assert "nothing to do" not in healthy.run("ingest", str(source)).stderr and path.exists()
 

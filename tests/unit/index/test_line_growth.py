@@ -179,7 +179,7 @@ def test_a_damaged_index_says_what_to_do(settings: Settings) -> None:
     publish_lines_to(versions, make_lines(0, 5))
     for file in (versions.folder / "current" / "shard").rglob("*.term"):
         file.write_bytes(b"")
-    with open_index(versions) as index, pytest.raises(VectorIndexError, match="needle ingest"):
+    with open_index(versions) as index, pytest.raises(VectorIndexError, match="needle doctor --repair"):
         index.search("apple", limit=3)
 
 

@@ -114,7 +114,7 @@ def test_what_was_dropped_is_not_on_disk(settings: Settings) -> None:
 def test_a_broken_version_is_told(settings: Settings) -> None:
     publish_lines(settings, ROWS)
     (settings.home / "index" / "dialogue" / "current" / "manifest.json").write_text("{")
-    with pytest.raises(VectorIndexError, match="needle ingest"):
+    with pytest.raises(VectorIndexError, match="needle doctor --repair"):
         open_lines(settings)
 
 

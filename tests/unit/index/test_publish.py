@@ -177,7 +177,7 @@ def test_a_broken_version_is_named_and_can_be_rebuilt(settings: Settings, damage
         (folder / "manifest.json").unlink()
     else:
         (folder / "shard").rename(folder / "elsewhere")
-    with pytest.raises(VectorIndexError, match="run `needle ingest` again"):
+    with pytest.raises(VectorIndexError, match="`needle doctor --repair` builds it again"):
         open_index(settings, ENCODER).search(ROWS[0].vector, limit=1)
 
 
