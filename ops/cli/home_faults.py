@@ -202,9 +202,10 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     for folder in faults.leftovers:
         shutil.rmtree(folder, ignore_errors=True)
     encoder_id = resolve_encoder(settings).encoder_id
-    with lock_exclusively(settings.work_lock):
-        for name in faults.broken:
-            _drop_index(settings, encoder_id, name)
+    if faults.broken:
+        with lock_exclusively(settings.work_lock):
+            for name in faults.broken:
+                _drop_index(settings, encoder_id, name)
     rows = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
     reachable = [
         video_id for video_id, row in rows.items() if row["state"] in ("ready", "pending") and _has_source(row)

@@ -100,7 +100,7 @@ def find_sidecars(settings: Settings, videos: Iterable[LakeVideo]) -> dict[str, 
     which is not the same as an empty list. Raises ``StorageError`` if a store cannot be reached.
     """
     rows = list(videos)
-    folders = _read_folders(rows)
+    folders = _read_folders(row["path"] for row in rows)
     entries_by_video: dict[str, list[tuple[Key, str]]] = {}
     for row in rows:
         folder, _, name = row["path"].rpartition("/")
@@ -122,15 +122,13 @@ def find_subtitles_beside(paths: Iterable[str]) -> dict[str, list[str]]:
     """Return the subtitle files that belong to each of these video files by their names, whether it is registered or
     not; empty if the folder cannot be read. Raises ``StorageError`` if a store cannot be reached.
     """
-    names: dict[str, list[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        names.setdefault(folder, []).append(name)
+    all_paths = list(paths)
+    folders = _read_folders(all_paths)
     beside: dict[str, list[str]] = {}
-    for folder, folder_names in names.items():
-        listing = _read_folder(folder, folder_names)
-        for name in folder_names:
-            beside[f"{folder}/{name}"] = [key[0] for key, _ in listing.list_files(name)] if listing else []
+    for path in all_paths:
+        folder, _, name = path.rpartition("/")
+        listing = folders[folder]
+        beside[path] = [key[0] for key, _ in listing.list_files(name)] if listing else []
     return beside
 
 
@@ -140,7 +138,7 @@ def find_unowned_subtitles(videos: Iterable[LakeVideo]) -> list[str]:
 
     Raises ``StorageError`` if a store cannot be reached.
     """
-    folders = _read_folders(list(videos)).values()
+    folders = _read_folders(row["path"] for row in videos).values()
     return sorted({path for folder in folders if folder for path in folder.unowned})
 
 
@@ -151,7 +149,7 @@ def select_ownerless_subtitles(paths: Iterable[str], videos: Iterable[LakeVideo]
     if a store cannot be reached.
     """
     listed_paths = set[str]()
-    for folder in _read_folders(list(videos)).values():
+    for folder in _read_folders(row["path"] for row in videos).values():
         if folder:
             listed_paths.update(folder.unowned, folder.parts)
             listed_paths.update(key[0] for entries in folder.by_video.values() for key, _ in entries)
@@ -301,11 +299,11 @@ def _find_first_frame_time(container: InputContainer) -> float:
     return float(video.start_time * video.time_base)
 
 
-def _read_folders(videos: list[LakeVideo]) -> dict[str, _Folder | None]:
-    """Read the folders of the videos by their paths, each once; ``None`` for one that cannot be read."""
+def _read_folders(paths: Iterable[str]) -> dict[str, _Folder | None]:
+    """Read the folders of video files by their paths, each once; ``None`` for one that cannot be read."""
     names: dict[str, list[str]] = {}
-    for row in videos:
-        folder, _, name = row["path"].rpartition("/")
+    for path in paths:
+        folder, _, name = path.rpartition("/")
         names.setdefault(folder, []).append(name)
     return {folder: _read_folder(folder, folder_names) for folder, folder_names in names.items()}
 

@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from ops.training.pairs import CaptionPair
 from ops.training.ray_fit import plan_ray_fit
 from ops.training.recipes import build_recipe
 from tests.bench.bench_embedding import list_shots
+from tests.bench.bench_training import pairs_of
 from tests.builders.clip_models import save_random_model
 
 MODELS = ("ViT-B-32", "PE-Core-B-16", "ViT-L-14", "PE-Core-L-14-336")
@@ -144,19 +146,11 @@ def measure_training(model: str, settings: Settings, options: argparse.Namespace
 
 def list_pairs(settings: Settings, count: int) -> list[CaptionPair]:
     """The shots of a home again and again, each time with another caption."""
-    rows = settings.lake.read("shots", settings.lake.list_partitions("shots")).to_pylist()
-    chosen = [(number, rows[number % len(rows)]) for number in range(count)]
+    pairs = pairs_of(settings)
+    chosen = (pairs[number % len(pairs)] for number in range(count))
     return [
-        CaptionPair(
-            pair_id=f"{row['shot_id']}-{number}",
-            kind="shot",
-            show=row["show"],
-            captions=(f"shot number {number}",),
-            input_hash=row["shot_id"],
-            video_id=row["video_id"],
-            shot_id=row["shot_id"],
-        )
-        for number, row in chosen
+        replace(pair, pair_id=f"{pair.pair_id}-{number}", captions=(f"shot number {number}",))
+        for number, pair in enumerate(chosen)
     ]
 
 

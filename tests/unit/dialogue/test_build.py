@@ -160,16 +160,16 @@ def test_odd_files_are_named_and_cost_no_other(settings: Settings) -> None:
     sidecar(settings, "film.pt.scc", "Scenarist_SCC V1.0\n\n00:00:00:02\t9420 9420 94ae")  # loads a caption, shows none
     with sidecar(settings, "film.it.srt", "").open("wb") as file:
         file.truncate(100 << 20)
-    report, told = build(settings)
-    assert set(told.refused) == {"film.de.srt", "film.fr.srt", "film.es.srt", "film.it.srt", "film.pt.scc"}
-    assert told.refused["film.pt.scc"] == "it holds no line: it shows no caption with text"
-    assert "MB" in told.refused["film.it.srt"] and "empty" in told.refused["film.fr.srt"]
+    report, problems = build(settings)
+    assert set(problems.refused) == {"film.de.srt", "film.fr.srt", "film.es.srt", "film.it.srt", "film.pt.scc"}
+    assert problems.refused["film.pt.scc"] == "it holds no line: it shows no caption with text"
+    assert "MB" in problems.refused["film.it.srt"] and "empty" in problems.refused["film.fr.srt"]
     assert [(row["text"], bool(row["shot_ids"])) for row in said(settings)] == [("kept", True), ("after", False)]
     assert all(check.passed for check in report.checks)
-    assert any("film.srt: line 6" in note and "before the start of the film" in note for note in told.notes)
-    assert any("film.srt: line 10" in note and "after the end of the film" in note for note in told.notes)
+    assert any("film.srt: line 6" in note and "before the start of the film" in note for note in problems.notes)
+    assert any("film.srt: line 10" in note and "after the end of the film" in note for note in problems.notes)
     aside = list_unusable_subtitles(settings, {video_id(0)})
-    assert [Path(entry["path"]).name for entry in aside] == sorted(told.refused)
+    assert [Path(entry["path"]).name for entry in aside] == sorted(problems.refused)
     build_lines(settings, SilentProgress())
     index = open_lines(settings)
     assert index is not None
