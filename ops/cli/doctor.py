@@ -27,6 +27,7 @@ from ops.index.build import plan_index
 from ops.index.index import open_index, read_current_version
 from ops.people.choice import explain_setting as explain_people_setting
 from ops.screen_text.build import explain_setting
+from ops.upgrade.shared_encoder import find_shared_state
 from ops.videos.objects import is_remote, list_objects
 
 
@@ -127,7 +128,10 @@ def _check_storage(settings: Settings) -> str:
 def _check_encoder(settings: Settings) -> str:
     encoder = resolve_encoder(settings)
     contradiction = explain_setting_against_live(settings)
-    return f"{encoder.encoder_id} ({encoder.reason}{'; ' if contradiction else ''}{contradiction})"
+    shared = find_shared_state(settings)
+    following = f"{shared.live.spec} is live in {settings.storage_uri}: `needle ingest` follows it" if shared else ""
+    remarks = "; ".join(each for each in (encoder.reason, contradiction, following) if each)
+    return f"{encoder.encoder_id} ({remarks})"
 
 
 def _index(settings: Settings) -> str:

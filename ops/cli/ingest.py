@@ -116,6 +116,10 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
         library_scan = scan(
             list(paths), library=settings.library, hashes=HashCache(settings.home / "cache" / "hashes.db")
         )
+        if settings.store.has_conditions:
+            from ops.cli.upgrade_runs import follow
+
+            follow(settings, bars)
         live = resolve_encoder(settings).encoder_id
         if not (retry or report) and (earlier_answer := _recall(settings, live, library_scan, start)):
             _print(earlier_answer, as_json, library_scan, {}, set())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from ops.cli import runs
 from ops.cli.probe_runs import is_scored
@@ -16,11 +17,12 @@ from ops.cli.progress import Bars
 from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
-from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
 from ops.embeddings.registry import EncoderRegistry, UpgradeCandidate
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
 from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison
+from ops.upgrade.shared_encoder import adopt, fetch_encoder, find_shared_state
 from ops.upgrade.switch import discard, finish_switch
 from ops.videos import catalogue
 
@@ -63,6 +65,36 @@ def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
         _try_candidate(settings, name_previous(settings), ("live_encoder",), bars)
         _follow_up(settings, bars)
         return UpgradeOutcome(switched=True)
+
+
+def follow(settings: Settings, bars: Bars) -> None:
+    """Make live here what another home on the same bucket made live, if that is another encoder.
+
+    Raises ``NeedleError`` if this home cannot have that encoder.
+    """
+    if find_shared_state(settings) is None:
+        return
+    with lock_if_free(_upgrade_lock(settings)) as is_free:
+        if is_free:
+            _follow(settings, bars)
+        else:
+            bars.note("encoder", "`needle upgrade` runs in this home, and follows another home first")
+
+
+def _follow(settings: Settings, bars: Bars) -> None:
+    shared = find_shared_state(settings)
+    if shared is None:
+        return
+    bars.note("encoder", f"{shared.live.spec} is live in {settings.storage_uri} since {shared.live.since}: following")
+    fetch_encoder(settings, shared.live)
+    candidate = adopt(settings, shared)
+    if candidate is not None:
+        _try_candidate(settings, candidate, ("live_encoder",), bars)
+    explain_setting_against_live(settings)
+    if candidate is None:
+        finish_switch(settings)
+    else:
+        _follow_up(settings, bars)
 
 
 def withdraw(settings: Settings, bars: Bars) -> UpgradeCandidate:
@@ -120,7 +152,7 @@ def _run(settings: Settings, bars: Bars, steps: Sequence[str], last: Sequence[st
 @contextmanager
 def _lock_upgrades(settings: Settings, bars: Bars) -> Iterator[None]:
     """Allow one upgrade at a time; work that a killed one left after its switch is done first."""
-    with lock_if_free(settings.home / "locks" / "upgrade.lock") as is_free:
+    with lock_if_free(_upgrade_lock(settings)) as is_free:
         if not is_free:
             raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
         catalogue.require_layout(settings)
@@ -128,4 +160,9 @@ def _lock_upgrades(settings: Settings, bars: Bars) -> Iterator[None]:
             bars.note("comparison", "an ingest runs: the switch waits for it, and both encoders embed its shots")
         if not EncoderRegistry(settings.home).read_state().cleanup_done:
             _follow_up(settings, bars)
+        _follow(settings, bars)
         yield
+
+
+def _upgrade_lock(settings: Settings) -> Path:
+    return settings.home / "locks" / "upgrade.lock"

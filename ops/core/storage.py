@@ -66,6 +66,11 @@ class ObjectStore:
 
         return S3Objects(self._fs)
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether :meth:`write_if` compares versions: only on S3."""
+        return self._s3 is not None
+
     def path(self, key: str) -> str:
         """The store's own path of ``key``: absolute, with the scheme if the store is remote."""
         parts = key.split("/")

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError, SettingsError
 from ops.core.settings import Settings, count_cores, refuse_telemetry
+from ops.core.storage import ObjectStore
 from ops.embeddings.registry import EncoderRegistry
+from ops.embeddings.shared_choice import share_auto
 from ops.embeddings.weights import EncoderIdentity
 from ops.shots.devices import has_cuda
 
@@ -152,6 +154,10 @@ class EncoderKind(ABC):
         Raises ``EncoderError`` if the encoder does not exist, and with the file's name if its weights cannot be used.
         """
 
+    def find_own_folder(self, rest: str, home: Path) -> Path | None:
+        """The folder of weights that only this home has, and others get from the store; ``None`` if anyone has them."""
+        return None
+
     def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
         """The ``prepare`` of the encoder, for processes that only read frames; a kind may do without its weights."""
         return self.load(rest, options).prepare
@@ -169,17 +175,17 @@ class ResolvedEncoder:
 def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> ResolvedEncoder:
     """The encoder of a home: the live one after an upgrade, otherwise the one in NEEDLE_ENCODER.
 
-    ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``. Costs a few ``stat`` calls if
-    the id is known. The first time, weights are hashed (and, for open_clip, downloaded if they are not cached).
-    ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` if the spec does not name a usable
-    encoder.
+    ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``, on S3 for all homes. Costs a
+    few ``stat`` calls if the id is known. The first time, weights are hashed (and, for open_clip, downloaded if they
+    are not cached). ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` if the spec does not
+    name a usable encoder.
     """
     registry = EncoderRegistry(settings.home)
     if live := registry.read_state().live:
         return ResolvedEncoder(spec=live.spec, encoder_id=live.encoder_id, reason=f"live since {live.since}")
     spec, reason = settings.encoder, "NEEDLE_ENCODER names it"
     if spec == "auto":
-        spec, reason = registry.read_auto() or _decide(registry, endpoint)
+        spec, reason = registry.read_auto() or _decide(registry, settings.store, endpoint)
     return resolve_spec(spec, settings.home, reason)
 
 
@@ -250,10 +256,10 @@ def load_preparation(spec: str, home: Path) -> Prepare:
     return kind.load_preparation(rest, LoadOptions(home=home, device="cpu"))
 
 
-def _decide(registry: EncoderRegistry, endpoint: str | None) -> tuple[str, str]:
+def _decide(registry: EncoderRegistry, store: ObjectStore, endpoint: str | None) -> tuple[str, str]:
     from ops.embeddings.pretrained import choose_auto
 
-    spec, reason = registry.pin_auto(*choose_auto(endpoint=endpoint))
+    spec, reason = registry.pin_auto(*share_auto(store, lambda: choose_auto(endpoint=endpoint)))
     log.info("encoder %s: %s", spec, reason)
     return spec, reason
 

@@ -40,7 +40,7 @@ class UpgradeCandidate:
 
     spec: str
     encoder_id: str
-    how: Literal["upgrade", "rollback"] = "upgrade"
+    how: Literal["upgrade", "rollback", "follow"] = "upgrade"
     force: str = ""
     was_indexed: bool = False
 
@@ -62,6 +62,12 @@ class RegistryState:
     replaced_specs: tuple[str, ...] = ()
     to_delete: tuple[str, ...] = ()
     cleanup_done: bool = True
+
+    def require_live(self) -> EncoderRecord:
+        """Return the live encoder of a state after an upgrade. Raises ``ValueError`` before the first one."""
+        if self.live is None:
+            raise ValueError("no encoder is live in this state")
+        return self.live
 
 
 _ROLES = ("live", "previous", "undone")
@@ -142,15 +148,15 @@ class EncoderRegistry:
 
     def read_state(self) -> RegistryState:
         """The live encoder, the previous one, and the candidate."""
-        return _parse_state(self._read()["succession"], self.path)
+        return parse_state(self._read()["succession"], self.path)
 
     def change_state(self, change: Callable[[RegistryState], RegistryState]) -> RegistryState:
         """Replace the state by the result of ``change``, atomically: a reader gets the old one or the new one."""
         with self._lock() as content:
-            before = _parse_state(content["succession"], self.path)
+            before = parse_state(content["succession"], self.path)
             after = change(before)
             if after != before:
-                content["succession"] = {_STORED_NAMES.get(name, name): value for name, value in asdict(after).items()}
+                content["succession"] = dump_state(after)
                 self._write(content)
             return after
 
@@ -186,7 +192,13 @@ class EncoderRegistry:
             temporary.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
 
 
-def _parse_state(content: Any, path: Path) -> RegistryState:
+def dump_state(state: RegistryState) -> dict[str, Any]:
+    """Return the state as JSON, with the names of the file."""
+    return {_STORED_NAMES.get(name, name): value for name, value in asdict(state).items()}
+
+
+def parse_state(content: Any, path: Path | str) -> RegistryState:
+    """Return the state of :func:`dump_state`, empty for ``None``. Raises ``EncoderError`` with the path."""
     try:
         if content is None:
             return RegistryState()

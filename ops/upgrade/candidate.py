@@ -43,7 +43,7 @@ def name_candidate(settings: Settings, spec: str, force: str = "") -> UpgradeCan
     candidate = UpgradeCandidate(spec=spec, encoder_id=encoder_spec.encoder_id, force=force)
     is_indexed = read_current_version(settings, encoder_spec.encoder_id) is not None
     state = EncoderRegistry(settings.home).change_state(
-        lambda before: _replace_candidate(
+        lambda before: replace_candidate(
             before, replace(candidate, was_indexed=is_indexed and _is_foreign(before, candidate))
         )
     )
@@ -63,7 +63,7 @@ def name_previous(settings: Settings) -> UpgradeCandidate:
         )
         raise NotFoundError(f"nothing to roll back to: {status}{again}")
     candidate = UpgradeCandidate(spec=previous.spec, encoder_id=previous.encoder_id, how="rollback")
-    EncoderRegistry(settings.home).change_state(lambda before: _replace_candidate(before, candidate))
+    EncoderRegistry(settings.home).change_state(lambda before: replace_candidate(before, candidate))
     return candidate
 
 
@@ -135,6 +135,14 @@ def find_missing(settings: Settings, encoder_id: str) -> str:
     return ""
 
 
+def replace_candidate(before: RegistryState, candidate: UpgradeCandidate) -> RegistryState:
+    """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
+    last = before.candidate
+    is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
+    to_delete = (*before.to_delete, last.encoder_id) if last and is_left else before.to_delete
+    return replace(before, candidate=candidate, to_delete=tuple(dict.fromkeys(to_delete)))
+
+
 def _require_indexed(settings: Settings, live: ResolvedEncoder) -> None:
     if read_current_version(settings, live.encoder_id) is None:
         raise NotFoundError(
@@ -148,14 +156,6 @@ def _is_foreign(before: RegistryState, candidate: UpgradeCandidate) -> bool:
     if before.candidate and before.candidate.encoder_id == candidate.encoder_id:
         return before.candidate.was_indexed
     return before.live is None and candidate.encoder_id not in before.to_delete
-
-
-def _replace_candidate(before: RegistryState, candidate: UpgradeCandidate) -> RegistryState:
-    """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
-    last = before.candidate
-    is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
-    to_delete = (*before.to_delete, last.encoder_id) if last and is_left else before.to_delete
-    return replace(before, candidate=candidate, to_delete=tuple(dict.fromkeys(to_delete)))
 
 
 def _add_encoder(report: StepReport, candidate: UpgradeCandidate) -> StepReport:

@@ -29,6 +29,7 @@ from ops.probes.promotion import drop_states, keep_scores, keep_state
 from ops.probes.versions import list_fitted_probes
 from ops.upgrade.candidate import find_missing, require_candidate
 from ops.upgrade.compare import Comparison, drop_comparison, read_current_comparison, read_last_comparison
+from ops.upgrade.shared_encoder import find_shared_state, follow_state, publish_state
 
 
 def switch(settings: Settings, now: datetime) -> StepReport:
@@ -43,17 +44,21 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             raise NeedleError(
                 f"{before.spec} stays live: {missing}, because the catalogue changed meanwhile; run the upgrade again"
             )
-        reason = _require_reason(settings, candidate, before)
-        for label in list_fitted_probes(settings):
-            keep_state(settings, label, before.encoder_id)
-            keep_scores(settings, before.encoder_id, label)
-        new = EncoderRecord(
-            spec=candidate.spec,
-            encoder_id=candidate.encoder_id,
-            since=now.isoformat(timespec="seconds"),
-            reason=reason,
-        )
-        state = EncoderRegistry(settings.home).change_state(_build_switch(settings, new, before, candidate.how))
+        if candidate.how == "follow":
+            change = _build_following(settings, candidate, before)
+        else:
+            new = EncoderRecord(
+                spec=candidate.spec,
+                encoder_id=candidate.encoder_id,
+                since=now.isoformat(timespec="seconds"),
+                reason=_require_reason(settings, candidate, before),
+            )
+            for label in list_fitted_probes(settings):
+                keep_state(settings, label, before.encoder_id)
+                keep_scores(settings, before.encoder_id, label)
+            change = _build_switch(settings, new, before, candidate.how)
+        state = EncoderRegistry(settings.home).change_state(change)
+    new = state.require_live()
     return StepReport(
         changed=1,
         data_version=f"{new.encoder_id}-{new.since}",
@@ -61,7 +66,7 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             "live": new.spec,
             "encoder_id": new.encoder_id,
             "index_version": read_current_version(settings, new.encoder_id),
-            "reason": reason,
+            "reason": new.reason,
             "previous": state.previous.spec if state.previous else None,
             "came_from": before.spec,
         },
@@ -157,7 +162,7 @@ def _build_switch(
         # NEEDLE_ENCODER decides until the first upgrade; a later value was never live.
         setting = [settings.encoder] if state.live is None and settings.encoder != "auto" else []
         replaced_specs = dict.fromkeys([*state.replaced_specs, old.spec, *setting, new.spec])
-        return RegistryState(
+        after = RegistryState(
             live=new,
             previous=None if is_rollback else old,
             rolled_back_from=old if is_rollback else None,
@@ -166,5 +171,21 @@ def _build_switch(
             to_delete=tuple(dict.fromkeys(each for each in (*state.to_delete, *leaving) if each not in stay)),
             cleanup_done=False,
         )
+        publish_state(settings, after, before.encoder_id)  # first: a home that is killed here follows itself
+        return after
 
     return change
+
+
+def _build_following(
+    settings: Settings, candidate: UpgradeCandidate, before: ResolvedEncoder
+) -> Callable[[RegistryState], RegistryState]:
+    """Return the change to what another home made live; it has kept the states and scores of probes already."""
+    shared = find_shared_state(settings)
+    if shared is None or shared.live.encoder_id != candidate.encoder_id:
+        raise NeedleError(
+            f"{before.spec} stays live: another home chose another encoder than {candidate.spec} meanwhile; "
+            "run `needle ingest` to follow it"
+        )
+    setting = [settings.encoder] if settings.encoder != "auto" else []
+    return lambda state: follow_state(state, shared, [before.spec, *setting, shared.live.spec])

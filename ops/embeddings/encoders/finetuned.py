@@ -54,9 +54,13 @@ class FinetunedFiles:
 
 def find_finetuned_files(home: Path, name: str) -> FinetunedFiles:
     """The files of ``finetuned:<name>``. Raises ``EncoderError`` if the encoder does not exist or is broken."""
+    return find_files_in(_find_folder(home, name))
+
+
+def _find_folder(home: Path, name: str) -> Path:
     if "/" in name or name.startswith("."):
         raise EncoderError(f"no fine-tuned encoder {name!r}: a name has no slash and does not begin with a dot")
-    return find_files_in(home / "encoders" / name)
+    return home / "encoders" / name
 
 
 def find_files_in(folder: Path) -> FinetunedFiles:
@@ -172,6 +176,9 @@ class FinetunedKind(EncoderKind):
 
     def load(self, rest: str, options: LoadOptions) -> FinetunedEncoder:
         return FinetunedEncoder(find_finetuned_files(options.home, rest), options)
+
+    def find_own_folder(self, rest: str, home: Path) -> Path:
+        return _find_folder(home, rest)
 
     def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
         files = find_finetuned_files(options.home, rest)

@@ -1,0 +1,76 @@
+"""The choice of encoder that all homes on one bucket share: ``<store>/encoder.json``.
+
+Stands alone because it is not what a home searches with: that is what its own index holds, and its own record
+(:mod:`ops.embeddings.registry`) names it. An upgrade in one home writes this choice, and the others follow
+(:mod:`ops.upgrade.shared_encoder`). Only stores with conditional writes (S3) have it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ops.core.errors import EncoderError
+from ops.core.storage import ObjectStore
+from ops.embeddings.registry import RegistryState, dump_state, parse_state
+
+KEY = "encoder.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedChoice:
+    """What the homes on one bucket use: the choice of ``auto``, and the live encoder after the first upgrade.
+
+    ``version`` is that of the object; ``None`` if it does not exist.
+    """
+
+    auto: tuple[str, str] | None = None
+    state: RegistryState = field(default_factory=RegistryState)
+    version: str | None = None
+
+
+def read_choice(store: ObjectStore) -> SharedChoice | None:
+    """Return the choice of the homes on this store, empty before the first one; ``None`` if it cannot be shared.
+
+    Raises ``EncoderError`` if the object cannot be read.
+    """
+    if not store.has_conditions:
+        return None
+    try:
+        content, version = store.read_version(KEY)
+    except FileNotFoundError:
+        return SharedChoice()
+    try:
+        document = json.loads(content)
+        auto = document["auto"]
+        return SharedChoice(
+            auto=(str(auto["spec"]), str(auto["reason"])) if auto else None,
+            state=parse_state(document["succession"], store.uri(KEY)),
+            version=version,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise EncoderError(
+            f"{store.uri(KEY)} cannot be read ({error}): delete it, and each home keeps the encoder that it has"
+        ) from error
+
+
+def share_auto(store: ObjectStore, choose: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """Return ``(spec, reason)`` of ``auto`` for the homes on this store; ``choose`` decides if none has decided."""
+    before = read_choice(store)
+    if before is None:
+        return choose()
+    if before.auto is None:
+        chosen = choose()
+        if write_choice(store, replace(before, auto=chosen)):
+            return chosen
+        before = read_choice(store)  # another home came first
+    return before.auto if before and before.auto else choose()
+
+
+def write_choice(store: ObjectStore, choice: SharedChoice) -> bool:
+    """Write the choice over the version that it was read from; return false, and write nothing, if that changed."""
+    auto = {"spec": choice.auto[0], "reason": choice.auto[1]} if choice.auto else None
+    document = {"auto": auto, "succession": dump_state(choice.state) if choice.state.live else None}
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    return store.write_if(KEY, text.encode(), choice.version)
