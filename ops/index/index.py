@@ -88,6 +88,11 @@ class VectorIndex:
         """Return the number of shots for each value of ``show`` or ``video_id``, counted by the engine."""
         return Counter(self._points.counts(key) if self._rows else {})
 
+    @cached_property
+    def shots_by_video(self) -> Counter[str]:
+        """Return the number of shots of each video, counted once."""
+        return self.counts("video_id")
+
     def count(self) -> int:
         """Return the number of shots."""
         return self._rows

@@ -140,13 +140,14 @@ class IndexSnapshot:
         """Return the names and dates of the videos in this version."""
         with self._lock:
             if self._catalogue is None:
-                self._catalogue = SearchedCatalogue(self.shows, lambda: read_catalogue(settings, self.shots_by_video))
+                index = self.index  # not self: an old snapshot must go with its last reference, not in a cycle
+                self._catalogue = SearchedCatalogue(self.shows, lambda: read_catalogue(settings, index.shots_by_video))
             return self._catalogue
 
-    @cached_property
+    @property
     def shots_by_video(self) -> Mapping[str, int]:
         """Return the number of shots of each video in this version."""
-        return self.index.counts("video_id")
+        return self.index.shots_by_video
 
     @cached_property
     def _shots_by_show(self) -> Mapping[str, int]:

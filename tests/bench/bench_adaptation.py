@@ -7,6 +7,7 @@ there. Without it, the clips of DIR are ingested into a new home.
 
 - Photographs: a head fitted on Flickr8k train, against the half that needs no captions and against ridge regression,
   on its test split and on two films.
+- Heads (only with ``--only heads --seeds 5``): several heads averaged, against the shipped one.
 - Films: every recipe for footage, learned from one film or from all captioned clips but one, tested on the other.
   Forgetting: each of these fits on the photographs of the test split, which none of them saw.
 
@@ -43,6 +44,7 @@ from ops.training.pairs import CaptionPair
 from ops.training.recipes import Recipe, build_recipe
 from ops.training.sources import CAPTIONS, collect_pairs
 from tests.bench.adaptation_tables import format_photographs, format_recipes
+from tests.bench.head_tables import compare_heads, format_heads
 from tests.bench.recipe_tables import compare_recipes, ingest
 
 log = logging.getLogger(__name__)
@@ -223,7 +225,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=["photographs", "films"])
+    parser.add_argument("--only", choices=["photographs", "films", "heads"])
     parser.add_argument("--markdown", action="store_true", help="tables instead of JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)  # small matrices: on a busy machine two threads wait for each other most of the time
@@ -231,8 +233,10 @@ def main() -> int:
     began = time.perf_counter()
     home, footage = (options.home, options.footage) if options.home else ingest(options.footage)
     study = Study(load_settings(home=str(home), encoder="starter"), options.captions, footage)
-    parts = {"photographs": photographs, "films": compare_recipes}
-    wanted = {name: part for name, part in parts.items() if options.only in (None, name)}
+    parts = {"photographs": photographs, "films": compare_recipes, "heads": compare_heads}
+    wanted = {
+        name: part for name, part in parts.items() if options.only == name or (not options.only and name != "heads")
+    }
     found = {name: part(study, options.seeds) for name, part in wanted.items()}
     log.info("took %.0f s", time.perf_counter() - began)
     if not options.markdown:
@@ -240,6 +244,8 @@ def main() -> int:
         return 0
     if "photographs" in found:
         sys.stdout.write(format_photographs(found["photographs"]) + "\n")
+    if "heads" in found:
+        sys.stdout.write(format_heads(found["heads"]))
     if "films" in found:
         sys.stdout.write(format_recipes(found["films"]))
     return 0

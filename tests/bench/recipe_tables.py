@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 RECIPES = ("adapt", "lit_temporal", "full_finetune")
 MEAN = build_recipe("lit_temporal", pooling="mean")
 """The shipped encoder: eight frames, mean-pooled."""
-_PARTS = {"text_to_video": "caption → shot", "video_to_text": "shot → caption", "graded": "graded queries"}
+PART_TITLES = {"text_to_video": "caption → shot", "video_to_text": "shot → caption", "graded": "graded queries"}
 Values = tuple[NDArray[Any], NDArray[np.int64]]
 """One metric of every question (M,), and the bootstrap group of each."""
 
@@ -66,11 +66,7 @@ class Fold:
 
 def compare_recipes(study: Study, seeds: int) -> dict[str, Any]:
     """Return the figures of every recipe in every direction, and what its fits forget of photographs."""
-    build_pairs(
-        study.settings, study.settings.lake.list_partitions(catalogue.TABLE), datetime.now(UTC), SilentProgress()
-    )
-    tasks = {task.items[0].partition(":")[0]: task for task in build_tasks(study.settings, SilentProgress())}
-    tasks = {name: tasks[pairs[0].video_id] for name, pairs in study.clips.items()}
+    tasks = build_clip_tasks(study)
     bunny, sintel = (name for name in study.clips if name.startswith(("bbb", "sintel")))
     directions = {
         "Big Buck Bunny → Sintel trailer": [Fold(sources=(bunny,), target=sintel)],
@@ -89,27 +85,36 @@ def compare_recipes(study: Study, seeds: int) -> dict[str, Any]:
     }
 
 
+def build_clip_tasks(study: Study) -> dict[str, ShowTask]:
+    """Return the captions and graded queries of each captioned clip, by file name."""
+    build_pairs(
+        study.settings, study.settings.lake.list_partitions(catalogue.TABLE), datetime.now(UTC), SilentProgress()
+    )
+    tasks = {task.items[0].partition(":")[0]: task for task in build_tasks(study.settings, SilentProgress())}
+    return {name: tasks[pairs[0].video_id] for name, pairs in study.clips.items()}
+
+
 def _measure(
     study: Study, tasks: Mapping[str, ShowTask], name: str, folds: Sequence[Fold], seeds: int
 ) -> dict[str, Any]:
     """Return base, fitted and gain of each part and metric over the questions of all folds."""
     recipe = build_recipe(name)
-    base = [_answer(study, None, MEAN, tasks[fold.target], study.clips[fold.target]) for fold in folds]
+    base = [answer_task(study, None, MEAN, tasks[fold.target], study.clips[fold.target]) for fold in folds]
     after: list[list[ShowAnswer]] = []
     photographs: list[ShowAnswer] = []
-    task = _build_photograph_task(study)
+    task = build_photograph_task(study)
     still = replace(MEAN, frames=1)
-    before = _answer(study, None, still, task, study.pairs["test"])
+    before = answer_task(study, None, still, task, study.pairs["test"])
     for seed in range(seeds):
         answers = []
         for fold in folds:
             model = _fit(study, recipe, [pair for source in fold.sources for pair in study.clips[source]], seed)
-            answers.append(_answer(study, model, recipe, tasks[fold.target], study.clips[fold.target]))
-            photographs.append(_answer(study, model, replace(recipe, frames=1), task, study.pairs["test"]))
+            answers.append(answer_task(study, model, recipe, tasks[fold.target], study.clips[fold.target]))
+            photographs.append(answer_task(study, model, replace(recipe, frames=1), task, study.pairs["test"]))
         after.append(answers)
         log.info("%s, seed %d: %d fits done", name, seed, len(folds))
-    figures: dict[str, Any] = {_PARTS[part]: _compare(part, base, after) for part in PARTS}
-    figures["photographs"] = _compare("text_to_video", [before], [[each] for each in photographs])
+    figures: dict[str, Any] = {PART_TITLES[part]: compare_answers(part, base, after) for part in PARTS}
+    figures["photographs"] = compare_answers("text_to_video", [before], [[each] for each in photographs])
     return {**figures, "fits": seeds * len(folds)}
 
 
@@ -125,7 +130,7 @@ def _fit(study: Study, recipe: Recipe, pairs: Sequence[Any], seed: int) -> Any:
     return model.eval()
 
 
-def _answer(study: Study, model: Any, recipe: Recipe, task: ShowTask, pairs: Sequence[Any]) -> ShowAnswer:
+def answer_task(study: Study, model: Any, recipe: Recipe, task: ShowTask, pairs: Sequence[Any]) -> ShowAnswer:
     """Answer a task with a model, or with the shipped encoder's; texts go through the same cached tower features."""
     from tests.bench.bench_adaptation import vectors
 
@@ -143,13 +148,13 @@ def _answer(study: Study, model: Any, recipe: Recipe, task: ShowTask, pairs: Seq
     return answer(task, np.stack([by_item[item] for item in task.items]), encode)
 
 
-def _build_photograph_task(study: Study) -> ShowTask:
+def build_photograph_task(study: Study) -> ShowTask:
     pairs = study.pairs["test"]
     items = tuple(pair.pair_id for pair in pairs)
     return ShowTask(show="photographs", items=items, captions=tuple(pair.captions for pair in pairs))
 
 
-def _compare(part: str, base: Sequence[ShowAnswer], after: Sequence[Sequence[ShowAnswer]]) -> dict[str, Any]:
+def compare_answers(part: str, base: Sequence[ShowAnswer], after: Sequence[Sequence[ShowAnswer]]) -> dict[str, Any]:
     figures = {}
     for metric, read in _list_metrics(part).items():
         before, groups = read(base)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -221,6 +223,30 @@ def test_a_newer_index_is_used_at_once_and_the_old_answer_does_not_stick(
     index_lake(settings)
     after = searcher.search(Query(text="blue", shows=("Renamed",), limit=1)).document()
     assert after["index_version"] != before["index_version"] and after["hits"][0]["title"] == "New title"
+
+
+def test_an_old_version_goes_with_its_last_reference(settings: Settings, searcher: Searcher) -> None:
+    """It has megabytes, and a service rarely looks for cycles: each switch would leave them behind."""
+
+    def search_all() -> None:
+        for text in ("red", "red show:*", "file:film*", "blue before:2030-01-01", "a gren car"):
+            searcher.search(Query(text=text, limit=3))
+        searcher.search(Query(like=(shot(1, 0),), by="look"))
+
+    search_all()
+    gc.collect()
+    gc.disable()
+    try:
+        snapshot = searcher.retriever.snapshot()
+        old = [weakref.ref(snapshot), weakref.ref(snapshot.index), weakref.ref(snapshot.catalogue(settings))]
+        del snapshot
+        for number in (7, 8):
+            write_video(settings, number, [lean((0, 0, 1))] * 4)
+            index_lake(settings)
+            search_all()
+        assert [reference() for reference in old] == [None] * len(old)
+    finally:
+        gc.enable()
 
 
 def test_a_shot_that_left_the_lake_is_not_shown(settings: Settings, searcher: Searcher) -> None:
