@@ -7,7 +7,7 @@ is off, the texts of earlier runs are deleted, and each shot has an empty row, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,15 +30,24 @@ from ops.screen_text.reader import (
     find_model_folder,
 )
 from ops.screen_text.rows import ShotTexts, build_shot_row, build_text_rows, mark_kinds
-from ops.screen_text.sampling import MOST_TEXTS, choose_first, choose_more, drop_needless, has_changed
+from ops.screen_text.sampling import (
+    MOST_TEXTS,
+    choose_first,
+    choose_more,
+    drop_needless,
+    has_changed,
+    is_read_in_part,
+)
 from ops.screen_text.tracking import follow_texts
 from ops.shots.looking import hash_shot_inputs, load_model_or_report, load_videos, read_near_pictures
 from ops.shots.segment import make_proxy_key
 
 TABLES = ("screen_text", "shot_screen_text")
 STAGE = "screen_text"
-RECIPE = 3
+RECIPE = 4
 """Changes with how text is looked for, read or followed: then all shots are read again."""
+PICTURES = 32
+"""Frames of a shot in memory at once."""
 MOST_REASONS = 20
 """Maximum number of unread shots in the report; all are in the table."""
 
@@ -206,6 +215,10 @@ def _read_shot(
     if end_frame < shot["end_frame"]:
         about = f"shot {shot['shot_id']} has more writing than is read: {MOST_TEXTS} texts, to frame {end_frame}"
         progress.note(STAGE, about)
+    elif any(texts for _, texts in samples) and is_read_in_part(shot["end_s"] - shot["start_s"]):
+        minutes = round((shot["end_s"] - shot["start_s"]) / 60)
+        about = f"shot {shot['shot_id']} has writing and {minutes} minutes: it is looked at {len(samples)} times"
+        progress.note(STAGE, f"{about}, and what is there for moments in between is not read")
     runs = follow_texts(samples, shot["start_frame"], end_frame)
     return ShotTexts(shot=shot, runs=tuple(runs), reason=None, input_hash=input_hash)
 
@@ -231,17 +244,22 @@ class ShotFrames:
         if any(texts.values()) and end == self._frames:
             seen = {position: [each.text for each in found] for position, found in texts.items()}
             positions = choose_more(self._frames, self._seconds, first)
-            more, _ = self._read(reader, drop_needless(positions, seen, self._frames / self._seconds))
+            more, _ = self._read(reader, drop_needless(positions, seen, self._frames / self._seconds), seen.values())
             texts = more | texts
         return [(start + position, texts[position]) for position in sorted(texts)], start + end
 
-    def _read(self, reader: TextReader, positions: list[int]) -> tuple[dict[int, list[SeenText]], int]:
-        """Return the texts near these positions, and the position before which they were read."""
+    def _read(
+        self, reader: TextReader, positions: list[int], earlier: Iterable[list[str]] = ()
+    ) -> tuple[dict[int, list[SeenText]], int]:
+        """Return the texts near these positions, and the position before which they were read.
+
+        ``earlier`` are the texts of earlier looks, which count towards ``MOST_TEXTS``.
+        """
         texts: dict[int, list[SeenText]] = {}
         before: NDArray[np.uint8] | None = None
         known_texts: list[SeenText] = []
-        read_texts = set[str]()
-        for position, frame in read_near_pictures(self._settings, self._shot, positions).items():
+        read_texts = {text for each in earlier for text in each}
+        for position, frame in self._read_pictures(positions):
             if len(read_texts) >= MOST_TEXTS:
                 return texts, position
             if before is None or has_changed(before, frame):
@@ -249,6 +267,11 @@ class ShotFrames:
             texts[position] = known_texts
             read_texts.update(each.text for each in known_texts)
         return texts, self._frames
+
+    def _read_pictures(self, positions: list[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield frames near these positions by their own, few of them in memory."""
+        for start in range(0, len(positions), PICTURES):
+            yield from read_near_pictures(self._settings, self._shot, positions[start : start + PICTURES]).items()
 
 
 def _report(settings: Settings, partitions: Sequence[str], changes: int, problem: str) -> StepReport:

@@ -18,6 +18,8 @@ TWO_LOOKS_S = 4.0
 MORE_EVERY_S, MOST_MORE = 2.0, 12
 """A look each two seconds of a shot in which the first looks have found text: at least three, at most twelve."""
 LONG_S = 30.0
+MOST_LOOKS = 720
+"""Looks at a long shot in which the first ones have found text, one each five seconds: an hour of slides."""
 MOST_TEXTS = 200
 """Different texts of one shot after which no further frame is looked at: about 8 s of CPU. Credits have thousands."""
 LEAST_CHANGE = 12.0
@@ -35,12 +37,20 @@ def choose_first(frames: int, seconds: float) -> list[int]:
 def choose_more(frames: int, seconds: float, known_positions: list[int]) -> list[int]:
     """Return further positions for a shot with text, ascending, besides those already known.
 
-    None for a long shot: in rolling credits each look has twenty new lines, and the first looks see each of them.
+    A long shot is only filled up to a look each five seconds: in rolling credits each look has twenty new lines.
     """
     if seconds > LONG_S:
-        return []
-    count = min(max(round(seconds / MORE_EVERY_S), 3), MOST_MORE)
+        count = min(round(seconds / FIRST_EVERY_S), MOST_LOOKS)
+        if count <= MOST_FIRST:
+            return []
+    else:
+        count = min(max(round(seconds / MORE_EVERY_S), 3), MOST_MORE)
     return sorted(set(_spread(frames, count)) - set(known_positions))
+
+
+def is_read_in_part(seconds: float) -> bool:
+    """Return True if a shot with text is too long for a look each five seconds."""
+    return round(seconds / FIRST_EVERY_S) > MOST_LOOKS
 
 
 def drop_needless(positions: Sequence[int], texts: Mapping[int, Collection[str]], rate: float) -> list[int]:

@@ -16,10 +16,10 @@ from ops.core.types import SilentProgress, StepReport
 from ops.index.screen_text import build_texts, check_texts, has_current_texts, open_texts
 from ops.screen_text.build import build_screen_text, find_due
 from ops.screen_text.reader import SeenText, explain_problem
-from ops.screen_text.sampling import choose_first, choose_more
+from ops.screen_text.sampling import choose_first, choose_more, is_read_in_part
 from ops.shots.looking import retry_unread
 from ops.shots.segment import make_proxy_key
-from tests.builders.films import read_barcode
+from tests.builders.films import make_film, read_barcode
 from tests.builders.lakes import COMPUTED, shot_rows, video_id
 from tests.builders.upgrades import SHOTS, add_film
 
@@ -179,12 +179,43 @@ def test_a_shot_with_endless_credits_is_read_in_part_and_that_is_reported(home: 
     assert not find_due(home, [VIDEO])
 
 
-@pytest.mark.parametrize(("hours", "most"), [(0.1, 32), (8, 32)])
-def test_looks_at_hours_of_credits_are_as_many_as_at_minutes(hours: float, most: int) -> None:
-    frames, seconds = round(24 * 3600 * hours), 3600 * hours
+@pytest.mark.parametrize(("minutes", "looks"), [(1, 12), (10, 120), (60, 720), (480, 720)])
+def test_a_long_shot_with_text_is_looked_at_each_five_seconds_for_an_hour(minutes: float, looks: int) -> None:
+    frames, seconds = 24 * 60 * minutes, 60.0 * minutes
     first = choose_first(frames, seconds)
-    assert len(first) == most and first == sorted(set(first)) and first[-1] < frames
-    assert choose_more(frames, seconds, first) == []
+    more = choose_more(frames, seconds, first)
+    assert len(first) == min(looks, 32) and looks <= len(first) + len(more) <= looks + 32
+    together = sorted({*first, *more})
+    gaps = np.diff([0, *together, frames]) / 24
+    assert together[-1] < frames and gaps.max() <= max(5.1, 1.1 * seconds / looks)
+    assert is_read_in_part(seconds) == (minutes > 60)
+
+
+def test_slides_of_a_long_shot_are_read_and_what_is_too_long_is_reported(home: Settings) -> None:
+    """A frame for each five seconds, another slide each twenty frames: the first 32 looks would miss some."""
+    frames = 720
+    cuts = tuple(range(20, frames, 20))
+    make_film(home.home / "slides.mp4", cuts=cuts, frames=frames, width=160, height=90, gop=2)
+    key = make_proxy_key(VIDEO, 0, frames)
+    home.store.write_bytes(key, (home.home / "slides.mp4").read_bytes())
+    shot = shot_rows(0, 1, is_blank=False)[0] | {"end_frame": frames, "end_s": 3600.0, "shot_id": f"{VIDEO}:0"}
+    home.lake.write("shots", VIDEO, [shot])
+
+    def title(slide: int) -> str:
+        return np.random.default_rng(slide).bytes(8).hex()
+
+    class SlideReader(NumberReader):
+        def read(self, frame_HWC: NDArray[np.uint8]) -> list[SeenText]:
+            return [SeenText(text=title(read_barcode(frame_HWC) // 20), box=(0.1, 0.1, 0.5, 0.2), confidence=0.9)]
+
+    heard = Heard()
+    build_screen_text(home, [VIDEO], COMPUTED, heard, make=SlideReader)
+    assert {row["text"] for row in rows_of(home, "screen_text")} == {title(slide) for slide in range(frames // 20)}
+    assert heard.notes == []
+    home.lake.write("shots", VIDEO, [shot | {"end_s": 8 * 3600.0}])
+    home.lake.delete("shot_screen_text", VIDEO)
+    build_screen_text(home, [VIDEO], COMPUTED, heard, make=SlideReader)
+    assert "has writing and 480 minutes: it is looked at" in heard.notes[0]
 
 
 def test_without_models_the_reason_is_reported_and_the_shots_stay_due(home: Settings, tmp_path: Path) -> None:

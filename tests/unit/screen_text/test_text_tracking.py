@@ -88,6 +88,7 @@ def test_short_shots_get_one_look_long_ones_more_and_text_more_again() -> None:
     assert first == [25, 75] and choose_more(100, 4.0, first) == [16, 50, 83]
     assert len(choose_first(8 * 3600 * 25, 8 * 3600.0)) == 32
     assert len(choose_more(25 * 30, 30.0, [])) == 12 and choose_more(25 * 31, 31.0, []) == []
+    assert choose_more(25 * 160, 160.0, choose_first(25 * 160, 160.0)) == []
     assert choose_more(2, 0.1, [0, 1]) == []
 
 
