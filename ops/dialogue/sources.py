@@ -22,7 +22,7 @@ from ops.dialogue.parse import parse
 from ops.dialogue.rolling import unroll
 from ops.dialogue.speech import Hear, name_recognition, recognise_lines
 from ops.dialogue.timing import PLAIN, SubtitleTiming
-from ops.videos.closed_captions import CODEC, Packet, read_scc
+from ops.videos.closed_captions import CODEC, Packet, find_scc_faults, read_scc
 from ops.videos.film_errors import convert_film_errors
 from ops.videos.film_process import FilmProcess
 from ops.videos.library import open_local_source
@@ -169,7 +169,9 @@ def _read_sidecar(sidecar: Sidecar, fps: Fraction | None, delay_s: float, reques
 def _parse(data: bytes, sidecar: Sidecar, fps: Fraction | None) -> tuple[Parsed, list[str]]:
     """Return the cues of a subtitle file, and notes for the user about its encoding."""
     if sidecar.suffix == "scc" or data[:100].lstrip(b"\xef\xbb\xbf \r\n").startswith(b"Scenarist_SCC"):
-        return _parse_events(read_scc(data)), []
+        document = _parse_events(read_scc(data))
+        document.problems += find_scc_faults(data)
+        return document, []
     decoded_text = decode(data, sidecar.language)
     return parse(decoded_text.text, sidecar.suffix, fps), decoded_text.notes
 

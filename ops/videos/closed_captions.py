@@ -31,6 +31,7 @@ _SCC_MARK = b"Scenarist_SCC"
 _SCC_FRAME_MS = 33
 """Duration that libavformat gives to each frame of a Scenarist timecode."""
 _NON_DROP = re.compile(rb"^\d+:\d+:\d+:\d+", re.MULTILINE)
+_SCC_ROW = re.compile(rb"\d+:\d+:\d+[:;.,]\d+(\s+[0-9A-Fa-f]{4})+\s*")
 _LONGEST_S = 3600
 _NTSC = Fraction(1001, 1000)
 
@@ -100,6 +101,15 @@ def read_scc(data: bytes) -> list[Packet]:
     return [
         Packet(start_s=each.start_s * slower, end_s=None if each.end_s is None else each.end_s * slower, data=each.data)
         for each in _read_scc_text(data)
+    ]
+
+
+def find_scc_faults(data: bytes) -> list[tuple[int, str]]:
+    """Return the lines of a Scenarist file that :func:`read_scc` passes over: number from 1, and what it is."""
+    return [
+        (number, f"not a timecode with pairs of hexadecimal digits, left out: {line[:60].decode('utf-8', 'replace')!r}")
+        for number, line in enumerate(data.splitlines(), 1)
+        if line.strip() and _SCC_MARK not in line and not _SCC_ROW.fullmatch(line.strip())
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops.core.errors import MediaError
-from ops.videos.closed_captions import CODEC, read_scc
+from ops.videos.closed_captions import CODEC, find_scc_faults, read_scc
 from ops.videos.subtitles import look_inside, read_track
 from tests.builders.films import make_film, run_ffmpeg
 
@@ -64,6 +64,15 @@ def test_a_timecode_without_drop_frames_is_slower_than_the_clock() -> None:
 
 def test_a_caption_that_nothing_takes_away_is_read() -> None:
     assert said(list(read_scc(scc(CAPTIONS[:1])))) == ["The glacier speaks"]
+
+
+def test_lines_that_are_no_captions_are_named_with_their_number() -> None:
+    data = scc(CAPTIONS)
+    assert find_scc_faults(data) == find_scc_faults(data.replace(b"\n", b"\r\n")) == []
+    spoilt = data + b"\nA note of the editor\n00:00:09;00\tzz20 9420\n"
+    assert said(list(read_scc(spoilt)))[:2] == ["The glacier speaks", "Hello"]
+    rows = len(data.splitlines())
+    assert [line for line, _ in find_scc_faults(spoilt)] == [rows + 2, rows + 3]
 
 
 def test_what_is_not_a_scenarist_file_is_refused() -> None:
