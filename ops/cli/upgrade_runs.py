@@ -62,6 +62,9 @@ def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> UpgradeOut
 def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
     """Make the previous encoder live again, with the footage that came since. Raises ``NeedleError``."""
     with _lock_upgrades(settings, bars):
+        previous = EncoderRegistry(settings.home).read_state().previous
+        if previous and settings.store.has_conditions:
+            fetch_encoder(settings, previous)  # it may never have been live in this home
         _try_candidate(settings, name_previous(settings), ("live_encoder",), bars)
         _follow_up(settings, bars)
         return UpgradeOutcome(switched=True)

@@ -44,7 +44,9 @@ def publish_state(settings: Settings, state: RegistryState, replaced_id: str) ->
     there = choice.state.live
     is_expected = there is None or there.encoder_id in (replaced_id, state.live.encoder_id)
     if is_expected:
-        _share_weights(settings, state.live)
+        for record in (state.live, state.previous):
+            if record:
+                _share_weights(settings, record)
         shared = replace(state, candidate=None, to_delete=(), cleanup_done=True)
         is_expected = write_choice(settings.store, replace(choice, state=shared))
     if not is_expected:
@@ -65,21 +67,21 @@ def find_shared_state(settings: Settings) -> SharedState | None:
     return SharedState(live=choice.state.live, state=choice.state)
 
 
-def fetch_encoder(settings: Settings, live: EncoderRecord) -> None:
-    """Get the weights of another home's live encoder, if only homes on this store have them.
+def fetch_encoder(settings: Settings, record: EncoderRecord) -> None:
+    """Get the weights of an encoder that another home published, if only homes on this store have them.
 
     Raises ``EncoderError`` if this home cannot have the encoder, or has another one of that name.
     """
-    kind, rest = find_kind(live.spec)
+    kind, rest = find_kind(record.spec)
     folder = kind.find_own_folder(rest, settings.home)
-    if folder and not folder.exists() and (keys := settings.store.list(f"{WEIGHTS}/{live.encoder_id}")):
+    if folder and not folder.exists() and (keys := settings.store.list(f"{WEIGHTS}/{record.encoder_id}")):
         _fetch_weights(settings, keys, folder)
-    here = resolve_spec(live.spec, settings.home).encoder_id
-    if here != live.encoder_id:
+    here = resolve_spec(record.spec, settings.home).encoder_id
+    if here != record.encoder_id:
         remedy = f"move {folder} away, and run this again" if folder else "give this home the same weights"
         raise EncoderError(
-            f"{live.spec} of this home is {here}, but {live.encoder_id} is live in {settings.storage_uri} since "
-            f"{live.since}: {remedy}"
+            f"{record.spec} of this home is {here}, but that of the homes on {settings.storage_uri} is "
+            f"{record.encoder_id}: {remedy}"
         )
 
 
@@ -120,12 +122,13 @@ def _fetch_weights(settings: Settings, keys: list[str], folder: Path) -> None:
         fetched_folder.rename(folder)
 
 
-def _share_weights(settings: Settings, live: EncoderRecord) -> None:
-    kind, rest = find_kind(live.spec)
+def _share_weights(settings: Settings, record: EncoderRecord) -> None:
+    """Copy weights that only this home has into the store; not if they are gone or were replaced."""
+    kind, rest = find_kind(record.spec)
     folder = kind.find_own_folder(rest, settings.home)
-    if folder is None:
+    if folder is None or EncoderRegistry(settings.home).find_id(record.spec) != record.encoder_id:
         return
     settings.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.scratch) as scratch:
         for path in (each for each in folder.iterdir() if each.is_file()):
-            settings.store.put_file(Path(shutil.copy(path, scratch)), f"{WEIGHTS}/{live.encoder_id}/{path.name}")
+            settings.store.put_file(Path(shutil.copy(path, scratch)), f"{WEIGHTS}/{record.encoder_id}/{path.name}")

@@ -57,7 +57,7 @@ def test_an_upgrade_in_one_home_is_followed_by_the_others_and_so_is_its_rollback
         assert len(homes[name].json("search", "stripes", **environment)["hits"]) == 2
     assert homes["two"].json("ingest", str(library), **environment)["up_to_date"]
 
-    homes["two"].run("upgrade", "--rollback", **environment)
+    homes["new"].run("upgrade", "--rollback", **environment)
     assert live_in("one") == "starter"
     assert homes["one"].json("upgrade", "--status", **environment)["settled"]
 
