@@ -14,15 +14,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import VectorIndexError
+from ops.core.settings import count_cores
 from ops.core.storage import write_atomically
 from ops.core.tables import add_digests
 from ops.core.types import parse_shot_id
@@ -32,6 +35,7 @@ from ops.index.backends.shards import PARTS, REPAIR, OpenShard, ShardVersions, l
 from ops.index.plan import sum_digests
 from ops.index.points import Base, Manifest, StoredPoint, VideoDigests, Wanted
 
+_Selection = TypeVar("_Selection", "_Best", "_Reaching")
 PartName = tuple[str, frozenset[str]]
 """The name of a segment, and the ids of its dropped videos."""
 Parts = Sequence[PartName]
@@ -72,11 +76,11 @@ class ScanStore(OpenShard):
             raise VectorIndexError(f"vectors of {self._manifest['dim']} numbers cannot be searched with {len(query)}")
         masks = [part.segment.select(conditions, part.dropped_videos) for part in self.parts]
         count = max(depth, round(depth * tuning.oversampling(depth)))
-        rows = self._scan(query, masks, _Best(count))
+        rows = self._scan(query, masks, lambda: _Best(count))
         scores = self._score(rows, query)
         if exact and len(rows) >= depth:
             worst = float(np.partition(scores, -depth)[-depth])
-            rows = self._scan(query, masks, _Reaching(worst))
+            rows = self._scan(query, masks, lambda: _Reaching(worst))
             scores = self._score(rows, query)
         best = np.argsort(-scores, kind="stable")[:depth]
         order = np.argsort(rows[best], kind="stable")  # ids are read by ascending row
@@ -138,18 +142,40 @@ class ScanStore(OpenShard):
         is_drawn: Mask = part.segment.lots <= self._highest_lot
         return is_drawn if mask is None else is_drawn & mask
 
-    def _scan(self, query: Floats, masks: Sequence[Mask | None], selection: _Best | _Reaching) -> Rows:
-        """Offer the score of every point of the masks to ``selection``, and return those that it keeps, ascending."""
+    def _scan(self, query: Floats, masks: Sequence[Mask | None], start: Callable[[], _Selection]) -> Rows:
+        """Offer the score of every point of the masks to selections, and return those that they keep, ascending.
+
+        A large index is divided among threads: its codes are read as fast as the memory gives them to each core.
+        """
         codes, scales, errors = quantise(query[None])
-        for part, mask in zip(self.parts, masks, strict=True):
-            for first in range(0, part.segment.count, tuning.CHUNK):
+        chunks = [
+            (part, mask, first)
+            for part, mask in zip(self.parts, masks, strict=True)
+            for first in range(0, part.segment.count, tuning.CHUNK)
+        ]
+
+        def scan(some: Sequence[tuple[Part, Mask | None, int]]) -> _Selection:
+            selection = start()
+            for part, mask, first in some:
                 rows, dots = _compare_chunk(part.segment, first, mask, codes)
                 if len(dots):
                     scores = dots * (part.segment.scales[rows] * scales[0])
                     # |q.x - q'.x'| <= |q - q'| |x'| + |q| |x - x'|, and the lengths of q and x are 1.
                     bounds = part.segment.errors[rows] * (1 + errors[0]) + errors[0] * 1.01
                     selection.add(rows + part.first, scores, bounds)
-        return np.sort(selection.rows())
+            return selection
+
+        threads = max(1, min(count_cores(), len(chunks) // tuning.CHUNKS_A_THREAD))
+        if threads == 1:
+            return np.sort(scan(chunks).rows())
+        shares = [
+            chunks[number * len(chunks) // threads : (number + 1) * len(chunks) // threads] for number in range(threads)
+        ]
+        with ThreadPoolExecutor(threads) as pool:  # of this query: threads do not outlive a fork
+            selections = list(pool.map(scan, shares))
+        for other in selections[1:]:
+            selections[0].take(other)
+        return np.sort(selections[0].rows())
 
     def _score(self, rows: Rows, query: Floats) -> NDArray[np.float64]:
         """Return the scores of points, float (R,): those of equal vectors are equal, unlike those of a BLAS product."""
@@ -192,6 +218,11 @@ class _Best:
         if self._row_count > 2 * self._count:
             self._shrink()
 
+    def take(self, other: _Best) -> None:
+        """Take over what another selection has kept."""
+        self._rows += other._rows
+        self._scores += other._scores
+
     def rows(self) -> Rows:
         """Return the points that are kept."""
         self._shrink()
@@ -216,6 +247,10 @@ class _Reaching:
     def add(self, rows: Rows, scores: Floats, bounds: Floats) -> None:
         """Offer points; ``bounds`` are the largest errors of their scores."""
         self._rows.append(rows[scores + bounds >= self._least])
+
+    def take(self, other: _Reaching) -> None:
+        """Take over what another selection has kept."""
+        self._rows += other._rows
 
     def rows(self) -> Rows:
         """Return the points that are kept."""

@@ -18,6 +18,7 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import SilentProgress
 from ops.index import tuning
+from ops.index.backends import scan
 from ops.index.backends.scan import ScanVersions
 from ops.index.build import build_index, check_index, index_is_current
 from ops.index.index import VectorIndex, open_index, open_versions
@@ -70,6 +71,20 @@ def test_points_are_the_same_in_files_of_many_chunks(tmp_path: Path, monkeypatch
         for rows in ([], [0], [6, 7], [3, 20, 21, 300], list(range(segment.count))):
             points = segment.read_points(np.array(rows, np.int64), vectors=True)
             assert [point.shot_id for point in points] == segment.list_ids(np.array(rows, np.int64))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 64])
+def test_threads_of_a_scan_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    """Two segments, one with dropped points, and equal vectors on both sides of a border."""
+    monkeypatch.setattr(scan, "count_cores", lambda: cores)
+    monkeypatch.setattr(tuning, "CHUNK", 16)
+    monkeypatch.setattr(tuning, "CHUNKS_A_THREAD", 1)
+    rows = [replace(row, vector=ROWS[5].vector) if at in (5, 150, 290, 380) else row for at, row in enumerate(ROWS)]
+    versions = ScanVersions(tmp_path / "index")
+    publish_to(versions, ENCODER, rows[:300])
+    publish_to(versions, ENCODER, rows[20:])
+    with open_versions(versions, ENCODER) as index:
+        require_rows(index, rows[20:])
 
 
 def test_one_more_video_writes_its_own_points_only(tmp_path: Path) -> None:
