@@ -30,7 +30,8 @@ def command(host: str, port: int, open_page: bool, **options: Any) -> None:
     """
     from ops.cli.runs import find_runs
     from ops.serve.app import create_app
-    from ops.serve.server import limit_memory_arenas, listen, require_safe_address, run
+    from ops.serve.memory import limit_memory_arenas
+    from ops.serve.server import listen, require_safe_address, run
 
     limit_memory_arenas()
     settings = load_command_settings(options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -25,20 +24,6 @@ HEAD_S = 20.0
 CONNECTIONS = 512
 KEEP_ALIVE_S = 30
 BACKLOG = 128
-_ARENAS = 2
-_M_ARENA_MAX = -8
-"""The parameter of ``mallopt`` in glibc's ``malloc.h``."""
-
-
-def limit_memory_arenas() -> None:
-    """Let all threads share two arenas of glibc's malloc; other libraries have none. Call it before threads start.
-
-    By default eight a core are made, and each keeps the memory that its threads freed: under 64 clients the service
-    took 614 to 637 MB, with two arenas 548 to 522 (``python -m tests.load --minutes 3``, 2026-11-29).
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt") and hasattr(library, "gnu_get_libc_version"):
-        library.mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def require_safe_address(settings: Settings, host: str) -> None:

@@ -21,6 +21,7 @@ from ops.search.shot_details import ShotDetails
 from ops.serve.documents import build_addresses
 from ops.serve.export_files import ExportFolder, ExportTally
 from ops.serve.fitting import FitJobs
+from ops.serve.memory import return_free_memory
 from ops.serve.metrics import Metrics
 from ops.serve.problems import ProblemError
 from ops.serve.searchable_since import Runs, SearchableSince
@@ -111,6 +112,7 @@ class Service:
                 raise
         if self._are_details_read:
             self.details.warm()
+        return_free_memory()
 
     def _refresh(self) -> None:
         """Read changes that come without a new index: titles, and videos in processing."""

@@ -27,10 +27,10 @@ def test_photographs_are_found_by_caption(captions: Path, encoder: StarterEncode
 
 @pytest.mark.shared
 @pytest.mark.slow
-@pytest.mark.parametrize(("film", "least"), [("sintel_trailer_204p.mp4", 0.60), ("bbb_full_360p.mp4", 0.23)])
-def test_shots_are_found_by_query(watched: Callable[[str], Watched], film: str, least: float) -> None:
-    found = watched(film).figures
-    assert found["ndcg@10"] >= least
-    low, high = found["ndcg@10_interval"]
-    assert low < found["ndcg@10"] < high
-    assert found["queries"] == {"sintel_trailer_204p.mp4": 20, "bbb_full_360p.mp4": 40}[film]
+def test_shots_are_found_by_query(watched: Callable[[str], Watched]) -> None:
+    """Pooled over all annotated queries: on one film, heads of equal figures on photographs differ by 0.05."""
+    found = [watched(film).figures for film in FILMS]
+    counts = [each["queries"] for each in found]
+    assert counts == [40, 20, 30, 30, 32]
+    assert np.average([each["ndcg@10"] for each in found], weights=counts) >= LEAST_OF_SEEDS
+    assert all(each["ndcg@10_interval"][0] < each["ndcg@10"] < each["ndcg@10_interval"][1] for each in found)

@@ -31,11 +31,12 @@ from ops.core.tables import add_digests
 from ops.core.types import parse_shot_id
 from ops.index import tuning
 from ops.index.backends.segments import Block, Floats, Mask, Rows, Segment, encode_points, quantise, write_segment
+from ops.index.backends.selections import Best, Reaching, compare_chunk
 from ops.index.backends.shards import PARTS, REPAIR, OpenShard, ShardVersions, link_file
 from ops.index.plan import sum_digests
 from ops.index.points import Base, Manifest, StoredPoint, VideoDigests, Wanted
 
-_Selection = TypeVar("_Selection", "_Best", "_Reaching")
+Selection = TypeVar("Selection", Best, Reaching)
 PartName = tuple[str, frozenset[str]]
 """The name of a segment, and the ids of its dropped videos."""
 Parts = Sequence[PartName]
@@ -76,11 +77,11 @@ class ScanStore(OpenShard):
             raise VectorIndexError(f"vectors of {self._manifest['dim']} numbers cannot be searched with {len(query)}")
         masks = [part.segment.select(conditions, part.dropped_videos) for part in self.parts]
         count = max(depth, round(depth * tuning.oversampling(depth)))
-        rows = self._scan(query, masks, lambda: _Best(count))
+        rows = self._scan(query, masks, lambda: Best(count))
         scores = self._score(rows, query)
         if exact and len(rows) >= depth:
             worst = float(np.partition(scores, -depth)[-depth])
-            rows = self._scan(query, masks, lambda: _Reaching(worst))
+            rows = self._scan(query, masks, lambda: Reaching(worst))
             scores = self._score(rows, query)
         best = np.argsort(-scores, kind="stable")[:depth]
         order = np.argsort(rows[best], kind="stable")  # ids are read by ascending row
@@ -142,7 +143,7 @@ class ScanStore(OpenShard):
         is_drawn: Mask = part.segment.lots <= self._highest_lot
         return is_drawn if mask is None else is_drawn & mask
 
-    def _scan(self, query: Floats, masks: Sequence[Mask | None], start: Callable[[], _Selection]) -> Rows:
+    def _scan(self, query: Floats, masks: Sequence[Mask | None], start: Callable[[], Selection]) -> Rows:
         """Offer the score of every point of the masks to selections, and return those that they keep, ascending.
 
         A large index is divided among threads: its codes are read as fast as the memory gives them to each core.
@@ -154,10 +155,10 @@ class ScanStore(OpenShard):
             for first in range(0, part.segment.count, tuning.CHUNK)
         ]
 
-        def scan(some: Sequence[tuple[Part, Mask | None, int]]) -> _Selection:
+        def scan(some: Sequence[tuple[Part, Mask | None, int]]) -> Selection:
             selection = start()
             for part, mask, first in some:
-                rows, dots = _compare_chunk(part.segment, first, mask, codes)
+                rows, dots = compare_chunk(part.segment, first, mask, codes)
                 if len(dots):
                     scores = dots * (part.segment.scales[rows] * scales[0])
                     # |q.x - q'.x'| <= |q - q'| |x'| + |q| |x - x'|, and the lengths of q and x are 1.
@@ -197,82 +198,6 @@ class ScanStore(OpenShard):
             first, end = np.searchsorted(rows, (part.first, part.first + part.segment.count))
             if end > first:
                 yield part, np.arange(first, end)
-
-
-class _Best:
-    """Keeps the points with the ``count`` best scores, and those of equal score."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._least = -np.inf
-        self._rows: list[Rows] = []
-        self._scores: list[Floats] = []
-        self._row_count = 0
-
-    def add(self, rows: Rows, scores: Floats, _: Floats) -> None:
-        """Offer points."""
-        better = np.flatnonzero(scores >= self._least)
-        self._rows.append(rows[better])
-        self._scores.append(scores[better])
-        self._row_count += len(better)
-        if self._row_count > 2 * self._count:
-            self._shrink()
-
-    def take(self, other: _Best) -> None:
-        """Take over what another selection has kept."""
-        self._rows += other._rows
-        self._scores += other._scores
-
-    def rows(self) -> Rows:
-        """Return the points that are kept."""
-        self._shrink()
-        return self._rows[0]
-
-    def _shrink(self) -> None:
-        rows = np.concatenate(self._rows) if self._rows else np.zeros(0, np.int64)
-        scores = np.concatenate(self._scores) if self._scores else np.zeros(0, np.float32)
-        if len(scores) > self._count:
-            self._least = float(np.partition(scores, -self._count)[-self._count])
-            rows, scores = rows[scores >= self._least], scores[scores >= self._least]
-        self._rows, self._scores, self._row_count = [rows], [scores], len(rows)
-
-
-class _Reaching:
-    """Keeps the points whose score may be at least ``least``."""
-
-    def __init__(self, least: float) -> None:
-        self._least = least
-        self._rows: list[Rows] = []
-
-    def add(self, rows: Rows, scores: Floats, bounds: Floats) -> None:
-        """Offer points; ``bounds`` are the largest errors of their scores."""
-        self._rows.append(rows[scores + bounds >= self._least])
-
-    def take(self, other: _Reaching) -> None:
-        """Take over what another selection has kept."""
-        self._rows += other._rows
-
-    def rows(self) -> Rows:
-        """Return the points that are kept."""
-        return np.concatenate(self._rows) if self._rows else np.zeros(0, np.int64)
-
-
-def _compare_chunk(
-    segment: Segment, first: int, mask: Mask | None, codes: NDArray[np.int8]
-) -> tuple[Rows, NDArray[np.float64]]:
-    """Return the rows of the mask in one chunk, and their dot products with the code int8 (1, D)."""
-    import numkong
-
-    end = min(first + tuning.CHUNK, segment.count)
-    if mask is None:
-        return np.arange(first, end), np.asarray(numkong.cdist(codes, segment.codes[first:end], metric="dot"))[0]
-    places = np.flatnonzero(mask[first:end])
-    rows = places + first
-    if not len(rows):
-        return rows, np.zeros(0)
-    if len(rows) < tuning.SPARSE * (end - first):
-        return rows, np.asarray(numkong.cdist(codes, segment.codes[rows], metric="dot"))[0]
-    return rows, np.asarray(numkong.cdist(codes, segment.codes[first:end], metric="dot"))[0][places]
 
 
 class ScanVersions(ShardVersions[StoredPoint, ScanStore]):
