@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from ops.embeddings.encoders.starter import StarterEncoder
 from ops.training.evaluate import evaluate_footage
 
+BUNNY, SINTEL = "bbb_full_360p.mp4", "sintel_trailer_204p.mp4"
+FILMS = (BUNNY, SINTEL, "chrome_icon_270p.mp4", "google_paris_180p.mp4", "nasa_hotfire_360p.webm")
+"""The clips with captions and graded queries."""
+
 
 class Noting(StarterEncoder):
     """The shipped encoder; it keeps the vectors (D,) of the shots that it pooled, in their order."""

@@ -20,12 +20,10 @@ from ops.search.baselines import GENERIC_TEXTS
 from ops.search.calibration import SCALES, Calibration, score_background
 from ops.search.titles import TitleDirection, draw_cards
 from tests.quality.annotated_queries import Asked, Film, ask, calibration_error, fit_scale, kept_and_cut, relevances
-from tests.quality.conftest import Watched
+from tests.quality.conftest import BUNNY, FILMS, SINTEL, Watched
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
-BUNNY, SINTEL = "bbb_full_360p.mp4", "sintel_trailer_204p.mp4"
-FILMS = (BUNNY, SINTEL, "chrome_icon_270p.mp4", "google_paris_180p.mp4", "nasa_hotfire_360p.webm")
 ABSENT = (
     "a subway train arriving at a station", "a chef cooking pasta in a restaurant kitchen",
     "two men playing basketball in a gym", "a woman typing on a laptop in an office", "a crowded supermarket aisle",
