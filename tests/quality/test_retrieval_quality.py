@@ -12,7 +12,7 @@ from ops.embeddings.encoders.starter import StarterEncoder
 from ops.training.evaluate_images import evaluate_captions
 from tests.quality.conftest import FILMS, Watched
 
-LEAST_OF_SEEDS = 0.0
+LEAST_OF_SEEDS = 0.44
 """The lowest of five heads of the shipped recipe (``bench_adaptation --only heads --seeds 5``, 2026-11-30)."""
 
 
