@@ -206,7 +206,7 @@ def _read_shot(
         return ShotTexts(shot=shot, runs=None, reason=None, input_hash=input_hash)
     progress.advance(STAGE)
     try:
-        samples, end_frame = ShotFrames(settings, shot).look(reader)
+        samples, end_frame, is_sparse = ShotFrames(settings, shot).look(reader)
     except MediaError as error:
         key = make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
         reason = f"its proxy ({settings.store.uri(key)}) {error}"
@@ -215,7 +215,7 @@ def _read_shot(
     if end_frame < shot["end_frame"]:
         about = f"shot {shot['shot_id']} has more writing than is read: {MOST_TEXTS} texts, to frame {end_frame}"
         progress.note(STAGE, about)
-    elif any(texts for _, texts in samples) and is_read_in_part(shot["end_s"] - shot["start_s"]):
+    elif is_sparse:
         minutes = round((shot["end_s"] - shot["start_s"]) / 60)
         about = f"shot {shot['shot_id']} has writing and {minutes} minutes: it is looked at {len(samples)} times"
         progress.note(STAGE, f"{about}, and what is there for moments in between is not read")
@@ -232,21 +232,25 @@ class ShotFrames:
         self._frames = shot["end_frame"] - shot["start_frame"]
         self._seconds = shot["end_s"] - shot["start_s"]
 
-    def look(self, reader: TextReader) -> tuple[list[tuple[int, list[SeenText]]], int]:
+    def look(self, reader: TextReader) -> tuple[list[tuple[int, list[SeenText]]], int, bool]:
         """Return ``(source frame, texts)`` of each sample, ascending, and the end of the frames that they stand for.
 
-        That is the end of the shot, or the first sample after ``MOST_TEXTS``. A sample whose picture equals the one
-        before is not read again. Raises ``MediaError`` if the proxy is unreadable.
+        That is the end of the shot, or the first sample after ``MOST_TEXTS``. Also return True if there is writing, and
+        the samples are further apart than they should be, for the length of the shot or for ``MOST_TEXTS``. A sample
+        whose picture equals the one before is not read again. Raises ``MediaError`` if the proxy is unreadable.
         """
         start = self._shot["start_frame"]
         first = choose_first(self._frames, self._seconds)
         texts, end = self._read(reader, first)
+        is_sparse = False
         if any(texts.values()) and end == self._frames:
             seen = {position: [each.text for each in found] for position, found in texts.items()}
             positions = choose_more(self._frames, self._seconds, first)
-            more, _ = self._read(reader, drop_needless(positions, seen, self._frames / self._seconds), seen.values())
+            needed = drop_needless(positions, seen, self._frames / self._seconds)
+            more, end_of_more = self._read(reader, needed, seen.values())
             texts = more | texts
-        return [(start + position, texts[position]) for position in sorted(texts)], start + end
+            is_sparse = end_of_more < self._frames or is_read_in_part(self._seconds)
+        return [(start + position, texts[position]) for position in sorted(texts)], start + end, is_sparse
 
     def _read(
         self, reader: TextReader, positions: list[int], earlier: Iterable[list[str]] = ()

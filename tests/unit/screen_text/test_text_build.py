@@ -14,6 +14,7 @@ from ops.core.errors import MediaError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.index.screen_text import build_texts, check_texts, has_current_texts, open_texts
+from ops.screen_text import build as build_module
 from ops.screen_text.build import build_screen_text, find_due
 from ops.screen_text.reader import SeenText, explain_problem
 from ops.screen_text.sampling import choose_first, choose_more, is_read_in_part
@@ -191,7 +192,9 @@ def test_a_long_shot_with_text_is_looked_at_each_five_seconds_for_an_hour(minute
     assert is_read_in_part(seconds) == (minutes > 60)
 
 
-def test_slides_of_a_long_shot_are_read_and_what_is_too_long_is_reported(home: Settings) -> None:
+def test_slides_of_a_long_shot_are_read_and_what_is_too_long_is_reported(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A frame for each five seconds, another slide each twenty frames: the first 32 looks would miss some."""
     frames = 720
     cuts = tuple(range(20, frames, 20))
@@ -216,6 +219,12 @@ def test_slides_of_a_long_shot_are_read_and_what_is_too_long_is_reported(home: S
     home.lake.delete("shot_screen_text", VIDEO)
     build_screen_text(home, [VIDEO], COMPUTED, heard, make=SlideReader)
     assert "has writing and 480 minutes: it is looked at" in heard.notes[0]
+    monkeypatch.setattr(build_module, "MOST_TEXTS", 34)
+    home.lake.write("shots", VIDEO, [shot])
+    home.lake.delete("shot_screen_text", VIDEO)
+    build_screen_text(home, [VIDEO], COMPUTED, heard, make=SlideReader)
+    assert "has writing and 60 minutes: it is looked at" in heard.notes[1]
+    assert {row["text"] for row in rows_of(home, "screen_text")} < {title(slide) for slide in range(frames // 20)}
 
 
 def test_without_models_the_reason_is_reported_and_the_shots_stay_due(home: Settings, tmp_path: Path) -> None:
