@@ -53,7 +53,25 @@ def compare_heads(study: Study, seeds: int) -> dict[str, Any]:
         f"{seeds} heads folded": [folded],
         f"{seeds} heads folded, ConSE weight {LESS_CONSE}": [replace(folded, conse_weight=LESS_CONSE)],
     }
-    return {way: _measure(study, members) for way, members in ways.items()}
+    tasks, photographs = build_clip_tasks(study), build_photograph_task(study)
+    test, still = study.pairs["test"], replace(MEAN, frames=1)
+
+    def answer_clips(model: Any) -> list[Any]:
+        return [answer_task(study, model, MEAN, task, study.clips[name]) for name, task in tasks.items()]
+
+    def answer_photographs(model: Any) -> list[Any]:
+        return [answer_task(study, model, still, photographs, test)]
+
+    shipped = answer_clips(None), answer_photographs(None)
+
+    def measure(members: Sequence[StarterHead]) -> dict[str, Any]:
+        models = [build_starter_model(MEAN, head, torch.from_numpy(head.text_mean_H)).eval() for head in members]
+        clips = [answer_clips(model) for model in models]
+        figures = {PART_TITLES[part]: compare_answers(part, shipped[0], clips) for part in PARTS}
+        answers = [answer_photographs(model) for model in models]
+        return {**figures, "photographs": compare_answers("text_to_video", shipped[1], answers)}
+
+    return {way: measure(members) for way, members in ways.items()}
 
 
 def fold_heads(heads: Sequence[StarterHead], images_NF: Matrix, texts_CH: Matrix, dim: int) -> StarterHead:
@@ -83,26 +101,6 @@ def _join(weights: Sequence[Matrix], biases: Sequence[Matrix], features: Matrix)
         for parts in (weights, biases)
     ]
     return joined[0], joined[1]
-
-
-def _measure(study: Study, heads: Sequence[StarterHead]) -> dict[str, Any]:
-    tasks, photographs = build_clip_tasks(study), build_photograph_task(study)
-    still = replace(MEAN, frames=1)
-
-    def answer_clips(model: Any) -> list[Any]:
-        return [answer_task(study, model, MEAN, task, study.clips[name]) for name, task in tasks.items()]
-
-    models = [build_starter_model(MEAN, head, torch.from_numpy(head.text_mean_H)).eval() for head in heads]
-    clips = [answer_clips(model) for model in models]
-    shipped = answer_clips(None)
-    figures = {PART_TITLES[part]: compare_answers(part, shipped, clips) for part in PARTS}
-    test = study.pairs["test"]
-    figures["photographs"] = compare_answers(
-        "text_to_video",
-        [answer_task(study, None, still, photographs, test)],
-        [[answer_task(study, model, still, photographs, test)] for model in models],
-    )
-    return figures
 
 
 def format_heads(found: Mapping[str, Any]) -> str:
