@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from uuid import uuid4
@@ -17,8 +19,11 @@ from ops.core.errors import SettingsError, StorageError
 from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
+from ops.core.store_leases import hold_lease
 
 KEY = "catalogue.json"
+TURN_S = 300.0
+"""Longer than the requests of a turn take, each with its timeout."""
 NO_NAME = "not-pinned"
 """Name for reading before anything was published: nothing is published under it."""
 
@@ -56,18 +61,39 @@ def read_catalogue_name(settings: Settings) -> str:
 def pin_catalogue_name(settings: Settings) -> str:
     """As :func:`read_catalogue_name`; the first publisher pins ``NEEDLE_CATALOGUE``, or a random name."""
     with lock_exclusively(settings.home / "locks" / "catalogue.lock"):
+        version = _read_version(settings)
         name = read_catalogue_name(settings)
         name = uuid4().hex[:8] if name == NO_NAME else name
         if not _is_pinned(settings, name):
             pin = _Pin(name=name, storage=settings.storage_uri)
-            settings.store.write_bytes(KEY, json.dumps(asdict(pin), indent=2).encode())
+            settings.store.write_if(KEY, json.dumps(asdict(pin), indent=2).encode(), version)
             _read_pin.cache_clear()
-    return _read_pin(settings.storage_uri).name  # another home may have written it at the same moment
+    return read_catalogue_name(settings)  # another home may have written it at the same moment
 
 
 def name_holder(settings: Settings) -> str:
     """Return the name of this home's publishers in leases. They exclude each other by a lock of the home."""
     return f"{socket.gethostname()}:{settings.home}"
+
+
+@contextmanager
+def take_turns(settings: Settings) -> Iterator[None]:
+    """Exclude the publishers of other homes on the same store for some requests to the server.
+
+    Publishers of this home have a lock. Nothing is excluded in a store without conditional writes.
+    """
+    if settings.store.has_conditions:
+        with hold_lease(settings.store, "qdrant", lease_s=TURN_S):
+            yield
+    else:
+        yield
+
+
+def _read_version(settings: Settings) -> str | None:
+    try:
+        return settings.store.read_version(KEY)[1]
+    except FileNotFoundError:
+        return None
 
 
 def _is_pinned(settings: Settings, name: str) -> bool:

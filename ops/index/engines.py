@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ops.core.errors import VectorIndexError
@@ -14,7 +14,7 @@ from ops.core.settings import Settings
 from ops.index.backends.scan import ScanVersions
 from ops.index.backends.server import ServerVersions
 from ops.index.backends.server_versions import reuse_client
-from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
+from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name, take_turns
 from ops.index.points import Versions
 
 
@@ -23,9 +23,14 @@ def choose_engine(settings: Settings, encoder_id: str, *, publishes: bool = Fals
         options = parse_qdrant_options(settings.qdrant_options)
         client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value(), options.grpc)
         catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
-        holder = name_holder(settings)
         return ServerVersions(
-            client, encoder_id, settings.qdrant_url, catalogue=catalogue, holder=holder, options=options
+            client,
+            encoder_id,
+            settings.qdrant_url,
+            catalogue=catalogue,
+            holder=name_holder(settings),
+            options=options,
+            take_turns=partial(take_turns, settings),
         )
     if "/" in encoder_id or "\x00" in encoder_id or encoder_id.startswith("."):
         raise VectorIndexError(f"{encoder_id!r} cannot name an index folder: it has a slash or starts with a dot")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from ops.core.errors import VectorIndexError
 from ops.core.qdrant_options import parse_qdrant_options
@@ -17,7 +17,7 @@ from ops.index.affixes import find_nouns
 from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.backends.server_versions import reuse_client
 from ops.index.backends.tantivy_lines import TantivyLineVersions
-from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name
+from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name, take_turns
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
     LineHit,
@@ -211,10 +211,14 @@ def choose_line_engine(settings: Settings, name: str = NAME, *, publishes: bool 
         options = parse_qdrant_options(settings.qdrant_options)
         client = reuse_client(settings.qdrant_url, settings.qdrant_api_key.get_secret_value(), options.grpc)
         catalogue = pin_catalogue_name(settings) if publishes else read_catalogue_name(settings)
-        holder = name_holder(settings)
-        # No encoder's id starts with a dash, so no encoder's collections have this name.
         return ServerLineVersions(
-            client, f"-{name}", settings.qdrant_url, catalogue=catalogue, holder=holder, options=options
+            client,
+            f"-{name}",  # no encoder's id starts with a dash, so no encoder's collections have this name
+            settings.qdrant_url,
+            catalogue=catalogue,
+            holder=name_holder(settings),
+            options=options,
+            take_turns=partial(take_turns, settings),
         )
     return TantivyLineVersions(settings.home / "index" / name)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -209,6 +211,43 @@ def test_a_publisher_that_waited_for_another_one_continues_its_version(server: S
     assert len(server.points) == 20
     with open_versions(first, ENCODER) as index:
         require_rows(index, ROWS[:120])
+
+
+def test_of_two_publishers_that_look_at_the_same_moment_one_takes_the_lease(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one looks after the first one has looked, and before that one writes; it writes last."""
+    monkeypatch.setattr(server_versions, "retry", lambda call: call())
+    turn = threading.Lock()
+    first, second = (ServerVersions(server, ENCODER, holder=name, take_turns=lambda: turn) for name in ("a", "b"))
+    publish_to(first, ENCODER, ROWS[:100])
+    (collection, _) = list_collections(server)
+    has_looked, may_write, holders = threading.Event(), threading.Event(), []
+
+    def take(versions: ServerVersions) -> None:
+        with suppress(IndexUnavailableError):
+            versions._take_lease(collection)
+            holders.append(versions)
+
+    other = threading.Thread(target=take, args=(second,))
+    require_free = {versions: versions._require_free for versions in (first, second)}
+
+    def look_first(name: str) -> None:
+        require_free[first](name)
+        if not other.ident:
+            other.start()
+            has_looked.wait(1)
+
+    def look_second(name: str) -> None:
+        require_free[second](name)
+        has_looked.set()
+        may_write.wait(10)
+
+    first._require_free, second._require_free = look_first, look_second  # type: ignore[method-assign]
+    take(first)
+    may_write.set()
+    other.join()
+    assert holders == [first]
 
 
 def test_a_version_that_becomes_current_meanwhile_is_not_deleted(

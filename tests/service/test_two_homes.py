@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ops.core.settings import load_settings
+import pytest
+
+from ops.core.settings import Settings, load_settings
 from ops.core.storage import ObjectStore
 from ops.core.store_leases import end_leases, find_stale_leases, hold_lease
 from ops.core.tables import Lake
 from ops.features import online_features
+from ops.index import catalogue_name
 from tests.builders.films import make_film
 from tests.builders.homes import Home
 from tests.builders.lakes import shot_rows, video_id
@@ -54,6 +58,40 @@ def test_rows_that_two_homes_write_into_one_file_are_all_kept(bucket: str, tmp_p
     assert len(lake.read("shots")) == 12 * len(shot_rows(0))
     assert sorted(lake.store.read_bytes("names").decode().split(), key=int) == numbers
     assert lake.store.list("locks") == []
+
+
+def test_homes_that_publish_for_the_first_time_at_the_same_moment_pin_one_name(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (load_settings(home=str(tmp_path / name), storage=bucket) for name in ("one", "two"))
+    is_pinned, names = catalogue_name._is_pinned, []
+
+    def let_the_other_one_pin(settings: Settings, name: str) -> bool:
+        """The other home pins after this one has found no name, and before it writes one."""
+        monkeypatch.setattr(catalogue_name, "_is_pinned", is_pinned)
+        names.append(catalogue_name.pin_catalogue_name(one))
+        return False
+
+    monkeypatch.setattr(catalogue_name, "_is_pinned", let_the_other_one_pin)
+    assert [catalogue_name.pin_catalogue_name(two)] == names
+    assert json.loads(two.store.read_bytes(catalogue_name.KEY))["name"] == names[0]
+
+
+def test_homes_take_leases_on_a_qdrant_server_in_turns(bucket: str, tmp_path: Path) -> None:
+    one, two = (load_settings(home=str(tmp_path / name), storage=bucket) for name in ("one", "two"))
+    events = []
+
+    def take() -> None:
+        with catalogue_name.take_turns(two):
+            events.append("two")
+
+    with catalogue_name.take_turns(one):
+        other = threading.Thread(target=take)
+        other.start()
+        other.join(0.5)
+        events.append("one")
+    other.join(30)
+    assert events == ["one", "two"] and two.store.list("locks") == []
 
 
 def test_a_write_that_is_overtaken_writes_nothing(bucket: str) -> None:

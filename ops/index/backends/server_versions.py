@@ -20,7 +20,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -92,7 +92,8 @@ class CollectionVersions(ABC, Generic[Item, Store]):
     """Versions of the index called ``name`` on a server; subclasses define the points and the queries.
 
     ``holder`` names the publisher in leases: it must be another one for each that can publish at the same time.
-    ``clock`` returns Unix time.
+    ``clock`` returns Unix time. A server cannot compare and set, so the lease on a collection that is there is taken
+    within ``take_turns()``, which excludes the other publishers of the catalogue; a new one is created with its lease.
     """
 
     def __init__(
@@ -105,12 +106,14 @@ class CollectionVersions(ABC, Generic[Item, Store]):
         holder: str = "",
         clock: Callable[[], float] = time.time,
         options: QdrantOptions | None = None,
+        take_turns: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.client = client
         self.address = address
         self.alias = f"needle-{catalogue}--{_build_name(name)}"
         self._holder = holder
         self._clock = clock
+        self._take_turns = take_turns
         self._renew_at = 0.0
         self.options = options or QdrantOptions()
         self._known_places: tuple[float, tuple[Place, ...]] = (-ALIASES_S, ())
@@ -330,10 +333,15 @@ class CollectionVersions(ABC, Generic[Item, Store]):
 
     def _take_lease(self, name: str) -> None:
         """Take the lease on a collection; wait some seconds for another publisher to end."""
-        retry(lambda: self._require_free(name))
-        with self.map_errors():
-            self.client.update_collection(name, metadata={LEASE: self._extend_lease()})
-        self._require_free(name)  # another publisher may have taken it at the same moment
+
+        def take() -> None:
+            with self._take_turns():
+                self._require_free(name)
+                with self.map_errors():
+                    self.client.update_collection(name, metadata={LEASE: self._extend_lease()})
+
+        retry(take)
+        self._require_free(name)  # in a store without conditional writes there are no turns
 
     def _require_free(self, name: str) -> None:
         """Raise ``IndexUnavailableError`` if another publisher is building the same version."""
