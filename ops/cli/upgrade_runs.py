@@ -17,14 +17,15 @@ from ops.cli.progress import Bars
 from ops.core.errors import ChecksFailedError, NeedleError
 from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
-from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
+from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRegistry, UpgradeCandidate
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
 from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison
-from ops.upgrade.shared_encoder import adopt, fetch_encoder, find_shared_state
+from ops.upgrade.shared_encoder import adopt, explain_setting_against_shared, fetch_encoder, find_shared_state
 from ops.upgrade.switch import discard, finish_switch
 from ops.videos import catalogue
+from ops.videos.damaged_tables import put_away_all
 
 STARTED_BY = "needle upgrade"
 COMPARISON_INPUTS = ("caption_pairs",)
@@ -71,17 +72,20 @@ def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
 
 
 def follow(settings: Settings, bars: Bars) -> None:
-    """Make live here what another home on the same bucket made live, if that is another encoder.
+    """Make the encoder live here that another home on the same bucket made live; end a switch that was killed.
 
-    Raises ``NeedleError`` if this home cannot have that encoder.
+    Raises ``NeedleError``, and changes nothing, if this home cannot have that encoder, or if NEEDLE_ENCODER names
+    another one.
     """
-    if find_shared_state(settings) is None:
+    if find_shared_state(settings) is None and EncoderRegistry(settings.home).read_state().cleanup_done:
         return
     with lock_if_free(_upgrade_lock(settings)) as is_free:
         if is_free:
+            catalogue.require_layout(settings)
+            _finish_earlier(settings, bars)
             _follow(settings, bars)
         else:
-            bars.note("encoder", "`needle upgrade` runs in this home, and follows another home first")
+            bars.note("encoder", "another command of this home changes the live encoder: this one goes on as before")
 
 
 def _follow(settings: Settings, bars: Bars) -> None:
@@ -89,20 +93,28 @@ def _follow(settings: Settings, bars: Bars) -> None:
     if shared is None:
         return
     bars.note("encoder", f"{shared.live.spec} is live in {settings.storage_uri} since {shared.live.since}: following")
+    warning = explain_setting_against_shared(settings, shared)
     fetch_encoder(settings, shared.live)
     candidate = adopt(settings, shared)
-    if candidate is not None:
-        _try_candidate(settings, candidate, ("live_encoder",), bars)
-    explain_setting_against_live(settings)
     if candidate is None:
         finish_switch(settings)
     else:
+        put_away_all(settings, resolve_encoder(settings).encoder_id, bars)  # as an ingest does
+        _try_candidate(settings, candidate, ("live_encoder",), bars)
+        _follow_up(settings, bars)
+    if warning:
+        bars.note("encoder", warning)
+
+
+def _finish_earlier(settings: Settings, bars: Bars) -> None:
+    """Do the work that a killed command left after its switch."""
+    if not EncoderRegistry(settings.home).read_state().cleanup_done:
         _follow_up(settings, bars)
 
 
 def withdraw(settings: Settings, bars: Bars) -> UpgradeCandidate:
     """Delete the data of the candidate encoder, which is not live. Raises ``NeedleError``."""
-    with _lock_upgrades(settings, bars):
+    with _lock_upgrades(settings, bars, follows=False):
         return discard(settings)
 
 
@@ -153,17 +165,22 @@ def _run(settings: Settings, bars: Bars, steps: Sequence[str], last: Sequence[st
 
 
 @contextmanager
-def _lock_upgrades(settings: Settings, bars: Bars) -> Iterator[None]:
-    """Allow one upgrade at a time; work that a killed one left after its switch is done first."""
+def _lock_upgrades(settings: Settings, bars: Bars, *, follows: bool = True) -> Iterator[None]:
+    """Allow one upgrade at a time; work that a killed one left after its switch is done first.
+
+    If it ``follows``, an encoder that another home made live is made live here before.
+    """
     with lock_if_free(_upgrade_lock(settings)) as is_free:
         if not is_free:
-            raise NeedleError(f"another `needle upgrade` runs on {settings.home}: wait until it ends")
+            raise NeedleError(
+                f"another `needle upgrade`, or an ingest that follows one, runs on {settings.home}: wait until it ends"
+            )
         catalogue.require_layout(settings)
         if runs.count_running_ingests(settings):
             bars.note("comparison", "an ingest runs: the switch waits for it, and both encoders embed its shots")
-        if not EncoderRegistry(settings.home).read_state().cleanup_done:
-            _follow_up(settings, bars)
-        _follow(settings, bars)
+        _finish_earlier(settings, bars)
+        if follows:
+            _follow(settings, bars)
         yield
 
 

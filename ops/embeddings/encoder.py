@@ -155,7 +155,10 @@ class EncoderKind(ABC):
         """
 
     def find_own_folder(self, rest: str, home: Path) -> Path | None:
-        """The folder of weights that only this home has, and others get from the store; ``None`` if anyone has them."""
+        """The folder of weights that only this home has, and others on its store get from there.
+
+        ``None`` if every home gets them by itself: from a package, a model hub, or a file at the same place.
+        """
         return None
 
     def load_preparation(self, rest: str, options: LoadOptions) -> Prepare:
@@ -178,7 +181,7 @@ def resolve_encoder(settings: Settings, *, endpoint: str | None = None) -> Resol
     ``auto`` is decided within five seconds at first use and pinned in ``encoder.json``, on S3 for all homes. Costs a
     few ``stat`` calls if the id is known. The first time, weights are hashed (and, for open_clip, downloaded if they
     are not cached). ``endpoint`` overrides the address of the model hub. Raises ``EncoderError`` if the spec does not
-    name a usable encoder.
+    name a usable encoder, and ``StorageError`` if ``auto`` is to be shared and the store cannot be written.
     """
     registry = EncoderRegistry(settings.home)
     if live := registry.read_state().live:

@@ -34,6 +34,7 @@ class EncoderRecord:
 class UpgradeCandidate:
     """An encoder that is to become live. ``force`` is a person's reason to switch even if the check fails.
 
+    ``how``: after a comparison, because it was live before, or because another home on the same store made it live.
     ``was_indexed``: shots were indexed by it before it was named, in a home that was never upgraded. In that home
     another setting of NEEDLE_ENCODER may use that index.
     """
@@ -148,17 +149,26 @@ class EncoderRegistry:
 
     def read_state(self) -> RegistryState:
         """The live encoder, the previous one, and the candidate."""
-        return parse_state(self._read()["succession"], self.path)
+        return self._parse(self._read())
 
     def change_state(self, change: Callable[[RegistryState], RegistryState]) -> RegistryState:
         """Replace the state by the result of ``change``, atomically: a reader gets the old one or the new one."""
         with self._lock() as content:
-            before = parse_state(content["succession"], self.path)
+            before = self._parse(content)
             after = change(before)
             if after != before:
                 content["succession"] = dump_state(after)
                 self._write(content)
             return after
+
+    def _parse(self, content: _RegistryFile) -> RegistryState:
+        try:
+            return parse_state(content["succession"])
+        except ValueError as error:
+            raise EncoderError(
+                f"{self.path} cannot be read ({error}): delete it, and NEEDLE_ENCODER decides again which encoder is "
+                "live"
+            ) from error
 
     @contextmanager
     def _lock(self) -> Iterator[_RegistryFile]:
@@ -197,8 +207,8 @@ def dump_state(state: RegistryState) -> dict[str, Any]:
     return {_STORED_NAMES.get(name, name): value for name, value in asdict(state).items()}
 
 
-def parse_state(content: Any, path: Path | str) -> RegistryState:
-    """Return the state of :func:`dump_state`, empty for ``None``. Raises ``EncoderError`` with the path."""
+def parse_state(content: Any) -> RegistryState:
+    """Return the state of :func:`dump_state`, empty for ``None``. Raises ``ValueError`` if it is none."""
     try:
         if content is None:
             return RegistryState()
@@ -215,9 +225,7 @@ def parse_state(content: Any, path: Path | str) -> RegistryState:
             cleanup_done=bool(content["settled"]),
         )
     except (KeyError, TypeError) as error:
-        raise EncoderError(
-            f"{path} cannot be read ({error}): delete it, and NEEDLE_ENCODER decides again which encoder is live"
-        ) from error
+        raise ValueError(f"not a state of encoders: {error}") from error
 
 
 def _is_unchanged(marks: list[list[object]]) -> bool:

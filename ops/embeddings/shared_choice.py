@@ -20,7 +20,7 @@ KEY = "encoder.json"
 
 @dataclass(frozen=True, kw_only=True)
 class SharedChoice:
-    """What the homes on one bucket use: the choice of ``auto``, and the live encoder after the first upgrade.
+    """The choice of ``auto`` of the homes on one bucket, and their live encoder after the first upgrade.
 
     ``version`` is that of the object; ``None`` if it does not exist.
     """
@@ -46,7 +46,7 @@ def read_choice(store: ObjectStore) -> SharedChoice | None:
         auto = document["auto"]
         return SharedChoice(
             auto=(str(auto["spec"]), str(auto["reason"])) if auto else None,
-            state=parse_state(document["succession"], store.uri(KEY)),
+            state=parse_state(document["succession"]),
             version=version,
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -57,15 +57,14 @@ def read_choice(store: ObjectStore) -> SharedChoice | None:
 
 def share_auto(store: ObjectStore, choose: Callable[[], tuple[str, str]]) -> tuple[str, str]:
     """Return ``(spec, reason)`` of ``auto`` for the homes on this store; ``choose`` decides if none has decided."""
-    before = read_choice(store)
-    if before is None:
-        return choose()
-    if before.auto is None:
-        chosen = choose()
-        if write_choice(store, replace(before, auto=chosen)):
-            return chosen
-        before = read_choice(store)  # another home came first
-    return before.auto if before and before.auto else choose()
+    chosen: tuple[str, str] | None = None
+    while (choice := read_choice(store)) is not None:
+        if choice.auto is not None:
+            return choice.auto
+        chosen = chosen or choose()
+        if write_choice(store, replace(choice, auto=chosen)):
+            break
+    return chosen or choose()
 
 
 def write_choice(store: ObjectStore, choice: SharedChoice) -> bool:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops.core.errors import EncoderError, NeedleError
+from ops.core.errors import EncoderError, NeedleError, SettingsError
 from ops.core.settings import Settings
-from ops.embeddings.encoder import find_kind, resolve_encoder, resolve_spec
+from ops.embeddings.encoder import ResolvedEncoder, find_kind, resolve_spec
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
-from ops.embeddings.shared_choice import read_choice, write_choice
+from ops.embeddings.shared_choice import KEY, read_choice, write_choice
 from ops.index.index import read_current_version
 from ops.upgrade.candidate import replace_candidate
 
@@ -35,29 +34,51 @@ class SharedState:
 def publish_state(settings: Settings, state: RegistryState, replaced_id: str) -> None:
     """Make the live encoder of ``state`` that of all homes on this store, if the store can be shared.
 
-    ``replaced_id`` is the live encoder before. Raises ``NeedleError``, and publishes nothing, if another home came
-    first.
+    ``replaced_id`` is the live encoder before. Weights are those of :func:`share_weights`, called before. Raises
+    ``NeedleError``, and publishes nothing, if another home came first.
     """
-    choice = read_choice(settings.store)
-    if choice is None or state.live is None:
-        return
-    there = choice.state.live
-    is_expected = there is None or there.encoder_id in (replaced_id, state.live.encoder_id)
-    if is_expected:
-        for record in (state.live, state.previous):
-            if record:
-                _share_weights(settings, record)
-        shared = replace(state, candidate=None, to_delete=(), cleanup_done=True)
-        is_expected = write_choice(settings.store, replace(choice, state=shared))
-    if not is_expected:
-        raise NeedleError(
-            f"another home on {settings.storage_uri} made another encoder live meanwhile: run `needle ingest` to "
-            "follow it, and then this again"
-        )
+    shared = replace(state, candidate=None, to_delete=(), cleanup_done=True)
+    while (choice := read_choice(settings.store)) is not None and state.live is not None:
+        there = choice.state.live
+        if there is not None and there.encoder_id not in (replaced_id, state.live.encoder_id):
+            raise NeedleError(
+                f"another home on {settings.storage_uri} made {there.spec} live meanwhile: run `needle ingest` to "
+                "follow it, and then this again"
+            )
+        if write_choice(settings.store, replace(choice, state=shared)):
+            return
+
+
+def share_weights(settings: Settings, spec: str, encoder_id: str) -> bool:
+    """Copy weights that only this home has into the store, for homes that follow; those that are there stay.
+
+    Returns False if the weights of ``spec`` are gone, or are those of another encoder.
+    """
+    kind, rest = find_kind(spec)
+    folder = kind.find_own_folder(rest, settings.home)
+    if folder is None or not settings.store.has_conditions:
+        return True
+    if EncoderRegistry(settings.home).find_id(spec) != encoder_id:
+        return False
+    with settings.hold_work_lock():
+        settings.scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.scratch) as scratch:
+            for path in (each for each in folder.iterdir() if each.is_file()):
+                key = f"{WEIGHTS}/{encoder_id}/{path.name}"
+                status = settings.store.stat(key)
+                if status is None or status.size != path.stat().st_size:
+                    settings.store.put_file(Path(shutil.copy(path, scratch)), key)
+    return True
+
+
+def delete_weights(settings: Settings, encoder_id: str) -> None:
+    """Delete the copy of an encoder's weights in the store."""
+    if settings.store.has_conditions:
+        settings.store.delete_tree(f"{WEIGHTS}/{encoder_id}")
 
 
 def find_shared_state(settings: Settings) -> SharedState | None:
-    """Return what another home on this store made live; ``None`` if that is live here, or if nothing was."""
+    """Return the state that another home on this store published; ``None`` if its encoder is live here, or none was."""
     choice = read_choice(settings.store)
     if choice is None or choice.state.live is None:
         return None
@@ -65,6 +86,25 @@ def find_shared_state(settings: Settings) -> SharedState | None:
     if here and here.encoder_id == choice.state.live.encoder_id:
         return None
     return SharedState(live=choice.state.live, state=choice.state)
+
+
+def explain_setting_against_shared(settings: Settings, shared: SharedState) -> str:
+    """Return a warning if NEEDLE_ENCODER names an encoder that the shared one replaces; empty if they agree.
+
+    Raises ``SettingsError`` if it names one that was live neither here nor in another home.
+    """
+    setting, here = settings.encoder, EncoderRegistry(settings.home).read_state()
+    if setting in ("auto", shared.live.spec):
+        return ""
+    conflict = f"NEEDLE_ENCODER = {setting!r}, but {shared.live.spec} is live in {settings.storage_uri}"
+    is_replaced = setting in (*shared.state.replaced_specs, *here.replaced_specs)
+    is_used = here.live is None and EncoderRegistry(settings.home).find_id(setting) in _list_indexed(settings)
+    if is_replaced or is_used:
+        return f"{conflict}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
+    raise SettingsError(
+        f"{conflict}: unset NEEDLE_ENCODER, or, after an ingest without it, make {setting} live with `needle upgrade "
+        f"--encoder {setting}`"
+    )
 
 
 def fetch_encoder(settings: Settings, record: EncoderRecord) -> None:
@@ -75,8 +115,16 @@ def fetch_encoder(settings: Settings, record: EncoderRecord) -> None:
     kind, rest = find_kind(record.spec)
     folder = kind.find_own_folder(rest, settings.home)
     if folder and not folder.exists() and (keys := settings.store.list(f"{WEIGHTS}/{record.encoder_id}")):
-        _fetch_weights(settings, keys, folder)
-    here = resolve_spec(record.spec, settings.home).encoder_id
+        with settings.hold_work_lock():
+            _fetch_weights(settings, keys, folder)
+    try:
+        here = resolve_spec(record.spec, settings.home).encoder_id
+    except EncoderError as error:
+        raise EncoderError(
+            f"{record.spec} is the encoder of the homes on {settings.storage_uri}, and this home cannot have it: "
+            f"{error}. Give this home the same weights, at the same place, or run `needle upgrade --rollback` in the "
+            f"home that has them, or delete {settings.store.uri(KEY)}: then each home keeps the encoder that it has"
+        ) from error
     if here != record.encoder_id:
         remedy = f"move {folder} away, and run this again" if folder else "give this home the same weights"
         raise EncoderError(
@@ -88,25 +136,36 @@ def fetch_encoder(settings: Settings, record: EncoderRecord) -> None:
 def adopt(settings: Settings, shared: SharedState) -> UpgradeCandidate | None:
     """Follow at once if this home has no index of another encoder; otherwise return the candidate to be computed."""
     registry = EncoderRegistry(settings.home)
-    others = [each for each in registry.list_ids() if read_current_version(settings, each)]
-    if set(others) <= {shared.live.encoder_id} or resolve_encoder(settings).encoder_id not in others:
-        registry.change_state(lambda before: follow_state(before, shared, ()))
+    if not _list_indexed(settings) - {shared.live.encoder_id}:
+        registry.change_state(lambda before: follow_state(before, shared))
         return None
     candidate = UpgradeCandidate(spec=shared.live.spec, encoder_id=shared.live.encoder_id, how="follow")
     return registry.change_state(lambda before: replace_candidate(before, candidate)).candidate
 
 
-def follow_state(before: RegistryState, shared: SharedState, replaced_specs: Iterable[str]) -> RegistryState:
-    """Return the state of a home that uses what ``shared`` names; ``replaced_specs`` were live here until now."""
+def follow_state(before: RegistryState, shared: SharedState, replaced: ResolvedEncoder | None = None) -> RegistryState:
+    """Return the state of a home that uses the encoder of ``shared``.
+
+    ``replaced`` was used here until now, if the home was not upgraded before.
+    """
     state = shared.state
     kept = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
-    leaving = [each.encoder_id for each in (before.live, before.previous, before.rolled_back_from) if each]
+    leaving = [each for each in (before.live, before.previous, before.rolled_back_from, replaced) if each]
+    ids = [*before.to_delete, *(each.encoder_id for each in leaving)]
+    if before.candidate and not before.candidate.was_indexed:
+        ids.append(before.candidate.encoder_id)
+    specs = [*before.replaced_specs, *state.replaced_specs, *([replaced.spec] if replaced else []), shared.live.spec]
     return replace(
         state,
-        replaced_specs=tuple(dict.fromkeys([*before.replaced_specs, *state.replaced_specs, *replaced_specs])),
-        to_delete=tuple(dict.fromkeys(each for each in (*before.to_delete, *leaving) if each not in kept)),
+        replaced_specs=tuple(dict.fromkeys(specs)),
+        to_delete=tuple(dict.fromkeys(each for each in ids if each not in kept)),
         cleanup_done=False,
     )
+
+
+def _list_indexed(settings: Settings) -> set[str]:
+    """Return the ids of this home's encoders that have an index."""
+    return {each for each in EncoderRegistry(settings.home).list_ids() if read_current_version(settings, each)}
 
 
 def _fetch_weights(settings: Settings, keys: list[str], folder: Path) -> None:
@@ -120,15 +179,3 @@ def _fetch_weights(settings: Settings, keys: list[str], folder: Path) -> None:
             with settings.store.fetch_local_file(key, settings.scratch) as fetched:
                 fetched.rename(fetched_folder / fetched.name)
         fetched_folder.rename(folder)
-
-
-def _share_weights(settings: Settings, record: EncoderRecord) -> None:
-    """Copy weights that only this home has into the store; not if they are gone or were replaced."""
-    kind, rest = find_kind(record.spec)
-    folder = kind.find_own_folder(rest, settings.home)
-    if folder is None or EncoderRegistry(settings.home).find_id(record.spec) != record.encoder_id:
-        return
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.scratch) as scratch:
-        for path in (each for each in folder.iterdir() if each.is_file()):
-            settings.store.put_file(Path(shutil.copy(path, scratch)), f"{WEIGHTS}/{record.encoder_id}/{path.name}")

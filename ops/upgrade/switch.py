@@ -29,7 +29,13 @@ from ops.probes.promotion import drop_states, keep_scores, keep_state
 from ops.probes.versions import list_fitted_probes
 from ops.upgrade.candidate import find_missing, require_candidate
 from ops.upgrade.compare import Comparison, drop_comparison, read_current_comparison, read_last_comparison
-from ops.upgrade.shared_encoder import find_shared_state, follow_state, publish_state
+from ops.upgrade.shared_encoder import (
+    delete_weights,
+    find_shared_state,
+    follow_state,
+    publish_state,
+    share_weights,
+)
 
 
 def switch(settings: Settings, now: datetime) -> StepReport:
@@ -38,6 +44,8 @@ def switch(settings: Settings, now: datetime) -> StepReport:
     Waits until nothing is computed. Raises ``NeedleError``, and changes nothing, if the comparison has not passed, or
     if the candidate lacks data that arrived since.
     """
+    if require_candidate(settings).how != "follow":
+        _share_weights(settings)
     with lock_exclusively(settings.work_lock):
         candidate, before = require_candidate(settings), resolve_encoder(settings)
         if missing := find_missing(settings, candidate.encoder_id):
@@ -71,6 +79,17 @@ def switch(settings: Settings, now: datetime) -> StepReport:
             "came_from": before.spec,
         },
     )
+
+
+def _share_weights(settings: Settings) -> None:
+    """Copy the weights of both encoders to the store, before the locks: they may have gigabytes."""
+    before, candidate = resolve_encoder(settings), require_candidate(settings)
+    share_weights(settings, before.spec, before.encoder_id)
+    if not share_weights(settings, candidate.spec, candidate.encoder_id):
+        raise NeedleError(
+            f"{before.spec} stays live: the weights of {candidate.spec} are not those of {candidate.encoder_id} any "
+            f"more, so other homes on {settings.storage_uri} cannot get them; put the old ones back"
+        )
 
 
 def finish_switch(settings: Settings) -> None:
@@ -135,6 +154,7 @@ def _delete(settings: Settings, encoder_id: str, *, keep_versions: bool = True) 
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)
     drop_comparison(settings, encoder_id)
+    delete_weights(settings, encoder_id)
 
 
 def _require_reason(settings: Settings, candidate: UpgradeCandidate, live: ResolvedEncoder) -> str:
@@ -180,12 +200,11 @@ def _build_switch(
 def _build_following(
     settings: Settings, candidate: UpgradeCandidate, before: ResolvedEncoder
 ) -> Callable[[RegistryState], RegistryState]:
-    """Return the change to what another home made live; it has kept the states and scores of probes already."""
+    """Return the change to the encoder of another home, which has kept the states and scores of probes already."""
     shared = find_shared_state(settings)
     if shared is None or shared.live.encoder_id != candidate.encoder_id:
         raise NeedleError(
             f"{before.spec} stays live: another home chose another encoder than {candidate.spec} meanwhile; "
             "run `needle ingest` to follow it"
         )
-    setting = [settings.encoder] if settings.encoder != "auto" else []
-    return lambda state: follow_state(state, shared, [before.spec, *setting, shared.live.spec])
+    return lambda state: follow_state(state, shared, before)
