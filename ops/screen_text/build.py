@@ -7,7 +7,8 @@ is off, the texts of earlier runs are deleted, and each shot has an empty row, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,7 +47,6 @@ TABLES = ("screen_text", "shot_screen_text")
 STAGE = "screen_text"
 RECIPE = 4
 """Changes with how text is looked for, read or followed: then all shots are read again."""
-PICTURES = 32
 """Frames of a shot in memory at once."""
 MOST_REASONS = 20
 """Maximum number of unread shots in the report; all are in the table."""
@@ -206,7 +206,7 @@ def _read_shot(
         return ShotTexts(shot=shot, runs=None, reason=None, input_hash=input_hash)
     progress.advance(STAGE)
     try:
-        samples, end_frame, is_sparse = ShotFrames(settings, shot).look(reader)
+        samples, end_frame, gap = ShotFrames(settings, shot).look(reader)
     except MediaError as error:
         key = make_proxy_key(shot["video_id"], shot["start_frame"], shot["end_frame"])
         reason = f"its proxy ({settings.store.uri(key)}) {error}"
@@ -215,10 +215,9 @@ def _read_shot(
     if end_frame < shot["end_frame"]:
         about = f"shot {shot['shot_id']} has more writing than is read: {MOST_TEXTS} texts, to frame {end_frame}"
         progress.note(STAGE, about)
-    elif is_sparse:
-        minutes = round((shot["end_s"] - shot["start_s"]) / 60)
-        about = f"shot {shot['shot_id']} has writing and {minutes} minutes: it is looked at {len(samples)} times"
-        progress.note(STAGE, f"{about}, and what is there for moments in between is not read")
+    elif gap:
+        looks = f"it is looked at {len(samples)} times, and what is there for moments in between is not read"
+        progress.note(STAGE, f"shot {shot['shot_id']} has {gap}: {looks}")
     runs = follow_texts(samples, shot["start_frame"], end_frame)
     return ShotTexts(shot=shot, runs=tuple(runs), reason=None, input_hash=input_hash)
 
@@ -232,25 +231,28 @@ class ShotFrames:
         self._frames = shot["end_frame"] - shot["start_frame"]
         self._seconds = shot["end_s"] - shot["start_s"]
 
-    def look(self, reader: TextReader) -> tuple[list[tuple[int, list[SeenText]]], int, bool]:
+    def look(self, reader: TextReader) -> tuple[list[tuple[int, list[SeenText]]], int, str]:
         """Return ``(source frame, texts)`` of each sample, ascending, and the end of the frames that they stand for.
 
-        That is the end of the shot, or the first sample after ``MOST_TEXTS``. Also return True if there is writing, and
-        the samples are further apart than they should be, for the length of the shot or for ``MOST_TEXTS``. A sample
-        whose picture equals the one before is not read again. Raises ``MediaError`` if the proxy is unreadable.
+        That is the end of the shot, or the first sample after ``MOST_TEXTS``. Also return why samples of a shot with
+        writing are further apart than they should be: for its length, or for ``MOST_TEXTS``; empty if they are not. A
+        sample whose picture equals the one before is not read again. Raises ``MediaError`` if the proxy is unreadable.
         """
         start = self._shot["start_frame"]
         first = choose_first(self._frames, self._seconds)
         texts, end = self._read(reader, first)
-        is_sparse = False
+        gap = ""
         if any(texts.values()) and end == self._frames:
             seen = {position: [each.text for each in found] for position, found in texts.items()}
             positions = choose_more(self._frames, self._seconds, first)
             needed = drop_needless(positions, seen, self._frames / self._seconds)
             more, end_of_more = self._read(reader, needed, seen.values())
             texts = more | texts
-            is_sparse = end_of_more < self._frames or is_read_in_part(self._seconds)
-        return [(start + position, texts[position]) for position in sorted(texts)], start + end, is_sparse
+            if end_of_more < self._frames:
+                gap = f"more than {MOST_TEXTS} texts"
+            elif is_read_in_part(self._seconds):
+                gap = f"writing and {round(self._seconds / 60)} minutes"
+        return [(start + position, texts[position]) for position in sorted(texts)], start + end, gap
 
     def _read(
         self, reader: TextReader, positions: list[int], earlier: Iterable[list[str]] = ()
@@ -263,19 +265,15 @@ class ShotFrames:
         before: NDArray[np.uint8] | None = None
         known_texts: list[SeenText] = []
         read_texts = {text for each in earlier for text in each}
-        for position, frame in self._read_pictures(positions):
-            if len(read_texts) >= MOST_TEXTS:
-                return texts, position
-            if before is None or has_changed(before, frame):
-                known_texts, before = reader.read(frame), frame
-            texts[position] = known_texts
-            read_texts.update(each.text for each in known_texts)
+        with closing(read_near_pictures(self._settings, self._shot, positions)) as pictures:
+            for position, frame in pictures:
+                if len(read_texts) >= MOST_TEXTS:
+                    return texts, position
+                if before is None or has_changed(before, frame):
+                    known_texts, before = reader.read(frame), frame
+                texts[position] = known_texts
+                read_texts.update(each.text for each in known_texts)
         return texts, self._frames
-
-    def _read_pictures(self, positions: list[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yield frames near these positions by their own, few of them in memory."""
-        for start in range(0, len(positions), PICTURES):
-            yield from read_near_pictures(self._settings, self._shot, positions[start : start + PICTURES]).items()
 
 
 def _report(settings: Settings, partitions: Sequence[str], changes: int, problem: str) -> StepReport:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -80,18 +80,21 @@ def read_pictures(settings: Settings, shot: LakeShot, positions: Sequence[int]) 
         return read_proxy(path, positions, shot["end_frame"] - shot["start_frame"])
 
 
-def read_near_pictures(settings: Settings, shot: LakeShot, positions: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-    """Return frames near these positions of a shot's proxy, RGB uint8 (H, W, 3) by their own position, ascending.
+def read_near_pictures(
+    settings: Settings, shot: LakeShot, positions: Sequence[int]
+) -> Generator[tuple[int, NDArray[np.uint8]]]:
+    """Yield frames near these positions of a shot's proxy, by their own position, ascending, RGB uint8 (H, W, 3).
 
-    They are the nearest key frames, at most a quarter of a second away, or in a short shot the frames themselves.
-    Raises ``MediaError`` as :func:`read_pictures`.
+    They are the nearest key frames, at most a quarter of a second away, or in a short shot the frames themselves. The
+    proxy is fetched once, and of a long shot one frame is in memory. Raises ``MediaError`` as :func:`read_pictures`.
     """
     if not positions:
-        return {}
+        return
     if shot["end_frame"] - shot["start_frame"] <= EXACT_FRAMES:
-        return dict(zip(positions, read_pictures(settings, shot, positions), strict=True))
+        yield from zip(positions, read_pictures(settings, shot, positions), strict=True)
+        return
     with _fetch_proxy(settings, shot) as path:
-        return read_key_frames(path, positions, shot["end_frame"] - shot["start_frame"])
+        yield from read_key_frames(path, positions, shot["end_frame"] - shot["start_frame"])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -161,27 +162,26 @@ def read_proxy(path: Path, positions: Sequence[int], frames: int) -> NDArray[np.
     return np.stack(pictures)
 
 
-def read_key_frames(path: Path, positions: Sequence[int], frames: int) -> dict[int, NDArray[np.uint8]]:
-    """Return the key frames nearest to the positions, RGB (H, W, C) by their own position in a proxy of ``frames``.
+def read_key_frames(path: Path, positions: Sequence[int], frames: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield the key frames nearest to the positions, by their own position in a proxy of ``frames``, RGB (H, W, C).
 
-    No other frame is decoded: for a look each five seconds, that is a hundredth of the frames. Raises ``MediaError`` as
-    :func:`read_proxy`.
+    No other frame is decoded, and one picture is in memory: a look each five seconds takes a hundredth of the frames.
+    Raises ``MediaError`` as :func:`read_proxy`.
     """
+    count = 0
     try:
         with av.open(str(path), format="mp4") as container:
             keys = _list_key_frames(container, frames)
         wanted_positions = sorted({min(keys, key=lambda key: abs(key - position)) for position in positions})
         with av.open(str(path), format="mp4") as container:
-            pictures = [
-                np.asarray(each.to_ndarray(format="rgb24"), np.uint8)
-                for each in _decode_only(container, wanted_positions)
-            ]
+            for frame in islice(_decode_only(container, wanted_positions), len(wanted_positions)):
+                yield wanted_positions[count], np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                count += 1
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         reason = getattr(error, "strerror", None) or take_first_sentence(error)
         raise MediaError(f"cannot be decoded ({reason})") from error
-    if len(pictures) != len(wanted_positions):
-        raise MediaError(f"cannot be decoded after {len(pictures)} of {len(wanted_positions)} frames")
-    return dict(zip(wanted_positions, pictures, strict=True))
+    if count != len(wanted_positions):
+        raise MediaError(f"cannot be decoded after {count} of {len(wanted_positions)} frames")
 
 
 def _list_key_frames(container: InputContainer, frames: int) -> list[int]:

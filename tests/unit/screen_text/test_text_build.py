@@ -223,7 +223,7 @@ def test_slides_of_a_long_shot_are_read_and_what_is_too_long_is_reported(
     home.lake.write("shots", VIDEO, [shot])
     home.lake.delete("shot_screen_text", VIDEO)
     build_screen_text(home, [VIDEO], COMPUTED, heard, make=SlideReader)
-    assert "has writing and 60 minutes: it is looked at" in heard.notes[1]
+    assert "has more than 34 texts: it is looked at" in heard.notes[1]
     assert {row["text"] for row in rows_of(home, "screen_text")} < {title(slide) for slide in range(frames // 20)}
 
 

@@ -29,7 +29,7 @@ def proxy(tmp_path: Path) -> Path:
 
 
 def test_the_nearest_key_frames_are_read_by_number(proxy: Path) -> None:
-    pictures = read_key_frames(proxy, [3, 8, 50, 53, 99], FRAMES)
+    pictures = dict(read_key_frames(proxy, [3, 8, 50, 53, 99], FRAMES))
     assert list(pictures) == [0, GOP, 4 * GOP, 8 * GOP], "the key frame at 48 stands for 50 and 53"
     assert [read_barcode(picture) for picture in pictures.values()] == list(pictures)
     exact = read_proxy(proxy, list(pictures), FRAMES)
@@ -38,8 +38,8 @@ def test_the_nearest_key_frames_are_read_by_number(proxy: Path) -> None:
 
 def test_a_proxy_of_another_length_or_without_frames_is_refused(proxy: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="has 100 frames instead of 99"):
-        read_key_frames(proxy, [0], 99)
+        list(read_key_frames(proxy, [0], 99))
     (tmp_path / "broken.mp4").write_bytes(b"no film")
     with pytest.raises(MediaError, match="cannot be decoded"):
-        read_key_frames(tmp_path / "broken.mp4", [0], FRAMES)
+        list(read_key_frames(tmp_path / "broken.mp4", [0], FRAMES))
     assert av.open(str(proxy)).streams.video[0].frames == FRAMES
