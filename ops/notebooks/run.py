@@ -163,7 +163,9 @@ def _build_kernel_manager(scratch: Path, cache: Path) -> type[AsyncKernelManager
     from jupyter_client.manager import AsyncKernelManager
 
     spec = KernelSpec(
-        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        # Its own log: cells that fail come with the notebook, and the interrupt with which jupyter_client 8.10 asks a
+        # kernel to end is logged as an error if it comes at the wrong moment.
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"],
         display_name="Python 3",
         metadata={"supported_encryption": ["curve"]},  # other users of the machine cannot listen
         language="python",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +36,6 @@ log = logging.getLogger(__name__)
 
 HINT = "nothing was ingested yet: run `needle ingest PATH` with a folder of footage, and it appears here by itself"
 WARM_UP_S = 120.0
-TIDY_S = 30.0
-"""Seconds between two times that free memory is given back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +71,6 @@ class Service:
         self.searcher = Searcher(settings, encoder, pictures=self.uploads.read_picture, addresses=build_addresses)
         self.since = SearchableSince(settings, runs)
         self.fits = FitJobs(fit, lambda _: self.searcher.probes.forget())
-        self._tidy_at = 0.0
         self._warmth = Warmup(self._read_published, self._warm_up, self._refresh)
         self._are_runs_loaded = self._are_details_read = False
 
@@ -124,9 +120,7 @@ class Service:
         if self.runs and not self._are_runs_loaded:
             self.runs([])  # Dagster takes a second to load, which should not delay the first request for a shot
             self._are_runs_loaded = True
-        if time.monotonic() >= self._tidy_at:
-            self._tidy_at = time.monotonic() + TIDY_S
-            return_free_memory()
+        return_free_memory()
 
     @property
     def status(self) -> str:

@@ -30,8 +30,9 @@ _SCC_HEAD = "Scenarist_SCC V1.0\n\n"
 _SCC_MARK = b"Scenarist_SCC"
 _SCC_FRAME_MS = 33
 """Duration that libavformat gives to each frame of a Scenarist timecode."""
-_NON_DROP = re.compile(rb"^\d+:\d+:\d+:\d+", re.MULTILINE)
-_SCC_ROW = re.compile(rb"\d+:\d+:\d+[:;.,]\d+(\s+[0-9A-Fa-f]{4})+\s*")
+_SCC_ROW = re.compile(rb"(\d\d?):(\d\d):(\d\d)([:;.,])(\d\d)\s+([0-9A-Fa-f]{4}(?:\s+[0-9A-Fa-f]{4})*)")
+_SCC_CODES = 1300
+"""libavformat reads 4,095 characters of codes in a row, and each takes three."""
 _LONGEST_S = 3600
 _NTSC = Fraction(1001, 1000)
 
@@ -97,20 +98,44 @@ def read_scc(data: bytes) -> list[Packet]:
     """
     if _SCC_MARK not in data[:200]:
         raise MediaError("it is not a Scenarist file: its first line is not that of the format")
-    slower = float(_NTSC) if _NON_DROP.search(data) else 1.0
+    rows = [row for _, row in _parse_scc(data) if isinstance(row, _Row)]
+    slower = 1.0 if all(row.drops_frames for row in rows) else float(_NTSC)
     return [
         Packet(start_s=each.start_s * slower, end_s=None if each.end_s is None else each.end_s * slower, data=each.data)
-        for each in _read_scc_text(data)
+        for each in _read_scc_text((_SCC_HEAD + "\n".join(row.text for row in rows)).encode())
     ]
 
 
 def find_scc_faults(data: bytes) -> list[tuple[int, str]]:
-    """Return the lines of a Scenarist file that :func:`read_scc` passes over: number from 1, and what it is."""
-    return [
-        (number, f"not a timecode with pairs of hexadecimal digits, left out: {line[:60].decode('utf-8', 'replace')!r}")
-        for number, line in enumerate(data.splitlines(), 1)
-        if line.strip() and _SCC_MARK not in line and not _SCC_ROW.fullmatch(line.strip())
-    ]
+    """Return the lines of a Scenarist file that :func:`read_scc` leaves out: number from 1, and the reason."""
+    return [(number, row) for number, row in _parse_scc(data) if isinstance(row, str)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row of a Scenarist file, as libavformat reads it: ``HH:MM:SS:FF``, a tab, and codes with blanks between."""
+
+    text: str
+    drops_frames: bool
+
+
+def _parse_scc(data: bytes) -> Iterator[tuple[int, _Row | str]]:
+    """Yield the number of each line that has text, and its row, or the reason why it is none."""
+    for number, line in enumerate(data.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or _SCC_MARK in line:
+            continue
+        match = _SCC_ROW.fullmatch(stripped)
+        codes = match[6].split() if match else []
+        if match is None or len(codes) > _SCC_CODES:
+            shown = repr(stripped[:60].decode("utf-8", "replace"))
+            wanted = f"a timecode with 1 to {_SCC_CODES:,} pairs of hexadecimal digits"
+            yield number, f"not {wanted}, left out: {shown}"
+            continue
+        hours, minutes, seconds, frames = (int(match[group]) for group in (1, 2, 3, 5))
+        timecode = f"{hours:02d}:{minutes:02d}:{seconds:02d}:{frames:02d}"
+        text = f"{timecode}\t{b' '.join(codes).decode()}\n"
+        yield number, _Row(text=text, drops_frames=match[4] != b":")
 
 
 def _read_scc_text(data: bytes) -> list[Packet]:

@@ -46,12 +46,12 @@ def compare_heads(study: Study, seeds: int) -> dict[str, Any]:
         log.info("head of seed %d fitted", seed)
     train = study.examples("train", recipe)
     images_NF, texts_CH = train.frames_NVTX[:, 0, 0].numpy(), train.text_CX.numpy()
-    folded = fold_heads(heads, images_NF, texts_CH, recipe.joint_dim)
+    folded_head = fold_heads(heads, images_NF, texts_CH, recipe.joint_dim)
     ways = {
         "one head, each of the seeds": heads,
         f"the same, ConSE weight {LESS_CONSE}": [replace(head, conse_weight=LESS_CONSE) for head in heads],
-        f"{seeds} heads folded": [folded],
-        f"{seeds} heads folded, ConSE weight {LESS_CONSE}": [replace(folded, conse_weight=LESS_CONSE)],
+        f"{seeds} heads folded": [folded_head],
+        f"{seeds} heads folded, ConSE weight {LESS_CONSE}": [replace(folded_head, conse_weight=LESS_CONSE)],
     }
     tasks, photographs = build_clip_tasks(study), build_photograph_task(study)
     test, still = study.pairs["test"], replace(MEAN, frames=1)
@@ -62,14 +62,14 @@ def compare_heads(study: Study, seeds: int) -> dict[str, Any]:
     def answer_photographs(model: Any) -> list[Any]:
         return [answer_task(study, model, still, photographs, test)]
 
-    shipped = answer_clips(None), answer_photographs(None)
+    shipped_answers = answer_clips(None), answer_photographs(None)
 
     def measure(members: Sequence[StarterHead]) -> dict[str, Any]:
         models = [build_starter_model(MEAN, head, torch.from_numpy(head.text_mean_H)).eval() for head in members]
         clips = [answer_clips(model) for model in models]
-        figures = {PART_TITLES[part]: compare_answers(part, shipped[0], clips) for part in PARTS}
+        figures = {PART_TITLES[part]: compare_answers(part, shipped_answers[0], clips) for part in PARTS}
         answers = [answer_photographs(model) for model in models]
-        return {**figures, "photographs": compare_answers("text_to_video", shipped[1], answers)}
+        return {**figures, "photographs": compare_answers("text_to_video", shipped_answers[1], answers)}
 
     return {way: measure(members) for way, members in ways.items()}
 
@@ -78,9 +78,9 @@ def fold_heads(heads: Sequence[StarterHead], images_NF: Matrix, texts_CH: Matrix
     """Return one head of ``dim`` joint dimensions from several; ``images_NF`` and ``texts_CH`` are tower features."""
     image = _join([head.image_weight_FJ for head in heads], [head.image_bias_J for head in heads], images_NF)
     text = _join([head.text_weight_HJ for head in heads], [head.text_bias_J for head in heads], texts_CH)
-    seen = [images_NF @ image[0] + image[1], texts_CH @ text[0] + text[1]]
+    joint_vectors = [images_NF @ image[0] + image[1], texts_CH @ text[0] + text[1]]
     # Both weigh the same, although there are five captions of a photograph.
-    moments = sum(np.asarray(part.T @ part / len(part), np.float64) for part in seen)
+    moments = sum(np.asarray(part.T @ part / len(part), np.float64) for part in joint_vectors)
     basis = np.linalg.eigh(moments)[1][:, ::-1][:, :dim].astype(np.float32)
     return replace(
         heads[0],
@@ -103,12 +103,12 @@ def _join(weights: Sequence[Matrix], biases: Sequence[Matrix], features: Matrix)
     return joined[0], joined[1]
 
 
-def format_heads(found: Mapping[str, Any]) -> str:
+def format_heads(figures_by_way: Mapping[str, Any]) -> str:
     """Return the figures as a table: the gain of each way over the shipped head, with its interval."""
-    rows = [(part, metric) for part in next(iter(found.values())) for metric in ("R@1", "R@10", "nDCG@10")]
-    lines = [f"| measured | shipped | {' | '.join(found)} |", f"| --- | --- |{' --- |' * len(found)}"]
+    rows = [(part, metric) for part in next(iter(figures_by_way.values())) for metric in ("R@1", "R@10", "nDCG@10")]
+    lines = [f"| measured | shipped | {' | '.join(figures_by_way)} |", f"| --- | --- |{' --- |' * len(figures_by_way)}"]
     for part, metric in rows:
-        figures = [way[part].get(metric) for way in found.values()]
+        figures = [way[part].get(metric) for way in figures_by_way.values()]
         if figures[0] is None:
             continue
         digits = 3 if metric == "nDCG@10" else 1

@@ -31,12 +31,12 @@ from ops.core.tables import add_digests
 from ops.core.types import parse_shot_id
 from ops.index import tuning
 from ops.index.backends.segments import Block, Floats, Mask, Rows, Segment, encode_points, quantise, write_segment
-from ops.index.backends.selections import Best, Reaching, compare_chunk
+from ops.index.backends.selections import AboveLeast, Best, compare_chunk
 from ops.index.backends.shards import PARTS, REPAIR, OpenShard, ShardVersions, link_file
 from ops.index.plan import sum_digests
 from ops.index.points import Base, Manifest, StoredPoint, VideoDigests, Wanted
 
-Selection = TypeVar("Selection", Best, Reaching)
+Kept = TypeVar("Kept", Best, AboveLeast)
 PartName = tuple[str, frozenset[str]]
 """The name of a segment, and the ids of its dropped videos."""
 Parts = Sequence[PartName]
@@ -81,7 +81,7 @@ class ScanStore(OpenShard):
         scores = self._score(rows, query)
         if exact and len(rows) >= depth:
             worst = float(np.partition(scores, -depth)[-depth])
-            rows = self._scan(query, masks, lambda: Reaching(worst))
+            rows = self._scan(query, masks, lambda: AboveLeast(worst))
             scores = self._score(rows, query)
         best = np.argsort(-scores, kind="stable")[:depth]
         order = np.argsort(rows[best], kind="stable")  # ids are read by ascending row
@@ -143,7 +143,7 @@ class ScanStore(OpenShard):
         is_drawn: Mask = part.segment.lots <= self._highest_lot
         return is_drawn if mask is None else is_drawn & mask
 
-    def _scan(self, query: Floats, masks: Sequence[Mask | None], start: Callable[[], Selection]) -> Rows:
+    def _scan(self, query: Floats, masks: Sequence[Mask | None], start: Callable[[], Kept]) -> Rows:
         """Offer the score of every point of the masks to selections, and return those that they keep, ascending.
 
         A large index is divided among threads: its codes are read as fast as the memory gives them to each core.
@@ -155,9 +155,9 @@ class ScanStore(OpenShard):
             for first in range(0, part.segment.count, tuning.CHUNK)
         ]
 
-        def scan(some: Sequence[tuple[Part, Mask | None, int]]) -> Selection:
+        def scan(share: Sequence[tuple[Part, Mask | None, int]]) -> Kept:
             selection = start()
-            for part, mask, first in some:
+            for part, mask, first in share:
                 rows, dots = compare_chunk(part.segment, first, mask, codes)
                 if len(dots):
                     scores = dots * (part.segment.scales[rows] * scales[0])

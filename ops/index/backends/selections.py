@@ -29,7 +29,7 @@ class Best:
             self._shrink()
 
     def take(self, other: Best) -> None:
-        """Take over what another selection has kept."""
+        """Add the points that another selection has kept."""
         self._rows += other._rows
         self._scores += other._scores
 
@@ -47,7 +47,7 @@ class Best:
         self._rows, self._scores, self._row_count = [rows], [scores], len(rows)
 
 
-class Reaching:
+class AboveLeast:
     """Keeps the points whose score may be at least ``least``."""
 
     def __init__(self, least: float) -> None:
@@ -58,8 +58,8 @@ class Reaching:
         """Offer points; ``bounds`` are the largest errors of their scores."""
         self._rows.append(rows[scores + bounds >= self._least])
 
-    def take(self, other: Reaching) -> None:
-        """Take over what another selection has kept."""
+    def take(self, other: AboveLeast) -> None:
+        """Add the points that another selection has kept."""
         self._rows += other._rows
 
     def rows(self) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -70,9 +71,27 @@ def test_lines_that_are_no_captions_are_named_with_their_number() -> None:
     data = scc(CAPTIONS)
     assert find_scc_faults(data) == find_scc_faults(data.replace(b"\n", b"\r\n")) == []
     spoilt = data + b"\nA note of the editor\n00:00:09;00\tzz20 9420\n"
-    assert said(list(read_scc(spoilt)))[:2] == ["The glacier speaks", "Hello"]
+    assert said(list(read_scc(spoilt))) == ["The glacier speaks", "Hello"]
     rows = len(data.splitlines())
     assert [line for line, _ in find_scc_faults(spoilt)] == [rows + 2, rows + 3]
+    long = data + b"\n00:00:09;00\t" + b" ".join([b"9420"] * 1400)
+    assert said(list(read_scc(long))) == ["The glacier speaks", "Hello"]
+    assert [line for line, _ in find_scc_faults(long)] == [rows + 2]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda time, codes: f" {time[1:]}  {chr(9).join(codes)} ",
+        lambda time, codes: f"{time.replace(';', '.')}\t{' '.join(codes).upper()}",
+        lambda time, codes: f"{time.replace(';', ',')} {'  '.join(codes)}",
+    ],
+)
+def test_rows_that_libavformat_would_misread_are_read(write: Callable[[str, list[str]], str]) -> None:
+    rows = [write(time, [odd(pair).hex() for pair in pairs]) for time, pairs in CAPTIONS]
+    data = ("Scenarist_SCC V1.0\n\n" + "\n\n".join(rows)).encode()
+    assert find_scc_faults(data) == []
+    assert read_scc(data) == read_scc(scc(CAPTIONS))
 
 
 def test_what_is_not_a_scenarist_file_is_refused() -> None:
