@@ -18,7 +18,7 @@ from ops.dialogue.report import read_dialogue
 from ops.dialogue.spoken_words import UNSURE
 from ops.dialogue.timing import SubtitleTiming, read_timing, set_timing
 from ops.search.shot_details import VideoRow
-from ops.videos.catalogue import find_video, require_layout
+from ops.videos.catalogue import find_video, require_layout, require_same_division
 
 STEPS = ("dialogue", "media_features")
 NTSC = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
@@ -54,6 +54,7 @@ def command(
              needle dialogue film.mp4 --fps 25:23.976
     """
     settings = load_command_settings(options)
+    require_same_division(settings)
     row = find_video(settings.lake, video)
     if reset or any(each is not None for each in (shift, stretch, fps)):
         require_layout(settings)

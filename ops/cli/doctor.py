@@ -23,11 +23,13 @@ from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import list_unusable_subtitles
 from ops.dialogue.speech import OFF, explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
+from ops.embeddings.shared_choice import read_choice
 from ops.index.build import plan_index
 from ops.index.index import open_index, read_current_version
 from ops.people.choice import explain_setting as explain_people_setting
 from ops.screen_text.build import explain_setting
 from ops.upgrade.shared_encoder import find_shared_state
+from ops.videos.catalogue import require_same_division
 from ops.videos.objects import is_remote, list_objects
 
 
@@ -78,6 +80,8 @@ def _report_faults(settings: Settings, *, wants_repair: bool, as_json: bool) -> 
     from ops.cli.home_faults import find_faults, repair
     from ops.cli.progress import Bars
 
+    require_same_division(settings)
+    read_choice(settings.store)  # a damaged one is for people to decide about
     faults = find_faults(settings)
     if wants_repair and faults.describe():
         for line in faults.describe():
@@ -177,7 +181,8 @@ def _check_footage(settings: Settings) -> str:
 
 
 def _check_lake(settings: Settings) -> str:
-    """Read every file of the lake. Raises ``LakeError`` with all damaged ones."""
+    """Read every file of the lake. Raises ``LakeError`` with all damaged ones; ``SettingsError`` as the next line."""
+    require_same_division(settings)
     if damage := settings.lake.find_damage():
         raise LakeError(
             "\n  ".join([f"{plural(len(damage), 'damaged file')}:", *(make_printable(str(error)) for error in damage)])

@@ -25,13 +25,18 @@ from ops.core.plural import plural
 from ops.core.s3_objects import remember_objects
 from ops.core.settings import Settings
 from ops.dialogue.report import list_unread_subtitles, list_unusable_subtitles
+from ops.dialogue.speech import OFF as SPEECH_OFF
+from ops.dialogue.speech import explain_speech_problem
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.build import index_is_current
 from ops.index.dialogue import has_current_lines
 from ops.index.screen_text import has_current_texts
+from ops.people.build import has_stored_people
+from ops.people.choice import require_decision
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.search.saved_matches import has_current_matches
+from ops.search.saved_searches import forget_person_searches
 from ops.shots.not_applied import FAILURE
 from ops.videos import catalogue
 from ops.videos.damaged_tables import retry_past_damage
@@ -122,8 +127,15 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             follow(settings, bars)
         live = resolve_encoder(settings).encoder_id
         if not (retry or report) and (earlier_answer := _recall(settings, live, library_scan, start)):
+            if settings.speech not in ("", SPEECH_OFF) and (problem := explain_speech_problem(settings.speech)):
+                bars.note("dialogue", problem)
             _print(earlier_answer, as_json, library_scan, {}, set())
             return EXIT_SET_ASIDE if earlier_answer["set_aside"] else 0
+        if settings.people == "off" and has_stored_people(settings):
+            require_decision(settings)
+            bars.note("people", "NEEDLE_PEOPLE is off: all faces, people and names are deleted")
+            for search in forget_person_searches(settings, None):
+                bars.note("people", f"saved search deleted, because it names people: {make_printable(search)}")
         if forgotten_ids := forget_here_too(settings):
             bars.console.print(f"forgotten in another home, removed here too: {', '.join(forgotten_ids)}")
         registration = retry_past_damage(

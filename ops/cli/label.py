@@ -15,7 +15,7 @@ from ops.cli.options import add_setting_options, json_option, load_command_setti
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
-from ops.videos.catalogue import require_known_version
+from ops.videos.catalogue import require_known_version, require_same_division
 
 if TYPE_CHECKING:
     from ops.probes.annotations import ResolvedLabel
@@ -58,6 +58,7 @@ def command(
     """
     settings = load_command_settings(options)
     require_known_version(settings)
+    require_same_division(settings)
     if sum(map(bool, (shots, import_, export_))) > 1 or (import_ and label):
         raise UsageError("choose one: LABEL SHOT... --value yes|no, --import FILE.csv, or [LABEL] --export FILE.csv")
     if bool(shots) != (value is not None):

@@ -16,7 +16,7 @@ from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.search.shot_details import VideoRow
 from ops.shots.build import read_shots
-from ops.videos.catalogue import find_video, require_known_version
+from ops.videos.catalogue import find_video, require_known_version, require_same_division
 
 FRAME = click.IntRange(min=0)
 
@@ -61,6 +61,7 @@ def command(
     """
     settings = load_command_settings(options)
     require_known_version(settings)
+    require_same_division(settings)
     if with_corrections and not (merge or split or undo or annotation or with_facts):
         _list_corrections(settings, video, as_json)
         return

@@ -55,6 +55,13 @@ def read_choice(store: ObjectStore) -> SharedChoice | None:
         ) from error
 
 
+def list_shared_ids(store: ObjectStore) -> set[str]:
+    """Return the ids of the encoders that homes on this store use or may roll back to."""
+    choice = read_choice(store)
+    state = choice.state if choice else RegistryState()
+    return {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
+
+
 def share_auto(store: ObjectStore, choose: Callable[[], tuple[str, str]]) -> tuple[str, str]:
     """Return ``(spec, reason)`` of ``auto`` for the homes on this store; ``choose`` decides if none has decided."""
     chosen: tuple[str, str] | None = None

@@ -158,7 +158,7 @@ def compute_version(encoder_id: str, rows: Iterable[IndexRow]) -> str:
 def drop_old_versions(settings: Settings, encoder_id: str) -> None:
     """Delete every version but the current one, because forgotten rows must not stay in older ones.
 
-    On disk, a version that another process reads is deleted by the next call after it is closed.
+    On disk, a version that another process reads is deleted too: it goes on with the files that it has opened.
     """
     with hold_versions(settings, encoder_id, publishes=False) as versions:
         versions.drop_old()

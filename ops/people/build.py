@@ -25,7 +25,7 @@ from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.people import catalogue as people_table
 from ops.people import changes
 from ops.people.changes import Identities, apply_changes, read_changes
-from ops.people.choice import describe_model, load_model
+from ops.people.choice import describe_model, load_model, require_decision
 from ops.people.clusters import PlacedFace, group_faces, inherit_groups
 from ops.people.face_model import FaceModel
 from ops.people.rows import ShotFaces, build_face_rows, build_shot_row, has_quality, name_people, read_box
@@ -152,8 +152,9 @@ def build_faces(
 ) -> StepReport:
     """Find the faces of every shot of the partitions that was not read yet, and the people whom they show.
 
-    Deletes all of it if the setting is off. A shot whose proxy cannot be read is skipped with its reason. ``make`` gets
-    the model, only if there are shots to read. If it fails, that is reported, and the shots stay due.
+    Deletes all of it if the setting is off; if it is off by default and people have names, raises ``SettingsError``. A
+    shot whose proxy cannot be read is skipped with its reason. ``make`` gets the model, only if there are shots to
+    read. If it fails, that is reported, and the shots stay due.
     """
     with settings.hold_work_lock():
         return build_under_lock(settings, partitions, now, progress, make)
@@ -163,6 +164,7 @@ def build_under_lock(
     settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress, make: MakeModel = load_model
 ) -> StepReport:
     """As :func:`build_faces`; the caller holds the work lock."""
+    require_decision(settings)
     lake = settings.lake
     change_count = sum(lake.ensure(table, partition) for partition in partitions for table in TABLES)
     videos = list_videos(settings, partitions)

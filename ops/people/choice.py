@@ -1,10 +1,26 @@
-"""The face model of the settings: dlib, or OpenCV's models from files of the user."""
+"""The choice of the settings: people or none, and the face model: dlib, or OpenCV's models from files of the user."""
 
 from __future__ import annotations
 
-from ops.core.errors import MediaError
+from ops.core.errors import MediaError, SettingsError
+from ops.core.plural import plural
 from ops.core.settings import Settings
+from ops.people.catalogue import read_people
 from ops.people.face_model import FaceModel
+
+
+def require_decision(settings: Settings) -> None:
+    """Raise ``SettingsError`` if people have names, and NEEDLE_PEOPLE is off only because it is not set.
+
+    Names are people's work: an ingest from a shell without the setting must not delete them.
+    """
+    if settings.people == "on" or "people" in settings.model_fields_set:
+        return
+    if names := sum(bool(row["name"]) for row in read_people(settings)):
+        raise SettingsError(
+            f"NEEDLE_PEOPLE is not set, and this home has {plural(names, 'named person', 'named people')}: set it to "
+            "on (in needle.toml, to keep it so), or to off to delete all faces and names"
+        )
 
 
 def explain_setting(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from ops.core.errors import NotFoundError
 from ops.core.names import fold_name
 from ops.core.rows import LakePerson
 from ops.core.settings import Settings
+from ops.index.words import split_words
 from ops.people.catalogue import read_people
 
 ANYBODY = "*"
@@ -40,9 +41,9 @@ class PeopleShots:
         self._look_again_at = 0.0
 
     def find_shots(self, person: str) -> frozenset[str]:
-        """Return the shots with a person, by name or id; ``*``: with anybody.
+        """Return the shots with a person, by id, name, or words of a name that no other one has; ``*``: with anybody.
 
-        Raises ``NotFoundError``, with similar names, if no person has this name, or if no faces are indexed.
+        Raises ``NotFoundError``, with names, if nobody or several people are called so, or if no faces are indexed.
         """
         people = self._read()
         if not people.people:
@@ -53,7 +54,10 @@ class PeopleShots:
         for each in people.people:
             if folded_name in (each["person_id"], fold_name(each["name"] or "") or None):
                 return people.shots.get(each["person_id"], frozenset())
-        raise _report_unknown(person, [each["name"] for each in people.people if each["name"]])
+        alike = [each for each in people.people if is_part_of_name(person, each["name"] or "")]
+        if len(alike) == 1:
+            return people.shots.get(alike[0]["person_id"], frozenset())
+        raise _report_unknown(person, [each["name"] for each in alike or people.people if each["name"]])
 
     def list_people(self) -> list[tuple[LakePerson, Mapping[str, int]]]:
         """Return the people of the catalogue, those with most shots first, each with its shots by show."""
@@ -100,7 +104,15 @@ class PeopleShots:
         )
 
 
+def is_part_of_name(typed: str, name: str) -> bool:
+    """Return True if every word that was typed is a word of the name, without accents, marks and case."""
+    words = set(split_words(typed))
+    return bool(words) and words <= set(split_words(name))
+
+
 def _report_unknown(person: str, names: list[str]) -> NotFoundError:
+    if sum(is_part_of_name(person, name) for name in names) > 1:
+        return NotFoundError(f"person {person!r} may be any of {', '.join(names[:MOST_NAMED])}: type more of the name")
     by_folded = {fold_name(name): name for name in names}
     close = [by_folded[each] for each in get_close_matches(fold_name(person), by_folded, n=3, cutoff=0.6)]
     if close:

@@ -18,6 +18,7 @@ from ops.core.names import fold_name, hash_words, require_name
 from ops.core.settings import Settings
 from ops.index.index import open_index, read_current_version
 from ops.index.lines import SCREEN_TEXT, read_current_line_version
+from ops.search.people import is_part_of_name
 from ops.search.query_encoding import Pictures, read_image_file
 from ops.search.saved_pictures import delete_pictures, keep_pictures
 from ops.search.schema import Query
@@ -188,13 +189,13 @@ def forget_person_searches(settings: Settings, people: Collection[str] | None) -
 
     ``None``: for anybody. Searches that were deleted before are included. Return the names of the others.
     """
-    folded = None if people is None else {fold_name(each) for each in people}
     names = []
     with settings.lake.hold_lock(TABLE):
         for search_id in settings.lake.list_partitions(TABLE):
             searches = [_parse(row) for row in _read_rows(settings, search_id)]
             filters = [each for search in searches for each in parse_filters(search.query.text).filters]
-            if any(each.name == "person" and (folded is None or fold_name(each.value) in folded) for each in filters):
+            values = [each.value for each in filters if each.name == "person"]
+            if any(people is None or _names_any(value, people) for value in values):
                 is_listed = any(each.search_id == search_id for each in list_searches(settings))
                 names += [searches[-1].name] if is_listed else []
                 settings.lake.delete(TABLE, search_id)
@@ -206,6 +207,10 @@ def forget_person_searches(settings: Settings, people: Collection[str] | None) -
     for each in others:
         change_search_state(settings, each.search_id, _forget_problem)
     return names
+
+
+def _names_any(value: str, people: Collection[str]) -> bool:
+    return any(fold_name(value) == fold_name(each) or is_part_of_name(value, each) for each in people)
 
 
 def _forget_problem(state: SearchState) -> SearchState:

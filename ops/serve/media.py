@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from ops.core.storage import ObjectStore
 from ops.serve.problems import ProblemError
@@ -42,16 +43,15 @@ def look_up(request: Request, store: ObjectStore, key: str) -> Stored:
     A poster is read here, in the thread that looks for its shot: a page shows thirty at once, and each further change
     of threads costs as much as reading it.
     """
-    missing = ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
     status = store.stat(key)
     if status is None:
-        raise missing
+        raise _make_missing_error()
     etag = _make_etag(status.stamp.encode())
     is_read = request.method == "GET" and status.size <= PIECE and "if-none-match" not in request.headers
     try:
         content = store.read_bytes(key) if is_read else None
     except FileNotFoundError:  # deleted in the meantime
-        raise missing from None
+        raise _make_missing_error() from None
     if content is not None and len(content) != status.size:
         content = None  # replaced in the meantime: sent as it is when it is opened, and no more than was announced
     return Stored(store=store, key=key, size=status.size, etag=etag, content=content)
@@ -84,7 +84,23 @@ def send_media(
         return Response(status_code=status, headers=headers, media_type=media_type)
     if entry.content is not None:
         return Response(entry.content[start:end], status, headers, media_type)
-    return StreamingResponse(_read_pieces(entry.store, entry.key, start, end), status, headers, media_type)
+    return _Pieces(_read_pieces(entry.store, entry.key, start, end), status, headers, media_type)
+
+
+class _Pieces(StreamingResponse):
+    """An answer whose headers are sent when its first piece is there: an object may be deleted before that."""
+
+    async def stream_response(self, send: Send) -> None:
+        pieces = aiter(self.body_iterator)
+        first = await anext(pieces, b"")
+
+        async def join() -> AsyncIterator[bytes | str | memoryview]:
+            yield first
+            async for piece in pieces:
+                yield piece
+
+        self.body_iterator = join()
+        await super().stream_response(send)
 
 
 def _parse_range(request: Request, entry: Stored) -> tuple[int, int] | None:
@@ -110,12 +126,20 @@ def _parse_range(request: Request, entry: Stored) -> tuple[int, int] | None:
 
 
 def _read_pieces(store: ObjectStore, key: str, start: int, end: int) -> Iterator[bytes]:
-    with store.open(key) as file:
-        file.seek(start)
-        left = end - start
-        while left and (piece := file.read(min(PIECE, left))):
-            left -= len(piece)
-            yield piece
+    """Yield the bytes. Raises ``ProblemError`` 404 if the object was deleted in the meantime."""
+    try:
+        with store.open(key) as file:
+            file.seek(start)
+            left = end - start
+            while left and (piece := file.read(min(PIECE, left))):
+                left -= len(piece)
+                yield piece
+    except FileNotFoundError:
+        raise _make_missing_error() from None
+
+
+def _make_missing_error() -> ProblemError:
+    return ProblemError(404, "the file of this shot is gone from storage: run `needle ingest` again")
 
 
 def hold_small_poster(store: ObjectStore, key: str, content: bytes | None) -> Stored:

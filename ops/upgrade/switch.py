@@ -22,6 +22,7 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.ends import name_ends_table
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
+from ops.embeddings.shared_choice import list_shared_ids
 from ops.index.cached_index import name_cache
 from ops.index.index import read_current_version
 from ops.index.publishing import drop_index
@@ -98,6 +99,7 @@ def finish_switch(settings: Settings) -> None:
     state = registry.read_state()
     kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
     kept_ids |= {state.candidate.encoder_id} if state.candidate else set()
+    kept_ids |= list_shared_ids(settings.store)
     for encoder_id in set(state.to_delete) - kept_ids:
         _delete(settings, encoder_id)
     registry.change_state(lambda before: replace(before, to_delete=(), cleanup_done=True))
@@ -107,14 +109,15 @@ def discard(settings: Settings) -> UpgradeCandidate:
     """Withdraw the candidate: delete its record, vectors, index, probe states and comparison.
 
     Does the same for earlier candidates that were refused. The encoders themselves stay. All data stay of an encoder
-    that is kept for a rollback, or that was indexed before it became a candidate. Waits until nothing is computed;
-    can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
+    that is kept for a rollback, that other homes on the store use, or that was indexed before it became a candidate.
+    Waits until nothing is computed; can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
     """
     with lock_exclusively(settings.work_lock):
         candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
         state = registry.read_state()
         kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
         kept_ids |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
+        kept_ids |= list_shared_ids(settings.store)
         for encoder_id in {candidate.encoder_id, *state.to_delete} - kept_ids:
             _delete(settings, encoder_id, keep_versions=encoder_id != candidate.encoder_id)  # it was never served
         drop_comparison(settings, candidate.encoder_id)

@@ -207,6 +207,6 @@ def _check_division(settings: Settings, layout: Mapping[str, str]) -> None:
     if layout["partitions"] != settings.partitions:
         raise SettingsError(
             f"NEEDLE_PARTITIONS = {settings.partitions!r}, but the lake in {settings.storage_uri} is divided by "
-            f"{layout['partitions']!r}: set it back, divide the lake (`needle compact --divide`), or ingest into "
-            "another NEEDLE_HOME and NEEDLE_STORAGE"
+            f"{layout['partitions']!r}: set NEEDLE_PARTITIONS={layout['partitions']}, divide the lake (`needle compact "
+            "--divide`), or ingest into another NEEDLE_HOME and NEEDLE_STORAGE"
         )

@@ -11,7 +11,8 @@ command goes on after a kill.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from ops.core.schemas import find_family
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.core.tables import Lake, resolve_partition
-from ops.videos.catalogue import DIVIDING, read_layout, write_layout
+from ops.videos.catalogue import DIVIDING, TABLE, read_layout, write_layout
 
 _STAGING = "divided"
 
@@ -46,8 +47,11 @@ def divide_lake(settings: Settings, division: str) -> tuple[int, int]:
     staged_lake = Lake(ObjectStore(store.path(_STAGING)))
     if unfinished_division is None:
         store.delete_tree(_STAGING)
+        members: dict[str, set[str]] = defaultdict(set)
+        for video_id in lake.read(TABLE, None, ["video_id"])["video_id"].to_pylist():
+            members[resolve_partition(video_id, layout["partitions"])].add(video_id)
         for table in tables:
-            _stage(lake, staged_lake, table, division)
+            _stage(lake, staged_lake, table, division, members)
         require_intact_history(store)
         write_layout(store, {**layout, DIVIDING: division})
     for key in staged_lake.store.list("lake"):
@@ -72,15 +76,17 @@ def delete_copies(settings: Settings) -> None:
         settings.store.delete_tree(_STAGING)
 
 
-def _stage(lake: Lake, staged_lake: Lake, table: str, division: str) -> None:
-    """Write the files of one table in the new division; the rows of one of them are in memory at a time."""
-    members: dict[str, list[str]] = defaultdict(list)
+def _stage(lake: Lake, staged_lake: Lake, table: str, division: str, members: Mapping[str, AbstractSet[str]]) -> None:
+    """Write the files of one table in the new division; the rows of one of them are in memory at a time.
+
+    ``members`` are the videos of each file now: one without rows shows by its file that its step has run.
+    """
+    sources: dict[str, list[str]] = defaultdict(list)
     for partition in lake.list_partitions(table):
-        rows = lake.read(table, [partition], ["video_id"])
-        # A file without rows shows that its step has run for the video that names it.
-        for name in {_choose_partition(each, partition, division) for each in _list_ids(rows, partition)}:
-            members[name].append(partition)
-    for name, partitions in members.items():
+        ids = set(lake.read(table, [partition], ["video_id"])["video_id"].to_pylist()) | members.get(partition, set())
+        for name in {_choose_partition(each, partition, division) for each in ids}:
+            sources[name].append(partition)
+    for name, partitions in sources.items():
         rows = lake.read(table, partitions)
         is_member = [_choose_partition(each, name, division) == name for each in rows["video_id"].to_pylist()]
         order = [("video_id", "ascending")] + ([("index", "ascending")] if "index" in rows.column_names else [])
@@ -90,7 +96,3 @@ def _stage(lake: Lake, staged_lake: Lake, table: str, division: str) -> None:
 def _choose_partition(video_id: str, partition: str, division: str) -> str:
     """Return the partition of a row. One of no video, such as a photograph's captions, stays where it is."""
     return resolve_partition(video_id, division) if video_id else partition
-
-
-def _list_ids(rows: pa.Table, partition: str) -> Iterable[str]:
-    return set(rows["video_id"].to_pylist()) or ({partition} if len(partition) == 16 else set())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -25,7 +25,9 @@ from ops.core.tables import Lake
 from ops.search.searcher import Searcher
 from ops.search.shot_details import ShotDetails
 from ops.serve.app import create_app
+from ops.serve.media import PIECE
 from ops.serve.searchable_since import SearchableSince
+from ops.shots.segment import make_proxy_key
 from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_video
 from tests.builders.lakes import ENCODER, fill, shot_rows, vector_rows, video_id, video_row
 from tests.builders.served import FILM, client_of, desk_home, served
@@ -256,6 +258,24 @@ def test_a_shot_that_is_deleted_while_its_poster_is_looked_up_is_no_fault(
         monkeypatch.setattr(ShotDetails, "compute_media_versions", lambda self, shot_ids: {})
         assert client.get(address).headers["cache-control"] == "no-cache"
         monkeypatch.setattr(ObjectStore, "read_bytes", lose_posters)
+        answer = client.get(address)
+        assert answer.status_code == 404 and "gone from storage" in answer.json()["detail"]
+
+
+def test_a_preview_that_is_deleted_while_it_is_looked_up_is_no_broken_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = desk_home(tmp_path / "home")
+    settings.store.write_bytes(make_proxy_key(video_id(0), 0, 24), b"x" * (2 * PIECE + 1))
+    address = f"/media/shots/{shot(0, 0)}/proxy.mp4"
+    with client_of(settings) as client:
+        assert len(client.get(address).content) == 2 * PIECE + 1
+        assert client.get(address, headers={"range": f"bytes={PIECE}-"}).content == b"x" * (PIECE + 1)
+
+        def lose(self: ObjectStore, key: str) -> NoReturn:
+            raise FileNotFoundError(key)
+
+        monkeypatch.setattr(ObjectStore, "open", lose)
         answer = client.get(address)
         assert answer.status_code == 404 and "gone from storage" in answer.json()["detail"]
 

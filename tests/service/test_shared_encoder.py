@@ -62,10 +62,11 @@ def test_an_upgrade_in_one_home_is_followed_by_the_others_and_so_is_its_rollback
     refused = homes["two"].run("ingest", str(library), expect=2, **(environment | {"NEEDLE_ENCODER": absent}))
     assert f"{spec} is live in" in refused.stderr and "unset NEEDLE_ENCODER" in refused.stderr
     registry = EncoderRegistry(homes["two"].path)
-    candidate = UpgradeCandidate(spec="starter", encoder_id="another", how="upgrade")
+    candidate = UpgradeCandidate(spec=spec, encoder_id=first_id, how="upgrade")
     registry.change_state(lambda state: replace(state, candidate=candidate))
     homes["two"].run("upgrade", "--discard", **environment)
     assert registry.read_state() == RegistryState(), "neither of the two follows"
+    assert homes["one"].json("ingest", str(library), **environment)["up_to_date"], "and other homes keep its vectors"
     before = homes["two"].json("search", "stripes", **environment)
     assert len(before["hits"]) == 2, "until it follows, it searches what its index holds"
     assert ingest_and_name_live("two") == ingest_and_name_live("new") == spec

@@ -105,7 +105,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
 
     def drop_old(self) -> None:
         if current := self.current():
-            self._drop_old(current, keep=0)
+            self._drop_old(current, keep=0, even_read=True)
 
     def drop_all(self) -> None:
         (self.folder / "current").unlink(missing_ok=True)  # first, so that a half-deleted version is never current
@@ -133,7 +133,7 @@ class ShardVersions(ABC, Generic[Item, Store]):
         return self.folder / "versions" / version
 
     def _hold(self, version: str) -> int:
-        """Return a descriptor of the version's lock file, locked shared: a version in use is never deleted."""
+        """Return a descriptor of the version's lock file, locked shared: only :meth:`drop_old` deletes it then."""
         if not self._path(version).is_dir():
             raise VectorIndexError(f"version {version} of the index {self.folder} is gone: open the current one")
         (self.folder / "locks").mkdir(exist_ok=True)
@@ -146,7 +146,11 @@ class ShardVersions(ABC, Generic[Item, Store]):
         for folder in self.folder.glob("building-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _drop_old(self, current: str, keep: int) -> None:
+    def _drop_old(self, current: str, keep: int, *, even_read: bool = False) -> None:
+        """Delete versions but ``current`` and the newest ``keep``, those in use only if ``even_read``.
+
+        Then their readers go on with the files that they have opened, and the service keeps the version before open.
+        """
         folders = [path for path in (self.folder / "versions").iterdir() if path.name != current]
         folders.sort(key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
         for path in folders[keep:]:
@@ -156,7 +160,8 @@ class ShardVersions(ABC, Generic[Item, Store]):
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    continue  # a process reads it; the next publisher tries again
+                    if not even_read:
+                        continue  # a process reads it; the next publisher tries again
                 (path / "manifest.json").unlink(missing_ok=True)  # first, so that a kill leaves no half version
                 shutil.rmtree(path)
                 lock.unlink()
@@ -203,7 +208,8 @@ def link_file(source: Path, target: Path) -> None:
 
 
 class mapped:  # noqa: N801 - reads as a verb in a with statement
-    """Map the engine's errors to the project's: bare ``Exception``, and ``ValueError`` or ``TypeError`` for arguments.
+    """Map the engine's errors to the project's: bare ``Exception``, and ``ValueError`` or ``TypeError`` for arguments;
+    and files of a version that was deleted meanwhile.
 
     A class, because an ``except Exception`` would also catch every other error, and this does not.
     """
@@ -215,7 +221,7 @@ class mapped:  # noqa: N801 - reads as a verb in a with statement
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if kind in (Exception, ValueError, TypeError, OverflowError):
+        if kind in (Exception, ValueError, TypeError, OverflowError, FileNotFoundError):
             raise VectorIndexError(f"{self._trouble}: {error}; {REPAIR}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops.core.errors import DamagedTableError
+from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import SilentProgress
@@ -22,7 +23,7 @@ from ops.index.backends import scan
 from ops.index.backends.scan import ScanVersions
 from ops.index.build import build_index, check_index, index_is_current
 from ops.index.index import VectorIndex, open_index, open_versions
-from ops.index.points import IndexRow
+from ops.index.points import IndexRow, Wanted
 from ops.index.publishing import merge_index, publish, publish_to
 from tests.builders.lakes import ENCODER as LAKE_ENCODER
 from tests.builders.lakes import fill, shot_rows, vector_rows, video_id, video_row
@@ -130,7 +131,11 @@ def test_dropping_old_versions_removes_the_vectors_of_removed_videos(tmp_path: P
     secret = ROWS[3].vector.tobytes()
     files = [path for path in versions.folder.rglob("*.f32") if secret in path.read_bytes()]
     assert len(files) == 2  # the old version, and the new one by a hard link
-    versions.drop_old()
+    old = next(name.name for name in (versions.folder / "versions").iterdir() if name.name != versions.current())
+    with closing(versions.open(old)) as reader:
+        versions.drop_old()
+        with pytest.raises(VectorIndexError):
+            reader.query(ROWS[3].vector.tolist(), 5, Wanted(), exact=False)
     assert not [path for path in versions.folder.rglob("*.f32") if secret in path.read_bytes()]
     with open_versions(versions, ENCODER) as index:
         require_rows(index, ROWS[10:])

@@ -100,10 +100,17 @@ def test_any_change_of_a_line_is_a_new_version(settings: Settings) -> None:
     assert len(names) == 6
 
 
-def test_what_was_dropped_is_not_on_disk(settings: Settings) -> None:
+def test_what_was_dropped_is_not_on_disk_although_it_is_read(settings: Settings) -> None:
     publish_lines(settings, ROWS)
+    reader, late_reader = open_lines(settings), open_lines(settings)
+    assert reader is not None and late_reader is not None and found(reader, "nightmares") == [ROWS[0].text]
     publish_lines(settings, ROWS[1:])
     drop_old_lines(settings)
+    assert found(reader, "robots"), "a reader goes on with the files that it has opened"
+    with pytest.raises(VectorIndexError):
+        found(late_reader, "robots")
+    reader.close()
+    late_reader.close()
     assert b"nightmares" not in b"".join(path.read_bytes() for path in settings.home.rglob("*") if path.is_file())
     publish_lines(settings, [])
     drop_old_lines(settings)

@@ -8,13 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli.main import cli
-from ops.core.errors import UsageError
+from ops.core.errors import SettingsError, UsageError
 from ops.core.settings import load_settings
 from ops.core.types import SilentProgress
 from ops.people import editing
 from ops.people.build import build_faces
 from ops.people.catalogue import read_people
-from tests.builders.faces import LEFT, RIGHT, NumberFaces
+from ops.search.saved_searches import list_searches, save_search
+from ops.search.schema import Query
+from tests.builders.faces import LEFT, RIGHT, NumberFaces, write_people
 from tests.builders.lakes import COMPUTED, video_id
 from tests.builders.upgrades import captioned_home
 
@@ -56,6 +58,30 @@ def test_people_are_removed_by_the_command(
         path for path in settings.home.rglob("*") if path.is_file() and any(w in path.read_bytes() for w in words)
     ]
     assert traces == []
+
+
+def test_an_ingest_deletes_people_and_searches_for_them_only_if_the_setting_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = captioned_home(tmp_path, 1).home
+    settings = load_settings(home=home, people="on", encoder="starter")
+    write_people(settings, {"p1": "Thomasina"}, {f"{video_id(0)}:0": ("p1",)}, {video_id(0): "Film"})
+    save_search(settings, "none", "Her", Query(text="person:Thomasina"), author="me", now=COMPUTED)
+    monkeypatch.setenv("NEEDLE_HOME", str(home))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    library = tmp_path / "empty"
+    library.mkdir()
+    refused = CliRunner().invoke(cli, ["ingest", str(library)], standalone_mode=False)
+    assert isinstance(refused.exception, SettingsError) and "this home has 1 named person" in str(refused.exception)
+    with pytest.raises(SettingsError, match="NEEDLE_PEOPLE is not set"):
+        build_faces(load_settings(), [video_id(0)], COMPUTED, SilentProgress())
+    assert [row["name"] for row in read_people(settings)] == ["Thomasina"] and list_searches(settings)
+    monkeypatch.setenv("NEEDLE_PEOPLE", "off")
+    done = CliRunner().invoke(cli, ["ingest", str(library)], standalone_mode=False)
+    assert done.exception is None and list_searches(settings) == [], done.output
+    build_faces(load_settings(), [video_id(0)], COMPUTED, SilentProgress())  # the library of the ingest is empty
+    assert read_people(settings) == []
+    assert b"Thomasina" not in b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,11 @@ def find(searcher: Searcher, text: str) -> set[str]:
     return {hit.shot_id for hit in searcher.search(Query(text=text, limit=100, fold=False, include_blank=True)).hits}
 
 
-@pytest.mark.parametrize("text", ['person:"Thom Yorke"', 'person:"thom yorke"', "person:p1", "red person:p1"])
-def test_a_person_is_found_by_name_and_id(searcher: Searcher, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ['person:"Thom Yorke"', 'person:"thom yorke"', "person:p1", "red person:p1", "person:thom", 'person:"Yorke, Thöm"'],
+)
+def test_a_person_is_found_by_name_words_of_it_and_id(searcher: Searcher, text: str) -> None:
     assert find(searcher, text) == {shot(0, 0), shot(0, 1)}
 
 
@@ -64,6 +67,22 @@ def test_the_filter_is_reported_and_can_be_taken_away(searcher: Searcher) -> Non
 def test_an_unknown_person_is_an_error_that_names_others(searcher: Searcher, text: str, message: str) -> None:
     with pytest.raises(NotFoundError, match=message):
         find(searcher, text)
+
+
+def test_words_that_several_names_have_are_an_error_that_names_them(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    fill_with_colours(settings)
+    index_lake(settings)
+    people = {"p1": "Ana Núñez", "p2": "Ana O’Brien", "p3": "Ana"}
+    shots = {shot(0, number): (person,) for number, person in enumerate(people)}
+    write_people(settings, people, shots, {video_id(0): SHOWS[0]})
+    searcher = Searcher(settings, ColourEncoder())
+    assert find(searcher, "person:nunez") == {shot(0, 0)} and find(searcher, 'person:"ana o\'brien"') == {shot(0, 1)}
+    assert find(searcher, "person:Ana") == {shot(0, 2)}, "a whole name comes before words of others"
+    write_people(settings, people | {"p3": None}, shots, {video_id(0): SHOWS[0]})
+    searcher.people.forget()
+    with pytest.raises(NotFoundError, match="may be any of Ana Núñez, Ana O’Brien: type more of the name"):
+        find(searcher, "person:ana")
 
 
 def test_without_faces_the_error_names_the_setting(tmp_path: Path) -> None:
