@@ -48,6 +48,7 @@ export class FaceLikeness {
   /** @param {string} title @param {() => Promise<FacesLikeAnswer>} find */
   ask(title, find) {
     this.people.showMessage("Looking for faces…");
+    this.results.hidden = true; // faces of an earlier picture must not stand below the error of this one
     return this.people.ask(async () => {
       const { faces } = await find();
       this.people.showMessage("");
