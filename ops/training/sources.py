@@ -74,7 +74,7 @@ def collect_pairs(settings: Settings, paths: Sequence[str | Path]) -> PairCollec
 
 
 def read_captions(path: str) -> list[JsonObject] | str | None:
-    """Read ``film.mp4.captions.jsonl`` beside a video (path or ``s3://`` address); a text is the reason of a failure."""
+    """Read ``film.mp4.captions.jsonl`` beside its video (path or ``s3://`` address); a text says why it failed."""
     rows = read_annotations(path, CAPTIONS)
     return f"its captions cannot be read: {rows}" if isinstance(rows, str) else rows
 
