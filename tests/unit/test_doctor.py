@@ -11,10 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli.main import cli
+from ops.core.errors import SettingsError
 from ops.core.settings import load_settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.lake_videos import read_wanted_rows
 from ops.index.publishing import publish
+from ops.videos.catalogue import require_layout
 from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
 
@@ -42,6 +44,30 @@ def test_an_index_that_no_search_can_use_is_a_failure(tmp_path: Path) -> None:
     checks, status = doctor(tmp_path)
     assert (checks["index"]["ok"], status) == (False, 1)
     assert "run `needle ingest" in checks["index"]["note"]
+
+
+def test_another_division_than_the_lakes_is_a_failure_and_refused_where_rows_would_be_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(home=tmp_path, encoder="starter")
+    require_layout(settings)
+    settings.lake.write("videos", settings.resolve_partition(video_id(0)), [video_row(0)])
+    before = settings.store.list("lake")
+    monkeypatch.setenv("NEEDLE_PARTITIONS", "bucket:8")
+    monkeypatch.setenv("NEEDLE_HOME", str(tmp_path))
+    checks, status = doctor(tmp_path)
+    assert (checks["lake"]["ok"], status) == (False, 1) and "set NEEDLE_PARTITIONS=video" in checks["lake"]["note"]
+    for arguments in (
+        ["doctor", "--faults"],
+        ["doctor", "--repair"],
+        ["shots", video_id(0)],
+        ["dialogue", video_id(0)],
+        ["label", "fox", f"{video_id(0)}:0", "--value", "yes"],
+    ):
+        refused = CliRunner().invoke(cli, arguments, standalone_mode=False)
+        assert isinstance(refused.exception, SettingsError), (arguments, refused.output)
+        assert "set NEEDLE_PARTITIONS=video" in str(refused.exception)
+    assert settings.store.list("lake") == before
 
 
 def test_a_home_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
