@@ -351,13 +351,9 @@ def _require_intact(settings: Settings, partitions: Sequence[str]) -> None:
             group_by_video(settings, table, partition) for table in ("dialogue", "shots", "shot_dialogue")
         )
         for video_id, rows in read.items():
-            broken_rows = [
-                check
-                for check in check_dialogue(lines.get(video_id, []), shots.get(video_id, []), rows)
-                if not check.passed
-            ]
-            if broken_rows:
-                fault = f"{broken_rows[0].name}: {broken_rows[0].details}"
+            checks = check_dialogue(lines.get(video_id, []), shots.get(video_id, []), rows)
+            if failed := [check.name for check in checks if not check.passed]:
+                fault = f"its lines do not fit the shots of {video_id}: {', '.join(failed)}"
                 path = settings.lake.path(f"dialogue/{partition}.parquet")
                 raise DamagedTableError(path, "dialogue", partition, fault)
 
