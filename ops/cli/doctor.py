@@ -181,7 +181,10 @@ def _check_footage(settings: Settings) -> str:
 
 
 def _check_lake(settings: Settings) -> str:
-    """Read every file of the lake. Raises ``LakeError`` with all damaged ones; ``SettingsError`` as the next line."""
+    """Read every file of the lake.
+
+    Raises ``LakeError`` with all damaged ones, and ``SettingsError`` if it is divided otherwise than the settings say.
+    """
     require_same_division(settings)
     if damage := settings.lake.find_damage():
         raise LakeError(

@@ -209,7 +209,7 @@ class Versions(GrowingVersions[StoredPoint], Protocol):
     """The versions of one encoder's index in one engine. Contract: ``tests/contract/test_index_contract.py``."""
 
     def drop_old(self) -> None:
-        """Delete every version but the current one; on disk, those in use as soon as they are closed."""
+        """Delete every version but the current one; readers on disk go on with the files that they have opened."""
 
     def drop_all(self) -> None:
         """Delete every version, the current one too; on disk, an open version stays readable."""
