@@ -106,6 +106,8 @@ def test_faces_like_a_face_and_a_dropped_picture(open_desk: OpenDesk, with_peopl
     desk.until("document.querySelector('#people-panel [role=status]').textContent.includes('no face')")
     assert not desk.page.evaluate("document.body.classList.contains('dropping')")
     assert "like" not in parse_qs(urlsplit(desk.page.url).query), "it was no search by the whole picture"
+    assert not first.is_visible(), "faces of an earlier question do not stand below the error"
+    desk.page.locator(".people-list .faces li").nth(0).get_by_role("button", name="More faces like").click()
     first.locator(".shown-face").click()
     desk.until("location.search.includes('shot=')")
     drop(desk.search(), "main", buffer.getvalue())
