@@ -43,7 +43,7 @@ class PeopleShots:
     def find_shots(self, person: str) -> frozenset[str]:
         """Return the shots with a person, by id, name, or words of a name that no other one has; ``*``: with anybody.
 
-        Raises ``NotFoundError``, with names, if nobody or several people are called so, or if no faces are indexed.
+        Raises ``NotFoundError`` with similar names for an unknown or ambiguous name, and if no faces are indexed.
         """
         people = self._read()
         if not people.people:
@@ -57,7 +57,10 @@ class PeopleShots:
         alike = [each for each in people.people if is_part_of_name(person, each["name"] or "")]
         if len(alike) == 1:
             return people.shots.get(alike[0]["person_id"], frozenset())
-        raise _report_unknown(person, [each["name"] for each in alike or people.people if each["name"]])
+        if alike:
+            names = ", ".join(str(each["name"]) for each in alike[:MOST_NAMED])
+            raise NotFoundError(f"person {person!r} may be any of {names}: type more of the name")
+        raise _report_unknown(person, [each["name"] for each in people.people if each["name"]])
 
     def list_people(self) -> list[tuple[LakePerson, Mapping[str, int]]]:
         """Return the people of the catalogue, those with most shots first, each with its shots by show."""
@@ -111,8 +114,6 @@ def is_part_of_name(typed: str, name: str) -> bool:
 
 
 def _report_unknown(person: str, names: list[str]) -> NotFoundError:
-    if sum(is_part_of_name(person, name) for name in names) > 1:
-        return NotFoundError(f"person {person!r} may be any of {', '.join(names[:MOST_NAMED])}: type more of the name")
     by_folded = {fold_name(name): name for name in names}
     close = [by_folded[each] for each in get_close_matches(fold_name(person), by_folded, n=3, cutoff=0.6)]
     if close:

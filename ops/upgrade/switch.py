@@ -110,7 +110,7 @@ def discard(settings: Settings) -> UpgradeCandidate:
 
     Does the same for earlier candidates that were refused. The encoders themselves stay. All data stay of an encoder
     that is kept for a rollback, that other homes on the store use, or that was indexed before it became a candidate.
-    Waits until nothing is computed; can be repeated if it is killed. Raises ``NotFoundError`` if there is no candidate.
+    Waits for running computations; can be repeated if it is killed. Raises ``NotFoundError`` without a candidate.
     """
     with lock_exclusively(settings.work_lock):
         candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
