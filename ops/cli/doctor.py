@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ops.core.settings import Settings, describe_settings
 from ops.dialogue.report import list_unusable_subtitles
 from ops.dialogue.speech import OFF, explain_speech_problem
 from ops.embeddings.encoder import explain_setting_against_live, resolve_encoder
-from ops.embeddings.shared_choice import read_choice
+from ops.embeddings.shared_choice import list_other_homes, read_choice
 from ops.index.build import plan_index
 from ops.index.index import open_index, read_current_version
 from ops.people.choice import explain_setting as explain_people_setting
@@ -134,8 +135,21 @@ def _check_encoder(settings: Settings) -> str:
     contradiction = explain_setting_against_live(settings)
     shared = find_shared_state(settings)
     following = f"{shared.live.spec} is live in {settings.storage_uri}: `needle ingest` follows it" if shared else ""
-    remarks = "; ".join(each for each in (encoder.reason, contradiction, following) if each)
+    remarks = "; ".join(each for each in (encoder.reason, contradiction, following, _name_other_uses(settings)) if each)
     return f"{encoder.encoder_id} ({remarks})"
+
+
+def _name_other_uses(settings: Settings) -> str:
+    """Name the other homes on the store that use another encoder than the shared one; empty if all use that one."""
+    choice = read_choice(settings.store)
+    if choice is None or choice.state.live is None:
+        return ""
+    live_id, homes = choice.state.live.encoder_id, list_other_homes(settings, choice, datetime.now(UTC).date())
+    return "; ".join(
+        f"{make_printable(name)} uses {', '.join(use.encoder_ids)} until `needle ingest` there (seen {use.seen})"
+        for name, use in homes.items()
+        if live_id not in use.encoder_ids
+    )
 
 
 def _index(settings: Settings) -> str:

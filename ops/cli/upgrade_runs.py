@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ops.cli import runs
@@ -19,11 +20,12 @@ from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRegistry, UpgradeCandidate
+from ops.embeddings.shared_choice import note_use
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
 from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison
 from ops.upgrade.shared_encoder import adopt, explain_setting_against_shared, fetch_encoder, find_shared_state
-from ops.upgrade.switch import discard, finish_switch
+from ops.upgrade.switch import delete_left, discard, finish_switch
 from ops.videos import catalogue
 from ops.videos.damaged_tables import put_away_all
 
@@ -74,18 +76,22 @@ def rollback(settings: Settings, bars: Bars) -> UpgradeOutcome:
 def follow(settings: Settings, bars: Bars) -> None:
     """Make the encoder live here that another home on the same bucket made live; end a switch that was killed.
 
-    Raises ``NeedleError``, and changes nothing, if this home cannot have that encoder, or if NEEDLE_ENCODER names
+    Records which encoder this home uses, and deletes what a switch left for homes that do not use it any more.
+    Raises ``NeedleError``, and changes nothing, if this home cannot have the encoder, or if NEEDLE_ENCODER names
     another one.
     """
-    if find_shared_state(settings) is None and EncoderRegistry(settings.home).read_state().cleanup_done:
-        return
-    with lock_if_free(_upgrade_lock(settings)) as is_free:
-        if is_free:
-            catalogue.require_layout(settings)
-            _finish_earlier(settings, bars)
-            _follow(settings, bars)
-        else:
-            bars.note("encoder", "another command of this home changes the live encoder: this one goes on as before")
+    if find_shared_state(settings) is not None or not EncoderRegistry(settings.home).read_state().cleanup_done:
+        with lock_if_free(_upgrade_lock(settings)) as is_free:
+            if is_free:
+                catalogue.require_layout(settings)
+                _finish_earlier(settings, bars)
+                _follow(settings, bars)
+            else:
+                bars.note(
+                    "encoder", "another command changes the live encoder of this home: this one goes on as before"
+                )
+    if choice := note_use(settings, resolve_encoder(settings).encoder_id, _today()):
+        delete_left(settings, choice, _today())
 
 
 def _follow(settings: Settings, bars: Bars) -> None:
@@ -97,7 +103,7 @@ def _follow(settings: Settings, bars: Bars) -> None:
     fetch_encoder(settings, shared.live)
     candidate = adopt(settings, shared)
     if candidate is None:
-        finish_switch(settings)
+        finish_switch(settings, _today())
     else:
         put_away_all(settings, resolve_encoder(settings).encoder_id, bars)  # as an ingest does
         _try_candidate(settings, candidate, ("live_encoder",), bars)
@@ -115,11 +121,12 @@ def _finish_earlier(settings: Settings, bars: Bars) -> None:
 def withdraw(settings: Settings, bars: Bars) -> UpgradeCandidate:
     """Delete the data of the candidate encoder, which is not live. Raises ``NeedleError``."""
     with _lock_upgrades(settings, bars, follows=False):
-        return discard(settings)
+        return discard(settings, _today())
 
 
 def _try_candidate(settings: Settings, candidate: UpgradeCandidate, last: Sequence[str], bars: Bars) -> bool:
     """Compute the candidate's missing data and switch to it; return False if the comparison rejects it."""
+    note_use(settings, resolve_encoder(settings).encoder_id, _today())  # no other home deletes it meanwhile
     for attempt in range(ATTEMPTS):
         try:
             comparison_steps = COMPARISON_INPUTS if candidate.how == "upgrade" else ()
@@ -148,7 +155,7 @@ def _follow_up(settings: Settings, bars: Bars) -> None:
         if not (refusals and all(is_scored(settings, label) for label in labels)):
             message = f"{live.spec} is live, but not all that follows was done: {error}; run it again"
             raise NeedleError(message) from error
-    finish_switch(settings)
+    finish_switch(settings, _today())
 
 
 def _run(settings: Settings, bars: Bars, steps: Sequence[str], last: Sequence[str]) -> None:
@@ -182,6 +189,10 @@ def _lock_upgrades(settings: Settings, bars: Bars, *, follows: bool = True) -> I
         if follows:
             _follow(settings, bars)
         yield
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _upgrade_lock(settings: Settings) -> Path:

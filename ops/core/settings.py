@@ -6,6 +6,7 @@ The only module that reads the environment. Nothing is read at import.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tomllib
 from contextlib import AbstractContextManager
@@ -252,6 +253,11 @@ class Settings(BaseSettings):
     def work_lock(self) -> Path:
         """Every computing step holds it shared; work that must exclude these steps holds it exclusively."""
         return self.home / "locks" / "work.lock"
+
+    @property
+    def home_name(self) -> str:
+        """The home among those on the same store: ``machine:folder``."""
+        return f"{socket.gethostname()}:{self.home}"
 
     def hold_work_lock(self) -> AbstractContextManager[None]:
         """Hold the work lock, shared, for a block."""

@@ -14,6 +14,8 @@ from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.settings import Settings
 from ops.core.tables import count_digested
 from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.embeddings.encoder import resolve_encoder
+from ops.embeddings.shared_choice import note_use
 from ops.index.engines import hold_versions
 from ops.index.index import IndexCheck, has_earlier_layout, open_index, read_current_version
 from ops.index.lag import measure_lag
@@ -43,6 +45,12 @@ def plan_index(settings: Settings, encoder_id: str) -> Plan:
     return _plan(LakeVideos(settings, encoder_id), encoder_id)
 
 
+def _note_use(settings: Settings) -> None:
+    """Keep the vectors of this home's encoder from upgrades in other homes, also if only a daemon works here."""
+    if settings.store.has_conditions:
+        note_use(settings, resolve_encoder(settings).encoder_id, datetime.now(UTC).date())
+
+
 def _plan(lake: LakeVideos, encoder_id: str) -> Plan:
     return plan_videos(encoder_id, lake.videos, lake.dim, datetime.now(UTC))
 
@@ -55,6 +63,7 @@ def build_index(
     With a ``clock`` the report has the lag of the videos that are new in the index; none if a version of an earlier
     release is replaced, because its videos were searchable before.
     """
+    _note_use(settings)
     progress.start("index", 0, "vectors")
     before = read_current_version(settings, encoder_id)
     is_upgrade = has_earlier_layout(settings, encoder_id)

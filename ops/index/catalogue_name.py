@@ -8,7 +8,6 @@ indexes. The pin has the store's address too: the copy of a store is another cat
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -69,11 +68,6 @@ def pin_catalogue_name(settings: Settings) -> str:
             settings.store.write_if(KEY, json.dumps(asdict(pin), indent=2).encode(), version)
             _read_pin.cache_clear()
     return read_catalogue_name(settings)  # another home may have written it at the same moment
-
-
-def name_holder(settings: Settings) -> str:
-    """Return the name of this home's publishers in leases. They exclude each other by a lock of the home."""
-    return f"{socket.gethostname()}:{settings.home}"
 
 
 @contextmanager

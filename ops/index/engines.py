@@ -14,7 +14,7 @@ from ops.core.settings import Settings
 from ops.index.backends.scan import ScanVersions
 from ops.index.backends.server import ServerVersions
 from ops.index.backends.server_versions import reuse_client
-from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name, take_turns
+from ops.index.catalogue_name import pin_catalogue_name, read_catalogue_name, take_turns
 from ops.index.points import Versions
 
 
@@ -28,7 +28,7 @@ def choose_engine(settings: Settings, encoder_id: str, *, publishes: bool = Fals
             encoder_id,
             settings.qdrant_url,
             catalogue=catalogue,
-            holder=name_holder(settings),
+            holder=settings.home_name,
             options=options,
             take_turns=partial(take_turns, settings),
         )

@@ -17,7 +17,7 @@ from ops.index.affixes import find_nouns
 from ops.index.backends.server_lines import ServerLineVersions
 from ops.index.backends.server_versions import reuse_client
 from ops.index.backends.tantivy_lines import TantivyLineVersions
-from ops.index.catalogue_name import name_holder, pin_catalogue_name, read_catalogue_name, take_turns
+from ops.index.catalogue_name import pin_catalogue_name, read_catalogue_name, take_turns
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.line_points import (
     LineHit,
@@ -216,7 +216,7 @@ def choose_line_engine(settings: Settings, name: str = NAME, *, publishes: bool 
             f"-{name}",  # no encoder's id starts with a dash, so no encoder's collections have this name
             settings.qdrant_url,
             catalogue=catalogue,
-            holder=name_holder(settings),
+            holder=settings.home_name,
             options=options,
             take_turns=partial(take_turns, settings),
         )

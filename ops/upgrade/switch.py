@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from ops.core.errors import NeedleError
@@ -22,7 +22,7 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.ends import name_ends_table
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
-from ops.embeddings.shared_choice import list_shared_ids
+from ops.embeddings.shared_choice import SharedChoice, change_left, list_ids_of_others, read_choice
 from ops.index.cached_index import name_cache
 from ops.index.index import read_current_version
 from ops.index.publishing import drop_index
@@ -93,19 +93,31 @@ def _share_weights(settings: Settings) -> None:
         )
 
 
-def finish_switch(settings: Settings) -> None:
-    """Delete the data of encoders that are neither live nor kept, and record that the switch is complete."""
+def finish_switch(settings: Settings, today: date) -> None:
+    """Delete the data of encoders that are neither live nor kept, and record that the switch is complete.
+
+    What other homes on the store still use stays there until :func:`delete_left`.
+    """
     registry = EncoderRegistry(settings.home)
     state = registry.read_state()
-    kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
-    kept_ids |= {state.candidate.encoder_id} if state.candidate else set()
-    kept_ids |= list_shared_ids(settings.store)
-    for encoder_id in set(state.to_delete) - kept_ids:
-        _delete(settings, encoder_id)
+    candidate_ids = {state.candidate.encoder_id} if state.candidate else set()
+    _delete_unused(settings, set(state.to_delete) - _list_kept(state) - candidate_ids, today)
     registry.change_state(lambda before: replace(before, to_delete=(), cleanup_done=True))
 
 
-def discard(settings: Settings) -> UpgradeCandidate:
+def delete_left(settings: Settings, choice: SharedChoice, today: date) -> None:
+    """Delete from the store what a switch left there for other homes, if no home uses it any more."""
+    state = EncoderRegistry(settings.home).read_state()
+    used = choice.list_ids() | list_ids_of_others(settings, choice, today) | _list_kept(state)
+    if here := choice.homes.get(settings.home_name):
+        used |= set(here.encoder_ids)
+    if unused := sorted(set(choice.left) - used):
+        for encoder_id in unused:
+            _delete_from_store(settings, encoder_id, keep_versions=True)
+        change_left(settings, remove=unused)
+
+
+def discard(settings: Settings, today: date) -> UpgradeCandidate:
     """Withdraw the candidate: delete its record, vectors, index, probe states and comparison.
 
     Does the same for earlier candidates that were refused. The encoders themselves stay. All data stay of an encoder
@@ -115,11 +127,10 @@ def discard(settings: Settings) -> UpgradeCandidate:
     with lock_exclusively(settings.work_lock):
         candidate, registry = require_candidate(settings), EncoderRegistry(settings.home)
         state = registry.read_state()
-        kept_ids = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
-        kept_ids |= {resolve_encoder(settings).encoder_id, *([candidate.encoder_id] if candidate.was_indexed else [])}
-        kept_ids |= list_shared_ids(settings.store)
-        for encoder_id in {candidate.encoder_id, *state.to_delete} - kept_ids:
-            _delete(settings, encoder_id, keep_versions=encoder_id != candidate.encoder_id)  # it was never served
+        kept_ids = _list_kept(state) | {resolve_encoder(settings).encoder_id}
+        kept_ids |= {candidate.encoder_id} if candidate.was_indexed else set()
+        to_delete = {candidate.encoder_id, *state.to_delete} - kept_ids
+        _delete_unused(settings, to_delete, today, unserved_id=candidate.encoder_id)
         drop_comparison(settings, candidate.encoder_id)
         registry.change_state(lambda before: replace(before, candidate=None, to_delete=()))
     return candidate
@@ -145,18 +156,40 @@ def _list_refusals(settings: Settings, candidate: UpgradeCandidate | None) -> li
     return list(comparison.reasons) if comparison and not comparison.passed else []
 
 
-def _delete(settings: Settings, encoder_id: str, *, keep_versions: bool = True) -> None:
-    """Delete all data of an encoder that is neither live nor kept; its vectors stay in the history of features.
+def _list_kept(state: RegistryState) -> set[str]:
+    return {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
 
-    Without ``keep_versions`` they do not.
+
+def _delete_unused(settings: Settings, encoder_ids: set[str], today: date, unserved_id: str | None = None) -> None:
+    """Delete all data of encoders that are neither live nor kept here, but what other homes use.
+
+    Vectors stay in the history of features, but those of ``unserved_id``, which was never live, do not.
     """
-    drop_index(settings, encoder_id)
+    choice = (read_choice(settings.store) if encoder_ids else None) or SharedChoice()
+    used_ids = list_ids_of_others(settings, choice, today)
+    for encoder_id in sorted(encoder_ids):
+        _delete_here(settings, encoder_id)
+        if encoder_id not in choice.list_ids() | used_ids:
+            _delete_from_store(settings, encoder_id, keep_versions=encoder_id != unserved_id)
+    if left := encoder_ids & used_ids - choice.list_ids():
+        change_left(settings, add=left)
+
+
+def _delete_here(settings: Settings, encoder_id: str) -> None:
+    """Delete what only this home uses of an encoder; an index on a Qdrant server is not that."""
+    if not settings.qdrant_url:
+        drop_index(settings, encoder_id)
     shutil.rmtree(name_cache(settings, encoder_id), ignore_errors=True)
+    drop_comparison(settings, encoder_id)
+
+
+def _delete_from_store(settings: Settings, encoder_id: str, *, keep_versions: bool) -> None:
+    if settings.qdrant_url:
+        drop_index(settings, encoder_id)
     for table in (name_table(encoder_id), name_ends_table(encoder_id), set_aside_table(encoder_id)):
         settings.lake.delete_table(table, keep_versions=keep_versions)
     settings.store.delete_tree(settings.lake.folder(f"{KEPT_SCORES}/{encoder_id}"))
     drop_states(settings, encoder_id)
-    drop_comparison(settings, encoder_id)
     delete_weights(settings, encoder_id)
 
 

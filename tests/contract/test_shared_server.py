@@ -19,7 +19,7 @@ from ops.index import tuning
 from ops.index.backends import server_versions
 from ops.index.backends.server import ServerVersions
 from ops.index.backends.server_versions import LEASE_S
-from ops.index.catalogue_name import KEY, NO_NAME, name_holder, pin_catalogue_name, read_catalogue_name
+from ops.index.catalogue_name import KEY, NO_NAME, pin_catalogue_name, read_catalogue_name
 from ops.index.index import open_versions
 from ops.index.points import IndexRow
 from ops.index.publishing import publish_to
@@ -179,7 +179,7 @@ def test_the_name_is_pinned_in_the_store_for_every_home(tmp_path: Path, store: s
     assert read_catalogue_name(first) == NO_NAME and not Path(store, KEY).exists()
     name = pin_catalogue_name(first)
     assert name != NO_NAME and pin_catalogue_name(second) == read_catalogue_name(second) == name
-    assert name_holder(first) != name_holder(second)
+    assert first.home_name != second.home_name
     assert pin_catalogue_name(load_settings(home=tmp_path / "own")) != name
 
 

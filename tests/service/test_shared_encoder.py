@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,19 @@ import pytest
 from ops.core.errors import EncoderError, NeedleError, SettingsError
 from ops.core.settings import Settings, load_settings
 from ops.core.storage import ObjectStore
+from ops.embeddings.build import name_table
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
-from ops.embeddings.shared_choice import KEY, SharedChoice, read_choice, share_auto
+from ops.embeddings.shared_choice import (
+    HOME_DAYS,
+    KEY,
+    SharedChoice,
+    change_left,
+    list_ids_of_others,
+    note_use,
+    read_choice,
+    share_auto,
+)
 from ops.upgrade import shared_encoder
 from ops.upgrade.shared_encoder import (
     WEIGHTS,
@@ -24,6 +35,7 @@ from ops.upgrade.shared_encoder import (
     publish_state,
     share_weights,
 )
+from ops.upgrade.switch import delete_left
 from tests.builders.films import make_film
 from tests.builders.homes import Home
 from tests.builders.upgrades import make_head
@@ -86,6 +98,77 @@ def test_an_upgrade_in_one_home_is_followed_by_the_others_and_so_is_its_rollback
     refused = unlike.run("ingest", str(library), expect=2, **(environment | {"NEEDLE_ENCODER": absent}))
     assert "starter is live in" in refused.stderr and "unset NEEDLE_ENCODER" in refused.stderr
     assert EncoderRegistry(unlike.path).read_state() == RegistryState()
+
+
+def test_two_upgrades_keep_the_vectors_of_a_home_that_has_not_followed(bucket: str, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    make_film(library / "film.mp4", cuts=(30,), frames=60, seed=1)
+    one, two = Home(tmp_path / "one"), Home(tmp_path / "two")
+    environment = {"NEEDLE_STORAGE": f"{bucket}/needle"} | {
+        name: os.environ[name] for name in os.environ if name.startswith("AWS_")
+    }
+    for home in (one, two):
+        home.run("ingest", str(library), **environment)
+    store = ObjectStore(f"{bucket}/needle")
+    first_id = str(two.json("status", **environment)["encoder_id"])
+    folder = f"lake/{name_table(first_id)}"
+    assert store.list(folder)
+    for name, weight in (("b", 0.3), ("c", 0.4)):
+        spec = make_head(one.path, name, weight)
+        one.run("upgrade", "--encoder", spec, "--force", REASON, **environment)
+    assert store.list(folder), "the other home still uses them"
+    assert not list((one.path / "index").glob(first_id)), "but this one does not"
+    assert f"two uses {first_id}" in one.run("doctor", **environment).stdout
+    assert one.json("ingest", str(library), **environment)["up_to_date"] and store.list(folder)
+
+    assert len(two.json("search", "stripes", **environment)["hits"]) == 2
+    two.run("ingest", str(library), **environment)
+    assert two.json("upgrade", "--status", **environment)["live"]["spec"] == "finetuned:c"
+    assert not store.list(folder), "the last home that used them deletes them"
+    choice = read_choice(store)
+    assert choice is not None and choice.left == ()
+
+
+def test_data_that_were_left_for_a_home_go_when_it_is_gone(bucket: str, tmp_path: Path) -> None:
+    here, gone = load_home(bucket, tmp_path / "here"), load_home(bucket, tmp_path / "gone")
+    note_use(gone, "old", date(2026, 1, 1))
+    note_use(here, "new", date(2026, 1, 1))
+    publish_state(here, make_state("starter", "new"), "old")
+    change_left(here, add=["old"])
+    key = here.lake.folder(f"{name_table('old')}/x.parquet")
+    here.store.write_bytes(key, b"x")
+    for days in (0, HOME_DAYS):
+        choice = read_choice(here.store)
+        assert choice is not None
+        delete_left(here, choice, date(2026, 1, 1) + timedelta(days=days))
+        assert here.store.stat(key) is not None
+    later = date(2026, 1, 2) + timedelta(days=HOME_DAYS)
+    choice = note_use(here, "new", later)
+    assert choice is not None and list(choice.homes) == [here.home_name], "the entry of the gone one goes, too"
+    delete_left(here, choice, later)
+    after = read_choice(here.store)
+    assert here.store.stat(key) is None and after is not None and after.left == ()
+
+
+def test_a_use_is_written_once_a_day_at_most_unless_it_changes(bucket: str, tmp_path: Path) -> None:
+    one, two = load_home(bucket, tmp_path / "one"), load_home(bucket, tmp_path / "two")
+    note_use(one, "a", date(2026, 1, 1))
+
+    def is_written(settings: Settings, encoder_id: str, day: int) -> bool:
+        before = settings.store.read_version(KEY)[1]
+        note_use(settings, encoder_id, date(2026, 1, day))
+        return settings.store.read_version(KEY)[1] != before
+
+    assert not is_written(one, "a", 1) and not is_written(one, "a", 2) and is_written(one, "a", 3)
+    assert is_written(two, "a", 3) and is_written(one, "b", 3)
+    choice = read_choice(one.store)
+    assert choice is not None and list_ids_of_others(one, choice, date(2026, 1, 3)) == {"a"}
+    candidate = UpgradeCandidate(spec="x", encoder_id="c", how="upgrade")
+    EncoderRegistry(one.home).change_state(lambda state: replace(state, candidate=candidate))
+    assert is_written(one, "b", 3)
+    choice = read_choice(one.store)
+    assert choice is not None and list_ids_of_others(two, choice, date(2026, 1, 3)) == {"b", "c"}
 
 
 def test_the_first_choice_of_auto_counts_for_all_homes(bucket: str) -> None:
@@ -203,7 +286,16 @@ def test_weights_of_one_home_come_to_the_other_whole_and_others_of_that_name_sta
     assert not (lost.home / "encoders" / "own").exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"auto": None, "succession": {"live": 3}})])
+DAMAGED = (
+    "",
+    "[]",
+    "{}",
+    json.dumps({"auto": None, "succession": {"live": 3}}),
+    json.dumps({"auto": None, "succession": None, "homes": {"a": 3}}),
+)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_choice_is_named_with_the_way_out(bucket: str, tmp_path: Path, content: str) -> None:
     settings = load_home(bucket, tmp_path)
     settings.store.write_bytes(KEY, content.encode())

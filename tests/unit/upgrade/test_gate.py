@@ -97,7 +97,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     settings, encoder_id = junk(tmp_path)
     found = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
     assert describe_upgrade(settings)["refused_because"]
-    assert discard(settings).spec == "finetuned:mine"
+    assert discard(settings, NOW.date()).spec == "finetuned:mine"
     told = describe_upgrade(settings)
     assert told["candidate"] is None and told["refused_because"] == [] and told["live"]["spec"] == "starter"
     assert read_current_version(settings, encoder_id) is None and not settings.lake.list_partitions(
@@ -109,7 +109,7 @@ def test_a_refused_candidate_can_be_withdrawn(tmp_path: Path) -> None:
     again = Searcher(settings).search(Query(text="a woman opens a door", limit=3)).document()
     assert again["index_version"] == found["index_version"] and again["hits"] == found["hits"]
     with pytest.raises(NotFoundError, match="no encoder is a candidate"):
-        discard(settings)
+        discard(settings, NOW.date())
 
 
 def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_what_was_indexed_before_it_was_named_stays_and_earlier_candidates_go(tm
         assert name_candidate(settings, spec)
     publish(settings, other, lambda: read_wanted_rows(settings, other))
     assert name_candidate(settings, "finetuned:mine")
-    assert discard(settings).was_indexed
+    assert discard(settings, NOW.date()).was_indexed
     assert read_current_version(settings, mine) and settings.lake.list_partitions(name_table(mine))
     assert read_current_version(settings, other) is None and not settings.lake.list_partitions(name_table(other))
     assert read_current_version(settings, resolve_encoder(settings).encoder_id)
@@ -137,7 +137,7 @@ def test_what_is_kept_for_the_way_back_or_forward_stays(tmp_path: Path) -> None:
         assert name_candidate(settings, "finetuned:mine")
         publish(settings, encoder_id, lambda: read_wanted_rows(settings, encoder_id))
         EncoderRegistry(settings.home).change_state(lambda before, field=field: replace(before, **{field: mine}))
-        discard(settings)
+        discard(settings, NOW.date())
         assert read_current_version(settings, encoder_id) and settings.lake.list_partitions(name_table(encoder_id))
         told = describe_upgrade(settings)
         assert told["candidate"] is None and told[role]["encoder_id"] == encoder_id
