@@ -50,19 +50,24 @@ def has_current_facts(row: LakeVideo) -> bool:
 def _describe_all(
     settings: Settings, rows: list[LakeVideo], prober: Prober, now: datetime, progress: Progress
 ) -> StepReport:
-    progress.start("videos", len(rows), "videos")
+    progress.start("videos", sum(map(_is_due, rows)), "videos")
     changes = 0
     new_rows = []
     for row in rows:
-        is_due = row["state"] == "pending" or (row["state"] == "ready" and not has_current_facts(row))
-        fresh = _describe(settings, row, prober, now, progress) if is_due else row
-        changes += put_video(settings, fresh) if fresh is not row else 0
+        fresh = row
+        if _is_due(row):
+            fresh = _describe(settings, row, prober, now, progress)
+            changes += put_video(settings, fresh)
+            progress.advance("videos")
         if fresh["state"] == "set_aside":
             progress.set_aside("videos", fresh["path"], fresh["reason"] or "")
         new_rows.append(fresh)
-        progress.advance("videos")
     progress.finish("videos")
     return _report(settings, new_rows, changes)
+
+
+def _is_due(row: LakeVideo) -> bool:
+    return row["state"] == "pending" or (row["state"] == "ready" and not has_current_facts(row))
 
 
 def _describe(settings: Settings, row: LakeVideo, prober: Prober, now: datetime, progress: Progress) -> LakeVideo:

@@ -19,10 +19,14 @@ from tests.builders.lakes import video_id, video_row
 
 
 class Notes(SilentProgress):
-    """Keeps the notes that are reported."""
+    """Keeps the notes that are reported, and the number of videos that were to be opened each time."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.totals: list[float] = []
+
+    def start(self, stage: str, total: float, unit: str) -> None:
+        self.totals.append(total)
 
     def note(self, stage: str, text: str) -> None:
         self.notes.append(text)
@@ -74,6 +78,7 @@ def test_the_record_of_a_registered_video_is_found_by_its_id(tmp_path: Path) -> 
     assert len(progress.notes) == 1 and str(path) in progress.notes[0]
     describe_videos(settings, [settings.resolve_partition(video_id(0))], datetime.now(UTC), progress)
     assert len(progress.notes) == 1, "a note is reported once"
+    assert progress.totals == [1, 0], "videos that were opened before, here or by another home, do not count"
     shown = run(tmp_path / "home", "shots", video_id(0), "--facts", "--json")
     path.unlink()
     kept = run(tmp_path / "home", "doctor", "film.mkv", "--json")
