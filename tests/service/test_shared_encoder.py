@@ -36,6 +36,7 @@ from ops.upgrade.shared_encoder import (
     share_weights,
 )
 from ops.upgrade.switch import delete_left
+from ops.videos.catalogue import DIVIDING, LAYOUT
 from tests.builders.films import make_film
 from tests.builders.homes import Home
 from tests.builders.upgrades import make_head
@@ -123,6 +124,12 @@ def test_two_upgrades_keep_the_vectors_of_a_home_that_has_not_followed(bucket: s
     assert one.json("ingest", str(library), **environment)["up_to_date"] and store.list(folder)
 
     assert len(two.json("search", "stripes", **environment)["hits"]) == 2
+    layout = store.read_bytes(LAYOUT)
+    store.write_bytes(LAYOUT, json.dumps(json.loads(layout) | {DIVIDING: "bucket:4"}).encode())
+    before = store.list("lake/")
+    refused = two.run("ingest", str(library), expect=2, **environment)
+    assert "being divided by 'bucket:4'" in refused.stderr and store.list("lake/") == before
+    store.write_bytes(LAYOUT, layout)
     two.run("ingest", str(library), **environment)
     assert two.json("upgrade", "--status", **environment)["live"]["spec"] == "finetuned:c"
     assert not store.list(folder), "the last home that used them deletes them"
