@@ -21,6 +21,7 @@ from ops.core.rows import LakeScreenText, LakeShot, LakeShotScreenText
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
+from ops.screen_text.counters import may_be_counter
 from ops.screen_text.reader import (
     DETECTOR,
     RECOGNISER,
@@ -45,7 +46,7 @@ from ops.shots.segment import make_proxy_key
 
 TABLES = ("screen_text", "shot_screen_text")
 STAGE = "screen_text"
-RECIPE = 4
+RECIPE = 5
 """Changes with how text is looked for, read or followed: then all shots are read again."""
 """Frames of a shot in memory at once."""
 MOST_REASONS = 20
@@ -218,7 +219,8 @@ def _read_shot(
     elif gap:
         looks = f"it is looked at {len(samples)} times, and what is there for moments in between is not read"
         progress.note(STAGE, f"shot {shot['shot_id']} has {gap}: {looks}")
-    runs = follow_texts(samples, shot["start_frame"], end_frame)
+    rate = (shot["end_frame"] - shot["start_frame"]) / (shot["end_s"] - shot["start_s"])
+    runs = follow_texts(samples, shot["start_frame"], end_frame, rate)
     return ShotTexts(shot=shot, runs=tuple(runs), reason=None, input_hash=input_hash)
 
 
@@ -236,7 +238,8 @@ class ShotFrames:
 
         That is the end of the shot, or the first sample after ``MOST_TEXTS``. Also return why samples of a shot with
         writing are further apart than they should be: for its length, or for ``MOST_TEXTS``; empty if they are not. A
-        sample whose picture equals the one before is not read again. Raises ``MediaError`` if the proxy is unreadable.
+        sample whose picture equals the one before is not read again, unless it has numbers. Raises ``MediaError`` if
+        the proxy is unreadable.
         """
         start = self._shot["start_frame"]
         first = choose_first(self._frames, self._seconds)
@@ -269,7 +272,9 @@ class ShotFrames:
             for position, frame in pictures:
                 if len(read_texts) >= MOST_TEXTS:
                     return texts, position
-                if before is None or has_changed(before, frame):
+                # Small digits that run change no block of the picture enough.
+                has_numbers = any(may_be_counter(each.text) for each in known_texts)
+                if before is None or has_numbers or has_changed(before, frame):
                     known_texts, before = reader.read(frame), frame
                 texts[position] = known_texts
                 read_texts.update(each.text for each in known_texts)

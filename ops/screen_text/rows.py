@@ -18,6 +18,9 @@ _SCRIPTS = (
 )  # fmt: skip
 """Beginning of a letter's Unicode name, ISO 15924 code, and the language if the script has only one."""
 
+UNKNOWN_RATE = 25.0
+"""Frames per second of a text whose seconds round to none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShotTexts:
@@ -93,11 +96,19 @@ def mark_kinds(rows: Sequence[LakeScreenText], shots: int) -> list[LakeScreenTex
             text=row["text"],
             box=_read_box(row["box"]),
             kind=kind,
+            start_s=row["start_s"],
+            end_s=row["end_s"],
+            rate=_find_rate(row),
         )
         for row, kind in zip(rows, own_kinds, strict=True)
     ]
     kinds = find_kinds(places, shots)
     return [row | {"kind": kind} for row, kind in zip(rows, kinds, strict=True)]
+
+
+def _find_rate(row: LakeScreenText) -> float:
+    seconds = row["end_s"] - row["start_s"]
+    return (row["end_frame"] - row["start_frame"]) / seconds if seconds > 0 else UNKNOWN_RATE
 
 
 def _read_box(sides: Sequence[int]) -> Box:

@@ -5,14 +5,14 @@ Pure functions. A text is the same in two samples if it stays in its place or mo
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Literal
 
+from ops.screen_text.counters import Reading, is_counter, is_running, may_be_counter, mend_digits
 from ops.screen_text.reader import Box, SeenText
 
 TextKind = Literal["text", "timecode", "constant"]
@@ -25,8 +25,6 @@ NEAR = 0.3
 """Distance of the centres, in picture widths, up to which a text may move from one sample to the next."""
 CONSTANT_SHARE, CONSTANT_SHOTS = 0.5, 4
 """A text at one place in this share of the video's shots, and in at least this number, is part of the channel."""
-_TIMECODE = re.compile(r"\D{0,8}\d{1,2}[:;.,]\s?\d{2}[:;.,]\s?\d{2}(?:[:;.,]\s?\d{2,3})?\D{0,4}")
-_COUNTER = re.compile(r"\W{0,3}(?:[A-Za-z]{1,6}[.:#]?\s?)?\d{3,9}\W{0,3}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,32 +49,23 @@ class TextRun:
 
 @dataclass
 class _Open:
-    """A run that later samples may continue: what was seen, and the indexes of its first and last sample."""
+    """A run that later samples may continue: the indexes of its first and last sample, and each text with its index."""
 
     first: int
     last: int
-    seen: list[SeenText] = field(default_factory=list)
+    seen: list[SeenText]
+    numbers: list[int]
 
 
-def follow_texts(samples: Sequence[tuple[int, Sequence[SeenText]]], start_frame: int, end_frame: int) -> list[TextRun]:
+def follow_texts(
+    samples: Sequence[tuple[int, Sequence[SeenText]]], start_frame: int, end_frame: int, rate: float
+) -> list[TextRun]:
     """Return the texts of a shot ``[start_frame, end_frame)`` from its samples ``(frame, texts)``, ascending.
 
     A text begins and ends half-way between a sample with it and one without it. It may be missing in one sample.
+    ``rate`` is in frames per second. Numbers at one place that advance with time are one text, in whatever form they
+    were read.
     """
-    runs: list[_Open] = []
-    for number, (_, texts) in enumerate(samples):
-        open_runs = [run for run in runs if run.last >= number - 2]
-        for text in texts:
-            best = max(
-                (run for run in open_runs if run.last < number),
-                key=lambda run: _measure_likeness(run.seen[-1], text),
-                default=None,
-            )
-            if best is not None and _measure_likeness(best.seen[-1], text) > 0:
-                best.last = number
-                best.seen.append(text)
-            else:
-                runs.append(_Open(first=number, last=number, seen=[text]))
     frames = [frame for frame, _ in samples]
 
     def find_middle(number: int) -> int:
@@ -85,27 +74,63 @@ def follow_texts(samples: Sequence[tuple[int, Sequence[SeenText]]], start_frame:
             return start_frame
         return end_frame if number + 1 >= len(frames) else (frames[number] + frames[number + 1] + 1) // 2
 
-    return [_close(run, find_middle) for run in runs]
+    sampled_texts = [list(texts) for _, texts in samples]
+    numbers = [[text for text in texts if may_be_counter(text.text)] for texts in sampled_texts]
+    counters = [run for run in _join_samples(numbers, _measure_closeness) if _is_running(run, frames, rate)]
+    counted = {id(text) for run in counters for text in run.seen}
+    rest = [[text for text in texts if id(text) not in counted] for texts in sampled_texts]
+    runs = [_close(run, find_middle) for run in _join_samples(rest, _measure_likeness)]
+    return [*(replace(_close(run, find_middle), changes=True) for run in counters), *runs]
+
+
+def _join_samples(samples: Sequence[Sequence[SeenText]], measure: Callable[[SeenText, SeenText], float]) -> list[_Open]:
+    """Return the runs of texts for which ``measure`` is above 0 from one sample to the next, or the one after."""
+    runs: list[_Open] = []
+    for number, texts in enumerate(samples):
+        open_runs = [run for run in runs if run.last >= number - 2]
+        for text in texts:
+            best = max(
+                (run for run in open_runs if run.last < number),
+                key=lambda run: measure(run.seen[-1], text),
+                default=None,
+            )
+            if best is not None and measure(best.seen[-1], text) > 0:
+                best.last = number
+                best.seen.append(text)
+                best.numbers.append(number)
+            else:
+                runs.append(_Open(first=number, last=number, seen=[text], numbers=[number]))
+    return runs
+
+
+def _measure_closeness(old: SeenText, new: SeenText) -> float:
+    overlap = measure_overlap(old.box, new.box)
+    return overlap if overlap >= SAME_PLACE else 0.0
+
+
+def _is_running(run: _Open, frames: Sequence[int], rate: float) -> bool:
+    times = [frames[number] / rate for number in run.numbers]
+    readings = [Reading(text=each.text, start_s=at, end_s=at) for each, at in zip(run.seen, times, strict=True)]
+    return is_running(readings, rate)
 
 
 def _close(run: _Open, find_middle: Callable[[int], int]) -> TextRun:
     counts = Counter(each.text for each in run.seen)
     best = max(run.seen, key=lambda each: (counts[each.text], each.confidence))
-    is_counter = all(_is_counter(each.text) for each in run.seen)
     return TextRun(
         text=best.text,
         box=best.box,
         confidence=max(each.confidence for each in run.seen if each.text == best.text),
         start_frame=find_middle(run.first - 1),
         end_frame=find_middle(run.last),
-        changes=is_counter and len(counts) > 1,
+        changes=len({mend_digits(text) for text in counts}) > 1 and all(is_counter(each.text) for each in run.seen),
     )
 
 
 def _measure_likeness(old: SeenText, new: SeenText) -> float:
     """Return 0 for two texts, and more the more surely they are one."""
     overlap, distance = measure_overlap(old.box, new.box), _measure_distance(old.box, new.box)
-    if overlap >= SAME_PLACE and _is_counter(old.text) and _is_counter(new.text):
+    if overlap >= SAME_PLACE and is_counter(old.text) and is_counter(new.text):
         return 1 + overlap
     if overlap < SAME_PLACE and distance > NEAR:
         return 0.0
@@ -145,23 +170,20 @@ def _measure_distance(old: Box, new: Box) -> float:
     return float((across**2 + down**2) ** 0.5)
 
 
-def is_timecode(text: str) -> bool:
-    """Return True if a text has the form of a timecode: three or four groups of digits."""
-    return _TIMECODE.fullmatch(text) is not None
-
-
-def _is_counter(text: str) -> bool:
-    return is_timecode(text) or _COUNTER.fullmatch(text) is not None
-
-
 @dataclass(frozen=True, kw_only=True)
 class PlacedText:
-    """A text of a video as :func:`find_kinds` compares it; ``kind`` is that of its own frames."""
+    """A text of a video as :func:`find_kinds` compares it; ``kind`` is that of its own frames.
+
+    ``start_s`` and ``end_s`` are seconds of the video, ``rate`` is in frames per second.
+    """
 
     shot_id: str
     text: str
     box: Box
     kind: TextKind
+    start_s: float
+    end_s: float
+    rate: float
 
 
 @dataclass
@@ -174,8 +196,9 @@ class _Place:
 def find_kinds(texts: Sequence[PlacedText], shots: int) -> list[TextKind]:
     """Return the kind of each text of a video; ``shots`` is the number of its shots.
 
-    Timecodes and counters are those that change, or that stand in one place in several shots. A ``constant`` text is
-    the same in one place in half of the shots, and in at least four: the logo of a channel, a copyright line.
+    Timecodes and counters are those that change, or that stand in one place in several shots; prices and scores only
+    if they advance with time. A ``constant`` text is the same in one place in half of the shots, and in at least four:
+    the logo of a channel, a copyright line.
     """
     kinds: list[TextKind] = [each.kind for each in texts]
     places: list[_Place] = []
@@ -194,10 +217,16 @@ def find_kinds(texts: Sequence[PlacedText], shots: int) -> list[TextKind]:
 
 
 def _judge_place(place: _Place, texts: Sequence[PlacedText], shots: int) -> TextKind | None:
-    if _is_counter(place.first.text):
-        several = len(place.shots) >= 3 and len({texts[number].text for number in place.members}) > 1
-        changes = any(texts[number].kind == "timecode" for number in place.members)
-        return "timecode" if several or changes else None
+    members = [texts[number] for number in place.members]
+    if may_be_counter(place.first.text):
+        counters = [each for each in members if is_counter(each.text)]
+        several = len({each.shot_id for each in counters}) >= 3 and len({each.text for each in counters}) > 1
+        readings = [Reading(text=each.text, start_s=each.start_s, end_s=each.end_s) for each in members]
+        changes = any(each.kind == "timecode" for each in members)
+        if several or changes or is_running(readings, place.first.rate):
+            return "timecode"
+        if is_counter(place.first.text) or any(measure_alike(place.first.text, each.text) < ALIKE for each in members):
+            return None
     least_shots = max(CONSTANT_SHOTS, CONSTANT_SHARE * shots)
     return "constant" if len(place.shots) >= least_shots else None
 
@@ -205,6 +234,6 @@ def _judge_place(place: _Place, texts: Sequence[PlacedText], shots: int) -> Text
 def _is_same(one: PlacedText, other: PlacedText) -> bool:
     if measure_overlap(one.box, other.box) < SAME_PLACE:
         return False
-    if _is_counter(one.text) and _is_counter(other.text):
+    if may_be_counter(one.text) and may_be_counter(other.text):
         return True
     return measure_alike(one.text, other.text) >= ALIKE

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from ops.core.errors import MediaError
 from ops.screen_text.reader import DETECTOR, RECOGNISER, RapidTextReader, find_model_folder
-from ops.screen_text.tracking import measure_alike
+from ops.screen_text.tracking import follow_texts, measure_alike
 
 pytestmark = pytest.mark.slow
 
@@ -44,3 +45,15 @@ def test_text_in_mirror_writing_is_not_read_as_something_else() -> None:
     texts = reader.read(np.ascontiguousarray(draw("Emergency exit")[:, ::-1]))
     assert all(measure_alike(text.text, "Emergency exit") < 0.6 for text in texts), texts
     assert [text.text for text in reader.read(np.ascontiguousarray(draw("MAXIM TOO")[:, ::-1]))] in (["OOT MIXAM"], [])
+
+
+@pytest.mark.shared
+def test_the_clock_in_a_real_advertisement_is_a_timecode_and_its_signs_are_not(footage: Path) -> None:
+    """Its clock of seconds and frames, "9:13", is read as "9;13"."""
+    reader = RapidTextReader(find_model_folder())
+    with av.open(str(footage / "gotland_ad_360p.mp4")) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+    samples = [(number, reader.read(frames[number])) for number in range(169, 240, 20)]
+    runs = follow_texts(samples, 169, 240, 24)
+    assert [run.kind for run in runs if run.text[1:2] in ":;"] == ["timecode"]
+    assert {"SWEDEN", "Baltic Sea", "24 fps"} <= {run.text for run in runs if run.kind == "text"}
