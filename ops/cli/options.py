@@ -62,7 +62,7 @@ _QUERY_OPTIONS = (
     ("SearchFields", "exact", "--exact", None),
 )
 """Model, field, option and placeholder, in the order of ``--help``."""
-_MORE_HELP = {"--all": ": a description, said:WORDS, text:WORDS or probe:NAME>=0.5"}
+_MORE_HELP = {"--all": ": a description, said:WORDS, text:WORDS (* for any) or probe:NAME>=0.5"}
 _THEN = {"text": "then", "like": "then_like", "within": "within"}
 """Parameters of the command for the fields of :class:`ops.search.schema.Then`."""
 _CONDITIONS = {"seen": "text", "said": "dialogue", "text": "written", "probe": "probe"}

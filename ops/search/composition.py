@@ -15,7 +15,7 @@ from ops.core.errors import NotFoundError
 from ops.core.types import make_shot_id, parse_shot_id
 from ops.index.fetching import fetch_until
 from ops.index.lines import LineHit, LineIndex
-from ops.search.conditions import ANY_TEXT, Condition, DialogueCondition, TextCondition, WrittenCondition
+from ops.search.conditions import ANY_WORDS, Condition, DialogueCondition, TextCondition, WrittenCondition
 from ops.search.interpretation import NO_DIALOGUE, find_said
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
@@ -23,7 +23,7 @@ from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, ke
 from ops.search.schema import Kind, Query, parse_filter
 from ops.search.searched_catalogue import Scope
 from ops.search.shot_details import ShotDetails
-from ops.search.writing import find_shots, find_texts
+from ops.search.writing import find_spoken_shots, find_texts, find_written_shots
 
 Range = tuple[int, int]
 VideoRanges = Mapping[str, Sequence[Range]]
@@ -167,11 +167,14 @@ class ConditionReader:
     def _find_spoken(self, text: str) -> Fulfilled:
         if self._lines is None:
             raise NotFoundError(NO_DIALOGUE)
+        if text == ANY_WORDS:
+            shots = find_spoken_shots(text, self._lines, self._scope)
+            return replace(self._convert_strengths(dict.fromkeys(shots, 1.0)), kind="dialogue")
         return self._convert_lines("dialogue", find_said(text, self._lines, self._scope), self.lines)
 
     def _find_written(self, text: str) -> Fulfilled:
-        if text == ANY_TEXT:
-            shots = find_shots(text, self._texts, self._scope)
+        if text == ANY_WORDS:
+            shots = find_written_shots(text, self._texts, self._scope)
             return replace(self._convert_strengths(dict.fromkeys(shots, 1.0)), kind="written")
         return self._convert_lines("written", find_texts(text, self._texts, self._scope), self.texts)
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 MAX_TEXT = 2_000
 MAX_CONDITIONS = 20
 CONDITION_MESSAGE = "a condition has exactly one of text, dialogue, written and probe"
-ANY_TEXT = "*"
-"""The value of a condition on writing that any text fulfils."""
+ANY_WORDS = "*"
+"""The value of a condition on spoken or written words that any words fulfil."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 ConditionText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
@@ -37,13 +37,13 @@ class TextCondition(Asked):
 
 
 class DialogueCondition(Asked):
-    """Frames in which this is said; quotes mean exact words."""
+    """Frames in which this is said; quotes mean exact words, ``*`` shots with any speech."""
 
     dialogue: ConditionText
 
 
 class WrittenCondition(Asked):
-    """Frames in which this is written in the picture; quotes mean exact words, ``*`` any text."""
+    """Frames in which this is written in the picture; quotes mean exact words, ``*`` shots with any text."""
 
     written: ConditionText
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import cast
 
 from ops.core.errors import NeedleError, UsageError
-from ops.search.conditions import ANY_TEXT
+from ops.search.conditions import ANY_WORDS
 from ops.search.dates import DatePhrase, find_dates, looks_like_date, parse_date
 from ops.search.exclusions import Exclusion, find_exclusions
 from ops.search.named import NameMatch
@@ -102,11 +102,13 @@ def find_worded_parts(
 
 def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
     """Return a few words for people: "show Sintel", "without a rabbit", "not said hello"."""
+    if kind == "said" and value == ANY_WORDS:
+        return f"{'without' if is_negated else 'with'} speech"
     if kind == "text":
-        value = "any text" if value == ANY_TEXT else f"text {value}"
+        value = "any text" if value == ANY_WORDS else f"text {value}"
         return f"{'without' if is_negated else 'with'} {value}"
     if kind == "person":
-        return f"{'without' if is_negated else 'with'} {'anybody' if value == ANY_TEXT else value}"
+        return f"{'without' if is_negated else 'with'} {'anybody' if value == ANY_WORDS else value}"
     return f"without {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
 
 

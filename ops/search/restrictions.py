@@ -9,7 +9,6 @@ from dataclasses import replace
 from ops.core.types import make_shot_id
 from ops.index.fetching import Fetched
 from ops.index.lines import LineIndex
-from ops.search.interpretation import find_said
 from ops.search.people import PeopleShots
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection
@@ -17,7 +16,7 @@ from ops.search.retrieval import Candidate, exclude, keep_only
 from ops.search.searched_catalogue import Scope, SearchedVideo
 from ops.search.shot_details import ShotDetails
 from ops.search.understanding import Understanding
-from ops.search.writing import find_shots
+from ops.search.writing import find_spoken_shots, find_written_shots
 
 
 class Listing:
@@ -67,10 +66,9 @@ def restrict(
         filters.append(exclude(shots_with_person) if each.is_negated else keep_only(shots_with_person))
     for words in understanding.not_said if lines else ():
         assert lines is not None
-        said_lines = find_said(words, lines, understanding.scope)
-        filters.append(exclude({shot for line, _ in said_lines for shot in line.shot_ids}))
+        filters.append(exclude(find_spoken_shots(words, lines, understanding.scope)))
     for words in understanding.not_written:
-        filters.append(exclude(find_shots(words, texts, understanding.scope)))
+        filters.append(exclude(find_written_shots(words, texts, understanding.scope)))
     return replace(selection, filters=tuple(filters))
 
 

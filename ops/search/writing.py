@@ -1,4 +1,4 @@
-"""Find writing in the picture: for the filter ``text:``, and for the words of a query that match a text well."""
+"""Find shots with speech or with writing, for ``said:`` and ``text:``, and the writing that a query matches well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ops.core.errors import NotFoundError
 from ops.core.types import parse_shot_id
 from ops.index.lines import LineHit, LineIndex
 from ops.index.words import split_words
-from ops.search.conditions import ANY_TEXT
+from ops.search.conditions import ANY_WORDS
 from ops.search.interpretation import TOGETHER, Words, find_lines, find_said, parse_words, select_content_words
 from ops.search.searched_catalogue import Scope
 
@@ -29,16 +29,28 @@ def find_texts(text: str, texts: LineIndex | None, scope: Scope) -> list[tuple[L
     return find_said(text, texts, scope)
 
 
-def find_shots(text: str, texts: LineIndex | None, scope: Scope) -> frozenset[str]:
+def find_spoken_shots(text: str, lines: LineIndex, scope: Scope) -> frozenset[str]:
+    """Return the shots in which ``text`` is spoken, or with any speech for ``*``."""
+    if text == ANY_WORDS:
+        return _list_shots(lines, scope)
+    return frozenset(shot for line, _ in find_said(text, lines, scope) for shot in line.shot_ids)
+
+
+def find_written_shots(text: str, texts: LineIndex | None, scope: Scope) -> frozenset[str]:
     """Return the shots in which ``text`` is written, or with any writing for ``*``; errors as :func:`find_texts`."""
-    if text != ANY_TEXT:
+    if text != ANY_WORDS:
         return frozenset(shot for line, _ in find_texts(text, texts, scope) for shot in line.shot_ids)
     if texts is None:
         raise NotFoundError(NO_TEXTS)
+    return _list_shots(texts, scope)
+
+
+def _list_shots(lines: LineIndex, scope: Scope) -> frozenset[str]:
+    """Return the shots of all lines, those of the scope if it names videos."""
     if scope.is_empty:
         return frozenset()
     videos = scope.videos
-    return frozenset(shot for shot in texts.shot_ids if videos is None or _find_video(shot) in videos)
+    return frozenset(shot for shot in lines.shot_ids if videos is None or _find_video(shot) in videos)
 
 
 def _find_video(shot_id: str) -> str:

@@ -638,7 +638,7 @@ export type Provenance = {
 };
 
 export type Query = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: label: filter. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: person: label: filter (said:*, text:* and person:*: any). */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -793,7 +793,7 @@ export type SearchAnswer = {
 };
 
 export type SearchBody = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: label: filter. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: person: label: filter (said:*, text:* and person:*: any). */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -835,7 +835,7 @@ export type SearchBody = {
 };
 
 export type SearchFields = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: label: filter. */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: person: label: filter (said:*, text:* and person:*: any). */
   text?: string;
   /** More like this shot or image. */
   like?: string[];

@@ -13,6 +13,7 @@ from ops.cli.search import command
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.index.line_publishing import publish_lines
+from ops.index.lines import open_lines
 from ops.probes.annotations import Annotation
 from ops.probes.labels import append_annotations
 from ops.search.dates import find_dates, parse_date, read_date
@@ -349,6 +350,25 @@ def test_a_filter_with_a_blank_may_be_a_sentence(searcher: Searcher) -> None:
         answer = ask(searcher, text)
         assert videos(answer) == {0, 1, 2} and "is read as words" in answer.reading.notes[0], text
     assert videos(ask(searcher, "show: sintel red")) == {0}
+
+
+def find_shots(searcher: Searcher, text: str) -> set[str]:
+    return {hit.shot_id for hit in ask(searcher, text).hits}
+
+
+def test_any_speech_is_a_filter(searcher: Searcher, catalogue: Settings) -> None:
+    with open_lines(catalogue) as lines:
+        spoken = lines.shot_ids
+    answer = ask(searcher, "said:*")
+    assert {hit.shot_id for hit in answer.hits} == spoken and shot(0, 0) in spoken
+    assert all(hit.matched == ("dialogue",) for hit in answer.hits)
+    assert [part.label for part in answer.reading.parts] == ["with speech"]
+    silent = find_shots(searcher, "-said:*")
+    assert silent and not silent & spoken and silent | spoken >= find_shots(searcher, "red")
+    assert find_shots(searcher, "red said:*") == spoken
+    assert find_shots(searcher, "red -said:*") == find_shots(searcher, "red") - spoken
+    assert find_shots(searcher, "show:sintel said:*") == spoken & find_shots(searcher, "show:sintel")
+    assert not find_shots(searcher, 'said:"*"'), "in quotes, it is a sign"
 
 
 def test_said_and_label_filter_shots(searcher: Searcher) -> None:
