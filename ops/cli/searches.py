@@ -49,6 +49,7 @@ def command(
 
     A match is new if its video was not searchable when the search was saved, or when its matches were last marked as
     seen, and if it is above the divider between likely and weak hits. `needle ingest` looks for new matches.
+    A search that cannot be answered, such as one for an unknown show, is named with the reason (exit status 3).
 
     \b
     Example: needle searches --save rabbits "a rabbit in a meadow"
@@ -82,13 +83,15 @@ def _save(settings: Settings, name: str, text: str, author: str, as_json: bool, 
     query = query_from(text, options)
     encoder_id = resolve_encoder(settings).encoder_id
     saved_search = save_search(settings, encoder_id, name, query, author=author, now=datetime.now(UTC))
+    (state,) = _add_problems(settings, [(saved_search, SearchState())])
     if as_json:
-        print_json(_build_document(saved_search, SearchState()))
+        print_json(_build_document(*state))
     else:
         click.echo(
             make_printable(f"saved {saved_search.name}; `needle searches --new` lists matches in footage that comes")
         )
-    return 0
+        _print_problem(*state)
+    return EXIT_SET_ASIDE if state[1].problem else 0
 
 
 def _delete(settings: Settings, name: str, author: str, as_json: bool) -> int:
@@ -119,7 +122,8 @@ def _mark_seen(settings: Settings, names: tuple[str, ...], as_json: bool) -> int
 def _list(settings: Settings, only_new: bool, as_json: bool) -> int:
     from ops.search.saved_searches import list_searches, read_search_state
 
-    searches = [(search, read_search_state(settings, search.search_id)) for search in list_searches(settings)]
+    stored = [(search, read_search_state(settings, search.search_id)) for search in list_searches(settings)]
+    searches = _add_problems(settings, stored)
     has_problem = any(state.problem for _, state in searches)
     if as_json:
         print_json({"searches": [_build_document(search, state) for search, state in searches]})
@@ -130,13 +134,35 @@ def _list(settings: Settings, only_new: bool, as_json: bool) -> int:
             click.echo(make_printable(f"{search.name}: {new}, saved by {search.author}: {_describe(search)}"))
         for match in state.matches if only_new else ():
             click.echo(f"  {match.shot_id}  {match.relevance:.0%}")
-        if state.problem:
-            click.echo(f"note: {make_printable(search.name)}: {make_printable(state.problem)}", err=True)
+        _print_problem(search, state)
     if not searches:
         click.echo("no saved searches yet: needle searches --save NAME TEXT", err=True)
     elif only_new and not any(state.matches for _, state in searches):
         click.echo("nothing new: the next `needle ingest` looks again", err=True)
     return EXIT_SET_ASIDE if has_problem else 0
+
+
+def _add_problems(
+    settings: Settings, searches: list[tuple[SavedSearch, SearchState]]
+) -> list[tuple[SavedSearch, SearchState]]:
+    """Return the searches with the problems that they have now: the stored ones are those of the last ingest."""
+    if not searches:
+        return []
+    from ops.search.query_problems import find_problem
+    from ops.search.searcher import Searcher
+
+    searcher = Searcher(settings)
+    problems = [state.problem or find_problem(settings, searcher, search.query) for search, state in searches]
+    searcher.close()
+    return [
+        (search, state.model_copy(update={"problem": problem}))
+        for (search, state), problem in zip(searches, problems, strict=True)
+    ]
+
+
+def _print_problem(search: SavedSearch, state: SearchState) -> None:
+    if state.problem:
+        click.echo(f"note: {make_printable(search.name)}: {make_printable(state.problem)}", err=True)
 
 
 def _describe(search: SavedSearch) -> str:

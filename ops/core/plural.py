@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+_ENDING = re.compile(r"(?<=ch|sh|ss)es$|(?<=x)es$|s$")
+
 
 def plural(count: int, noun: str, many: str = "") -> str:
     """The count with its noun, singular or plural. ``many`` is the plural if it is not the noun with an s.
@@ -14,6 +16,6 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 
 def count_units(total: float, unit: str) -> str:
-    """The total with its unit, which is a plural: "1 shot", "2 graded queries", "1 s of footage"."""
-    one = unit if unit.startswith("s ") else re.sub(r"s$", "", re.sub(r"ies$", "y", unit))
+    """The total with its unit, which is a plural: "1 shot", "1 search", "2 graded queries", "1 s of footage"."""
+    one = unit if unit.startswith("s ") else _ENDING.sub("", re.sub(r"ies$", "y", unit))
     return plural(round(total), one, unit)

@@ -12,6 +12,7 @@ from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import Progress, StepReport
+from ops.search.query_problems import find_problem
 from ops.search.saved_searches import (
     NewMatch,
     SavedSearch,
@@ -51,10 +52,10 @@ def build_matches(
         versions, videos = name_index_versions(settings, encoder_id), list_searchable_videos(settings, encoder_id)
         searchers: list[Searcher] = [] if searcher is None else [searcher]
 
-        def answer(query: Query) -> SearchResult:
+        def get_searcher() -> Searcher:
             if not searchers:
-                searchers.append(Searcher(settings))  # loads the encoder
-            return searchers[0].search(query)
+                searchers.append(Searcher(settings))
+            return searchers[0]
 
         progress.start(STAGE, len(searches), "searches")
         changes, new_by_name, pairs = 0, dict[str, int](), list[tuple[str, str]]()
@@ -63,7 +64,7 @@ def build_matches(
                 before = read_search_state(settings, search.search_id)
                 after = before
                 if before.versions != versions:
-                    after = _update(settings, search, versions, videos, answer, progress)
+                    after = _update(settings, search, versions, videos, get_searcher, progress)
                     changes += after != before
                 new_by_name[search.name] = len(after.matches)
                 pairs += [(search.search_id, match.shot_id) for match in after.matches]
@@ -82,15 +83,18 @@ def _update(
     search: SavedSearch,
     versions: str,
     videos: frozenset[str],
-    answer: Answer,
+    get_searcher: Callable[[], Searcher],
     progress: Progress,
 ) -> SearchState:
     """Search for new matches outside the lock, and write those that nobody has seen meanwhile."""
     new_videos = videos - read_search_state(settings, search.search_id).known_videos
     matches, problem = tuple[NewMatch, ...](), ""
     try:
-        matches, is_cut = _find_matches(search.query, new_videos, answer) if new_videos else ((), False)
-        problem = f"only the first {MOST_HITS:,} hits were read: narrow the search down" if is_cut else ""
+        if new_videos:
+            matches, is_cut = _find_matches(search.query, new_videos, get_searcher().search)
+            problem = f"only the first {MOST_HITS:,} hits were read: narrow the search down" if is_cut else ""
+        else:  # no encoder is loaded
+            problem = find_problem(settings, get_searcher(), search.query)
     except (NotFoundError, UsageError) as error:  # such as an example whose video was forgotten
         problem = str(error)
     if problem:

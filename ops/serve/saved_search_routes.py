@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi import Query as Parameter
 
+from ops.search.query_problems import find_problem
 from ops.search.saved_searches import (
     SavedSearch,
     SearchState,
@@ -127,5 +128,5 @@ def _describe(service: Service, search: SavedSearch, state: SearchState) -> Save
             FoundMatch(shot_id=match.shot_id, relevance=match.relevance, shot=shots[match.shot_id])
             for match in matches[:MOST_SHOWN]
         ],
-        problem=state.problem,
+        problem=state.problem or find_problem(service.settings, service.searcher, search.query),
     )

@@ -36,6 +36,10 @@ def test_a_saved_search_from_its_first_match_to_its_end(client: TestClient, modu
     assert client.post(f"{path}/seen").json()["new_matches"] == 0
     assert client.delete(path).json() == {"searches": [], "new_matches": 0}
     assert client.delete(path).status_code == 404
+    elsewhere = {"name": "Elsewhere", "search": {"text": "text:exit"}}
+    (broken,) = client.post("/api/searches", json=elsewhere).json()["searches"]
+    assert "NEEDLE_SCREEN_TEXT=on" in broken["problem"]
+    assert client.delete(f"/api/searches/{broken['search_id']}").status_code == 200
 
 
 def test_a_search_with_a_picture_is_saved_and_outlives_the_upload(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.core.plural import plural
+from ops.core.plural import count_units, plural
 
 OPS = Path(__file__).resolve().parents[3] / "ops"
 
@@ -24,6 +24,17 @@ def test_other_plurals_and_verbs_are_given() -> None:
     assert plural(2, "query", "queries") == "2 queries"
     assert plural(1, "shot is", "shots are") == "1 shot is"
     assert plural(3, "shot is", "shots are") == "3 shots are"
+
+
+@pytest.mark.parametrize(
+    ("total", "unit", "words"),
+    [
+        (1, "searches", "1 search"), (2, "searches", "2 searches"), (1, "graded queries", "1 graded query"),
+        (1, "s of footage", "1 s of footage"), (1, "lines", "1 line"), (1, "boxes", "1 box"), (1, "files", "1 file"),
+    ],
+)  # fmt: skip
+def test_units_of_progress_follow_the_count(total: int, unit: str, words: str) -> None:
+    assert count_units(total, unit) == words
 
 
 def test_the_command_line_counts_with_it() -> None:

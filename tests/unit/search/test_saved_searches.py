@@ -12,8 +12,12 @@ from PIL import Image
 
 from ops.cli.main import main
 from ops.core.errors import ConflictError, NotFoundError, UsageError
-from ops.core.settings import Settings
+from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
+from ops.embeddings.encoder import resolve_encoder
+from ops.index.lake_videos import read_wanted_rows
+from ops.index.publishing import publish
+from ops.search.query_problems import find_problem
 from ops.search.saved_matches import build_matches, has_current_matches
 from ops.search.saved_searches import (
     SavedSearch,
@@ -107,6 +111,28 @@ def test_a_search_that_fails_is_reported_and_the_others_go_on(settings: Settings
     assert list_new(settings, reds) == [shot(9, 0)]
 
 
+def test_a_search_that_cannot_be_answered_is_reported_without_new_footage(settings: Settings) -> None:
+    """The home's encoder is unknown: loading it would fail."""
+    problems = {
+        "show:nowhere": "nowhere", "text:exit": "NEEDLE_SCREEN_TEXT=on", "said:hello red": "no dialogue",
+        "person:Thom": "NEEDLE_PEOPLE=on", "label:fox": "no label 'fox'", "after:soon": "needs a date",
+    }  # fmt: skip
+    searches = [save(settings, text=text, name=text) for text in problems]
+    more = [
+        save(settings, name="where", where=("closeup>=0.5",)), save(settings, name="like", like=(f"{video_id(77)}:7",))
+    ]  # fmt: skip
+    reds = save(settings)
+    settings.lake.delete("shots", settings.resolve_partition(video_id(0)))
+    index_lake(settings)
+    searcher = Searcher(settings, ColourEncoder())
+    found = {each.name: find_problem(settings, searcher, each.query) for each in (*searches, *more, reds)}
+    assert all(words in found[text] for text, words in problems.items()), found
+    assert "closeup" in found["where"] and video_id(77) in found["like"] and found["Reds"] == ""
+    build(settings)
+    stored = {each.name: read_search_state(settings, each.search_id).problem for each in list_searches(settings)}
+    assert stored == found
+
+
 def test_a_forgotten_video_is_in_no_match(settings: Settings) -> None:
     reds = save(settings)
     add_film(settings, 9)
@@ -185,7 +211,7 @@ def test_pictures_are_stored_with_their_searches(settings: Settings, tmp_path: P
 def test_the_command(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
-            main(["searches", *arguments, "--home", str(settings.home)])
+            main(["searches", *arguments, "--encoder", "starter", "--home", str(settings.home)])
         printed = capsys.readouterr()
         return int(ended.value.code or 0), printed.out, printed.err
 
@@ -198,9 +224,18 @@ def test_the_command(settings: Settings, capsys: pytest.CaptureFixture[str]) -> 
     assert status == 0 and shot(9, 0) in out
     document = json.loads(run("--new", "--json")[1])["searches"]
     assert [(each["name"], [one["shot_id"] for one in each["new"]]) for each in document] == [("Reds", [shot(9, 0)])]
-    saved = json.loads(run("--encoder", "starter", "--save", "Blues", "blue", "--show", "Bikes", "--json")[1])
+    saved = json.loads(run("--save", "Blues", "blue", "--show", "Bikes", "--json")[1])
     assert (saved["name"], saved["query"]["text"], saved["query"]["shows"]) == ("Blues", "blue", ["Bikes"])
     assert run("--seen", "reds", "--json")[1].count('"matches": 1') == 1
     assert "nothing new" in run("--new")[2]
     assert "deleted" in run("--delete", reds.search_id)[1]
+    starter = resolve_encoder(load_settings(home=settings.home, encoder="starter")).encoder_id
+    publish(settings, starter, lambda: read_wanted_rows(settings, ENCODER))
+    assert run()[0] == 0
+    status, out, err = run("--save", "Elsewhere", "show:nowhere red")
+    assert status == 3 and out.startswith("saved Elsewhere") and "note: Elsewhere: " in err and "nowhere" in err
+    status, out, err = run()
+    assert status == 3 and "Elsewhere: 0 new matches" in out and "no show 'nowhere'" in err
+    status, out, err = run("--json")
+    assert status == 3 and ["nowhere" in each["problem"] for each in json.loads(out)["searches"]] == [False, True]
     assert run("red")[0] == 2 and run("--new", "--delete", "x")[0] == 2 and run("--delete", "x")[0] == 1
