@@ -154,6 +154,8 @@ class _DialogueReader:
         self.settings, self.now, self.progress = settings, now, progress
         self.process, self.sound_process = process, sound_process
         self.silent: list[str] = []
+        self.unheard: dict[str, list[str]] = {}
+        """Paths of films with sound of which a model made no line, by the reason."""
         self.refusals: dict[str, str] = {}
         self.problem = explain_speech_problem(settings.speech)
 
@@ -295,6 +297,9 @@ class _DialogueReader:
                 self.progress.set_aside(STAGE, source.path, str(source.reason))
             elif source.reason:
                 self.progress.note(STAGE, f"{name}: {source.reason}")
+            if source.source == SPEECH and source.notes:
+                self.unheard.setdefault(source.notes[0], []).append(video["path"])
+                continue
             notes = limit_notes(source.notes)
             for note in notes[:MOST_NOTES]:
                 self.progress.note(STAGE, f"{name}: {note}")
@@ -302,7 +307,10 @@ class _DialogueReader:
                 self.progress.note(STAGE, f"{name}: and {len(source.notes) - MOST_NOTES} more like these")
 
     def tell_of_speech(self) -> None:
-        """Report once why videos with unrecognised speech were not processed."""
+        """Report once why videos with unrecognised speech were not processed, or have no line."""
+        for reason, paths in self.unheard.items():
+            names = ", ".join(paths[:MOST_NOTES]) + (f" and {len(paths) - MOST_NOTES} more" * (len(paths) > MOST_NOTES))
+            self.progress.note(STAGE, f"{plural(len(paths), 'film')} without dialogue ({names}): {reason}")
         if self.silent and self.problem:
             self.progress.note(STAGE, f"films with sound and no subtitles: {len(self.silent)}; {self.problem}")
 

@@ -20,7 +20,7 @@ from ops.dialogue.decode import decode
 from ops.dialogue.lines import DialogueLine, build_cue, build_lines
 from ops.dialogue.parse import parse
 from ops.dialogue.rolling import unroll
-from ops.dialogue.speech import Hear, name_recognition, recognise_lines
+from ops.dialogue.speech import Hear, explain_no_lines, name_recognition, recognise_lines
 from ops.dialogue.timing import PLAIN, SubtitleTiming
 from ops.videos.closed_captions import CODEC, Packet, find_scc_faults, read_scc
 from ops.videos.film_errors import convert_film_errors
@@ -130,10 +130,13 @@ def recognise_speech(
             request = SoundRequest(path=local, tracks=tuple(tracks), target=Path(folder) / "sound.npy")
             # Sound is decoded faster than it plays.
             process.ask(request, video["path"], settings.open_seconds + length_s)
-            lines, language = recognise_lines(np.load(request.target), hear, length_s)
+            samples = np.load(request.target)
+            lines, language = recognise_lines(samples, hear, length_s)
+            note = "" if lines else explain_no_lines(model, samples)
     except MediaError as error:
         return SubtitleSource(path=model, source="asr", language="", content_hash=name, reason=str(error))
-    return SubtitleSource(path=model, source="asr", language=language, content_hash=name, lines=lines)
+    notes = [note] if note else []
+    return SubtitleSource(path=model, source="asr", language=language, content_hash=name, lines=lines, notes=notes)
 
 
 def _begin_sidecar(sidecar: Sidecar) -> SubtitleSource:

@@ -42,6 +42,8 @@ LOOPING = 2.4
 """Limits for a piece that the model invented: the probability of no speech, with a mean log probability of its
 words under ``HARDLY``; that mean alone; and how well repeated words compress. Of six clips with music and speech,
 spoken pieces have at least -0.62, invented ones at most -0.83 (tiny.en, 2026-11-29)."""
+LEAST_SOUND = 0.01
+"""Largest sample, 0 to 1, below which sound is silence or hiss (-40 dB): no speech is missed in it."""
 MOST_NAMED = 5
 """Languages of a model that a message names."""
 INSTALL = "install it with `pip install 'needle[speech]'`"
@@ -73,7 +75,7 @@ def load_recogniser(model: str, language: str = "") -> Hear:
     """
     if problem := explain_speech_problem(model):
         raise UsageError(problem)
-    model_files = _load(str(Path(model).expanduser()) if _is_path(model) else model)
+    model_files = _load_named(model)
 
     def hear(samples: NDArray[np.float32]) -> tuple[list[HeardWord], str]:
         if problem := _explain_language(model, model_files.supported_languages, language):
@@ -110,6 +112,25 @@ def _explain_language(model: str, supported_languages: Collection[str], language
     )
 
 
+def explain_no_lines(model: str, samples: NDArray[np.float32]) -> str:
+    """Return why sound of which the model made no line may have speech all the same, with a remedy; "" for silence.
+
+    Raises ``UsageError`` as :func:`load_recogniser`.
+    """
+    if not len(samples) or float(np.abs(samples).max()) < LEAST_SOUND:
+        return ""
+    languages = _load_named(model).supported_languages
+    if len(languages) > 1:
+        return (
+            f"the model {model!r} recognised no speech in its sound: if people speak in it, set NEEDLE_SPEECH_LANGUAGE "
+            "to their language, or NEEDLE_SPEECH to a larger model"
+        )
+    return (
+        f"the model {model!r} recognised no speech in its sound, and hears only {', '.join(languages)}: if people "
+        "speak another language in it, set NEEDLE_SPEECH to a multilingual model, such as small"
+    )
+
+
 def name_recognition(model: str, language: str = "") -> str:
     """Return the name of a recognition in the table ``subtitles``: the model, and how its words become lines.
 
@@ -140,6 +161,10 @@ def choose_compute_type(device: str, supported_types: Collection[str]) -> str:
     """Return the fastest exact enough type that a device has: a float16 model on a CPU would warn and be converted."""
     wanted_types = ("float16", "int8_float16", "float32") if device == "cuda" else ("int8", "int8_float32", "float32")
     return next((name for name in wanted_types if name in supported_types), "default")
+
+
+def _load_named(model: str) -> Any:
+    return _load(str(Path(model).expanduser()) if _is_path(model) else model)
 
 
 @lru_cache(maxsize=1)

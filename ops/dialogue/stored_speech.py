@@ -48,7 +48,12 @@ def find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource 
     stored_lines = group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
     lines = [read_line(line) for line in stored_lines if line["source"] == "asr"]
     return SubtitleSource(
-        path=row["path"], source="asr", language=row["language"], content_hash=row["content_hash"], lines=lines
+        path=row["path"],
+        source="asr",
+        language=row["language"],
+        content_hash=row["content_hash"],
+        lines=lines,
+        notes=list(row["notes"]),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
+import re
 import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -380,6 +381,7 @@ class HeardModel:
     """What faster-whisper's ``WhisperModel`` gives: a foreign party whose models are large."""
 
     heard = 0
+    words = ((" Hello", 0.25), (" <there>", 0.6))
     supported_languages = ("de", "en")
 
     def __init__(self, model: str, device: str, compute_type: str) -> None:
@@ -392,7 +394,7 @@ class HeardModel:
         assert audio.dtype.name == "float32" and audio.ndim == 1 and len(audio) > 16_000
         words = [
             type("Word", (), {"word": word, "start": start, "end": start + 0.4, "probability": 0.75})
-            for word, start in ((" Hello", 0.25), (" <there>", 0.6))
+            for word, start in self.words
         ]
         piece = {"start": 0.0, "end": 2.0, "words": words, "no_speech_prob": 0.1, "avg_logprob": -0.3}
         piece["compression_ratio"] = 1.0
@@ -440,6 +442,29 @@ def test_a_film_with_sound_and_no_subtitles_is_heard_once(heard_film: Settings) 
     assert HeardModel.heard == 1  # shots that were cut anew need no second hearing
     build(hearing.model_copy(update={"speech": "large"}))
     assert HeardModel.heard == 2
+
+
+@pytest.mark.parametrize(
+    ("languages", "remedy"),
+    [(("en",), "hears only en.*set NEEDLE_SPEECH to a multilingual model"), (("de", "en"), "NEEDLE_SPEECH_LANGUAGE")],
+)
+def test_sound_without_a_line_is_reported_once_with_a_remedy(
+    heard_film: Settings, monkeypatch: pytest.MonkeyPatch, languages: tuple[str, ...], remedy: str
+) -> None:
+    monkeypatch.setattr(HeardModel, "words", ())
+    monkeypatch.setattr(HeardModel, "supported_languages", languages)
+    hearing = heard_film.model_copy(update={"speech": "small"})
+    _, progress = build(hearing)
+    (note,) = progress.notes
+    assert note.startswith("1 film without dialogue (") and re.search(remedy, note), note
+    assert not progress.refused and said(hearing) == []
+    (row,) = [row for row in hearing.lake.read("subtitles").to_pylist() if row["source"] == "asr"]
+    assert re.search(remedy, row["notes"][0]) and row["reason"] is None
+    assert not find_due(hearing, [PARTITION]) and build(hearing, LATER)[0].changed == 0
+    hearing.lake.write("shots", PARTITION, [shot_rows(0)[0] | {"end_frame": 96, "end_s": 96 * 1001 / 24000}])
+    build(hearing, LATER)
+    (again,) = [row for row in hearing.lake.read("subtitles").to_pylist() if row["source"] == "asr"]
+    assert again["notes"] == row["notes"] and HeardModel.heard == 1, "new shots need no second hearing"
 
 
 def test_a_film_that_crashes_the_reader_of_its_sound_costs_its_speech_only(heard_film: Settings) -> None:
