@@ -1,18 +1,21 @@
 """Replicate the lake's writing in the picture to its index of lines.
 
 Searchable are texts of ready videos, without timecodes and texts that are constant in a video. The languages of a Latin
-text are unknown: its words match as they are written, or as English word forms.
+text are unknown: its words match as they are written, or as English word forms. Lines of one text below each other are
+found together (``text_blocks.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ops.core.rows import LakeScreenText
 from ops.core.settings import Settings
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.index.line_publishing import drop_old_lines
 from ops.index.line_replica import LineReplica
 from ops.index.lines import SCREEN_TEXT, LineIndex, LineRow, open_lines
+from ops.index.text_blocks import PlacedLine, join_blocks
 from ops.videos import catalogue
 
 SOURCE = "screen"
@@ -29,6 +32,7 @@ COLUMNS = (
     "text",
     "language",
     "kind",
+    "box",
 )
 
 
@@ -43,22 +47,27 @@ def read_texts(settings: Settings, partition: str) -> Iterator[LineRow]:
         # As for dialogue: a video that was only moved stays searchable until its file is checked again.
         if row["state"] == "ready" or (row["state"] == "pending" and row["frames"])
     }
-    for row in rows:
-        if row["video_id"] in ready and row["kind"] == "text":
-            yield LineRow(
-                line_id=row["text_id"],
-                video_id=row["video_id"],
-                show=row["show"],
-                shot_ids=(row["shot_id"],),
-                start_frame=row["start_frame"],
-                end_frame=row["end_frame"],
-                # The embedded engine changes the last of 17 digits.
-                start_s=round(row["start_s"], 3),
-                end_s=round(row["end_s"], 3),
-                text=row["text"],
-                language=row["language"] or "en",
-                source=SOURCE,
-            )
+    searched_rows = [row for row in rows if row["video_id"] in ready and row["kind"] == "text"]
+    yield from join_blocks(map(_build_line, searched_rows))
+
+
+def _build_line(row: LakeScreenText) -> PlacedLine:
+    left, top, right, bottom = row["box"]
+    line = LineRow(
+        line_id=row["text_id"],
+        video_id=row["video_id"],
+        show=row["show"],
+        shot_ids=(row["shot_id"],),
+        start_frame=row["start_frame"],
+        end_frame=row["end_frame"],
+        # The embedded engine changes the last of 17 digits.
+        start_s=round(row["start_s"], 3),
+        end_s=round(row["end_s"], 3),
+        text=row["text"],
+        language=row["language"] or "en",
+        source=SOURCE,
+    )
+    return PlacedLine(row=line, box=(left, top, right, bottom))
 
 
 WRITING = LineReplica(

@@ -10,6 +10,7 @@ from ops.core.errors import NotFoundError
 from ops.core.settings import Settings, load_settings
 from ops.index.line_publishing import publish_lines
 from ops.index.lines import SCREEN_TEXT, LineRow
+from ops.index.text_blocks import PlacedLine, join_blocks
 from ops.search.conditions import WrittenCondition
 from ops.search.schema import Query, SearchResult
 from ops.search.searcher import Searcher
@@ -35,11 +36,17 @@ def make_text(number: int, index: int, text: str) -> LineRow:
     )
 
 
+BOXES = {"MIND THE": (300, 400, 500, 480), "GAP": (350, 490, 450, 570), "WAY OUT": (600, 490, 800, 570)}
+PLATFORM = [
+    PlacedLine(row=make_text(2, 0, text), box=box) for text, box in BOXES.items()
+]  # fmt: skip
+
 TEXTS = [
     make_text(0, 0, "EXIT"),
     make_text(0, 1, "Emergency exit to the left of the stairs"),
     make_text(1, 0, "Merry Christmas"),
     make_text(1, 1, "出口"),
+    *join_blocks(PLATFORM),
 ]
 
 
@@ -84,8 +91,16 @@ def test_quotes_are_exact_and_a_minus_excludes(searcher: Searcher) -> None:
     assert not ask(searcher, "text:nowhere").hits
 
 
+def test_a_phrase_on_two_lines_of_a_sign_is_found(searcher: Searcher) -> None:
+    for text in ('text:"mind the gap"', 'text:"the gap"', "mind the gap"):
+        hit = ask(searcher, text).hits[0]
+        assert hit.shot_id == shot(2, 0) and [each.text for each in hit.texts] == ["MIND THE GAP"], text
+    assert [each.text for each in ask(searcher, "text:gap").hits[0].texts] == ["GAP"]
+    assert not ask(searcher, 'text:"gap way out"').hits and not ask(searcher, 'text:"mind the way"').hits
+
+
 def test_any_text_is_a_facet(searcher: Searcher) -> None:
-    written = {shot(0, 0), shot(0, 1), shot(1, 0), shot(1, 1)}
+    written = {shot(0, 0), shot(0, 1), shot(1, 0), shot(1, 1), shot(2, 0)}
     assert shots(ask(searcher, "text:*")) == written
     assert not shots(ask(searcher, "red -text:*")) & written
     assert shots(ask(searcher, "text:* red", shows=(SHOWS[0],))) <= {shot(0, 0), shot(0, 1)}
