@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ops.core.errors import NotFoundError
 from ops.core.types import make_shot_id, parse_shot_id
@@ -18,7 +18,7 @@ from ops.index.lines import LineHit, LineIndex
 from ops.search.conditions import ANY_WORDS, Condition, DialogueCondition, TextCondition, WrittenCondition
 from ops.search.interpretation import NO_DIALOGUE, find_said
 from ops.search.probe_filters import ProbeScores
-from ops.search.ranking import Selection
+from ops.search.ranking import Selection, measure_shares
 from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, keep_only
 from ops.search.schema import Kind, Query, parse_filter
 from ops.search.searched_catalogue import Scope
@@ -96,13 +96,15 @@ def _select_matching(shots: Sequence[Candidate], matching: Mapping[str, Candidat
 class Fulfilled:
     """The frames that fulfil one condition: ``ranges`` by video, and its strength in each shot, 0 to 1.
 
-    ``kind`` is ``visual``, ``dialogue`` or ``written``; ``line_ids`` are lines by shot, for a condition on words.
+    ``kind`` is ``visual``, ``dialogue`` or ``written``; ``line_ids`` are lines by shot, for a condition on words, and
+    ``shares`` the greatest share of a line in each shot.
     """
 
     kind: Kind
     ranges: dict[str, list[Range]]
     strengths: dict[str, float]
     line_ids: dict[str, list[str]]
+    shares: dict[str, float] = field(default_factory=dict)
 
 
 class ConditionReader:
@@ -183,13 +185,15 @@ class ConditionReader:
         ranges: dict[str, list[Range]] = {}
         strengths: dict[str, float] = {}
         line_ids: dict[str, list[str]] = {}
+        shares: dict[str, float] = {}
         for line, share in hits:
             lines[line.line_id] = line
+            shares |= {shot: max(part, shares.get(shot, 0.0)) for shot, part in measure_shares(line).items()}
             ranges.setdefault(line.video_id, []).append((line.start_frame, line.end_frame))
             for shot_id in line.shot_ids:
                 strengths[shot_id] = max(share, strengths.get(shot_id, 0.0))
                 line_ids.setdefault(shot_id, []).append(line.line_id)
-        return Fulfilled(kind=kind, ranges=ranges, strengths=strengths, line_ids=line_ids)
+        return Fulfilled(kind=kind, ranges=ranges, strengths=strengths, line_ids=line_ids, shares=shares)
 
 
 def find_matching_shots(
@@ -201,7 +205,7 @@ def find_matching_shots(
 
     At least one of the two is not empty. ``match`` is the longest run of these frames within the shot. Relevance is the
     minimum of the strengths of ``all_of`` and the maximum of ``any_of`` (fuzzy "and" and "or": L. A. Zadeh, "Fuzzy
-    sets", 1965). Best first.
+    sets", 1965). Best first; of equal ones, the shots with most of a line.
     """
     parts = [each.ranges for each in all_of]
     if any_of:
@@ -235,7 +239,11 @@ def find_matching_shots(
                 match=longest,
             )
         )
-    return sorted(candidates, key=lambda each: (-each.relevance, each.shot_id))
+    shares = {
+        each.shot_id: max((part.shares.get(each.shot_id, 0.0) for part in (*all_of, *any_of)), default=0.0)
+        for each in candidates
+    }
+    return sorted(candidates, key=lambda each: (-each.relevance, -shares[each.shot_id], each.shot_id))
 
 
 def _combine_strengths(shot_id: str, all_of: Iterable[Fulfilled], any_of: Iterable[Fulfilled]) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.core.types import parse_shot_id
 from ops.index.fetching import Fetched, fetch_until
 from ops.index.lines import LineHit
 from ops.search.calibration import Calibration
@@ -151,7 +152,8 @@ class FusedRanking:
             candidates_by_id[each.shot_id] = (
                 (share + dialogue[0], _merge(each, dialogue[1])) if dialogue else (share, each)
             )
-        order = sorted(candidates_by_id.values(), key=lambda pair: (-pair[0], pair[1].shot_id))
+        # Sorting keeps the order of equal shares: that of the spoken shots, in which those of one line are ordered.
+        order = sorted(candidates_by_id.values(), key=lambda pair: -pair[0])
         rest = [each for each in visual[FUSION_DEPTH:] if each.shot_id not in candidates_by_id]
         candidates = [each for _, each in order] + rest
         return Fetched(items=candidates, is_all=nearest.is_all, looked_at=len(candidates))
@@ -160,11 +162,13 @@ class FusedRanking:
 def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:
     """Return shots in which the lines are spoken, with the rank (from 1) of the best of their lines.
 
-    ``lines`` are best first, each with its relevance. Scores are NaN: no images were compared.
+    ``lines`` are best first, each with its relevance. A line that is spoken over a cut has several shots: the one with
+    most of it comes first. Scores are NaN: no images were compared.
     """
     by_shot: dict[str, tuple[int, Candidate]] = {}
     for rank, (line, relevance) in enumerate(lines, start=1):
-        for shot_id in line.shot_ids:
+        shares = measure_shares(line)
+        for shot_id in sorted(line.shot_ids, key=lambda each: -shares[each]):
             if shot_id in by_shot:
                 earlier = by_shot[shot_id][1]
                 earlier.line_ids += (line.line_id,)
@@ -179,6 +183,17 @@ def rank_spoken(lines: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candi
                 )
                 by_shot[shot_id] = (rank, candidate)
     return list(by_shot.values())
+
+
+def measure_shares(line: LineHit) -> dict[str, float]:
+    """Return the share of the line's frames in each of its shots, 0 to 1; shots of a video follow each other."""
+    starts = sorted((parts[1], shot_id) for shot_id in line.shot_ids if (parts := parse_shot_id(shot_id)))
+    ends = [start for start, _ in starts[1:]] + [line.end_frame]
+    frames = max(line.end_frame - line.start_frame, 1)
+    return dict.fromkeys(line.shot_ids, 0.0) | {
+        shot_id: max(min(end, line.end_frame) - max(start, line.start_frame), 0) / frames
+        for (start, shot_id), end in zip(starts, ends, strict=True)
+    }
 
 
 def rank_written(texts: Iterable[tuple[LineHit, float]]) -> list[tuple[int, Candidate]]:

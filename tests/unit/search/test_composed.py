@@ -197,6 +197,19 @@ def test_a_sentence_is_found_as_it_was_said_without_quotes(settings: Settings, t
     assert answer["reading"]["visual"] and answer["reading"]["dialogue"] is bool(found)
 
 
+@pytest.mark.parametrize("text", ['"over the cuts"', 'said:"over the cuts"', "spoken over the cuts"])
+def test_of_the_shots_under_one_line_the_one_with_most_of_it_comes_first(settings: Settings, text: str) -> None:
+    """The line has the last 4 frames of shot 2, the 24 of shot 3, and the first 12 of shot 4."""
+    line = line_row(0, "It is spoken over the cuts.", video=1, second=2.0)
+    spoken = [shot(1, at) for at in (2, 3, 4)]
+    publish_lines(settings, [replace(line, shot_ids=tuple(spoken), start_frame=68, end_frame=108)])
+    answer = Searcher(settings, encoder=ColourEncoder()).search(Query(text=text, limit=100)).document()
+    hits = [hit["shot_id"] for hit in answer["hits"] if hit["lines"]]
+    assert sorted(hits) == sorted(spoken), "in each of them it is spoken"
+    if text != "spoken over the cuts":  # there, the pictures change the order
+        assert hits == [shot(1, 3), shot(1, 4), shot(1, 2)]
+
+
 def test_the_printed_list_says_what_quotes_would_find(capsys: pytest.CaptureFixture[str], searcher: Searcher) -> None:
     print_hits(searcher.search(Query(text="hand")))
     assert "said in 2 lines too: put it in quotes to find them" in capsys.readouterr().err

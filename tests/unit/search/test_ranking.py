@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from ops.core.errors import UsageError
+from ops.index.lines import LineHit
 from ops.search.query_encoding import LIKE_WEIGHT, TEXT_WEIGHT, UNLIKE_WEIGHT, combine
+from ops.search.ranking import measure_shares, rank_spoken
 from ops.search.retrieval import mark_duplicates
+from tests.builders.subtitles import line_row
 
 AXES = np.eye(4, dtype=np.float32)
 
@@ -48,3 +51,15 @@ def test_duplicates_are_near_any_example() -> None:
     assert mark_duplicates(vectors, [AXES[0], AXES[2]]).tolist() == [True, True, False, True]
     assert mark_duplicates(vectors, []).tolist() == [False] * 4
     assert mark_duplicates(np.zeros((0,), np.float32), [AXES[0]]).tolist() == []
+
+
+def test_shots_under_a_line_are_ordered_by_their_share_of_it() -> None:
+    row = line_row(0, "hello")
+    shots = tuple(f"{row.video_id}:{start}" for start in (24, 96, 120))
+    line = LineHit(**vars(row) | {"shot_ids": shots, "start_frame": 90, "end_frame": 130}, score=1.0)
+    assert measure_shares(line) == {shots[0]: 6 / 40, shots[1]: 24 / 40, shots[2]: 10 / 40}
+    whole = LineHit(**vars(row) | {"shot_ids": shots[:1], "start_frame": 30, "end_frame": 40}, score=1.0)
+    assert measure_shares(whole) == {shots[0]: 1.0}
+    ranked = rank_spoken([(line, 1.0), (whole, 0.5)])
+    assert [(rank, each.shot_id) for rank, each in ranked] == [(1, shots[1]), (1, shots[2]), (1, shots[0])]
+    assert ranked[-1][1].line_ids == (line.line_id, whole.line_id)
