@@ -237,7 +237,8 @@ PEOPLE = build_schema(
     ("face_id", pa.string()),
 )
 # Append-only, but for what is forgotten: names, merges and splits by people. `action` is named, merged (`other_id` into
-# `person_id`), split (`face_ids` of `person_id` become `other_id`) or rejected (`face_ids` are not `person_id`).
+# `person_id`), split (`face_ids` of `person_id` become `other_id`), rejected (`face_ids` are not `person_id`) or
+# assigned (`face_ids` of `other_id`, or of no person if it is empty, become `person_id`).
 PEOPLE_CHANGES = build_schema(
     *((name, pa.string()) for name in ("change_id", "action", "person_id", "other_id", "name", "author")),
     ("face_ids", pa.list_(pa.string())),

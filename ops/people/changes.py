@@ -1,4 +1,4 @@
-"""The ``people_changes`` table: names, merges, splits and rejected faces, by whom and when.
+"""The ``people_changes`` table: names, merges, splits, rejected and assigned faces, by whom and when.
 
 Append-only: nothing is altered but what is forgotten. Groups that are found by vectors keep their ids for good, so a
 change stays valid when more footage comes; :class:`Identities` makes people of groups and changes.
@@ -18,12 +18,18 @@ TABLE, PARTITION = "people_changes", "all"
 LOCK = "people"
 """Name of the lock under which groups and changes are written."""
 
-ChangeAction = Literal["named", "merged", "split", "rejected"]
+ChangeAction = Literal["named", "merged", "split", "rejected", "assigned"]
+FACE_ACTIONS = ("split", "rejected", "assigned")
+"""Actions on single faces: they are in ``face_ids``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PersonChange:
-    """One change: see ``PEOPLE_CHANGES`` in ``ops/core/columns.py`` for the fields."""
+    """One change: see ``PEOPLE_CHANGES`` in ``ops/core/columns.py`` for the fields.
+
+    ``other_id`` is the person who is merged into ``person_id``, the new person of faces that are split off, or the
+    person whose faces are assigned to ``person_id``; it is empty if the faces had none.
+    """
 
     action: ChangeAction
     person_id: str
@@ -75,8 +81,8 @@ class Identities:
                 if name and person not in self.names:
                     self.names[person] = name
         else:
-            target = change.other_id if change.action == "split" else None
-            self.overrides.update(dict.fromkeys(change.face_ids, target))
+            targets = {"split": change.other_id, "assigned": change.person_id}
+            self.overrides.update(dict.fromkeys(change.face_ids, targets.get(change.action)))
 
 
 def apply_changes(changes: Iterable[PersonChange]) -> Identities:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pyarrow.compute as pc
@@ -18,15 +19,7 @@ from ops.core.rows import LakeFace, LakePerson
 from ops.core.settings import Settings
 from ops.people import catalogue
 from ops.people.build import VideoFaces, list_stored_videos
-from ops.people.changes import (
-    LOCK,
-    ChangeAction,
-    Identities,
-    PersonChange,
-    apply_changes,
-    read_changes,
-    write_changes,
-)
+from ops.people.changes import LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.clusters import make_person_id
 from ops.people.rows import name_people, sum_up
 from ops.people.sampling import count_looks
@@ -35,12 +28,18 @@ from ops.videos.catalogue import require_same_division
 MOST_NAMED = 10
 _TICK = timedelta(microseconds=1)
 _ID = re.compile(r"p[0-9a-f]{12}")
+_COLUMNS = tuple(name for name in LakeFace.__annotations__ if name != "embedding")
 
 
 def find_person(settings: Settings, person: str) -> LakePerson:
-    """Return the person with this id or name. Raises ``NotFoundError``, naming others, if there is none."""
+    """Return the person with this id or name, or the one into whom the id was merged.
+
+    Raises ``NotFoundError``, naming others, if there is none.
+    """
     people = catalogue.read_people(settings)
     folded_name = fold_name(person)
+    if is_person_id(person) and all(each["person_id"] != folded_name for each in people):
+        folded_name = apply_changes(read_changes(settings)).find(folded_name)
     for each in people:
         if folded_name in (each["person_id"], fold_name(each["name"] or "") or None):
             return each
@@ -54,65 +53,106 @@ def find_person(settings: Settings, person: str) -> LakePerson:
     raise NotFoundError(f"no person {person!r}: {why}")
 
 
+def is_person_id(text: str) -> bool:
+    """Return True if a text has the form of a person's id."""
+    return bool(_ID.fullmatch(fold_name(text)))
+
+
 def name_person(settings: Settings, person: str, name: str, author: str, now: datetime) -> LakePerson:
-    """Give a person a name; an empty one takes it away. Raises ``UsageError`` if another person has it."""
-    name = _require_person_name(name) if name.strip() else ""
-    with _hold_people(settings):
+    """Give a person a name; an empty one takes it away. Raises ``UsageError`` if another person has it.
+
+    A person without faces, whose name is only kept for later, loses it to this one.
+    """
+    name = require_person_name(name) if name.strip() else ""
+    with hold_people(settings):
         row = find_person(settings, person)
-        for each in catalogue.read_people(settings) if name else ():
+        people = catalogue.read_people(settings)
+        for each in people if name else ():
             if each["person_id"] != row["person_id"] and fold_name(each["name"] or "") == fold_name(name):
                 raise UsageError(
                     f"{each['person_id']} is called {each['name']!r} already: if they are one person, "
                     f"needle people --merge {each['person_id']} {row['person_id']}"
                 )
-        _change(settings, "named", row["person_id"], author, now, name=name)
+        ids = {each["person_id"] for each in people}
+        kept_names = apply_changes(read_changes(settings)).names
+        losers = [each for each, kept in kept_names.items() if each not in ids and fold_name(kept) == fold_name(name)]
+        changes = [
+            PersonChange(action="named", person_id=each, author=author, created_at=now, name=given)
+            for each, given in [*((loser, "") for loser in losers), (row["person_id"], name)]
+        ]
+        apply_now(settings, changes, now)
         return find_person(settings, row["person_id"])
 
 
-def _require_person_name(name: str) -> str:
+def require_person_name(name: str) -> str:
     """Return a name that ``person:"NAME"`` finds. Raises ``UsageError`` for any other."""
     text = " ".join(require_name(name, "person").split())
-    if '"' in text or text == "*" or _ID.fullmatch(fold_name(text)):
+    if '"' in text or text == "*" or is_person_id(text):
         raise UsageError(f"{text!r} cannot be the name of a person: no quotes, no id of a person, and not * alone")
     return text
 
 
 def merge_people(settings: Settings, person: str, other: str, author: str, now: datetime) -> LakePerson:
     """Make two people one, with the id of the first, and its name if it has one. Raises ``UsageError`` if they are."""
-    with _hold_people(settings):
+    with hold_people(settings):
         first, second = find_person(settings, person), find_person(settings, other)
         if first["person_id"] == second["person_id"]:
             raise UsageError(f"{person!r} and {other!r} are one person already")
-        _change(settings, "merged", first["person_id"], author, now, other_id=second["person_id"])
+        change = PersonChange(
+            action="merged",
+            person_id=first["person_id"],
+            other_id=second["person_id"],
+            author=author,
+            created_at=now,
+        )
+        apply_now(settings, [change], now)
         return find_person(settings, first["person_id"])
 
 
 def split_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> LakePerson:
     """Make some faces of a person another person, and return that one. ``faces`` are ids of faces or of shots."""
-    with _hold_people(settings):
+    with hold_people(settings):
         row = find_person(settings, person)
         face_ids = _select_faces(settings, row, faces)
         if len(face_ids) == row["faces"]:
             raise UsageError(f"these are all faces of {person!r}: nothing would be left to split off")
         new_id = make_person_id(f"{face_ids[0]} {now.isoformat()}")
-        _change(settings, "split", row["person_id"], author, now, other_id=new_id, face_ids=face_ids)
+        change = PersonChange(
+            action="split",
+            person_id=row["person_id"],
+            other_id=new_id,
+            author=author,
+            created_at=now,
+            face_ids=face_ids,
+        )
+        apply_now(settings, [change], now)
         return find_person(settings, new_id)
 
 
-def reject_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> int:
-    """Take faces away from a person: they have no person then. Return their number."""
-    with _hold_people(settings):
+def reject_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> tuple[str, ...]:
+    """Take faces away from a person: they have no person then. Return their ids."""
+    with hold_people(settings):
         row = find_person(settings, person)
         face_ids = _select_faces(settings, row, faces)
-        _change(settings, "rejected", row["person_id"], author, now, face_ids=face_ids)
-        return len(face_ids)
+        change = PersonChange(
+            action="rejected", person_id=row["person_id"], author=author, created_at=now, face_ids=face_ids
+        )
+        apply_now(settings, [change], now)
+        return face_ids
 
 
 def read_person_faces(settings: Settings, person_id: str) -> list[LakeFace]:
     """Return the faces of a person without their vectors, by video and frame."""
-    columns = [name for name in LakeFace.__annotations__ if name != "embedding"]
-    rows = settings.lake.read("faces", None, columns)
-    faces: list[LakeFace] = rows.filter(pc.equal(rows["person_id"], person_id)).to_pylist()
+    rows = settings.lake.read("faces", None, _COLUMNS)
+    return _sort_faces(rows.filter(pc.equal(rows["person_id"], person_id)).to_pylist())
+
+
+def read_faces(settings: Settings, ids: Collection[str]) -> list[LakeFace]:
+    """Return all faces of the partitions with these faces or shots, without their vectors, by video and frame."""
+    return _sort_faces(settings.lake.read("faces", find_face_partitions(settings, ids), _COLUMNS).to_pylist())
+
+
+def _sort_faces(faces: list[LakeFace]) -> list[LakeFace]:
     return sorted(faces, key=lambda face: (face["video_id"], face["frame"], face["face_id"]))
 
 
@@ -134,48 +174,45 @@ def _select_faces(settings: Settings, person: LakePerson, names: Sequence[str]) 
 
 
 @contextmanager
-def _hold_people(settings: Settings) -> Iterator[None]:
+def hold_people(settings: Settings) -> Iterator[None]:
     """Hold the locks for one change: who is who stays as it was checked until the change is written."""
     with settings.hold_work_lock(), settings.lake.hold_lock(LOCK):
         require_same_division(settings)
         yield
 
 
-def _change(
-    settings: Settings,
-    action: ChangeAction,
-    person_id: str,
-    author: str,
-    now: datetime,
-    *,
-    other_id: str = "",
-    name: str = "",
-    face_ids: tuple[str, ...] = (),
-) -> None:
-    """Write one change and apply it; the caller holds the locks of :func:`_hold_people`."""
+def apply_now(settings: Settings, changes: Sequence[PersonChange], now: datetime) -> None:
+    """Write changes in this order and apply them; the caller holds the locks of :func:`hold_people`.
+
+    They get the time ``now``, or later ones: the order counts, also if the clock of this machine is behind.
+    """
     history = read_changes(settings)
-    # The order of changes counts, also if the clock of this machine is behind; no two have one time.
     at = max([now, *(each.created_at + _TICK for each in history)])
-    change = PersonChange(
-        action=action,
-        person_id=person_id,
-        author=author,
-        created_at=at,
-        other_id=other_id,
-        name=name,
-        face_ids=face_ids,
-    )
-    write_changes(settings, [*history, change])
-    identities = apply_changes([*history, change])
-    if action != "named":
-        renew_people(settings, find_partitions(settings, {person_id, other_id}), identities, now)
+    stamped = [replace(change, created_at=at + number * _TICK) for number, change in enumerate(changes)]
+    write_changes(settings, [*history, *stamped])
+    identities = apply_changes([*history, *stamped])
+    renew_people(settings, _find_changed_partitions(settings, stamped), identities, now)
     catalogue.write_people(settings, identities, now)
+
+
+def _find_changed_partitions(settings: Settings, changes: Sequence[PersonChange]) -> list[str]:
+    merged = [each for each in changes if each.action == "merged"]
+    partitions = find_face_partitions(settings, [face for each in changes for face in each.face_ids])
+    if merged:
+        people = {person for each in merged for person in (each.person_id, each.other_id)}
+        partitions += find_partitions(settings, people)
+    return sorted(set(partitions))
 
 
 def find_partitions(settings: Settings, person_ids: Collection[str]) -> list[str]:
     """Return the partitions with faces of these people."""
     rows = settings.lake.read("faces", None, ("video_id", "person_id")).to_pylist()
     return sorted({settings.resolve_partition(row["video_id"]) for row in rows if row["person_id"] in person_ids})
+
+
+def find_face_partitions(settings: Settings, ids: Collection[str]) -> list[str]:
+    """Return the partitions of these faces or shots, whose ids begin with that of their video."""
+    return sorted({settings.resolve_partition(each.split(":")[0]) for each in ids})
 
 
 def renew_people(settings: Settings, partitions: Sequence[str], identities: Identities, now: datetime) -> None:

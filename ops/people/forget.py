@@ -6,7 +6,7 @@ tables only; pictures of faces are cut from proxies when they are shown, and nev
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -30,7 +30,7 @@ from ops.people.build import (
     list_partitions,
     list_stored_videos,
 )
-from ops.people.changes import LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
+from ops.people.changes import FACE_ACTIONS, LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.clusters import TRACK_SLACK, measure_distances
 from ops.people.editing import find_partitions, find_person, write_video
 from ops.people.face_model import SAME_DISTANCES
@@ -84,7 +84,7 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
         history = read_changes(settings)
         identities = apply_changes(history)
         person_id = person["person_id"]
-        shots: set[str] = set()
+        shots, all_lost_ids = set[str](), set[str]()
         examples = _read_examples(settings, person_id)
         for video in list_stored_videos(settings, settings.lake.list_partitions("faces")):
             lost_rows = _select_lost(video, person_id, examples)
@@ -92,6 +92,7 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
                 continue
             shots |= {row["shot_id"] for row in lost_rows}
             lost_ids = {row["face_id"] for row in lost_rows}
+            all_lost_ids |= lost_ids
             rows = [
                 _fix_group(row, history, identities, person_id)
                 for row in video.face_rows
@@ -102,6 +103,7 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
             forget_versions(settings.store, {video.video_id: partition}, "shot_people")
         _delete_damaged(settings)
         remaining = [each for each in history if not _concerns(each, person_id, identities)]
+        remaining = _drop_faces(remaining, all_lost_ids.__contains__)
         write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
     return sorted(shots)
@@ -131,7 +133,8 @@ def forget_all_people(settings: Settings, now: datetime) -> list[str]:
 def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime) -> None:
     """Remove what other tables than those of the videos hold: counts, best faces, changes of their faces.
 
-    Changes of a person without any other face are removed with the name.
+    The name of a person who was in no other video is removed. That of a person who had no face before is kept while
+    a change of another face of theirs is.
     """
     if not has_stored_people(settings):
         _delete_damaged(settings)
@@ -139,18 +142,30 @@ def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime)
     with settings.lake.hold_lock(LOCK):
         history = read_changes(settings)
         identities = apply_changes(history)
-        known_ids = _read_known_ids(settings)
-        remaining = []
-        for each in history:
-            faces = tuple(face for face in each.face_ids if face.split(":")[0] not in video_ids)
-            is_empty = each.action in ("split", "rejected") and not faces
-            ids = {identities.find(each.person_id), identities.find(each.other_id or each.person_id)}
-            if not is_empty and ids & known_ids:
-                remaining.append(replace(each, face_ids=faces))
+        changes = _drop_faces(history, lambda face: face.split(":")[0] in video_ids)
+        listed_ids = {row["person_id"] for row in catalogue.read_people(settings)}
+        faceless_ids = {
+            identities.find(person)
+            for each in changes
+            for person in (each.person_id, each.other_id)
+            if each.face_ids and person
+        } - listed_ids
+        kept_ids = _read_known_ids(settings) | faceless_ids
+        remaining = [
+            each
+            for each in changes
+            if each.face_ids or {identities.find(each.person_id), identities.find(each.other_id)} & kept_ids
+        ]
         if remaining != history:
             write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
         _delete_damaged(settings)
+
+
+def _drop_faces(history: Sequence[PersonChange], is_lost: Callable[[str], bool]) -> list[PersonChange]:
+    """Return the changes without lost faces, and without those of which no face is left."""
+    changes = [replace(each, face_ids=tuple(face for face in each.face_ids if not is_lost(face))) for each in history]
+    return [each for each in changes if each.face_ids or each.action not in FACE_ACTIONS]
 
 
 def _read_known_ids(settings: Settings) -> set[str]:

@@ -14,6 +14,7 @@ from ops.core.rows import LakePerson
 from ops.core.settings import Settings
 from ops.index.words import split_words
 from ops.people.catalogue import read_people
+from ops.people.changes import Identities, apply_changes, read_changes
 
 ANYBODY = "*"
 """The value of ``person:`` that any person fulfils."""
@@ -29,6 +30,7 @@ class _Known:
     people: tuple[LakePerson, ...]
     shots: Mapping[str, frozenset[str]]
     by_show: Mapping[str, Mapping[str, int]]
+    merged_ids: Mapping[str, str]
 
 
 class PeopleShots:
@@ -43,6 +45,8 @@ class PeopleShots:
     def find_shots(self, person: str) -> frozenset[str]:
         """Return the shots with a person, by id, name, or words of a name that no other one has; ``*``: with anybody.
 
+        The id of a person who was merged into another one finds that one.
+
         Raises ``NotFoundError`` with similar names for an unknown or ambiguous name, and if no faces are indexed.
         """
         people = self._read()
@@ -51,6 +55,7 @@ class PeopleShots:
         if person == ANYBODY:
             return frozenset().union(*people.shots.values())
         folded_name = fold_name(person)
+        folded_name = people.merged_ids.get(folded_name, folded_name)
         for each in people.people:
             if folded_name in (each["person_id"], fold_name(each["name"] or "") or None):
                 return people.shots.get(each["person_id"], frozenset())
@@ -80,7 +85,7 @@ class PeopleShots:
             stamps = tuple(
                 sorted(
                     (f"{table}/{name}", stamp)
-                    for table in ("people", "shot_people")
+                    for table in ("people", "shot_people", "people_changes")
                     for name, stamp in lake.stat_partitions(table).items()
                 )
             )
@@ -99,8 +104,10 @@ class PeopleShots:
                 shots.setdefault(person, set()).add(row["shot_id"])
                 counts = by_show.setdefault(person, {})
                 counts[row["show"]] = counts.get(row["show"], 0) + 1
+        identities = apply_changes(read_changes(self._settings)) if people else Identities()
         return _Known(
             stamps=stamps,
+            merged_ids={person: identities.find(person) for person in identities.parents},
             people=tuple(people),
             shots={person: frozenset(ids) for person, ids in shots.items()},
             by_show=by_show,

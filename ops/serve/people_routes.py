@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from ops.core.errors import UsageError
+from ops.core.settings import Settings
 from ops.people import editing
+from ops.people.assignment import assign_faces
 from ops.people.pictures import cut_face
 from ops.people.similar import SimilarFace, find_faces_like_face, find_faces_like_picture
 from ops.search.query_encoding import read_image_bytes
 from ops.serve.answers import FacesLikeAnswer, PeopleAnswer, PersonAnswer
-from ops.serve.answers.people import FaceLike, PersonEntry, PersonFace, PersonShots
+from ops.serve.answers.people import ComparedPicture, FaceLike, PersonEntry, PersonFace, PersonShots
 from ops.serve.documents import send_json
 from ops.serve.fields import FACE_ID, PERSON_ID
 from ops.serve.picture_body import PICTURE_BODY, read_picture_body
 from ops.serve.problems import describe_problems
 from ops.serve.roles import choose_author
-from ops.serve.schemas import PersonChangeBody
+from ops.serve.schemas import NewPersonBody, PersonChangeBody
 from ops.serve.service import Service
 
 T = TypeVar("T")
@@ -42,11 +44,21 @@ def build_people_routes(service: Service) -> APIRouter:
     async def people(request: Request) -> Response:
         return send_json(request, await service.queues.lookup.run(_list, service))
 
+    @router.post(
+        "/api/people",
+        response_model=None,
+        responses={200: {"model": PeopleAnswer}, **describe_problems(404)},
+        summary="Make a person of faces that have none",
+    )
+    async def create(request: Request, body: NewPersonBody) -> Response:
+        author = choose_author(request, body.author)
+        return send_json(request, await service.queues.lookup.run(_create, service, body, author))
+
     @router.get(
         "/api/people/{person_id}",
         response_model=None,
         responses={200: {"model": PersonAnswer}, **describe_problems(404)},
-        summary="The faces of a person",
+        summary="The faces of a person; the id of one who was merged finds the other",
     )
     async def person(request: Request, person_id: PersonPath) -> Response:
         return send_json(request, await service.queues.lookup.run(_read, service, person_id))
@@ -55,12 +67,18 @@ def build_people_routes(service: Service) -> APIRouter:
         "/api/people/{person_id}",
         response_model=None,
         responses={200: {"model": PeopleAnswer}, **describe_problems(400, 404)},
-        summary="Name a person, merge another into them, split faces off, or take faces away",
+        summary="Name a person, merge another into them, split faces off, take faces away, or give them faces",
     )
     async def change(request: Request, person_id: PersonPath, body: PersonChangeBody) -> Response:
         author = choose_author(request, body.author)
         return send_json(request, await service.queues.lookup.run(_change, service, person_id, body, author))
 
+    _add_similar_routes(router, service)
+    _add_picture_route(router, service)
+    return router
+
+
+def _add_similar_routes(router: APIRouter, service: Service) -> None:
     @router.get(
         "/api/faces/{face_id}/similar",
         response_model=None,
@@ -77,14 +95,17 @@ def build_people_routes(service: Service) -> APIRouter:
         response_model=None,
         responses={200: {"model": FacesLikeAnswer}, **describe_problems(409)},
         openapi_extra=PICTURE_BODY,
-        summary="The clear faces most like the best face of a picture, which is not kept",
+        summary="The clear faces most like the clearest or another face of a picture, which is not kept",
     )
-    async def similar_to_picture(request: Request, limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = 24) -> Response:
+    async def similar_to_picture(
+        request: Request,
+        limit: Annotated[int, Query(ge=1, le=MOST_FACES)] = 24,
+        face: Annotated[int | None, Query(ge=1, le=MOST_FACES, description="from left to right")] = None,
+    ) -> Response:
         data = await read_picture_body(request)
-        return send_json(request, await service.queues.pictures.run(_find_similar_to_picture, service, data, limit))
-
-    _add_picture_route(router, service)
-    return router
+        return send_json(
+            request, await service.queues.pictures.run(_find_similar_to_picture, service, data, limit, face)
+        )
 
 
 def _add_picture_route(router: APIRouter, service: Service) -> None:
@@ -124,7 +145,7 @@ def _list(service: Service) -> PeopleAnswer:
 
 
 def _read(service: Service, person_id: str) -> PersonAnswer:
-    editing.find_person(service.settings, person_id)
+    person_id = editing.find_person(service.settings, person_id)["person_id"]
     faces = editing.read_person_faces(service.settings, person_id)
     best = sorted(faces, key=lambda face: (-face["quality"], face["face_id"]))[:MOST_FACES]
     return PersonAnswer(
@@ -149,9 +170,15 @@ def _change(service: Service, person_id: str, body: PersonChangeBody, author: st
     elif body.action == "merge":
         editing.merge_people(settings, person_id, _require(body.other_id, "other_id"), author, now)
     else:
-        faces: Sequence[str] = _require(body.faces, "faces")
-        edit = editing.split_faces if body.action == "split" else editing.reject_faces
-        edit(settings, person_id, faces, author, now)
+        edits: dict[str, Callable[[Settings, str, Sequence[str], str, datetime], object]]
+        edits = {"split": editing.split_faces, "reject": editing.reject_faces, "assign": assign_faces}
+        edits[body.action](settings, person_id, _require(body.faces, "faces"), author, now)
+    service.searcher.people.forget()
+    return _list(service)
+
+
+def _create(service: Service, body: NewPersonBody, author: str) -> PeopleAnswer:
+    assign_faces(service.settings, body.name, body.faces, author, datetime.now(UTC), must_be_new=True)
     service.searcher.people.forget()
     return _list(service)
 
@@ -163,12 +190,16 @@ def _require(value: T | None, field: str) -> T:
 
 
 def _find_similar(service: Service, face_id: str, limit: int) -> FacesLikeAnswer:
-    return _list_similar(find_faces_like_face(service.settings, face_id, limit))
+    return FacesLikeAnswer(faces=_describe(find_faces_like_face(service.settings, face_id, limit)))
 
 
-def _find_similar_to_picture(service: Service, data: bytes, limit: int) -> FacesLikeAnswer:
-    return _list_similar(find_faces_like_picture(service.settings, read_image_bytes(data), limit))
+def _find_similar_to_picture(service: Service, data: bytes, limit: int, face: int | None) -> FacesLikeAnswer:
+    found = find_faces_like_picture(service.settings, read_image_bytes(data), limit, face)
+    return FacesLikeAnswer(
+        faces=_describe(found.faces),
+        picture=ComparedPicture(faces=found.count, used=found.used, usable=list(found.usable)),
+    )
 
 
-def _list_similar(faces: Sequence[SimilarFace]) -> FacesLikeAnswer:
-    return FacesLikeAnswer(faces=[FaceLike(**vars(each)) for each in faces])
+def _describe(faces: Sequence[SimilarFace]) -> list[FaceLike]:
+    return [FaceLike(**vars(each)) for each in faces]

@@ -85,6 +85,7 @@ ACCESS: Mapping[str, Role | None] = {
     "POST /api/searches/{search_id}/seen": Role.LABEL,
     "DELETE /api/searches/{search_id}": Role.LABEL,
     "GET /api/people": Role.LOOK,
+    "POST /api/people": Role.LABEL,
     "GET /api/people/{person_id}": Role.LOOK,
     "POST /api/people/{person_id}": Role.LABEL,
     "GET /api/faces/{face_id}/similar": Role.LOOK,

@@ -171,15 +171,34 @@ class SavedSearchBody(Body):
     author: Author = "page"
 
 
+FaceIds = Annotated[list[Annotated[str, Field(pattern=FACE_ID)]], Field(min_length=1, max_length=1_000)]
+
+
 class PersonChangeBody(Body):
-    """One change of a person: `name` needs `name` (empty: none), `merge` `other_id`, `split` and `reject` `faces`."""
+    """One change of a person: `name` needs `name` (empty: none), `merge` `other_id`, all others `faces`.
+
+    `assign` gives faces to the person, whoever has them now, and undoes `reject` and `split`. `split` and `reject`
+    concern faces of the person.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {"action": "name", "name": "Thom"}})
 
-    action: Literal["name", "merge", "split", "reject"]
+    action: Literal["name", "merge", "split", "reject", "assign"]
     name: Annotated[str, Field(max_length=MAX_NAME, pattern=ONE_LINE)] | None = None
     other_id: Annotated[str, Field(pattern=PERSON_ID, description="who becomes this person")] | None = None
-    faces: Annotated[list[Annotated[str, Field(pattern=FACE_ID)]], Field(min_length=1, max_length=1_000)] | None = None
+    faces: FaceIds | None = None
+    author: Author = "page"
+
+
+class NewPersonBody(Body):
+    """A person made of faces that have none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"name": "Thom", "faces": ["0123456789abcdef:12:face0-0a1b2c"]}}
+    )
+
+    name: Annotated[str, Field(max_length=MAX_NAME, pattern=WORDS)]
+    faces: FaceIds
     author: Author = "page"
 
 

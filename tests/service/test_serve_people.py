@@ -58,6 +58,26 @@ def test_people_are_listed_named_merged_and_split(client: TestClient) -> None:
     assert taken[0]["faces"] == 3 * SHOTS - 1
 
 
+def test_faces_are_given_to_people_and_a_merged_id_finds_the_other(home: Settings) -> None:
+    with client_of(home) as client:
+        people = client.get("/api/people").json()["people"]
+        path = f"/api/people/{people[0]['person_id']}"
+        face = client.get(path).json()["faces"][-1]["face_id"]
+        count = people[0]["faces"]
+        assert client.post(path, json={"action": "reject", "faces": [face]}).json()["people"][0]["faces"] == count - 1
+        assert client.post(path, json={"action": "assign", "faces": [face]}).json()["people"][0]["faces"] == count
+        client.post(path, json={"action": "reject", "faces": [face]})
+        made = client.post("/api/people", json={"name": "Ann", "faces": [face]}).json()["people"]
+        (ann,) = (each for each in made if each["name"] == "Ann")
+        refused = client.post("/api/people", json={"name": "ann", "faces": [face]})
+        assert refused.status_code == 422 and "already: give the faces to that person" in refused.json()["detail"]
+        again = client.post("/api/people", json={"name": "Bob", "faces": [face]})
+        assert again.status_code == 404 and "to name that person" in again.json()["detail"]
+        client.post(path, json={"action": "merge", "other_id": ann["person_id"]})
+        merged = client.get(f"/api/people/{ann['person_id']}").json()
+        assert merged["person_id"] == people[0]["person_id"] and len(merged["faces"]) == count
+
+
 def test_a_picture_of_a_face_is_cut_and_never_cached(client: TestClient) -> None:
     face = client.get("/api/people").json()["people"][0]["face_id"]
     answer = client.get(f"/media/faces/{face}.jpg")
@@ -89,7 +109,11 @@ def test_faces_like_the_one_in_a_picture_which_is_not_kept(tmp_path: Path) -> No
     Image.fromarray(picture_HWC).save(buffer, "PNG")
     with client_of(settings) as client:
         files = {"file": ("a.png", buffer.getvalue(), "image/png")}
-        first, *others = client.post("/api/faces/similar", files=files, params={"limit": 5}).json()["faces"]
+        similar = client.post("/api/faces/similar", files=files, params={"limit": 5}).json()
+        assert similar["picture"] == {"faces": 1, "used": 1, "usable": [1]}
+        missing = client.post("/api/faces/similar", files=files, params={"face": 2})
+        assert missing.status_code == 422 and "no face 2: 1 face is found" in missing.json()["detail"]
+        first, *others = similar["faces"]
         assert len(others) == 4 and (first["face_id"], first["shot_id"]) == (rows[3]["face_id"], rows[3]["shot_id"])
         assert first["is_near"] and first["distance"] < 0.001 and not others[-1]["is_near"]
         assert client.post("/api/faces/similar", content=b"no picture").status_code == 422
@@ -107,6 +131,8 @@ def test_faces_like_the_one_in_a_picture_which_is_not_kept(tmp_path: Path) -> No
         ({"action": "merge", "other_id": "p" + "0" * 12}, 404),
         ({"action": "split", "faces": [f"{VIDEO}:0:face9"]}, 404),
         ({"action": "split", "faces": []}, 422),
+        ({"action": "assign"}, 422),
+        ({"action": "assign", "faces": [f"{VIDEO}:0:face9"]}, 404),
         ({"action": "delete"}, 422),
     ],
 )

@@ -16,7 +16,7 @@ class PersonEntry(Answer):
     """A person; `face_id` is the clearest face, whose picture is at `/media/faces/{face_id}.jpg`."""
 
     person_id: str
-    name: str = Field(description="empty until somebody names them")
+    name: str = Field(description="empty until a name is given")
     faces: int
     shots: int
     videos: int
@@ -55,7 +55,16 @@ class FaceLike(Answer):
     is_near: bool = Field(description="near enough to be the same person")
 
 
+class ComparedPicture(Answer):
+    """The faces of a picture are numbered from 1, from left to right."""
+
+    faces: int = Field(description="faces in the picture")
+    used: int = Field(description="the face that was compared: the clearest, if none was chosen")
+    usable: list[int] = Field(description="the faces that are clear enough to be compared")
+
+
 class FacesLikeAnswer(Answer):
-    """The clear faces nearest to a face, or to the best face of a picture, the nearest first."""
+    """The clear faces nearest to a face, or to one of a picture, the nearest first."""
 
     faces: list[FaceLike]
+    picture: ComparedPicture | None = Field(default=None, description="null if a stored face was compared")

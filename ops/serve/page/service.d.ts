@@ -97,6 +97,15 @@ export type CollectionsAnswer = {
   notes: string[];
 };
 
+export type ComparedPicture = {
+  /** faces in the picture */
+  faces: number;
+  /** the face that was compared: the clearest, if none was chosen */
+  used: number;
+  /** the faces that are clear enough to be compared */
+  usable: number[];
+};
+
 export type CorrectedAnswer = {
   video_id: string;
   corrections: Correction[];
@@ -225,6 +234,8 @@ export type FaceLike = {
 
 export type FacesLikeAnswer = {
   faces: FaceLike[];
+  /** null if a stored face was compared */
+  picture?: ComparedPicture | null;
 };
 
 export type FeedsAnswer = {
@@ -463,6 +474,13 @@ export type NewCollectionBody = {
   author?: string;
 };
 
+export type NewPersonBody = {
+  name: string;
+  faces: string[];
+  /** not used with a named token: its name is stored */
+  author?: string;
+};
+
 export type OfferedShot = {
   shot_id: string;
   video_id: string;
@@ -500,7 +518,7 @@ export type PersonAnswer = {
 };
 
 export type PersonChangeBody = {
-  action: "name" | "merge" | "split" | "reject";
+  action: "name" | "merge" | "split" | "reject" | "assign";
   name?: string | null;
   other_id?: string | null;
   faces?: string[] | null;
@@ -510,7 +528,7 @@ export type PersonChangeBody = {
 
 export type PersonEntry = {
   person_id: string;
-  /** empty until somebody names them */
+  /** empty until a name is given */
   name: string;
   faces: number;
   shots: number;

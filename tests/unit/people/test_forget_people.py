@@ -89,7 +89,13 @@ def test_an_ingest_deletes_people_and_searches_for_them_only_if_the_setting_says
     [
         (["--off", "Thom", "--yes"], "'Thom' is too much: --off removes everybody"),
         (["--like", f"{video_id(0)}:4:face0", "another"], "'another' is too much: --like takes one face"),
-        (["--merge", "p1"], "name a person or faces"),
+        (["--merge", "p1"], "write `needle people --merge ID OTHER...`"),
+        (["--is", "Thom"], "write `needle people --is PERSON FACE...`"),
+        (["--is", "Thom", "Nora"], "'Nora' is not the id of a face or a shot"),
+        (["--is", "Thom", "--not", "Nora", f"{video_id(0)}:4:face0"], "choose one of --name, --merge"),
+        (["Thom", "Nora"], "name one PERSON or SHOT"),
+        (["--face", "2"], "write `needle people --like IMAGE --face N`"),
+        (["--like", f"{video_id(0)}:4:face0", "--face", "2"], "is one face"),
     ],
 )
 def test_what_a_command_would_pass_over_is_refused(

@@ -170,7 +170,7 @@ def test_merge_split_and_rejection_hold_over_later_runs(home: Settings) -> None:
     shot = read_rows(home, "shot_people")[0]["shot_id"]
     other = editing.split_faces(home, "Thom", [shot], "me", LATER)
     assert other["faces"] == 5 and other["person_id"] not in (first, second)
-    assert editing.reject_faces(home, "Thom", [face(28, 0)], "me", LATER) == 1
+    assert editing.reject_faces(home, "Thom", [face(28, 0)], "me", LATER) == (face(28, 0),)
     assert not find_due(home, [VIDEO]) and build(home).changed == 0, "a change is applied at once"
     assert {row["person_id"]: row["faces"] for row in read_people(home)} == {
         first: 5 * SHOTS - 6,

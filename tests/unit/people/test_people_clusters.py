@@ -118,5 +118,17 @@ def test_changes_apply_in_order() -> None:
     assert identities.names == {}
 
 
+def test_an_assigned_face_follows_the_person_whom_it_was_given_to() -> None:
+    identities = apply_changes(
+        [
+            change("rejected", "p1", 0, face_ids=("f1",)),
+            change("assigned", "p2", 1, face_ids=("f1",)),
+            change("assigned", "p2", 2, other_id="p1", face_ids=("f2",)),
+            change("merged", "p3", 3, other_id="p2"),
+        ]
+    )
+    assert [identities.resolve(each, "p1") for each in ("f1", "f2", "f3")] == ["p3", "p3", "p1"]
+
+
 def test_a_face_that_was_never_changed_is_in_its_group() -> None:
     assert Identities().resolve("f", "p") == "p"
