@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from PIL import Image
+from playwright.sync_api import Route
 
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people.build import build_faces
 from ops.people.catalogue import read_people
+from ops.people.editing import read_person_faces, reject_faces
 from ops.videos import catalogue
 from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, serving
 from tests.builders.faces import LEFT, RIGHT, NumberFaces
@@ -112,6 +116,91 @@ def test_faces_like_a_face_and_a_dropped_picture(open_desk: OpenDesk, with_peopl
     desk.until("location.search.includes('shot=')")
     drop(desk.search(), "main", buffer.getvalue())
     desk.until("location.search.includes('like=image')")
+
+
+def test_a_face_that_was_taken_away_is_given_back(
+    open_desk: OpenDesk, with_people: Served, people_home: Settings
+) -> None:
+    desk = open_desk(with_people.url).search()
+    open_panel(desk)
+    person = read_people(people_home)[0]
+    row = desk.page.locator(".people-list > li").nth(0)
+    row.get_by_role("button", name="Faces").click()
+    row.get_by_role("button", name="is not this person").nth(0).click()
+    status = desk.page.locator("#people-panel [role=status]")
+    status.get_by_role("button", name="Undo").wait_for()
+    assert "taken away from" in status.inner_text() and read_people(people_home)[0]["faces"] == person["faces"] - 1
+    assert desk.page.evaluate("document.activeElement.textContent") == "Undo"
+    assert row.get_by_role("button", name="Faces", exact=True).get_attribute("aria-expanded") == "true", (
+        "its faces stay open"
+    )
+    assert not desk.serious_violations()
+    desk.keys("Enter")
+    desk.until("document.querySelector('#people-panel [role=status]').textContent === 'Undone.'")
+    assert read_people(people_home)[0]["faces"] == person["faces"]
+
+
+def test_a_face_without_a_person_is_given_to_one(
+    open_desk: OpenDesk, with_people: Served, people_home: Settings
+) -> None:
+    desk = open_desk(with_people.url).search()
+    person = read_people(people_home)[0]
+    lost = read_person_faces(people_home, person["person_id"])[0]["face_id"]
+    reject_faces(people_home, person["person_id"], [lost], "me", datetime.now(UTC))
+    open_panel(desk)
+    desk.page.locator(".people-list > li").nth(0).get_by_role("button", name="Faces").click()
+    desk.page.locator(".people-list .faces li").nth(0).get_by_role("button", name="More faces like").click()
+    nobody = desk.page.locator(".face-likeness .faces li", has_text="No person")
+    nobody.first.wait_for()
+    assert not desk.page.get_by_label("Who they are").is_visible(), "the face that was compared has a person"
+    nobody.get_by_role("button", name="is them").click()
+    status = desk.page.locator("#people-panel [role=status]")
+    status.get_by_role("button", name="Undo").wait_for()
+    assert read_people(people_home)[0]["faces"] == person["faces"]
+    assert desk.page.locator(".face-likeness .faces li", has_text="No person").count() == 0
+    status.get_by_role("button", name="Undo").click()
+    nobody.wait_for()
+    assert read_people(people_home)[0]["faces"] == person["faces"] - 1
+
+
+def answer_two_faces(desk: Desk, service: Served, face_id: str) -> None:
+    """Answer a picture as the service does if it has two clear faces, which are like a stored one."""
+
+    def answer(route: Route) -> None:
+        used = int(parse_qs(urlsplit(route.request.url).query).get("face", ["1"])[0])
+        current = httpx.get(f"{service.url}/api/faces/{face_id}/similar", params={"limit": 200}).json()
+        route.fulfill(json=current | {"picture": {"faces": 2, "used": used, "usable": [1, 2]}})
+
+    desk.page.route(re.compile("/api/faces/similar"), answer)
+
+
+def test_of_a_picture_with_two_faces_one_is_chosen_and_named(
+    open_desk: OpenDesk, with_people: Served, people_home: Settings
+) -> None:
+    person = read_people(people_home)[0]["person_id"]
+    compared, lost_id, *_ = [row["face_id"] for row in read_person_faces(people_home, person)]
+    reject_faces(people_home, person, [lost_id], "me", datetime.now(UTC))
+    desk = open_desk(with_people.url).search()
+    open_panel(desk)
+    answer_two_faces(desk, with_people, compared)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "grey").save(buffer, "PNG")
+    drop(desk, ".face-likeness", buffer.getvalue())
+    note = desk.page.locator(".face-likeness section > p")
+    note.wait_for()
+    assert "Your picture has 2 faces. This is face 1 from the left." in note.inner_text()
+    note.get_by_role("button", name="Use face 2").click()
+    desk.until("document.querySelector('.face-likeness section > p').textContent.includes('face 2 from the left')")
+    faces = desk.page.locator(".face-likeness .faces li")
+    assert faces.count() > 1 and not desk.serious_violations()
+    lost = faces.filter(has_text="No person").first
+    lost.get_by_role("button", name="is them").click()
+    desk.until("document.querySelector('#people-panel [role=status]').textContent.includes('Type who they are')")
+    desk.page.get_by_label("Who they are").fill("Ann")
+    lost.get_by_role("button", name="is them").click()
+    desk.page.locator("#people-panel [role=status]").get_by_role("button", name="Undo").wait_for()
+    assert "Ann" in [row["name"] for row in read_people(people_home)]
+    assert desk.page.locator(".face-likeness .faces li", has_text="Ann").count() == 1
 
 
 def test_the_panel_is_accessible_and_fits_a_narrow_page(open_desk: OpenDesk, with_people: Served) -> None:

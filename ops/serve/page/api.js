@@ -2,7 +2,7 @@
 // written from the service's OpenAPI document (service.d.ts).
 /**
  * @import {CollectionAnswer, CollectionChangeBody, CollectionsAnswer, FacesLikeAnswer, NewCollectionBody} from "./service.d.ts"
- * @import {PeopleAnswer, PersonAnswer, PersonChangeBody} from "./service.d.ts"
+ * @import {NewPersonBody, PeopleAnswer, PersonAnswer, PersonChangeBody} from "./service.d.ts"
  * @import {SavedSearchBody, SavedSearchesAnswer} from "./service.d.ts"
  * @import {CorrectedAnswer, CorrectionBody, CorrectionsAnswer, ExportBody, ExportFormatEntry, ExportFormatsAnswer,
  *   ExportProgressAnswer, FeedsAnswer, FilmAnswer, FitBody, ImageAnswer, JudgedAnswer, LabelAnswer, LabelBody,
@@ -117,14 +117,17 @@ export const peopleOf = () => json("/api/people");
 /** @param {string} id @returns {Promise<PersonAnswer>} their faces */
 export const personFaces = (id) => json(`/api/people/${encodeURIComponent(id)}`);
 
-/** @param {string} id @param {PersonChangeBody} body @returns {Promise<PeopleAnswer>} everybody after the change */
+/** A person of faces that have none. @param {NewPersonBody} body @returns {Promise<PeopleAnswer>} all people after it */
+export const createPerson = (body) => postJson("/api/people", body);
+
+/** @param {string} id @param {PersonChangeBody} body @returns {Promise<PeopleAnswer>} all people after the change */
 export const changePerson = (id, body) => postJson(`/api/people/${encodeURIComponent(id)}`, body);
 
 /** @param {string} faceId @returns {Promise<FacesLikeAnswer>} the clear faces most like it */
 export const facesLike = (faceId) => json(`/api/faces/${encodeURIComponent(faceId)}/similar`);
 
-/** @param {Blob} picture @returns {Promise<FacesLikeAnswer>} the clear faces most like the best one in it; it is not kept */
-export const facesLikePicture = (picture) => json("/api/faces/similar", { method: "POST", body: formOf(picture) });
+/** @param {Blob} picture @param {number} [face] from the left @returns {Promise<FacesLikeAnswer>} the clear faces most like it, or like the clearest; it is not kept */
+export const facesLikePicture = (picture, face) => json(`/api/faces/similar${face ? `?face=${face}` : ""}`, { method: "POST", body: formOf(picture) });
 
 /** @returns {Promise<SavedSearchesAnswer>} every saved search, with its new matches */
 export const savedSearches = () => json("/api/searches");

@@ -18,13 +18,18 @@ function filterFor(person) {
   return /^[\p{L}\p{N}_-]+$/u.test(name) ? `person:${name}` : `person:"${name.replaceAll('"', "")}"`;
 }
 
+/** @param {PersonEntry} one */
+const titleOf = (one) => one.name || "this person";
+
 export class People {
   button = byId("people", HTMLButtonElement);
   panel = byId("people-panel", HTMLElement);
-  message = el("p", { role: "status" });
+  message = el("p", { role: "status", tabindex: -1 });
   list = el("ul", { class: "plain people-list" });
   /** @type {PersonEntry[]} */
   people = [];
+  /** Ids of people whose faces are shown. @type {Set<string>} */
+  opened = new Set();
 
   /** @param {Page} page */
   constructor(page) {
@@ -72,10 +77,11 @@ export class People {
     const form = el("form", { class: "row", "data-needs": "label" }, name, el("button", { class: "quiet" }, "Save"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.change(one, { action: "name", name: name.value });
+      this.change(() => this.post(one.person_id, { action: "name", name: name.value }));
     });
     const faces = el("ul", { class: "faces", hidden: true });
     const all = el("button", { type: "button", class: "quiet", "aria-expanded": "false", onclick: () => { this.toggle(one, faces, all); } }, "Faces");
+    if (this.opened.has(one.person_id)) this.toggle(one, faces, all);
     return el("li", {},
       el("div", { class: "row" },
         el("button", { type: "button", class: "face", title: `Only shots with ${title}\n${shows}`, "aria-label": `Only the ${counted(one.shots, "shot")} with ${title}`,
@@ -96,7 +102,7 @@ export class People {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const other = others.find((each) => each.person_id === choice.value);
-      if (other) this.change(other, { action: "merge", other_id: one.person_id });
+      if (other) this.change(() => this.post(other.person_id, { action: "merge", other_id: one.person_id }));
     });
     return others.length > 0 && form;
   }
@@ -105,23 +111,55 @@ export class People {
   toggle(one, list, button) {
     list.hidden = !list.hidden;
     button.setAttribute("aria-expanded", String(!list.hidden));
+    if (list.hidden) this.opened.delete(one.person_id);
+    else this.opened.add(one.person_id);
     if (list.hidden) return;
     this.ask(async () => {
       const { faces } = await personFaces(one.person_id);
       list.replaceChildren(...faces.map((face) => el("li", {},
         el("img", { src: pictureOf(face.face_id), alt: `${face.show}, frame ${face.frame}`, width: 72, height: 72, loading: "lazy" }),
         el("button", { type: "button", class: "quiet", "aria-label": `More faces like that of frame ${face.frame}`,
-          onclick: () => { this.likeness.findFace(face.face_id); } }, "More like it"),
+          onclick: () => { this.likeness.findFace(face.face_id, one); } }, "More like it"),
         el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Frame ${face.frame} is not this person`,
-          onclick: () => { this.change(one, { action: "reject", faces: [face.face_id] }); } }, "Not them"),
+          onclick: () => { this.takeAway(one, "reject", face.face_id); } }, "Not them"),
         faces.length > 1 && el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Frame ${face.frame} is another person`,
-          onclick: () => { this.change(one, { action: "split", faces: [face.face_id] }); } }, "Another"))));
+          onclick: () => { this.takeAway(one, "split", face.face_id); } }, "Another"))));
     });
   }
 
-  /** @param {PersonEntry} one @param {Omit<PersonChangeBody, "author">} change */
-  change(one, change) {
-    this.ask(async () => this.show(await changePerson(one.person_id, { ...change, author: who() })));
+  /** @param {string} personId @param {Omit<PersonChangeBody, "author">} change */
+  post(personId, change) {
+    return changePerson(personId, { ...change, author: who() });
+  }
+
+  /** @param {PersonEntry} one @param {"reject"|"split"} action @param {string} faceId */
+  takeAway(one, action, faceId) {
+    const text = `A face was taken away from ${titleOf(one)}.`;
+    this.change(() => this.post(one.person_id, { action, faces: [faceId] }), text,
+      () => this.post(one.person_id, { action: "assign", faces: [faceId] }));
+  }
+
+  /**
+   * Make a change, and offer to undo it.
+   * @param {() => Promise<PeopleAnswer>} act @param {string} [text] @param {() => Promise<PeopleAnswer>} [undo]
+   */
+  change(act, text = "", undo = undefined) {
+    return this.ask(async () => {
+      const before = this.people;
+      this.show(await act());
+      await this.likeness.refresh();
+      if (!undo) return;
+      const faceless = before.filter((one) => one.name && !this.people.some((each) => each.person_id === one.person_id));
+      this.showMessage([text, ...faceless.map((one) => `${one.name} has no face left.`), ""].join(" "));
+      const button = el("button", { type: "button", class: "quiet", onclick: () => {
+        this.change(undo).then(() => {
+          if (this.message.textContent === "") this.showMessage("Undone.");
+          this.message.focus();
+        });
+      } }, "Undo");
+      this.message.append(button);
+      button.focus({ preventScroll: true });
+    });
   }
 
   /** Show a face in its shot. @param {string} shotId @param {number} frame */
