@@ -162,8 +162,10 @@ def _assign(settings: Settings, person: str, arguments: Sequence[str], author: s
 
     assigned = assign_faces(settings, person, arguments, author, datetime.now(UTC))
     who = assigned.person["name"] or assigned.person["person_id"]
+    names = _read_names(settings) | {person_id: name or person_id for person_id, name in assigned.faceless.items()}
     parts = [
-        f"{count:,} of {owner}" if owner else f"{count:,} without a person" for owner, count in assigned.former.items()
+        f"{count:,} of {_name_owner(owner, names)}" if owner else f"{count:,} without a person"
+        for owner, count in assigned.former.items()
     ]
     given = plural(sum(assigned.former.values()), "face is", "faces are")
     new = " (a new person)" if assigned.is_new else ""

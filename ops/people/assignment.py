@@ -79,7 +79,7 @@ def assign_faces(
         if must_be_new and person_id in before:
             raise UsageError(f"{person_id} is called {person!r} already: give the faces to that person")
         if person_id is None:
-            new_name = _require_new(person, chosen)
+            new_name = _require_new(person, chosen, before)
             person_id = make_person_id(f"{chosen[0]['face_id']} {now.isoformat()}")
         given = [face for face in chosen if face["person_id"] != person_id]
         if not given:
@@ -121,17 +121,18 @@ def _find_target(settings: Settings, person: str) -> str | None:
         raise
 
 
-def _require_new(name: str, faces: Sequence[LakeFace]) -> str:
+def _require_new(name: str, faces: Sequence[LakeFace], people: Mapping[str, LakePerson]) -> str:
     """Return the name of a new person. Raises ``NotFoundError`` if a face has a person: the name may be a slip."""
     text = require_person_name(name)
     owned = next((face for face in faces if face["person_id"]), None)
     if owned is None:
         return text
-    owner, face_id = owned["person_id"], owned["face_id"]
+    owner, face_id = owned["person_id"] or "", owned["face_id"]
+    owner_name = people[owner]["name"] if owner in people else None
+    rename = "" if owner_name else f'to name that person, `needle people --name {owner} "{text}"`; '
     raise NotFoundError(
-        f"no person {name!r}, and {face_id} is a face of {owner}: to name that person, "
-        f'`needle people --name {owner} "{text}"`; to make the face another person, `needle people --split {owner} '
-        f"{face_id}`"
+        f"no person {name!r}, and {face_id} is a face of {owner_name or owner}: {rename}to make the face another "
+        f"person, `needle people --split {owner} {face_id}`"
     )
 
 

@@ -19,7 +19,7 @@ from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people.build import build_faces
 from ops.people.catalogue import read_people
-from ops.people.editing import read_person_faces, reject_faces
+from ops.people.editing import name_person, read_person_faces, reject_faces
 from ops.videos import catalogue
 from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, serving
 from tests.builders.faces import LEFT, RIGHT, NumberFaces
@@ -180,6 +180,7 @@ def test_of_a_picture_with_two_faces_one_is_chosen_and_named(
     person = read_people(people_home)[0]["person_id"]
     compared, lost_id, *_ = [row["face_id"] for row in read_person_faces(people_home, person)]
     reject_faces(people_home, person, [lost_id], "me", datetime.now(UTC))
+    name_person(people_home, person, "", "me", datetime.now(UTC))
     desk = open_desk(with_people.url).search()
     open_panel(desk)
     answer_two_faces(desk, with_people, compared)
@@ -200,7 +201,13 @@ def test_of_a_picture_with_two_faces_one_is_chosen_and_named(
     lost.get_by_role("button", name="is them").click()
     desk.page.locator("#people-panel [role=status]").get_by_role("button", name="Undo").wait_for()
     assert "Ann" in [row["name"] for row in read_people(people_home)]
-    assert desk.page.locator(".face-likeness .faces li", has_text="Ann").count() == 1
+    ann = faces.filter(has_text="Ann")
+    assert ann.count() == 1 and ann.get_by_role("button", name="is them").count() == 0, "a named face is left alone"
+    unnamed = faces.filter(has_text="No name yet").first
+    desk.page.get_by_label("Who they are").fill("Bea")
+    unnamed.get_by_role("button", name="is them").click()
+    desk.until("document.querySelector('#people-panel [role=status]').textContent.includes('This person is Bea now')")
+    assert [row["name"] for row in read_people(people_home) if row["person_id"] == person] == ["Bea"]
 
 
 def test_the_panel_is_accessible_and_fits_a_narrow_page(open_desk: OpenDesk, with_people: Served) -> None:

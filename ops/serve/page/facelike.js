@@ -108,7 +108,7 @@ export class FaceLikeness {
         el("img", { src: pictureOf(face.face_id), alt: "", width: 72, height: 72, loading: "lazy" })),
       this.nameOf(person, name),
       el("span", { class: "muted" }, face.is_near ? "alike" : "less alike"),
-      (!person || person.person_id !== this.person?.person_id) && el("button", { type: "button", class: "quiet", "data-needs": "label",
+      (this.person ? face.person_id !== this.person.person_id : !person?.name) && el("button", { type: "button", class: "quiet", "data-needs": "label",
         "aria-label": `${where} is them`, onclick: () => { this.give(face); } }, "It’s them"));
   }
 
@@ -129,6 +129,11 @@ export class FaceLikeness {
     }
     const faces = [face.face_id];
     const former = face.person_id;
+    if (former && !person) { // a new name for the person whose face it is
+      const rename = (/** @type {string} */ to) => () => this.people.post(former, { action: "name", name: to });
+      this.people.change(rename(name), `This person is ${name} now.`, rename(""));
+      return;
+    }
     const idNow = () => person?.person_id ?? this.people.people.find((one) => one.name === name)?.person_id ?? "";
     const undo = () => former ? this.people.post(former, { action: "assign", faces }) : this.people.post(idNow(), { action: "reject", faces });
     const act = () => person ? this.people.post(person.person_id, { action: "assign", faces }) : createPerson({ name, faces, author: who() });

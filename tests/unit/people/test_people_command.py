@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from ops.cli.main import cli
+from ops.core.errors import NotFoundError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people.build import build_faces
@@ -65,7 +66,9 @@ def test_a_face_is_taken_away_and_given_back_as_the_hint_says(home: Settings) ->
     made = run("--is", "Ann", rights[0], "--json")
     assert "1 face is Ann (a new person) now: 1 without a person" in made.stderr
     assert [each["name"] for each in json.loads(made.stdout)["people"]] == ["Ann"]
-    assert f"1 face is Nora now: 1 of {read_people(home)[-1]['person_id']}" in run("--is", "Nora", rights[0]).stderr
+    with pytest.raises(NotFoundError, match="is a face of Ann: to make the face another person"):
+        run("--is", "Bob", rights[0])
+    assert "1 face is Nora now: 1 of Ann" in run("--is", "Nora", rights[0]).stderr
 
 
 def test_a_merge_of_two_people_of_one_frame_is_remarked_upon(home: Settings) -> None:
