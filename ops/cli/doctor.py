@@ -146,8 +146,8 @@ def _name_other_uses(settings: Settings) -> str:
         return ""
     live_id, homes = choice.state.live.encoder_id, list_other_homes(settings, choice, datetime.now(UTC).date())
     return "; ".join(
-        f"{make_printable(name)} uses {', '.join(use.encoder_ids)} until `needle ingest` there (seen {use.seen})"
-        for name, use in homes.items()
+        f"{make_printable(use.name)} uses {', '.join(use.encoder_ids)} until `needle ingest` there (seen {use.seen})"
+        for use in homes.values()
         if live_id not in use.encoder_ids
     )
 

@@ -342,6 +342,9 @@ def _tell(summary: IngestSummary, paths: dict[str, str], printed_notes: set[str]
     if summary["up_to_date"]:
         shots = plural(summary["searchable"], "shot is", "shots are")
         lines.append(f"nothing to do: {plural(summary['videos'], 'video')}, {shots} searchable already")
+    elif not summary["footage_processed_s"]:
+        shots = plural(summary["searchable"], "shot is", "shots are")
+        lines.append(f"no new footage; {shots} searchable, brought up to date in {summary['seconds']:.1f} s")
     else:
         lines.append(
             f"{plural(summary['shots'], 'shot')}, {summary['footage_processed_s']:.0f} s of footage "

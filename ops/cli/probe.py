@@ -55,7 +55,7 @@ def fit(
     from ops.probes.definitions import define
     from ops.probes.state import read_state
 
-    settings = load_command_settings(options)
+    settings = _load_followed(options)
     define(settings, label, description, queries, threshold)
     ran = bring_up_to_date(settings, label)
     if report:
@@ -86,7 +86,7 @@ def score(label: str, as_json: bool, **options: Any) -> None:
     from ops.probes.scores import scores_table
     from ops.probes.state import read_promoted_version
 
-    settings = load_command_settings(options)
+    settings = _load_followed(options)
     version = read_promoted_version(settings, label)
     if version is None:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
@@ -157,7 +157,7 @@ def promote(label: str, version: str | None, as_json: bool, **options: Any) -> N
     from ops.probes.promotion import promote as take
     from ops.probes.state import read_state
 
-    settings = load_command_settings(options)
+    settings = _load_followed(options)
     name = version or read_state(settings, label).latest
     if not name:
         raise NotFoundError(f"probe {label!r} was not fitted yet: run `needle probe fit {label}`")
@@ -193,6 +193,14 @@ def suggest(label: str, count: int, seed: int, as_json: bool, **options: Any) ->
         click.echo(f"{feed}:")
         for each in shots:
             click.echo(make_printable(f"  {each['score']:.3f}  {each['shot_id']}  {each['poster']}"))
+
+
+def _load_followed(options: dict[str, Any]) -> Settings:
+    from ops.upgrade.shared_encoder import require_followed
+
+    settings = load_command_settings(options)
+    require_followed(settings)
+    return settings
 
 
 def _require_known(settings: Settings, label: str) -> None:

@@ -11,6 +11,7 @@ from ops.cli.main import announce
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.cli.progress import Bars
 from ops.core.backup import describe_backup, restore
+from ops.embeddings.shared_choice import forget_all_homes
 
 
 @click.command(name="restore")
@@ -28,5 +29,6 @@ def command(source: Path, **options: Any) -> int:
     settings = load_command_settings(options, follows_live=False)
     with Bars() as bars:
         manifest = restore(settings, source.absolute(), bars)
+    forget_all_homes(settings.store)
     announce(f"{settings.home}: {describe_backup(manifest)}; next: needle doctor")
     return 0

@@ -33,10 +33,26 @@ if TYPE_CHECKING:
 @click.option(
     "--status", "asks", is_flag=True, help="Show the live encoder, and the one that a rollback would bring back."
 )
+@click.option(
+    "--forget-home",
+    "home_name",
+    default="",
+    metavar="NAME",
+    help="Of a home on the same bucket that is gone: do not keep vectors for it any more.",
+)
 @click.option("--force", default="", metavar="REASON", help="Switch even if the check fails; the reason is stored.")
 @add_setting_options()
 @json_option
-def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str, as_json: bool, **options: Any) -> int:
+def command(
+    spec: str,
+    goes_back: bool,
+    withdraws: bool,
+    asks: bool,
+    home_name: str,
+    force: str,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Make another encoder live: embed everything again, compare, and switch if it is not worse.
 
     Search works all the time, with the old encoder until the switch and the new one after it. Probes are fitted
@@ -46,8 +62,8 @@ def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str,
     \b
     Example: needle upgrade --encoder finetuned:mine
     """
-    if bool(spec) + goes_back + withdraws + asks != 1:
-        raise UsageError("say one of --encoder SPEC, --rollback, --discard and --status")
+    if bool(spec) + goes_back + withdraws + asks + bool(home_name) != 1:
+        raise UsageError("choose one of --encoder SPEC, --rollback, --discard, --status and --forget-home NAME")
     if force and not (spec and force.strip()):
         raise UsageError(
             "--force gives the reason for an --encoder that fails the check: --force 'night scenes matter'"
@@ -63,8 +79,12 @@ def command(spec: str, goes_back: bool, withdraws: bool, asks: bool, force: str,
         _show(settings, as_json)
         return 0
     from ops.cli.progress import Bars
-    from ops.cli.upgrade_runs import rollback, upgrade, withdraw
+    from ops.cli.upgrade_runs import forget_home, rollback, upgrade, withdraw
 
+    if home_name:
+        forget_home(settings, home_name)
+        _show(settings, as_json)
+        return 0
     with Bars() as bars:
         if withdraws:
             return _tell_discarded(settings, withdraw(settings, bars), as_json)
@@ -87,6 +107,13 @@ def _show(settings: Settings, as_json: bool) -> None:
     )
     if candidate:
         click.echo(f"on its way, not live: {candidate['spec']} ({candidate['encoder_id']})")
+    if shared := document["shared"]:
+        click.echo(f"live in {settings.storage_uri}: {shared['spec']}; `needle ingest` here follows it")
+    for home in document["other_homes"]:
+        uses = ", ".join(home["encoder_ids"])
+        click.echo(make_printable(f"another home: {home['name']} uses {uses} (seen {home['seen']})"))
+    if kept := document["kept_for_others"]:
+        click.echo(f"kept while other homes may use it: {', '.join(kept)}")
     for reason in document["refused_because"]:
         click.echo(f"refused: {make_printable(reason)}")
     if document["refused_because"]:
@@ -110,7 +137,9 @@ def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
             for reason in comparison.reasons if comparison.forced and outcome.switched else ():
                 click.echo(f"taken all the same: {make_printable(reason)}")
         live = document["live"]
-        state = "is live" if outcome.switched else "stays live" if is_refused else "is live already: nothing to do"
+        places = f" in all homes on {settings.storage_uri}" if document["other_homes"] else ""
+        unchanged = "stays live" if is_refused else "is live already: nothing to do"
+        state = f"is live{places}" if outcome.switched else unchanged
         click.echo(f"{live['spec']} {state} ({live['encoder_id']})")
     for reason in comparison.reasons if comparison and is_refused else ():
         click.echo(f"needle: not switched: {make_printable(reason)}", err=True)
@@ -135,6 +164,8 @@ def _tell_discarded(settings: Settings, candidate: UpgradeCandidate, as_json: bo
             if candidate.encoder_id in encoders
             else "is deleted, its weights are not"
         )
+        if candidate.encoder_id in document["kept_for_others"]:
+            fate = "stays in the store while other homes may use it"
         if candidate.was_indexed:
             fate = "stays: footage was indexed with it before, and may still be searched"
         click.echo(f"{candidate.spec} is not a candidate any more: its data {fate}")

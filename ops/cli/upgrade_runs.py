@@ -20,7 +20,11 @@ from ops.core.locks import lock_if_free
 from ops.core.settings import Settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.embeddings.registry import EncoderRegistry, UpgradeCandidate
+from ops.embeddings.shared_choice import forget_home as remove_home
 from ops.embeddings.shared_choice import note_use
+from ops.probes.definitions import load_definitions
+from ops.probes.state import read_state
+from ops.probes.versions import list_fitted_probes
 from ops.shots.build import TABLE as SHOTS
 from ops.upgrade.candidate import find_missing, list_probes_to_refit, name_candidate, name_previous
 from ops.upgrade.compare import Comparison, read_current_comparison, read_last_comparison
@@ -55,6 +59,7 @@ def upgrade(settings: Settings, spec: str, force: str, bars: Bars) -> UpgradeOut
         candidate = name_candidate(settings, spec, force)
         if candidate is None:
             return UpgradeOutcome(switched=False)
+        _note_foreign_probes(settings, bars)
         is_live = _try_candidate(settings, candidate, ("encoder_comparison", "live_encoder"), bars)
         comparison = read_last_comparison(settings, candidate.encoder_id)
         if is_live:
@@ -92,6 +97,27 @@ def follow(settings: Settings, bars: Bars) -> None:
                 )
     if choice := note_use(settings, resolve_encoder(settings).encoder_id, _today()):
         delete_left(settings, choice, _today())
+
+
+def forget_home(settings: Settings, name: str) -> None:
+    """Remove a home that is gone from the record of the store, and what only it used. Raises ``NeedleError``."""
+    with lock_if_free(_upgrade_lock(settings)) as is_free:
+        if not is_free:
+            raise NeedleError(f"another command changes the live encoder of {settings.home}: wait until it ends")
+        remove_home(settings, name)
+        if choice := note_use(settings, resolve_encoder(settings).encoder_id, _today()):
+            delete_left(settings, choice, _today())
+
+
+def _note_foreign_probes(settings: Settings, bars: Bars) -> None:
+    """Report probes that another home defined: only a home that defines them can fit them again."""
+    foreign = sorted(set(list_fitted_probes(settings)) - set(load_definitions(settings)))
+    if labels := [label for label in foreign if read_state(settings, label).promoted]:
+        bars.note(
+            "comparison",
+            f"not defined in this home, so neither compared nor fitted again: {', '.join(labels)}; their scores stay "
+            "those of the encoder before until `needle ingest` in a home that defines them",
+        )
 
 
 def _follow(settings: Settings, bars: Bars) -> None:

@@ -33,6 +33,8 @@ MARKER = "restore.unfinished"
 """File of a home in which a restore was begun: the moment of its backup."""
 NOT_KEPT = ("cache", "ingests", "locks", "scratch", "serve/exports")
 """Folders of a home that are computed again, or belong to processes that run."""
+HOME_ID = "home_id"
+"""File with the id of a home. A backup has none: what is restored from it is another home."""
 MOST_NAMED = 5
 STAGE = "backup"
 _SQLITE = b"SQLite format 3\x00"
@@ -168,7 +170,8 @@ def list_home_files(settings: Settings) -> Iterator[Path]:
     left_out = _list_left_out(settings)
     for path in _list_files(settings.home):
         is_journal = path.name.endswith(("-wal", "-shm", "-journal"))  # of a database, which is copied through SQLite
-        if left_out.isdisjoint(path.parents) and path.suffix != ".lock" and path.name != ".lock" and not is_journal:
+        is_ours = path.suffix != ".lock" and path.name != ".lock" and path != settings.home / HOME_ID
+        if left_out.isdisjoint(path.parents) and is_ours and not is_journal:
             yield path
 
 

@@ -36,7 +36,8 @@ class UpgradeCandidate:
 
     ``how``: after a comparison, because it was live before, or because another home on the same store made it live.
     ``was_indexed``: shots were indexed by it before it was named, in a home that was never upgraded. In that home
-    another setting of NEEDLE_ENCODER may use that index.
+    another setting of NEEDLE_ENCODER may use that index. ``interrupted``: spec and id of the home's own candidate,
+    while this one is followed.
     """
 
     spec: str
@@ -44,6 +45,7 @@ class UpgradeCandidate:
     how: Literal["upgrade", "rollback", "follow"] = "upgrade"
     force: str = ""
     was_indexed: bool = False
+    interrupted: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,13 +221,18 @@ def parse_state(content: Any) -> RegistryState:
             live=live,
             previous=previous,
             rolled_back_from=rolled_back_from,
-            candidate=UpgradeCandidate(**content["candidate"]) if content["candidate"] else None,
+            candidate=_parse_candidate(content["candidate"]) if content["candidate"] else None,
             replaced_specs=tuple(content["superseded"]),
             to_delete=tuple(content["retired"]),
             cleanup_done=bool(content["settled"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a state of encoders: {error}") from error
+
+
+def _parse_candidate(content: dict[str, Any]) -> UpgradeCandidate:
+    interrupted = content.get("interrupted")
+    return UpgradeCandidate(**{**content, "interrupted": tuple(interrupted) if interrupted else None})
 
 
 def _is_unchanged(marks: list[list[object]]) -> bool:

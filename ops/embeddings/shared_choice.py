@@ -12,10 +12,13 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
+from uuid import uuid4
 
-from ops.core.errors import EncoderError
+from ops.core.backup import HOME_ID
+from ops.core.errors import EncoderError, NotFoundError, make_home_error
+from ops.core.locks import lock_exclusively
 from ops.core.settings import Settings
-from ops.core.storage import ObjectStore
+from ops.core.storage import ObjectStore, write_atomically
 from ops.embeddings.registry import EncoderRegistry, RegistryState, dump_state, parse_state
 
 KEY = "encoder.json"
@@ -25,8 +28,12 @@ HOME_DAYS = 90
 
 @dataclass(frozen=True, kw_only=True)
 class HomeUse:
-    """The encoders whose data a home needs, and the day (ISO 8601, UTC) on which it was last seen."""
+    """A home on the store: its name for people, the encoders whose data it needs, and the day it was last seen (UTC).
 
+    ``seen`` is in ISO 8601.
+    """
+
+    name: str
     encoder_ids: tuple[str, ...]
     seen: str
 
@@ -35,15 +42,21 @@ class HomeUse:
 class SharedChoice:
     """The choice of ``auto`` of the homes on one bucket, and their live encoder after the first upgrade.
 
-    ``homes`` are by ``Settings.home_name``. ``left`` are ids of replaced encoders, whose data stay while a home uses
-    them. ``version`` is that of the object; ``None`` if it does not exist.
+    ``homes`` are by the id of the home, ``None`` before the first one was recorded. Until the day ``unknown_until``
+    (ISO 8601, empty for never) there may be homes that are not recorded. ``left`` are ids of encoders that were
+    replaced; their data stay while a home uses them. ``version`` is that of the object; ``None`` without one.
     """
 
     auto: tuple[str, str] | None = None
     state: RegistryState = field(default_factory=RegistryState)
-    homes: dict[str, HomeUse] = field(default_factory=dict)
+    homes: dict[str, HomeUse] | None = None
+    unknown_until: str = ""
     left: tuple[str, ...] = ()
     version: str | None = None
+
+    def knows_homes(self, today: date) -> bool:
+        """Return True if all homes on the store are recorded."""
+        return self.homes is not None and today.isoformat() >= self.unknown_until
 
     def list_ids(self) -> set[str]:
         """Return the ids of the shared live encoder and of those to which any home may roll back."""
@@ -68,7 +81,8 @@ def read_choice(store: ObjectStore) -> SharedChoice | None:
         return SharedChoice(
             auto=(str(auto["spec"]), str(auto["reason"])) if auto else None,
             state=parse_state(document["succession"]),
-            homes=_parse_homes(document.get("homes", {})),
+            homes=_parse_homes(document["homes"]) if "homes" in document else None,
+            unknown_until=str(document.get("unknown_until", "")),
             left=tuple(str(each) for each in document.get("left", ())),
             version=version,
         )
@@ -78,9 +92,25 @@ def read_choice(store: ObjectStore) -> SharedChoice | None:
         ) from error
 
 
+def read_home_id(settings: Settings) -> str:
+    """Return the id of this home, which is made at first use. Raises ``StorageError`` if it cannot be written."""
+    path = settings.home / HOME_ID
+    try:
+        if not path.exists():
+            settings.home.mkdir(parents=True, exist_ok=True)
+            with lock_exclusively(settings.home / "locks" / "home_id.lock"):
+                if not path.exists():
+                    with write_atomically(path) as temporary:
+                        temporary.write_text(uuid4().hex[:12] + "\n")
+        return path.read_text().strip()
+    except OSError as error:
+        raise make_home_error(settings.home, error) from error
+
+
 def list_other_homes(settings: Settings, choice: SharedChoice, today: date) -> dict[str, HomeUse]:
     """Return the homes on the store, but this one and those that were not seen for :data:`HOME_DAYS`."""
-    return {name: use for name, use in choice.homes.items() if name != settings.home_name and not _is_gone(use, today)}
+    homes, here = choice.homes or {}, read_home_id(settings)
+    return {home_id: use for home_id, use in homes.items() if home_id != here and not _is_gone(use, today)}
 
 
 def list_ids_of_others(settings: Settings, choice: SharedChoice, today: date) -> set[str]:
@@ -91,20 +121,53 @@ def list_ids_of_others(settings: Settings, choice: SharedChoice, today: date) ->
 def note_use(settings: Settings, encoder_id: str, today: date) -> SharedChoice | None:
     """Record in the store that this home needs the data of its encoder and of its candidate; return what is there now.
 
-    Writes nothing if the same was recorded today or yesterday. Homes that are gone are left out.
+    Writes nothing if the same was recorded today or yesterday. Homes that are gone are left out. The first home that
+    is recorded in a store with videos cannot know of others: then nothing is deleted for :data:`HOME_DAYS`.
     """
     while (choice := read_choice(settings.store)) is not None:
         candidate = EncoderRegistry(settings.home).read_state().candidate
         ids = {encoder_id, candidate.encoder_id} if candidate else {encoder_id}
-        use = HomeUse(encoder_ids=tuple(sorted(ids)), seen=today.isoformat())
-        before = choice.homes.get(settings.home_name)
-        is_recent = before is not None and abs(today - date.fromisoformat(before.seen)) <= timedelta(days=1)
-        if before is not None and is_recent and before.encoder_ids == use.encoder_ids:
+        use = HomeUse(name=settings.home_name, encoder_ids=tuple(sorted(ids)), seen=today.isoformat())
+        here = read_home_id(settings)
+        before = (choice.homes or {}).get(here)
+        if before is not None and replace(before, seen=use.seen) == use and _count_days(before, today) <= 1:
             return choice
-        homes = list_other_homes(settings, choice, today) | {settings.home_name: use}
-        if write_choice(settings.store, replace(choice, homes=homes)):
-            return replace(choice, homes=homes)
+        unknown_until = choice.unknown_until
+        if choice.homes is None and settings.lake.list_partitions("videos"):
+            unknown_until = (today + timedelta(days=HOME_DAYS)).isoformat()
+        others = list_other_homes(settings, choice, today)
+        gone_uses = [use for home_id, use in (choice.homes or {}).items() if home_id not in (*others, here)]
+        gone = {each for gone_use in gone_uses for each in gone_use.encoder_ids}
+        left = tuple(sorted({*choice.left, *gone} - ids)) if gone else choice.left
+        after = replace(choice, homes=others | {here: use}, unknown_until=unknown_until, left=left)
+        if write_choice(settings.store, after):
+            return after
     return None
+
+
+def forget_home(settings: Settings, name: str) -> None:
+    """Remove another home from the record: what only it used is deleted by the next :func:`note_use` and its caller.
+
+    ``name`` is the name or id of one that is gone. Raises ``NotFoundError``, naming the others, if there is none.
+    """
+    while True:
+        choice = read_choice(settings.store) or SharedChoice()
+        others = {each: use for each, use in (choice.homes or {}).items() if each != read_home_id(settings)}
+        found = {each: use for each, use in others.items() if name in (each, use.name)}
+        if not found:
+            names = ", ".join(f"{use.name} ({each})" for each, use in others.items()) or "none"
+            raise NotFoundError(f"no other home {name!r} on {settings.storage_uri}; the others are: {names}")
+        left = {*choice.left, *(each for use in found.values() for each in use.encoder_ids)}
+        homes = {each: use for each, use in (choice.homes or {}).items() if each not in found}
+        if write_choice(settings.store, replace(choice, homes=homes, left=tuple(sorted(left)))):
+            return
+
+
+def forget_all_homes(store: ObjectStore) -> None:
+    """Remove all homes from the record of a store that was restored from a backup: they are on another store."""
+    while (choice := read_choice(store)) is not None and choice.version is not None:
+        if choice.homes is None or write_choice(store, replace(choice, homes=None, unknown_until="", left=())):
+            return
 
 
 def change_left(settings: Settings, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
@@ -130,12 +193,13 @@ def share_auto(store: ObjectStore, choose: Callable[[], tuple[str, str]]) -> tup
 def write_choice(store: ObjectStore, choice: SharedChoice) -> bool:
     """Write the choice over the version that it was read from; return false, and write nothing, if that changed."""
     auto = {"spec": choice.auto[0], "reason": choice.auto[1]} if choice.auto else None
-    document = {
+    document: dict[str, object] = {
         "auto": auto,
         "succession": dump_state(choice.state) if choice.state.live else None,
-        "homes": {name: asdict(use) for name, use in choice.homes.items()},
-        "left": list(choice.left),
     }
+    if choice.homes is not None:
+        homes = {home_id: asdict(use) for home_id, use in choice.homes.items()}
+        document |= {"homes": homes, "unknown_until": choice.unknown_until, "left": list(choice.left)}
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     return store.write_if(KEY, text.encode(), choice.version)
 
@@ -143,12 +207,17 @@ def write_choice(store: ObjectStore, choice: SharedChoice) -> bool:
 def _parse_homes(content: dict[str, dict[str, object]]) -> dict[str, HomeUse]:
     """Return the homes of :func:`write_choice`. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for others."""
     homes = {}
-    for name, use in content.items():
+    for home_id, use in content.items():
         ids, seen = use["encoder_ids"], date.fromisoformat(str(use["seen"]))
         if not isinstance(ids, list):
-            raise TypeError(f"encoder_ids of {name} are no list")
-        homes[name] = HomeUse(encoder_ids=tuple(str(each) for each in ids), seen=seen.isoformat())
+            raise TypeError(f"encoder_ids of {home_id} are no list")
+        name, encoder_ids = str(use["name"]), tuple(str(each) for each in ids)
+        homes[home_id] = HomeUse(name=name, encoder_ids=encoder_ids, seen=seen.isoformat())
     return homes
+
+
+def _count_days(use: HomeUse, today: date) -> int:
+    return abs((today - date.fromisoformat(use.seen)).days)
 
 
 def _is_gone(use: HomeUse, today: date) -> bool:

@@ -136,9 +136,13 @@ def find_missing(settings: Settings, encoder_id: str) -> str:
 
 
 def replace_candidate(before: RegistryState, candidate: UpgradeCandidate) -> RegistryState:
-    """Replace the candidate; mark the last one's vectors for deletion, unless others may search them."""
+    """Replace the candidate; mark the last one's vectors for deletion, unless others may search them.
+
+    A candidate that is only interrupted keeps them too.
+    """
     last = before.candidate
     is_left = last is not None and last.encoder_id != candidate.encoder_id and not last.was_indexed
+    is_left = is_left and candidate.interrupted is None
     to_delete = (*before.to_delete, last.encoder_id) if last and is_left else before.to_delete
     return replace(before, candidate=candidate, to_delete=tuple(dict.fromkeys(to_delete)))
 

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ops.core.errors import EncoderError, NeedleError, SettingsError
+from ops.core.errors import EncoderError, NeedleError, SettingsError, UsageError
 from ops.core.settings import Settings
 from ops.embeddings.encoder import ResolvedEncoder, find_kind, resolve_spec
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
@@ -88,6 +88,18 @@ def find_shared_state(settings: Settings) -> SharedState | None:
     return SharedState(live=choice.state.live, state=choice.state)
 
 
+def require_followed(settings: Settings) -> None:
+    """Raise ``UsageError`` if another home made an encoder live that this one does not use yet.
+
+    States and scores of probes are shared, and those of two encoders would replace each other.
+    """
+    if shared := find_shared_state(settings):
+        raise UsageError(
+            f"{shared.live.spec} is live in {settings.storage_uri} since {shared.live.since}, and this home uses "
+            "another encoder: run `needle ingest` here first"
+        )
+
+
 def explain_setting_against_shared(settings: Settings, shared: SharedState) -> str:
     """Return a warning if NEEDLE_ENCODER names an encoder that the shared one replaces; empty if they agree.
 
@@ -139,28 +151,51 @@ def adopt(settings: Settings, shared: SharedState) -> UpgradeCandidate | None:
     if not _list_indexed(settings) - {shared.live.encoder_id}:
         registry.change_state(lambda before: follow_state(before, shared))
         return None
-    candidate = UpgradeCandidate(spec=shared.live.spec, encoder_id=shared.live.encoder_id, how="follow")
-    return registry.change_state(lambda before: replace_candidate(before, candidate)).candidate
+
+    def change(before: RegistryState) -> RegistryState:
+        own = _find_own_candidate(before, shared)
+        candidate = UpgradeCandidate(
+            spec=shared.live.spec,
+            encoder_id=shared.live.encoder_id,
+            how="follow",
+            interrupted=(own.spec, own.encoder_id) if own else None,
+        )
+        return replace_candidate(before, candidate)
+
+    return registry.change_state(change).candidate
 
 
 def follow_state(before: RegistryState, shared: SharedState, replaced: ResolvedEncoder | None = None) -> RegistryState:
     """Return the state of a home that uses the encoder of ``shared``.
 
-    ``replaced`` was used here until now, if the home was not upgraded before.
+    ``replaced`` was used here until now, if the home was not upgraded before. The home's own candidate stays one: its
+    vectors may have taken days.
     """
-    state = shared.state
+    state, own = shared.state, _find_own_candidate(before, shared)
     kept = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
     leaving = [each for each in (before.live, before.previous, before.rolled_back_from, replaced) if each]
     ids = [*before.to_delete, *(each.encoder_id for each in leaving)]
     if before.candidate and not before.candidate.was_indexed:
         ids.append(before.candidate.encoder_id)
+    ids = [each for each in ids if own is None or each != own.encoder_id]
     specs = [*before.replaced_specs, *state.replaced_specs, *([replaced.spec] if replaced else []), shared.live.spec]
     return replace(
         state,
+        candidate=own,
         replaced_specs=tuple(dict.fromkeys(specs)),
         to_delete=tuple(dict.fromkeys(each for each in ids if each not in kept)),
         cleanup_done=False,
     )
+
+
+def _find_own_candidate(before: RegistryState, shared: SharedState) -> UpgradeCandidate | None:
+    """Return the candidate that this home was to compare; ``None`` if it has none that differs from the shared ones."""
+    own, state = before.candidate, shared.state
+    if own and own.how == "follow":
+        interrupted = own.interrupted
+        own = UpgradeCandidate(spec=interrupted[0], encoder_id=interrupted[1]) if interrupted else None
+    kept = {each.encoder_id for each in (state.live, state.previous, state.rolled_back_from) if each}
+    return own if own and own.how == "upgrade" and own.encoder_id not in kept else None
 
 
 def _list_indexed(settings: Settings) -> set[str]:

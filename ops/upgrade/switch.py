@@ -22,7 +22,7 @@ from ops.embeddings.encoder import ResolvedEncoder, resolve_encoder
 from ops.embeddings.ends import name_ends_table
 from ops.embeddings.registry import EncoderRecord, EncoderRegistry, RegistryState, UpgradeCandidate
 from ops.embeddings.set_aside import set_aside_table
-from ops.embeddings.shared_choice import SharedChoice, change_left, list_ids_of_others, read_choice
+from ops.embeddings.shared_choice import SharedChoice, change_left, list_ids_of_others, read_choice, read_home_id
 from ops.index.cached_index import name_cache
 from ops.index.index import read_current_version
 from ops.index.publishing import drop_index
@@ -109,9 +109,9 @@ def delete_left(settings: Settings, choice: SharedChoice, today: date) -> None:
     """Delete from the store what a switch left there for other homes, if no home uses it any more."""
     state = EncoderRegistry(settings.home).read_state()
     used = choice.list_ids() | list_ids_of_others(settings, choice, today) | _list_kept(state)
-    if here := choice.homes.get(settings.home_name):
+    if here := (choice.homes or {}).get(read_home_id(settings)):
         used |= set(here.encoder_ids)
-    if unused := sorted(set(choice.left) - used):
+    if choice.knows_homes(today) and (unused := sorted(set(choice.left) - used)):
         for encoder_id in unused:
             _delete_from_store(settings, encoder_id, keep_versions=True)
         change_left(settings, remove=unused)
@@ -139,6 +139,8 @@ def discard(settings: Settings, today: date) -> UpgradeCandidate:
 def describe_upgrade(settings: Settings) -> dict[str, Any]:
     """Return the document of ``needle upgrade --status --json``: the live encoder, and the one to roll back to."""
     state, live = EncoderRegistry(settings.home).read_state(), resolve_encoder(settings)
+    shared, choice = find_shared_state(settings), read_choice(settings.store) or SharedChoice()
+    here = read_home_id(settings) if choice.homes else ""
     record = asdict(state.live) if state.live else {"spec": live.spec, "encoder_id": live.encoder_id}
     return {
         "live": {"since": None, "reason": live.reason, **record},
@@ -147,6 +149,9 @@ def describe_upgrade(settings: Settings) -> dict[str, Any]:
         "candidate": asdict(state.candidate) if state.candidate else None,
         "refused_because": _list_refusals(settings, state.candidate),
         "settled": state.cleanup_done,
+        "shared": asdict(shared.live) if shared else None,
+        "other_homes": [asdict(use) for home_id, use in (choice.homes or {}).items() if home_id != here],
+        "kept_for_others": list(choice.left),
     }
 
 
@@ -165,13 +170,18 @@ def _delete_unused(settings: Settings, encoder_ids: set[str], today: date, unser
 
     Vectors stay in the history of features, but those of ``unserved_id``, which was never live, do not.
     """
-    choice = (read_choice(settings.store) if encoder_ids else None) or SharedChoice()
-    used_ids = list_ids_of_others(settings, choice, today)
+    if not encoder_ids:
+        return
+    choice, left, kept_ids = read_choice(settings.store), set[str](), set[str]()
+    if choice is not None:  # the store may have other homes
+        kept_ids = choice.list_ids()
+        used_ids = list_ids_of_others(settings, choice, today) if choice.knows_homes(today) else encoder_ids
+        left = encoder_ids & used_ids - kept_ids
     for encoder_id in sorted(encoder_ids):
         _delete_here(settings, encoder_id)
-        if encoder_id not in choice.list_ids() | used_ids:
+        if encoder_id not in left | kept_ids:
             _delete_from_store(settings, encoder_id, keep_versions=encoder_id != unserved_id)
-    if left := encoder_ids & used_ids - choice.list_ids():
+    if left:
         change_left(settings, add=left)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.core.errors import EncoderError, NeedleError, SettingsError
+from ops.core.backup import list_home_files
+from ops.core.errors import EncoderError, NeedleError, NotFoundError, SettingsError
 from ops.core.settings import Settings, load_settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.build import name_table
@@ -21,21 +22,26 @@ from ops.embeddings.shared_choice import (
     KEY,
     SharedChoice,
     change_left,
+    forget_all_homes,
+    forget_home,
     list_ids_of_others,
     note_use,
     read_choice,
+    read_home_id,
     share_auto,
 )
 from ops.upgrade import shared_encoder
+from ops.upgrade.candidate import replace_candidate
 from ops.upgrade.shared_encoder import (
     WEIGHTS,
     explain_setting_against_shared,
     fetch_encoder,
     find_shared_state,
+    follow_state,
     publish_state,
     share_weights,
 )
-from ops.upgrade.switch import delete_left
+from ops.upgrade.switch import delete_left, finish_switch
 from ops.videos.catalogue import DIVIDING, LAYOUT
 from tests.builders.films import make_film
 from tests.builders.homes import Home
@@ -121,12 +127,17 @@ def test_two_upgrades_keep_the_vectors_of_a_home_that_has_not_followed(bucket: s
     assert store.list(folder), "the other home still uses them"
     assert not list((one.path / "index").glob(first_id)), "but this one does not"
     assert f"two uses {first_id}" in one.run("doctor", **environment).stdout
+    status = one.run("upgrade", "--status", **environment).stdout
+    assert f"two uses {first_id}" in status and f"kept while other homes may use it: {first_id}" in status
     assert one.json("ingest", str(library), **environment)["up_to_date"] and store.list(folder)
 
     assert len(two.json("search", "stripes", **environment)["hits"]) == 2
     layout = store.read_bytes(LAYOUT)
     store.write_bytes(LAYOUT, json.dumps(json.loads(layout) | {DIVIDING: "bucket:4"}).encode())
     before = store.list("lake/")
+    for verb in ("fit", "score", "promote"):
+        behind = two.run("probe", verb, "red", expect=2, **environment)
+        assert "run `needle ingest` here first" in behind.stderr, "probes of two encoders would replace each other"
     refused = two.run("ingest", str(library), expect=2, **environment)
     assert "being divided by 'bucket:4'" in refused.stderr and store.list("lake/") == before
     store.write_bytes(LAYOUT, layout)
@@ -152,10 +163,80 @@ def test_data_that_were_left_for_a_home_go_when_it_is_gone(bucket: str, tmp_path
         assert here.store.stat(key) is not None
     later = date(2026, 1, 2) + timedelta(days=HOME_DAYS)
     choice = note_use(here, "new", later)
-    assert choice is not None and list(choice.homes) == [here.home_name], "the entry of the gone one goes, too"
+    assert choice is not None and choice.homes is not None
+    assert [use.name for use in choice.homes.values()] == [here.home_name], "the entry of the gone one goes, too"
     delete_left(here, choice, later)
     after = read_choice(here.store)
     assert here.store.stat(key) is None and after is not None and after.left == ()
+
+
+@pytest.mark.parametrize("content", [None, json.dumps({"auto": None, "succession": None})])
+def test_nothing_is_deleted_while_homes_may_be_unknown(bucket: str, tmp_path: Path, content: str | None) -> None:
+    here, day = load_home(bucket, tmp_path / "here"), date(2026, 1, 1)
+    video_key = here.lake.folder("videos/x.parquet")
+    here.store.write_bytes(video_key, b"x")
+    if content:
+        here.store.write_bytes(KEY, content.encode())
+    note_use(here, "new", day)
+    change = replace(make_state("starter", "new"), to_delete=("old",), cleanup_done=False)
+    EncoderRegistry(here.home).change_state(lambda _: change)
+    key = here.lake.folder(f"{name_table('old')}/x.parquet")
+    here.store.write_bytes(key, b"x")
+    finish_switch(here, day)
+    choice = read_choice(here.store)
+    assert here.store.stat(key) is not None and choice is not None and choice.left == ("old",)
+    delete_left(here, choice, day + timedelta(days=HOME_DAYS - 1))
+    assert here.store.stat(key) is not None
+    delete_left(here, choice, day + timedelta(days=HOME_DAYS))
+    assert here.store.stat(key) is None
+
+
+def test_a_home_has_an_id_of_its_own_which_a_copy_of_its_name_does_not_share(bucket: str, tmp_path: Path) -> None:
+    one, two = load_home(bucket, tmp_path / "one"), load_home(bucket, tmp_path / "two")
+    assert read_home_id(one) == read_home_id(one) != read_home_id(two)
+    note_use(one, "a", date(2026, 1, 1))
+    choice = note_use(two, "b", date(2026, 1, 1))
+    assert choice is not None and list_ids_of_others(two, choice, date(2026, 1, 1)) == {"a"}
+    assert read_home_id(one) not in {path.name for path in list_home_files(one)}
+    assert "home_id" not in {path.name for path in list_home_files(one)}, "a restored home is another one"
+
+
+def test_a_home_that_is_gone_can_be_forgotten(bucket: str, tmp_path: Path) -> None:
+    here, gone, day = load_home(bucket, tmp_path / "here"), load_home(bucket, tmp_path / "gone"), date(2026, 1, 1)
+    note_use(gone, "old", day)
+    note_use(here, "new", day)
+    with pytest.raises(NotFoundError, match=rf"no other home 'x' on .*{gone.home}"):
+        forget_home(here, "x")
+    with pytest.raises(NotFoundError):
+        forget_home(here, here.home_name)
+    key = here.lake.folder(f"{name_table('old')}/x.parquet")
+    here.store.write_bytes(key, b"x")
+    forget_home(here, gone.home_name)
+    choice = note_use(here, "new", day)
+    assert choice is not None and choice.left == ("old",)
+    delete_left(here, choice, day)
+    assert here.store.stat(key) is None
+    forget_all_homes(here.store)
+    choice = read_choice(here.store)
+    assert choice is not None and choice.homes is None
+
+
+def test_a_candidate_stays_one_while_its_home_follows_another_encoder(bucket: str, tmp_path: Path) -> None:
+    settings = load_home(bucket, tmp_path)
+    publish_state(settings, make_state("starter", "theirs"), "before")
+    shared = find_shared_state(settings)
+    assert shared is not None
+    own = UpgradeCandidate(spec="finetuned:mine", encoder_id="mine", force="why")
+    EncoderRegistry(settings.home).change_state(lambda state: replace(state, candidate=own))
+    after = follow_state(EncoderRegistry(settings.home).read_state(), shared)
+    assert after.candidate == own and not after.to_delete
+    following = UpgradeCandidate(
+        spec="starter", encoder_id="theirs", how="follow", interrupted=(own.spec, own.encoder_id)
+    )
+    state = EncoderRegistry(settings.home).change_state(lambda state: replace_candidate(state, following))
+    assert EncoderRegistry(settings.home).read_state() == state and not state.to_delete
+    after = follow_state(state, shared)
+    assert after.candidate == replace(own, force="") and not after.to_delete
 
 
 def test_a_use_is_written_once_a_day_at_most_unless_it_changes(bucket: str, tmp_path: Path) -> None:
