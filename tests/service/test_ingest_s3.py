@@ -65,7 +65,7 @@ def test_footage_in_s3_becomes_searchable_and_a_second_run_writes_nothing(
     assert all(hit["proxy"].startswith("s3://store/needle/proxies/") for hit in hits)
     written = keys_of(client, "store")
     folders = {key.removeprefix("needle/").split("/")[0] for key in written}
-    assert folders == {"history", "lake", "proxies", "posters", "sheets"}
+    assert folders == {"encoder.json", "history", "lake", "proxies", "posters", "sheets"}
     assert not (home.path / "media").exists()
 
     local = home.files()
