@@ -121,6 +121,7 @@ def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
             f"subtitles: times x {timing.stretch:.6f}, then {timing.shift_s:+.3f} s; --reset undoes it", err=True
         )
     for source in sources:
+        name = row["path"] if source["source"] == "asr" else source["path"]  # the path of speech is the model's
         for note in filter(None, [source["reason"], *(source["notes"] or [])]):
-            click.echo(f"note: {make_printable(source['path'])}: {make_printable(note)}", err=True)
+            click.echo(f"note: {make_printable(name)}: {make_printable(note)}", err=True)
     click.echo(f"{plural(len(lines), 'line')} of {make_printable(row['path'])}", err=True)

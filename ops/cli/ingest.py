@@ -13,6 +13,7 @@ import click
 from ops.cli import runs
 from ops.cli.catalogue_status import Status, VideoStatus, build_status, count_indexed
 from ops.cli.forget import forget_here_too
+from ops.cli.forget_people import forget_names_in_collections
 from ops.cli.looks import describe_look, find_due_partitions
 from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
@@ -136,6 +137,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             bars.note("people", "NEEDLE_PEOPLE is off: all faces, people and names are deleted")
             for search in forget_person_searches(settings, None):
                 bars.note("people", f"saved search deleted, because it names people: {make_printable(search)}")
+            forget_names_in_collections(settings, None, datetime.now(UTC))
         if forgotten_ids := forget_here_too(settings):
             bars.console.print(f"forgotten in another home, removed here too: {', '.join(forgotten_ids)}")
         registration = retry_past_damage(

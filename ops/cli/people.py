@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -269,6 +270,8 @@ def _list_like(settings: Settings, like: str, number: int | None, limit: int, as
         if number is not None:
             raise UsageError(f"--face chooses a face of an image, and {like} is one face")
         faces = find_faces_like_face(settings, like, limit)
+    elif not Path(like).expanduser().is_file():
+        raise UsageError(f"{like!r} is neither an image nor the id of a face: `needle people PERSON` lists these")
     else:
         found = find_faces_like_picture(settings, make_picture_reader(settings.store)(like), limit, number)
         faces = found.faces

@@ -6,8 +6,8 @@ that they opened: if somebody else has saved since, nothing is written, and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict, cast
 
@@ -223,6 +223,24 @@ def forget_video_entries(settings: Settings, video_id: str, now: datetime) -> in
                 row = _build_row(collection.collection_id, "forgotten", collection.name, FORGET, now, entries)
                 _append(settings, row | {"note": note})
                 removed_count += lost_count
+    return removed_count
+
+
+def forget_entry_queries(settings: Settings, is_lost: Callable[[str], bool], now: datetime) -> int:
+    """Remove from every collection the text of searches that ``is_lost``; the shots stay. Return their number."""
+    removed_count = 0
+    with settings.lake.hold_lock(TABLE):
+        for collection in list_collections(settings):
+            entries = tuple(
+                replace(entry, query=None) if entry.query and is_lost(entry.query) else entry
+                for entry in collection.entries
+            )
+            if entries != collection.entries:
+                count = sum(old != new for old, new in zip(collection.entries, entries, strict=True))
+                row = _build_row(collection.collection_id, "forgotten", collection.name, FORGET, now, entries)
+                note = f"the search that found {plural(count, 'shot')} was removed: it named a person who is forgotten"
+                _append(settings, row | {"note": note})
+                removed_count += count
     return removed_count
 
 

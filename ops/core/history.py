@@ -113,11 +113,7 @@ def forget_versions(store: ObjectStore, partitions: Mapping[str, str], table: st
             store.delete(key)
             continue
         remaining = rows.filter(pc.invert(pc.is_in(rows["video_id"], value_set=ids)))
-        count += len(rows) - len(remaining)
-        if not len(remaining):
-            store.delete(key)
-        elif len(remaining) < len(rows):
-            store.write_bytes(key, _encode(remaining))
+        count += _keep_rows(store, key, rows, remaining)
     return count
 
 
@@ -157,6 +153,34 @@ def require_intact_history(store: ObjectStore) -> None:
     """Raise ``LakeError`` if a file of the history is damaged. Reads every file."""
     for key in list_history_files(store):
         _read(store, key)
+
+
+def forget_rows(store: ObjectStore, table: str, is_lost: Callable[[pa.Table], pa.Array]) -> int:
+    """Delete earlier versions of the rows of ``table`` that ``is_lost`` marks; return their number.
+
+    A damaged file of the table is deleted whole, because it may have such rows.
+    """
+    count = 0
+    for key in list_history_files(store):
+        if _find_table(key) != table:
+            continue
+        try:
+            rows = _read(store, key)
+        except LakeError as error:
+            logger.warning("%s; it is deleted", error)
+            store.delete(key)
+            continue
+        count += _keep_rows(store, key, rows, rows.filter(pc.invert(is_lost(rows))))
+    return count
+
+
+def _keep_rows(store: ObjectStore, key: str, rows: pa.Table, remaining: pa.Table) -> int:
+    """Write the rows of a file that remain, if some were removed; return the number of these."""
+    if not len(remaining):
+        store.delete(key)
+    elif len(remaining) < len(rows):
+        store.write_bytes(key, _encode(remaining))
+    return len(rows) - len(remaining)
 
 
 def list_history_files(store: ObjectStore) -> list[str]:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ops.core.errors import NotFoundError
-from ops.core.history import forget_versions
+from ops.core.history import forget_rows, forget_versions
 from ops.core.names import fold_name
 from ops.core.rows import LakeFace, LakePerson
 from ops.core.settings import Settings
@@ -101,12 +102,27 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
             write_video(settings, video, rows, now, keep_versions=False)
             partition = settings.resolve_partition(video.video_id)
             forget_versions(settings.store, {video.video_id: partition}, "shot_people")
+        _forget_versions_with(settings, person_id, history, identities)
         _delete_damaged(settings)
         remaining = [each for each in history if not _concerns(each, person_id, identities)]
         remaining = _drop_faces(remaining, all_lost_ids.__contains__)
         write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
     return sorted(shots)
+
+
+def _forget_versions_with(
+    settings: Settings, person_id: str, history: Sequence[PersonChange], identities: Identities
+) -> None:
+    """Delete earlier versions of shots with the person, also of videos in which no face is theirs any more."""
+    all_ids = {each for change in history for each in (change.person_id, change.other_id)}
+    ids = {each for each in all_ids if identities.find(each) == person_id} | {person_id}
+
+    def is_lost(rows: pa.Table) -> pa.Array:
+        lists = [(each or "").split(",") for each in rows["people"].to_pylist()]
+        return pa.array([not ids.isdisjoint(each) for each in lists], pa.bool_())
+
+    forget_rows(settings.store, "shot_people", is_lost)
 
 
 def forget_all_people(settings: Settings, now: datetime) -> list[str]:

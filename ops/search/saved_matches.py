@@ -58,7 +58,7 @@ def build_matches(
             return searchers[0]
 
         progress.start(STAGE, len(searches), "searches")
-        changes, new_by_name, pairs = 0, dict[str, int](), list[tuple[str, str]]()
+        changes, pairs = 0, list[tuple[str, str]]()
         try:
             for search in searches:
                 before = read_search_state(settings, search.search_id)
@@ -66,7 +66,6 @@ def build_matches(
                 if before.versions != versions:
                     after = _update(settings, search, versions, videos, get_searcher, progress)
                     changes += after != before
-                new_by_name[search.name] = len(after.matches)
                 pairs += [(search.search_id, match.shot_id) for match in after.matches]
                 progress.advance(STAGE)
         finally:
@@ -74,7 +73,8 @@ def build_matches(
                 for each in searchers:
                     each.close()
         progress.finish(STAGE)
-    details = {"saved_searches": len(searches), "new_matches": len(pairs), "new_by_search": new_by_name}
+    # No names of searches: Dagster keeps these details, and a name may be that of a person who is forgotten.
+    details = {"saved_searches": len(searches), "new_matches": len(pairs)}
     return StepReport(changed=changes, data_version=compute_digest(pairs), details=details)
 
 

@@ -18,11 +18,10 @@ from ops.core.names import fold_name, hash_words, require_name
 from ops.core.settings import Settings
 from ops.index.index import open_index, read_current_version
 from ops.index.lines import SCREEN_TEXT, read_current_line_version
-from ops.search.people import is_part_of_name
+from ops.search.person_queries import query_names_people
 from ops.search.query_encoding import Pictures, read_image_file
 from ops.search.saved_pictures import delete_pictures, keep_pictures
 from ops.search.schema import Query
-from ops.search.typed_filters import parse_filters
 
 TABLE = "saved_searches"
 FOLDER = "saved_matches"
@@ -185,7 +184,7 @@ def forget_video_matches(settings: Settings, video_id: str) -> None:
 
 
 def forget_person_searches(settings: Settings, people: Collection[str] | None) -> list[str]:
-    """Delete saved searches whose text asks for one of these people by name or id, with history and pictures.
+    """Delete saved searches that ask for one of these people by name or id, with history and pictures.
 
     ``None``: for anybody. Searches that were deleted before are included. Return the names of the others.
     """
@@ -193,9 +192,7 @@ def forget_person_searches(settings: Settings, people: Collection[str] | None) -
     with settings.lake.hold_lock(TABLE):
         for search_id in settings.lake.list_partitions(TABLE):
             searches = [_parse(row) for row in _read_rows(settings, search_id)]
-            filters = [each for search in searches for each in parse_filters(search.query.text).filters]
-            values = [each.value for each in filters if each.name == "person"]
-            if any(people is None or _names_any(value, people) for value in values):
+            if any(query_names_people(each.query, people) for each in searches):
                 is_listed = any(each.search_id == search_id for each in list_searches(settings))
                 names += [searches[-1].name] if is_listed else []
                 settings.lake.delete(TABLE, search_id)
@@ -207,10 +204,6 @@ def forget_person_searches(settings: Settings, people: Collection[str] | None) -
     for each in others:
         change_search_state(settings, each.search_id, _forget_problem)
     return names
-
-
-def _names_any(value: str, people: Collection[str]) -> bool:
-    return any(fold_name(value) == fold_name(each) or is_part_of_name(value, each) for each in people)
 
 
 def _forget_problem(state: SearchState) -> SearchState:

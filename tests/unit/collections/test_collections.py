@@ -14,6 +14,7 @@ from ops.collections.store import (
     create_collection,
     delete_collection,
     find_collection,
+    forget_entry_queries,
     forget_video_entries,
     list_collections,
     read_collection,
@@ -172,6 +173,22 @@ def test_a_forgotten_video_leaves_no_entry(settings: Settings) -> None:
     assert [each.reason for each in saved.refused] == ["its video was forgotten"]
     again = save(settings, left, pick(1, 0), pick(1, 2))
     assert again.notes == ()
+
+
+def test_a_search_that_names_a_forgotten_person_leaves_the_entry_that_it_found(settings: Settings) -> None:
+    first = create(settings, pick(0, 1, query="person:Thom running", note="keep"), pick(1, 0, query="a rabbit"))
+    create(settings, pick(1, 1, query="a rabbit"), name="Untouched")
+    assert forget_entry_queries(settings, lambda text: "Thom" in text, LATER) == 1
+    assert forget_entry_queries(settings, lambda text: "Thom" in text, LATER) == 0
+    left = read_collection(settings, first.collection_id)
+    assert [(each.shot_id, each.query, each.note) for each in left.entries] == [
+        (shot(0, 1), None, "keep"),
+        (shot(1, 0), "a rabbit", ""),
+    ]
+    assert left.notes == ("the search that found 1 shot was removed: it named a person who is forgotten",)
+    assert "Thom" not in str(settings.lake.read("collections").to_pylist())
+    with pytest.raises(ConflictError):  # an editor's page from before would bring the name back
+        save(settings, first, pick(0, 1, query="person:Thom running"))
 
 
 def test_a_deleted_one_is_gone_and_who_deleted_it_is_known(settings: Settings) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from ops.cli.main import cli
+from ops.collections.entries import PickedShot
+from ops.collections.store import create_collection
 from ops.core.errors import SettingsError, UsageError
-from ops.core.settings import load_settings
+from ops.core.history import list_history_files
+from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people import editing
 from ops.people.build import build_faces
 from ops.people.catalogue import read_people
+from ops.people.forget import find_stored_person, forget_person
 from ops.search.saved_searches import list_searches, save_search
 from ops.search.schema import Query
 from tests.builders.faces import LEFT, RIGHT, NumberFaces, write_people
@@ -45,6 +53,8 @@ def test_people_are_removed_by_the_command(
     build_faces(settings, [video_id(0)], COMPUTED, SilentProgress(), make=lambda _: model)
     first, second = (row["person_id"] for row in read_people(settings))
     editing.name_person(settings, first, "Thomasina", "me", COMPUTED)
+    picks = [PickedShot(shot_id=f"{video_id(0)}:0", query="person:Thomasina running")]
+    create_collection(settings, "Mine", picks, author="me", now=COMPUTED)
     monkeypatch.setenv("NEEDLE_HOME", str(settings.home))
     monkeypatch.setenv("NEEDLE_ENCODER", "starter")
     refused = CliRunner().invoke(cli, arguments[:-1], standalone_mode=False)
@@ -58,6 +68,26 @@ def test_people_are_removed_by_the_command(
         path for path in settings.home.rglob("*") if path.is_file() and any(w in path.read_bytes() for w in words)
     ]
     assert traces == []
+
+
+def test_an_earlier_version_of_a_shot_does_not_keep_a_person_who_is_in_it_no_more(tmp_path: Path) -> None:
+    settings = load_settings(home=captioned_home(tmp_path, 1).home, people="on", encoder="starter")
+    shots, shows = [f"{video_id(0)}:{frame}" for frame in (0, 24)], {video_id(0): "Film"}
+    write_people(settings, {"p1": "Thom", "p2": None}, {shots[0]: ("p1", "p2"), shots[1]: ("p2",)}, shows)
+    before = settings.lake.read("shot_people").to_pylist()
+    later = COMPUTED
+    for people in ("p2", ""):
+        later += timedelta(minutes=1)
+        rows = [row | {"people": people, "created_timestamp": later} for row in before]
+        settings.lake.write("shot_people", video_id(0), rows)
+    assert {row["people"] for row in read_history(settings)} == {"p1,p2", "p2"}
+    forget_person(settings, find_stored_person(settings, "Thom"), later)
+    assert {row["people"] for row in read_history(settings)} == {"p2"}
+
+
+def read_history(settings: Settings) -> list[dict[str, Any]]:
+    keys = [key for key in list_history_files(settings.store) if "/shot_people/" in key]
+    return [row for key in keys for row in pq.read_table(pa.BufferReader(settings.store.read_bytes(key))).to_pylist()]
 
 
 def test_an_ingest_deletes_people_and_searches_for_them_only_if_the_setting_says_so(
@@ -96,6 +126,7 @@ def test_an_ingest_deletes_people_and_searches_for_them_only_if_the_setting_says
         (["Thom", "Nora"], "name one PERSON or SHOT"),
         (["--face", "2"], "write `needle people --like IMAGE --face N`"),
         (["--like", f"{video_id(0)}:4:face0", "--face", "2"], "is one face"),
+        (["--like", "Thom"], "'Thom' is neither an image nor the id of a face"),
     ],
 )
 def test_what_a_command_would_pass_over_is_refused(
