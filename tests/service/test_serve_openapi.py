@@ -92,6 +92,7 @@ OPERATIONS = [
     ("PATCH", "/api/collections/{collection_id}"),
     ("DELETE", "/api/collections/{collection_id}"),
     ("GET", "/api/people"),
+    ("POST", "/api/people"),
     ("GET", "/api/people/{person_id}"),
     ("POST", "/api/people/{person_id}"),
     ("POST", "/api/faces/similar"),

@@ -72,7 +72,7 @@ def test_faces_are_given_to_people_and_a_merged_id_finds_the_other(home: Setting
         refused = client.post("/api/people", json={"name": "ann", "faces": [face]})
         assert refused.status_code == 422 and "already: give the faces to that person" in refused.json()["detail"]
         again = client.post("/api/people", json={"name": "Bob", "faces": [face]})
-        assert again.status_code == 404 and "to name that person" in again.json()["detail"]
+        assert again.status_code == 404 and f"{face} is a face of Ann: to make" in again.json()["detail"]
         client.post(path, json={"action": "merge", "other_id": ann["person_id"]})
         merged = client.get(f"/api/people/{ann['person_id']}").json()
         assert merged["person_id"] == people[0]["person_id"] and len(merged["faces"]) == count
