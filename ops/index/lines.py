@@ -41,7 +41,7 @@ LineVersions = TantivyLineVersions | ServerLineVersions
 
 # Changes with the layout of a version or the definition of a word (letters, words, affixes, prefixes, stems; a new ICU
 # or wordfreq): versions are rebuilt then.
-RECIPE = 5
+RECIPE = 6
 NAME = "dialogue"
 # Texts in the picture are lines, too: an index of their own.
 SCREEN_TEXT = "screen_text"

@@ -61,7 +61,10 @@ Two neighbours of two words are not a name.
 """
 
 _LETTER = r"[^\W_]"
-_GROUP = re.compile(f"{_LETTER}+(?:[{APOSTROPHE}{HYPHEN}]{_LETTER}+)*")
+# For a separator of thousands: "1,000" is "1000", but "2-1" is not "21". It is not in a normalised text.
+_OPTIONAL = "\u2010"
+_JOINTS = f"[{APOSTROPHE}{_OPTIONAL}{HYPHEN}]"
+_GROUP = re.compile(f"{_LETTER}+(?:{_JOINTS}{_LETTER}+)*")
 # U.S.A. and 1,000 are written with and without these characters, too.
 _INITIALS = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]))?")
 _THOUSANDS = re.compile(r"(?<![\d,.'])\d{1,3}(?:[,.']\d{3})+(?!\d)")
@@ -150,20 +153,27 @@ class _Group:
         for at, (sign, part) in enumerate(zip(self.signs, self.parts[1:], strict=True)):
             # The possessive of a name with an apostrophe (O'Neill's) stays apart; "it's" and "captain's" do not.
             is_possessive = part == "s" and APOSTROPHE in self.signs[:at]
-            if sign in joining and not is_possessive:
+            if _is_optional(sign, words[-1], part, joining) and not is_possessive:
                 words[-1] += part
             else:
                 words.append(part)
         return tuple(words) if _OTHER_WORDS.isdisjoint(words) or not joining else self.parts
 
 
+def _is_optional(sign: str, before: str, after: str, joining: str) -> bool:
+    """Return True if a sign between two words joins them; a hyphen between digits does not."""
+    if sign == _OPTIONAL:
+        return HYPHEN in joining
+    return sign in joining and not (sign == HYPHEN and before[-1].isdecimal() and after[0].isdecimal())
+
+
 def _find_groups(text: str) -> list[_Group]:
     """Return the groups of a folded text."""
     text = _INITIALS.sub(lambda match: match.group().rstrip(".").replace(".", HYPHEN), text)
-    text = _THOUSANDS.sub(lambda match: re.sub(r"\D", HYPHEN, match.group()), text)
+    text = _THOUSANDS.sub(lambda match: re.sub(r"\D", _OPTIONAL, match.group()), text)
     groups, end = [], -1
     for match in _GROUP.finditer(text):
-        pieces = re.split(f"([{APOSTROPHE}{HYPHEN}])", match.group())
+        pieces = re.split(f"({_JOINTS})", match.group())
         follows_blank = match.start() == end + 1 and text[end] == " "
         groups.append(_Group(parts=tuple(pieces[::2]), signs="".join(pieces[1::2]), follows_blank=follows_blank))
         end = match.end()
@@ -182,7 +192,8 @@ def _list_plain_spellings(plain: str) -> list[Words]:
     spellings = [_split(groups)]
     signs = set("".join(group.signs for group in groups))
     for joining in (APOSTROPHE, HYPHEN, APOSTROPHE + HYPHEN):
-        if signs.intersection(joining) or (HYPHEN in joining and not _FIRST_PARTS.isdisjoint(spellings[0])):
+        is_joined = signs.intersection(joining) or (HYPHEN in joining and _OPTIONAL in signs)
+        if is_joined or (HYPHEN in joining and not _FIRST_PARTS.isdisjoint(spellings[0])):
             spellings.append(tuple(_join_groups(groups, joining)))
     return list(dict.fromkeys(spellings))
 

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
-from ops.screen_text.counters import may_be_counter
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom as shares of the picture's width and height, 0 to 1."""
@@ -111,12 +110,16 @@ class RapidTextReader:
         """Return the text in the picture of one line, from the frame before if it is the same."""
         small_HW = _shrink_line(line_HWC)
         for known_line in self._known_lines:
-            # The next second of a clock differs in one digit: it would be taken for the same line.
-            if not may_be_counter(known_line.text) and _is_same_line(known_line.small_HW, small_HW):
+            # The next second of a clock, or another score, differs in one digit: it would be taken for the same line.
+            if not _has_digits(known_line.text) and _is_same_line(known_line.small_HW, small_HW):
                 return replace(known_line, small_HW=small_HW)
         result = self._engine(_pad_line(line_HWC), use_det=False, use_rec=True)
         text, score = (result.txts[0], result.scores[0]) if result.txts else ("", 0.0)
         return _KnownLine(small_HW=small_HW, text=" ".join(text.split()), confidence=float(score))
+
+
+def _has_digits(text: str) -> bool:
+    return any(sign.isdecimal() for sign in text)
 
 
 def _cut_line(image_HWC: NDArray[np.uint8], corners_42: NDArray[np.float32]) -> NDArray[np.uint8]:

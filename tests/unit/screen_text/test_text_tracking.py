@@ -51,7 +51,7 @@ def test_a_text_that_moves_with_the_picture_is_one_and_two_equal_ones_far_apart_
     [
         (("01:02:03:04", "01:02:04:04"), "timecode"),
         (("TC 10:00:00;02", "TC 10:00:01;02"), "timecode"),
-        (("001234", "001259"), "timecode"),
+        (("001234", "001259"), "text"),
         (("01:02:03:04", "01:02:03:04"), "text"),
         (("1984", "1984"), "text"),
         (("11559", "I1559"), "text"),
