@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import wraps
 from threading import RLock
 from typing import Any
 
@@ -26,7 +27,7 @@ class StrictServer(QdrantClient):
         super().__init__(":memory:")
         self.busy, self.yellow, self.nodes = busy, yellow, nodes
         self._writing = RLock()
-        """The in-memory mode is not safe for several threads, which upload."""
+        _lock_methods(self._client, self._writing)
         self.request_bytes: list[int] = []
         self.points: list[models.PointStruct] = []
         """Shots, in the order of requests."""
@@ -85,6 +86,22 @@ class StrictServer(QdrantClient):
     def get_aliases(self, **options: Any) -> Any:
         self.alias_looks += 1
         return super().get_aliases(**options)
+
+
+def _lock_methods(local: Any, lock: RLock) -> None:
+    """Let one thread at a time call the in-memory mode, which is not safe for several: some upload, others look."""
+
+    def lock_one(call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def locked(*arguments: Any, **options: Any) -> Any:
+            with lock:
+                return call(*arguments, **options)
+
+        return locked
+
+    for name in dir(local):
+        if not name.startswith("_") and callable(method := getattr(local, name)):
+            setattr(local, name, lock_one(method))
 
 
 def refuse(status: int, reason: str) -> UnexpectedResponse:

@@ -23,6 +23,7 @@ from ops.index.catalogue_name import KEY, NO_NAME, pin_catalogue_name, read_cata
 from ops.index.index import open_versions
 from ops.index.points import IndexRow
 from ops.index.publishing import publish_to
+from tests.builders.strict_server import StrictServer
 from tests.builders.vectors import clustered, rows_of
 
 pytestmark = [
@@ -50,7 +51,7 @@ class Clock:
 
 @pytest.fixture
 def client() -> Iterator[QdrantClient]:
-    client = QdrantClient(":memory:")
+    client = StrictServer()
     yield client
     client.close()
 
