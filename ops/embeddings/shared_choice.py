@@ -43,7 +43,7 @@ class SharedChoice:
     """The choice of ``auto`` of the homes on one bucket, and their live encoder after the first upgrade.
 
     ``homes`` are by the id of the home, ``None`` before the first one was recorded. Until the day ``unknown_until``
-    (ISO 8601, empty for never) there may be homes that are not recorded. ``left`` are ids of encoders that were
+    (ISO 8601, empty for never) there may be homes that are not recorded. ``left_ids`` are those of encoders that were
     replaced; their data stay while a home uses them. ``version`` is that of the object; ``None`` without one.
     """
 
@@ -51,7 +51,7 @@ class SharedChoice:
     state: RegistryState = field(default_factory=RegistryState)
     homes: dict[str, HomeUse] | None = None
     unknown_until: str = ""
-    left: tuple[str, ...] = ()
+    left_ids: tuple[str, ...] = ()
     version: str | None = None
 
     def knows_homes(self, today: date) -> bool:
@@ -83,7 +83,7 @@ def read_choice(store: ObjectStore) -> SharedChoice | None:
             state=parse_state(document["succession"]),
             homes=_parse_homes(document["homes"]) if "homes" in document else None,
             unknown_until=str(document.get("unknown_until", "")),
-            left=tuple(str(each) for each in document.get("left", ())),
+            left_ids=tuple(str(each) for each in document.get("left_ids", ())),
             version=version,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -138,8 +138,8 @@ def note_use(settings: Settings, encoder_id: str, today: date) -> SharedChoice |
         others = list_other_homes(settings, choice, today)
         gone_uses = [use for home_id, use in (choice.homes or {}).items() if home_id not in (*others, here)]
         gone = {each for gone_use in gone_uses for each in gone_use.encoder_ids}
-        left = tuple(sorted({*choice.left, *gone} - ids)) if gone else choice.left
-        after = replace(choice, homes=others | {here: use}, unknown_until=unknown_until, left=left)
+        left_ids = tuple(sorted({*choice.left_ids, *gone} - ids)) if gone else choice.left_ids
+        after = replace(choice, homes=others | {here: use}, unknown_until=unknown_until, left_ids=left_ids)
         if write_choice(settings.store, after):
             return after
     return None
@@ -153,28 +153,28 @@ def forget_home(settings: Settings, name: str) -> None:
     while True:
         choice = read_choice(settings.store) or SharedChoice()
         others = {each: use for each, use in (choice.homes or {}).items() if each != read_home_id(settings)}
-        found = {each: use for each, use in others.items() if name in (each, use.name)}
-        if not found:
+        matches = {each: use for each, use in others.items() if name in (each, use.name)}
+        if not matches:
             names = ", ".join(f"{use.name} ({each})" for each, use in others.items()) or "none"
             raise NotFoundError(f"no other home {name!r} on {settings.storage_uri}; the others are: {names}")
-        left = {*choice.left, *(each for use in found.values() for each in use.encoder_ids)}
-        homes = {each: use for each, use in (choice.homes or {}).items() if each not in found}
-        if write_choice(settings.store, replace(choice, homes=homes, left=tuple(sorted(left)))):
+        left_ids = {*choice.left_ids, *(each for use in matches.values() for each in use.encoder_ids)}
+        homes = {each: use for each, use in (choice.homes or {}).items() if each not in matches}
+        if write_choice(settings.store, replace(choice, homes=homes, left_ids=tuple(sorted(left_ids)))):
             return
 
 
 def forget_all_homes(store: ObjectStore) -> None:
     """Remove all homes from the record of a store that was restored from a backup: they are on another store."""
     while (choice := read_choice(store)) is not None and choice.version is not None:
-        if choice.homes is None or write_choice(store, replace(choice, homes=None, unknown_until="", left=())):
+        if choice.homes is None or write_choice(store, replace(choice, homes=None, unknown_until="", left_ids=())):
             return
 
 
 def change_left(settings: Settings, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
     """Add ids of replaced encoders that other homes still use, or remove those whose data were deleted."""
     while (choice := read_choice(settings.store)) is not None:
-        left = tuple(sorted({*choice.left, *add} - {*remove}))
-        if left == choice.left or write_choice(settings.store, replace(choice, left=left)):
+        left_ids = tuple(sorted({*choice.left_ids, *add} - {*remove}))
+        if left_ids == choice.left_ids or write_choice(settings.store, replace(choice, left_ids=left_ids)):
             return
 
 
@@ -196,10 +196,11 @@ def write_choice(store: ObjectStore, choice: SharedChoice) -> bool:
     document: dict[str, object] = {
         "auto": auto,
         "succession": dump_state(choice.state) if choice.state.live else None,
+        "left_ids": list(choice.left_ids),
     }
     if choice.homes is not None:
         homes = {home_id: asdict(use) for home_id, use in choice.homes.items()}
-        document |= {"homes": homes, "unknown_until": choice.unknown_until, "left": list(choice.left)}
+        document |= {"homes": homes, "unknown_until": choice.unknown_until}
     text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     return store.write_if(KEY, text.encode(), choice.version)
 

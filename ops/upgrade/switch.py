@@ -111,7 +111,7 @@ def delete_left(settings: Settings, choice: SharedChoice, today: date) -> None:
     used = choice.list_ids() | list_ids_of_others(settings, choice, today) | _list_kept(state)
     if here := (choice.homes or {}).get(read_home_id(settings)):
         used |= set(here.encoder_ids)
-    if choice.knows_homes(today) and (unused := sorted(set(choice.left) - used)):
+    if choice.knows_homes(today) and (unused := sorted(set(choice.left_ids) - used)):
         for encoder_id in unused:
             _delete_from_store(settings, encoder_id, keep_versions=True)
         change_left(settings, remove=unused)
@@ -151,7 +151,7 @@ def describe_upgrade(settings: Settings) -> dict[str, Any]:
         "settled": state.cleanup_done,
         "shared": asdict(shared.live) if shared else None,
         "other_homes": [asdict(use) for home_id, use in (choice.homes or {}).items() if home_id != here],
-        "kept_for_others": list(choice.left),
+        "kept_for_others": list(choice.left_ids),
     }
 
 
@@ -172,17 +172,17 @@ def _delete_unused(settings: Settings, encoder_ids: set[str], today: date, unser
     """
     if not encoder_ids:
         return
-    choice, left, kept_ids = read_choice(settings.store), set[str](), set[str]()
+    choice, left_ids, kept_ids = read_choice(settings.store), set[str](), set[str]()
     if choice is not None:  # the store may have other homes
         kept_ids = choice.list_ids()
         used_ids = list_ids_of_others(settings, choice, today) if choice.knows_homes(today) else encoder_ids
-        left = encoder_ids & used_ids - kept_ids
+        left_ids = encoder_ids & used_ids - kept_ids
     for encoder_id in sorted(encoder_ids):
         _delete_here(settings, encoder_id)
-        if encoder_id not in left | kept_ids:
+        if encoder_id not in left_ids | kept_ids:
             _delete_from_store(settings, encoder_id, keep_versions=encoder_id != unserved_id)
-    if left:
-        change_left(settings, add=left)
+    if left_ids:
+        change_left(settings, add=left_ids)
 
 
 def _delete_here(settings: Settings, encoder_id: str) -> None:

@@ -150,16 +150,16 @@ def test_a_face_without_a_person_is_given_to_one(
     open_panel(desk)
     desk.page.locator(".people-list > li").nth(0).get_by_role("button", name="Faces").click()
     desk.page.locator(".people-list .faces li").nth(0).get_by_role("button", name="More faces like").click()
-    nobody = desk.page.locator(".face-likeness .faces li", has_text="No person")
-    nobody.first.wait_for()
+    stranger = desk.page.locator(".face-likeness .faces li", has_text="No person")
+    stranger.first.wait_for()
     assert not desk.page.get_by_label("Who they are").is_visible(), "the face that was compared has a person"
-    nobody.get_by_role("button", name="is them").click()
+    stranger.get_by_role("button", name="is them").click()
     status = desk.page.locator("#people-panel [role=status]")
     status.get_by_role("button", name="Undo").wait_for()
     assert read_people(people_home)[0]["faces"] == person["faces"]
     assert desk.page.locator(".face-likeness .faces li", has_text="No person").count() == 0
     status.get_by_role("button", name="Undo").click()
-    nobody.wait_for()
+    stranger.wait_for()
     assert read_people(people_home)[0]["faces"] == person["faces"] - 1
 
 

@@ -145,7 +145,7 @@ def test_two_upgrades_keep_the_vectors_of_a_home_that_has_not_followed(bucket: s
     assert two.json("upgrade", "--status", **environment)["live"]["spec"] == "finetuned:c"
     assert not store.list(folder), "the last home that used them deletes them"
     choice = read_choice(store)
-    assert choice is not None and choice.left == ()
+    assert choice is not None and choice.left_ids == ()
 
 
 def test_data_that_were_left_for_a_home_go_when_it_is_gone(bucket: str, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_data_that_were_left_for_a_home_go_when_it_is_gone(bucket: str, tmp_path
     assert [use.name for use in choice.homes.values()] == [here.home_name], "the entry of the gone one goes, too"
     delete_left(here, choice, later)
     after = read_choice(here.store)
-    assert here.store.stat(key) is None and after is not None and after.left == ()
+    assert here.store.stat(key) is None and after is not None and after.left_ids == ()
 
 
 @pytest.mark.parametrize("content", [None, json.dumps({"auto": None, "succession": None})])
@@ -184,11 +184,18 @@ def test_nothing_is_deleted_while_homes_may_be_unknown(bucket: str, tmp_path: Pa
     here.store.write_bytes(key, b"x")
     finish_switch(here, day)
     choice = read_choice(here.store)
-    assert here.store.stat(key) is not None and choice is not None and choice.left == ("old",)
+    assert here.store.stat(key) is not None and choice is not None and choice.left_ids == ("old",)
     delete_left(here, choice, day + timedelta(days=HOME_DAYS - 1))
     assert here.store.stat(key) is not None
     delete_left(here, choice, day + timedelta(days=HOME_DAYS))
     assert here.store.stat(key) is None
+
+
+def test_what_is_left_before_any_home_is_recorded_is_not_lost(bucket: str, tmp_path: Path) -> None:
+    here = load_home(bucket, tmp_path / "here")
+    change_left(here, add=["old"])
+    choice = read_choice(here.store)
+    assert choice is not None and choice.left_ids == ("old",) and choice.homes is None
 
 
 def test_a_home_has_an_id_of_its_own_which_a_copy_of_its_name_does_not_share(bucket: str, tmp_path: Path) -> None:
@@ -213,7 +220,7 @@ def test_a_home_that_is_gone_can_be_forgotten(bucket: str, tmp_path: Path) -> No
     here.store.write_bytes(key, b"x")
     forget_home(here, gone.home_name)
     choice = note_use(here, "new", day)
-    assert choice is not None and choice.left == ("old",)
+    assert choice is not None and choice.left_ids == ("old",)
     delete_left(here, choice, day)
     assert here.store.stat(key) is None
     forget_all_homes(here.store)
