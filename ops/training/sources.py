@@ -87,14 +87,23 @@ def read_annotations(path: str, ending: str) -> list[JsonObject] | str | None:
     folder, name = os.path.split(path)
     try:
         text = ObjectStore(folder).read_bytes(name + ending).decode("utf-8")
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        if not all(isinstance(row, dict) for row in rows):
-            raise ValueError("a line is not an object")
+        # Not splitlines: a caption may have a line separator of Unicode.
+        return [_parse_line(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     except FileNotFoundError:
         return None
     except (StorageError, ValueError) as error:
-        return str(error)
-    return rows
+        return f"{name}{ending}: {error}"
+
+
+def _parse_line(number: int, line: str) -> JsonObject:
+    """Return the object of a line. Raises ``ValueError`` with the number of the line in its file."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number} is not JSON: {error.msg} at character {error.colno}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} is not an object")
+    return row
 
 
 def join_captions(rows: Sequence[JsonObject]) -> list[JsonObject]:
@@ -166,13 +175,21 @@ def _measure_overlap(shot: LakeShot, start: int, end: int) -> float:
 
 def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
-        return [file for file in sorted(path.iterdir()) if _is_known(file) and read_split(str(file)) not in _SPECIAL]
+        files = sorted({*path.iterdir(), *_find_captions(path)})
+        return [file for file in files if _is_known(file) and read_split(str(file)) not in _SPECIAL]
     if not path.exists():
         raise UsageError(f"{path} does not exist")
     film_captions = path.with_name(path.name + CAPTIONS)
     if not _is_known(path):
         return [film_captions] if film_captions.exists() else []
     return [path]
+
+
+def _find_captions(folder: Path) -> Iterator[Path]:
+    """Yield captions of films at any depth, as a library has a folder for each show; nothing that is hidden."""
+    for path in folder.rglob(f"*{CAPTIONS}"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
 
 
 def _is_known(file: Path) -> bool:

@@ -28,7 +28,7 @@ from ops.training.pairs import (
     require_pairs,
     split_by_show,
 )
-from ops.training.sources import collect_pairs
+from ops.training.sources import collect_pairs, read_captions
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import write_tombstone
 from tests.builders.lakes import video_id
@@ -192,6 +192,32 @@ def test_films_that_are_not_there_any_more_are_named(settings: Settings, tmp_pat
     assert "needle ingest" in reasons[1] and reasons[0] == "its video is forgotten"
     table = parquet(tmp_path / "s.parquet", [{"shot_id": shot_id(1, 0), "captions": ["forgotten"]}])
     assert "not in the catalogue" in next(iter(collect_pairs(settings, [table]).skipped.values()))
+
+
+def test_films_in_folders_of_shows_are_read_but_no_table_or_hidden_file_there(
+    settings: Settings, tmp_path: Path
+) -> None:
+    library = tmp_path / "library"
+    for name in ("show 0", ".hidden"):
+        (library / name).mkdir(parents=True)
+        write_captions(library / name / "unknown.mp4", 2)
+    (library / "show 0" / "text.parquet").write_text("would fail if it were opened")
+    collected = collect_pairs(settings, [library])
+    assert list(collected.skipped) == [str(library / "show 0" / "unknown.mp4.captions.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"start_frame": 0, ', "line 2 is not JSON: "),
+        ("[1, 2]", "line 2 is not an object"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named_with_its_file(tmp_path: Path, line: str, reason: str) -> None:
+    captions = tmp_path / "film.mp4.captions.jsonl"
+    captions.write_text('{"start_frame": 0, "captions": ["a\u2028b"]}\n' + line + "\n")
+    problem = read_captions(str(tmp_path / "film.mp4"))
+    assert isinstance(problem, str) and f"its captions cannot be read: {captions.name}: {reason}" in problem
 
 
 def test_what_holds_no_captioned_data_is_refused(settings: Settings, tmp_path: Path) -> None:
