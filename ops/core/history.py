@@ -106,14 +106,7 @@ def forget_versions(store: ObjectStore, partitions: Mapping[str, str], table: st
     for key in list_history_files(store):
         if _find_partition(key) not in partitions.values() or table not in (None, _find_table(key)):
             continue
-        try:
-            rows = _read(store, key)
-        except LakeError as error:
-            logger.warning("%s; it is deleted", error)
-            store.delete(key)
-            continue
-        remaining = rows.filter(pc.invert(pc.is_in(rows["video_id"], value_set=ids)))
-        count += _keep_rows(store, key, rows, remaining)
+        count += _drop_rows(store, key, lambda rows: pc.is_in(rows["video_id"], value_set=ids))
     return count
 
 
@@ -160,22 +153,18 @@ def forget_rows(store: ObjectStore, table: str, is_lost: Callable[[pa.Table], pa
 
     A damaged file of the table is deleted whole, because it may have such rows.
     """
-    count = 0
-    for key in list_history_files(store):
-        if _find_table(key) != table:
-            continue
-        try:
-            rows = _read(store, key)
-        except LakeError as error:
-            logger.warning("%s; it is deleted", error)
-            store.delete(key)
-            continue
-        count += _keep_rows(store, key, rows, rows.filter(pc.invert(is_lost(rows))))
-    return count
+    return sum(_drop_rows(store, key, is_lost) for key in list_history_files(store) if _find_table(key) == table)
 
 
-def _keep_rows(store: ObjectStore, key: str, rows: pa.Table, remaining: pa.Table) -> int:
-    """Write the rows of a file that remain, if some were removed; return the number of these."""
+def _drop_rows(store: ObjectStore, key: str, is_lost: Callable[[pa.Table], pa.Array]) -> int:
+    """Delete rows of a file, or a damaged file as a whole; return the number of rows."""
+    try:
+        rows = _read(store, key)
+    except LakeError as error:
+        logger.warning("%s; it is deleted", error)
+        store.delete(key)
+        return 0
+    remaining = rows.filter(pc.invert(is_lost(rows)))
     if not len(remaining):
         store.delete(key)
     elif len(remaining) < len(rows):

@@ -66,7 +66,8 @@ def find_faces_like_picture(
 ) -> PictureFaces:
     """Return the faces nearest to the face of an RGB picture with this number, or to its clearest one.
 
-    Raises ``UsageError`` if no clear face is found in it, or none of this number, ``MediaError`` if there is no model.
+    Raises ``UsageError`` if the picture does not have a clear face, or not one with this number, and ``MediaError``
+    without a model.
     """
     model = load_model(settings.model_copy(update={"people": "on"}))
     with _LOCK:

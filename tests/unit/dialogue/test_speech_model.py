@@ -126,7 +126,7 @@ def test_speech_that_the_model_does_not_hear_has_no_lines(hear: speech.Hear, tmp
     samples, _ = speak(german, "de", tmp_path)
     assert recognise(hear, samples) == []
     assert "hears only en: if people speak another" in speech.explain_no_lines(str(find_model()), samples)
-    assert speech.explain_no_lines(str(find_model()), np.full(RATE, 0.001, np.float32)) == "", "silence is no fault"
+    assert speech.explain_no_lines(str(find_model()), np.full(RATE, 0.001, np.float32)) == "", "silence is not a fault"
 
 
 def test_a_language_that_the_model_does_not_hear_and_a_damaged_model_are_named(tmp_path: Path) -> None:
