@@ -26,6 +26,7 @@ OFF_HINT = "they come back with the next ingest unless NEEDLE_PEOPLE is off"
 USAGES = {
     "--name": "--name ID NAME",
     "--merge": "--merge ID OTHER...",
+    "--unmerge": "--unmerge ID OTHER...",
     "--split": "--split ID FACE...",
     "--not": "--not ID FACE...",
     "--is": "--is PERSON FACE...",
@@ -41,6 +42,7 @@ Edit = Callable[[Settings, str, Sequence[str], str], list[LakePerson]]
 @click.argument("arguments", metavar="[PERSON|SHOT|FACE]...", nargs=-1)
 @click.option("--name", metavar="ID", help="Give the person ID the name that follows; an empty one takes it away.")
 @click.option("--merge", metavar="ID", help="The people that follow are the person ID.")
+@click.option("--unmerge", metavar="ID", help="The ids that follow were merged into ID by mistake; undoes --merge.")
 @click.option("--split", metavar="ID", help="The faces or shots that follow show another person than ID.")
 @click.option("--not", "reject", metavar="ID", help="The faces or shots that follow do not show ID.")
 @click.option(
@@ -58,6 +60,7 @@ def command(
     arguments: tuple[str, ...],
     name: str | None,
     merge: str | None,
+    unmerge: str | None,
     split: str | None,
     reject: str | None,
     assign: str | None,
@@ -84,7 +87,14 @@ def command(
              needle people --is Thom 0f3a...:1250:face1-51c2d8
              needle people --is "A new name" 0f3a...:1250:face2-51c2d8
     """
-    given = {"--name": name, "--merge": merge, "--split": split, "--not": reject, "--is": assign}
+    given = {
+        "--name": name,
+        "--merge": merge,
+        "--unmerge": unmerge,
+        "--split": split,
+        "--not": reject,
+        "--is": assign,
+    }
     edits = {option: person for option, person in given.items() if person is not None}
     _check(arguments, list(edits), like, face, off)
     settings = load_command_settings(options)
@@ -131,11 +141,19 @@ def _merge(settings: Settings, person: str, arguments: Sequence[str], author: st
     others = dict.fromkeys(editing.find_person(settings, other)["person_id"] for other in arguments)
     people = [editing.merge_people(settings, person, other, author, datetime.now(UTC)) for other in others][-1:]
     for each in people:
+        click.echo(f"to undo, `needle people --unmerge {each['person_id']} {' '.join(others)}`", err=True)
         faces = editing.read_person_faces(settings, each["person_id"])
         if together := len(faces) - len({(face["video_id"], face["frame"]) for face in faces}):
             frames = plural(together, "frame has", "frames have")
             click.echo(f"{frames} two faces of this person: if that is a mistake, --split takes faces away", err=True)
     return people
+
+
+def _unmerge(settings: Settings, person: str, arguments: Sequence[str], author: str) -> list[LakePerson]:
+    from ops.people.editing import unmerge_people
+
+    others = dict.fromkeys(arguments)
+    return [unmerge_people(settings, person, other, author, datetime.now(UTC)) for other in others]
 
 
 def _split(settings: Settings, person: str, arguments: Sequence[str], author: str) -> list[LakePerson]:
@@ -182,7 +200,14 @@ def _report_faceless(person_id: str, name: str) -> None:
     click.echo(make_printable(f"{name or person_id} has no face left{kept}"), err=True)
 
 
-_EDITS: dict[str, Edit] = {"--name": _name, "--merge": _merge, "--split": _split, "--not": _reject, "--is": _assign}
+_EDITS: dict[str, Edit] = {
+    "--name": _name,
+    "--merge": _merge,
+    "--unmerge": _unmerge,
+    "--split": _split,
+    "--not": _reject,
+    "--is": _assign,
+}
 
 
 def _read(settings: Settings) -> list[LakePerson]:

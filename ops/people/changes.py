@@ -1,4 +1,4 @@
-"""The ``people_changes`` table: names, merges, splits, rejected and assigned faces, by whom and when.
+"""The ``people_changes`` table: names, merges (also undone), splits, rejected and assigned faces, by whom and when.
 
 Append-only: nothing is altered but what is forgotten. Groups that are found by vectors keep their ids for good, so a
 change stays valid when more footage comes; :class:`Identities` makes people of groups and changes.
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ops.core.names import hash_words
+from ops.core.names import fold_name, hash_words
 from ops.core.settings import Settings
 
 TABLE, PARTITION = "people_changes", "all"
 LOCK = "people"
 """Name of the lock under which groups and changes are written."""
 
-ChangeAction = Literal["named", "merged", "split", "rejected", "assigned"]
+ChangeAction = Literal["named", "merged", "unmerged", "split", "rejected", "assigned"]
 FACE_ACTIONS = ("split", "rejected", "assigned")
 """Actions on single faces: they are in ``face_ids``."""
 
@@ -27,8 +27,8 @@ FACE_ACTIONS = ("split", "rejected", "assigned")
 class PersonChange:
     """One change: see ``PEOPLE_CHANGES`` in ``ops/core/columns.py`` for the fields.
 
-    ``other_id`` is the person who is merged into ``person_id``, the new person of faces that are split off, or the
-    person whose faces are assigned to ``person_id``; it is empty if the faces had none.
+    ``other_id`` is the person who is merged into ``person_id`` or leaves it again, the new person of faces that are
+    split off, or the person whose faces are assigned to ``person_id``; it is empty if the faces had none.
     """
 
     action: ChangeAction
@@ -49,10 +49,14 @@ class PersonChange:
 
 @dataclass
 class Identities:
-    """The people after all changes: ``overrides`` are people of single faces, ``None`` for no person."""
+    """The people after all changes: ``overrides`` are people of single faces, ``None`` for no person.
+
+    ``merged_names`` are the names of merged people before, by id.
+    """
 
     parents: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    merged_names: dict[str, str] = field(default_factory=dict)
     overrides: dict[str, str | None] = field(default_factory=dict)
 
     def find(self, person_id: str) -> str:
@@ -78,11 +82,27 @@ class Identities:
             if other != person:
                 name = self.names.pop(other, "")
                 self.parents[other] = person
+                self.merged_names[other] = name
                 if name and person not in self.names:
                     self.names[person] = name
+        elif change.action == "unmerged":
+            self._take_apart(change.other_id)
         else:
             targets = {"split": change.other_id, "assigned": change.person_id}
             self.overrides.update(dict.fromkeys(change.face_ids, targets.get(change.action)))
+
+    def _take_apart(self, other: str) -> None:
+        """Undo the last merge of a person into another: the name comes back unless a third person has it now."""
+        parent = self.parents.pop(other, None)
+        if parent is None:
+            return
+        person, name = self.find(parent), self.merged_names.pop(other)
+        if not name:
+            return
+        if self.names.get(person) == name:
+            del self.names[person]
+        if fold_name(name) not in map(fold_name, self.names.values()):
+            self.names[other] = name
 
 
 def apply_changes(changes: Iterable[PersonChange]) -> Identities:

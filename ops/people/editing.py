@@ -109,6 +109,32 @@ def merge_people(settings: Settings, person: str, other: str, author: str, now: 
         return find_person(settings, first["person_id"])
 
 
+def unmerge_people(settings: Settings, person: str, other: str, author: str, now: datetime) -> LakePerson:
+    """Undo a merge: ``other``, an id that was merged into ``person``, is a person again, with the name from before.
+
+    Faces that were given to ``person`` since stay there. Raises ``NotFoundError``, naming the ids that were merged, if
+    ``other`` is none of them, and ``UsageError`` if it has no face any more.
+    """
+    with hold_people(settings):
+        row = find_person(settings, person)
+        identities = apply_changes(read_changes(settings))
+        merged = sorted(each for each in identities.parents if identities.find(each) == row["person_id"])
+        other_id = fold_name(other)
+        if other_id not in merged:
+            who = row["name"] or row["person_id"]
+            known = f"these were: {', '.join(merged)}" if merged else "none was"
+            raise NotFoundError(f"{other!r} is not the id of a person who was merged into {who}: {known}")
+        change = PersonChange(
+            action="unmerged", person_id=row["person_id"], other_id=other_id, author=author, created_at=now
+        )
+        identities.apply(change)
+        groups = settings.lake.read("faces", None, ("face_id", "cluster_id")).to_pylist()
+        if all(identities.resolve(face["face_id"], face["cluster_id"]) != other_id for face in groups):
+            raise UsageError(f"{other_id} has no face any more: nothing would come apart")
+        apply_now(settings, [change], now)
+        return find_person(settings, other_id)
+
+
 def split_faces(settings: Settings, person: str, faces: Sequence[str], author: str, now: datetime) -> LakePerson:
     """Make some faces of a person another person, and return that one. ``faces`` are ids of faces or of shots."""
     with hold_people(settings):
@@ -196,7 +222,7 @@ def apply_now(settings: Settings, changes: Sequence[PersonChange], now: datetime
 
 
 def _find_changed_partitions(settings: Settings, changes: Sequence[PersonChange]) -> list[str]:
-    merged = [each for each in changes if each.action == "merged"]
+    merged = [each for each in changes if each.action in ("merged", "unmerged")]
     partitions = find_face_partitions(settings, [face for each in changes for face in each.face_ids])
     if merged:
         people = {person for each in merged for person in (each.person_id, each.other_id)}

@@ -67,7 +67,7 @@ def build_people_routes(service: Service) -> APIRouter:
         "/api/people/{person_id}",
         response_model=None,
         responses={200: {"model": PeopleAnswer}, **describe_problems(400, 404)},
-        summary="Name a person, merge another into them, split faces off, take faces away, or give them faces",
+        summary="Name a person, merge another into them or undo it, split faces off, take faces away, or give them faces",
     )
     async def change(request: Request, person_id: PersonPath, body: PersonChangeBody) -> Response:
         author = choose_author(request, body.author)
@@ -169,6 +169,8 @@ def _change(service: Service, person_id: str, body: PersonChangeBody, author: st
         editing.name_person(settings, person_id, _require(body.name, "name"), author, now)
     elif body.action == "merge":
         editing.merge_people(settings, person_id, _require(body.other_id, "other_id"), author, now)
+    elif body.action == "unmerge":
+        editing.unmerge_people(settings, person_id, _require(body.other_id, "other_id"), author, now)
     else:
         edits: dict[str, Callable[[Settings, str, Sequence[str], str, datetime], object]]
         edits = {"split": editing.split_faces, "reject": editing.reject_faces, "assign": assign_faces}

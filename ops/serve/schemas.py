@@ -175,17 +175,19 @@ FaceIds = Annotated[list[Annotated[str, Field(pattern=FACE_ID)]], Field(min_leng
 
 
 class PersonChangeBody(Body):
-    """One change of a person: `name` needs `name` (empty: none), `merge` `other_id`, all others `faces`.
+    """One change of a person: `name` needs `name` (empty: none), `merge` and `unmerge` `other_id`, all others `faces`.
 
     `assign` gives faces to the person, whoever has them now, and undoes `reject` and `split`. `split` and `reject`
-    concern faces of the person.
+    concern faces of the person. `unmerge` makes an id that was merged into this person a person again.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": {"action": "name", "name": "Thom"}})
 
-    action: Literal["name", "merge", "split", "reject", "assign"]
+    action: Literal["name", "merge", "unmerge", "split", "reject", "assign"]
     name: Annotated[str, Field(max_length=MAX_NAME, pattern=ONE_LINE)] | None = None
-    other_id: Annotated[str, Field(pattern=PERSON_ID, description="who becomes this person")] | None = None
+    other_id: (
+        Annotated[str, Field(pattern=PERSON_ID, description="who becomes this person, or does not any more")] | None
+    ) = None
     faces: FaceIds | None = None
     author: Author = "page"
 

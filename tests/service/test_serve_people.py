@@ -76,6 +76,10 @@ def test_faces_are_given_to_people_and_a_merged_id_finds_the_other(home: Setting
         client.post(path, json={"action": "merge", "other_id": ann["person_id"]})
         merged = client.get(f"/api/people/{ann['person_id']}").json()
         assert merged["person_id"] == people[0]["person_id"] and len(merged["faces"]) == count
+        apart = {"action": "unmerge", "other_id": ann["person_id"]}
+        assert client.post(path, json=apart).json()["people"] == made
+        refused = client.post(path, json=apart)
+        assert refused.status_code == 404 and "was merged into" in refused.json()["detail"]
 
 
 def test_a_picture_of_a_face_is_cut_and_never_cached(client: TestClient) -> None:

@@ -102,7 +102,10 @@ export class People {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const other = others.find((each) => each.person_id === choice.value);
-      if (other) this.change(() => this.post(other.person_id, { action: "merge", other_id: one.person_id }));
+      if (!other) return;
+      this.change(() => this.post(other.person_id, { action: "merge", other_id: one.person_id }),
+        `${one.name || "A person without a name"} and ${titleOf(other)} are one person now.`,
+        () => this.post(other.person_id, { action: "unmerge", other_id: one.person_id }), one.person_id);
     });
     return others.length > 0 && form;
   }
@@ -142,14 +145,15 @@ export class People {
   /**
    * Make a change, and offer to undo it.
    * @param {() => Promise<PeopleAnswer>} act @param {string} [text] @param {() => Promise<PeopleAnswer>} [undo]
+   * @param {string} [merged] id of a person who is another one now
    */
-  change(act, text = "", undo = undefined) {
+  change(act, text = "", undo = undefined, merged = "") {
     return this.ask(async () => {
       const before = this.people;
       this.show(await act());
       await this.likeness.refresh();
       if (!undo) return;
-      const faceless = before.filter((one) => one.name && !this.people.some((each) => each.person_id === one.person_id));
+      const faceless = before.filter((one) => one.name && one.person_id !== merged && !this.people.some((each) => each.person_id === one.person_id));
       this.showMessage([text, ...faceless.map((one) => `${one.name} has no face left.`), ""].join(" "));
       const button = el("button", { type: "button", class: "quiet", onclick: () => {
         this.change(undo).then(() => {

@@ -518,7 +518,7 @@ export type PersonAnswer = {
 };
 
 export type PersonChangeBody = {
-  action: "name" | "merge" | "split" | "reject" | "assign";
+  action: "name" | "merge" | "unmerge" | "split" | "reject" | "assign";
   name?: string | null;
   other_id?: string | null;
   faces?: string[] | null;

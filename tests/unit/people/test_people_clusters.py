@@ -118,6 +118,23 @@ def test_changes_apply_in_order() -> None:
     assert identities.names == {}
 
 
+def test_a_merge_is_undone_with_the_name_from_before() -> None:
+    merged = [
+        change("named", "p2", 0, name="Thom"),
+        change("merged", "p1", 1, other_id="p2"),
+        change("merged", "p3", 2, other_id="p1"),
+        change("assigned", "p1", 3, other_id="p2", face_ids=("f1",)),
+    ]
+    identities = apply_changes([*merged, change("unmerged", "p3", 4, other_id="p2")])
+    assert identities.names == {"p2": "Thom"}, "the others got the name by the merge"
+    assert [identities.resolve(each, "p2") for each in ("f0", "f1")] == ["p2", "p3"], "f1 was given to p1"
+    identities.apply(change("unmerged", "p3", 5, other_id="p2"))
+    assert identities.find("p2") == "p2" and identities.find("p1") == "p3", "an undo of nothing changes nothing"
+    renamed = [*merged, change("named", "p3", 4, name="Ann"), change("named", "p9", 5, name="THOM")]
+    identities = apply_changes([*renamed, change("unmerged", "p3", 6, other_id="p2")])
+    assert identities.names == {"p3": "Ann", "p9": "THOM"} and identities.find("p2") == "p2"
+
+
 def test_an_assigned_face_follows_the_person_whom_it_was_given_to() -> None:
     identities = apply_changes(
         [

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from ops.cli.main import cli
-from ops.core.errors import NotFoundError
+from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people.build import build_faces
@@ -76,6 +76,30 @@ def test_a_merge_of_two_people_of_one_frame_is_remarked_upon(home: Settings) -> 
     merged = run("--merge", first, second)
     assert merged.stdout.startswith(first)
     assert f"{SHOTS} frames have two faces of this person: if that is a mistake, --split" in merged.stderr
+
+
+def test_a_merge_is_undone_by_the_command_that_it_prints(home: Settings) -> None:
+    before = {row["person_id"]: (row["name"], row["faces"]) for row in read_people(home)}
+    first, second = before
+    run("--name", second, "Nora")
+    merged = run("--merge", first, second)
+    assert f"to undo, `needle people --unmerge {first} {second}`" in merged.stderr
+    apart = run("--unmerge", first, second)
+    assert apart.stdout.startswith(f"{second}  Nora: ")
+    assert {row["person_id"]: (row["name"], row["faces"]) for row in read_people(home)} == {
+        first: before[first],
+        second: ("Nora", before[second][1]),
+    }
+    with pytest.raises(NotFoundError, match=f"merged into {first}: none was"):
+        run("--unmerge", first, second)
+    run("--merge", first, second)
+    with pytest.raises(
+        NotFoundError, match=f"'Bob' is not the id of .* who was merged into Nora: these were: {second}"
+    ):
+        run("--unmerge", "Nora", "Bob")
+    run("--not", "Nora", *(face(24 * shot + 4, 1) for shot in range(SHOTS)))
+    with pytest.raises(UsageError, match="has no face any more"):
+        run("--unmerge", first, second)
 
 
 class TwoFaces:
