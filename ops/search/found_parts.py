@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
@@ -11,6 +11,7 @@ from ops.core.errors import NeedleError, UsageError
 from ops.search.conditions import ANY_WORDS
 from ops.search.dates import DatePhrase, find_dates, looks_like_date, parse_date
 from ops.search.exclusions import Exclusion, find_exclusions
+from ops.search.literals import is_literal
 from ops.search.named import NameMatch
 from ops.search.query_parts import PartKind
 from ops.search.searched_catalogue import NAMED_SHOWS, SearchedCatalogue
@@ -46,9 +47,11 @@ class FoundPart:
 
 
 def find_typed_parts(
-    text: str, catalogue: SearchedCatalogue, today: date, is_literal: Callable[[str], bool]
+    text: str, catalogue: SearchedCatalogue, today: date, literals: Collection[str]
 ) -> tuple[list[FoundPart], list[str]]:
     """Return the typed filters of a text, and notes on what only looks like one.
+
+    Single words inside ``said:`` and ``text:`` that are literal are searched as typed, and the filter stays.
 
     Raises ``NotFoundError`` for an unknown show or file, ``UsageError`` for an invalid date and for a filter without
     data.
@@ -57,7 +60,7 @@ def find_typed_parts(
     parts, notes = [], [*filters_as_typed.notes]
     for each in filters_as_typed.filters:
         source = text[each.start : each.end]
-        if is_literal(source):
+        if is_literal(source, literals, as_whole=each.name in ("said", "text")):
             parts.append(replace(_plain(each), is_applied=False))
             continue
         if each.is_spaced and not each.is_quoted and each.name in _SENTENCES:
@@ -74,7 +77,7 @@ def find_typed_parts(
 
 
 def find_worded_parts(
-    text: str, catalogue: SearchedCatalogue, today: date, spans: Sequence[Span], is_literal: Callable[[str], bool]
+    text: str, catalogue: SearchedCatalogue, today: date, spans: Sequence[Span], literals: Collection[str]
 ) -> tuple[list[FoundPart], list[str]]:
     """Return names, dates and exclusions in plain words outside ``spans`` and outside quotes, and notes on dates."""
     spans = [*spans, *phrase_spans(text)]
@@ -96,7 +99,10 @@ def find_worded_parts(
             notes += [] if part or not phrase.is_asked else [_no_date(text, phrase, catalogue)]
     spans = [*exclusion_spans, *((each.start, each.end) for each in parts)]
     parts += [_named(each, catalogue) for each in names if not _overlaps((each.start, each.end), spans)]
-    read = [replace(each, is_applied=each.is_applied and not is_literal(text[each.start : each.end])) for each in parts]
+    read = [
+        replace(each, is_applied=each.is_applied and not is_literal(text[each.start : each.end], literals))
+        for each in parts
+    ]
     return sorted(read, key=lambda each: each.start), notes
 
 

@@ -23,6 +23,7 @@ from ops.search.english import (
 )
 from ops.search.named import split_name
 from ops.search.schema import Query
+from ops.search.typed_filters import NAMES, TypedFilter, parse_filters, write_filter
 
 ENGLISH = "en"
 MULTILINGUAL = "xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k"
@@ -75,10 +76,17 @@ def collect_notes(
     """Return hints on all visual texts of a query; ``seen_text`` are the words of its text."""
     texts = [query.then.text] if query.then and query.then.text.strip() else []
     texts += [each.text for each in query.conditions if isinstance(each, TextCondition)]
+    typed_filters = [each for text in texts for each in parse_filters(text).filters if each.name in NAMES]
     texts += query.unwanted_words
     text_hints = collect_hints(seen_text, encoder, names, is_spoken, checks_spelling=False) if seen_text else []
     hints = (hint for text in texts for hint in collect_hints(text, encoder, names, is_spoken))
-    return tuple(dict.fromkeys([*text_hints, *hints]))
+    return tuple(dict.fromkeys([*map(_explain_misplaced, typed_filters), *text_hints, *hints]))
+
+
+def _explain_misplaced(typed: TypedFilter) -> str:
+    """Return the note on a filter in the text of a condition or of the following shot."""
+    shown = write_filter(typed.name, typed.value, is_negated=typed.is_negated)
+    return f"{shown!r} is read as words in --then, --all and --any: filters belong into the text of the search"
 
 
 def find_meant_words(text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool]) -> dict[str, str]:

@@ -151,14 +151,14 @@ def _read_text(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInte
         return _interpret_seen(words.plain, "no dialogue is indexed: only the pictures were searched")
     if query.dialogue == "only":
         hits = find_lines(words, lines, scope)
-        corrections = {} if hits else _find_meant_words(words, lines, scope)
+        corrections = {} if hits else find_meant_spoken(words, lines, scope)
         why = _describe_lines(words, hits, lines)
         return QueryInterpretation(visual=False, dialogue=True, why=why, corrections=corrections, lines=hits)
     if words.phrases:
         hits = find_lines(replace(words, rest=""), lines, scope)
         visual = bool(words.rest or query.like or query.unlike)
         why = _describe_lines(words, hits, lines) + ("; the pictures were searched too" if visual else "")
-        corrections = {} if hits else _find_meant_words(replace(words, rest=""), lines, scope)
+        corrections = {} if hits else find_meant_spoken(replace(words, rest=""), lines, scope)
         return QueryInterpretation(
             visual=visual, dialogue=True, why=why, seen_text=words.rest, corrections=corrections, lines=hits
         )
@@ -221,7 +221,7 @@ def find_said(text: str, lines: LineIndex, scope: Scope) -> list[tuple[LineHit, 
     return [each for each in find_lines(words, lines, scope) if each[1] >= TOGETHER]
 
 
-def _find_meant_words(words: Words, lines: LineIndex, scope: Scope) -> dict[str, str]:
+def find_meant_spoken(words: Words, lines: LineIndex, scope: Scope) -> dict[str, str]:
     """Return spoken words close to those that are in no line, by these; empty if they match no line either."""
     vocabulary = lines.vocabulary
     parts = [*words.phrases, words.rest] if words.rest else list(words.phrases)

@@ -6,7 +6,6 @@ A query passes six steps, each in a module: interpret → retrieve → rank → 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,8 +19,8 @@ from ops.embeddings.encoder import Encoder, resolve_encoder
 from ops.index.index import VectorIndex
 from ops.index.lines import LineIndex, open_lines
 from ops.index.screen_text import open_texts
-from ops.index.words import split_words
 from ops.search.composition import compose
+from ops.search.corrections import find_correction, find_meant_in_conditions
 from ops.search.ends import ShotEndsIndex
 from ops.search.hints import collect_notes, find_meant_words
 from ops.search.hits import HitWriter, fill_scores
@@ -29,7 +28,7 @@ from ops.search.interpretation import QueryInterpretation, interpret
 from ops.search.people import PeopleShots
 from ops.search.probe_filters import ProbeScores
 from ops.search.query_encoding import Pictures
-from ops.search.query_parts import QueryChange, QueryPart
+from ops.search.query_parts import QueryPart
 from ops.search.ranking import Page, Selection, fold, rank, take_page
 from ops.search.restrictions import describe_scope, list_shots, restrict
 from ops.search.retrieval import Retrieval, VisualPart
@@ -37,11 +36,10 @@ from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
 from ops.search.saved_pictures import make_picture_reader
 from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
-from ops.search.understanding import Understanding, reads_literally, understand
+from ops.search.understanding import Understanding, understand
 from ops.search.writing import find_matching_texts
 from ops.videos.catalogue import require_known_version, require_same_division
 
-_WORD = re.compile(r"[^\W_]+")
 _WARM_TEXT = "a shot of nothing in particular"
 
 
@@ -252,15 +250,18 @@ class Searcher:
         seen_text = "" if meaning.lines else meaning.seen_text
         hints = collect_notes(query, seen_text, encoder, catalogue, is_spoken)
         seen_meant = find_meant_words(seen_text, encoder, catalogue, is_spoken) if is_seen and seen_text else {}
+        page = take_page(
+            selection, query, lambda candidates: fold(candidates, snapshot.index.vectors, snapshot.same_pictures)
+        )
+        typed_conditions = [] if page.candidates else query.all[len(query_as_sent.all) :]
+        typed_meant = find_meant_in_conditions(typed_conditions, lines, texts, scope)
         return _Attempt(
             understanding=understanding,
             meaning=meaning,
             selection=selection,
-            page=take_page(
-                selection, query, lambda candidates: fold(candidates, snapshot.index.vectors, snapshot.same_pictures)
-            ),
+            page=page,
             notes=(*(part.notes if part else ()), *hints),
-            corrections={**seen_meant, **meaning.corrections},
+            corrections={**seen_meant, **meaning.corrections, **typed_meant},
         )
 
     def _build_retriever(self) -> Retriever:
@@ -279,49 +280,3 @@ class Searcher:
             with suppress(NotFoundError, VectorIndexError):
                 return each, each.snapshot(version)
         return retrievers[0], retrievers[0].snapshot(version)
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueryCorrection:
-    """A query with the words that were probably meant; ``corrections`` has them by the misspelt ones (folded)."""
-
-    original: Query
-    corrections: Mapping[str, str]
-
-    @property
-    def query(self) -> Query:
-        """Return the corrected query."""
-        return self.original.model_copy(update={"text": replace_words(self.original.text, self.corrections)})
-
-    def report(self, *, is_applied: bool) -> QueryPart:
-        """Return the part of the answer: what was searched instead, or the text to search with one click."""
-        words = ", ".join(self.corrections)
-        corrections = ", ".join(self.corrections.values())
-        text = self.query.text
-        undo = QueryChange(text=self.original.text, literal=(*self.original.literal, *self.corrections))
-        return QueryPart(
-            kind="spelling",
-            text=words,
-            value=corrections,
-            label=f"searched '{corrections}' instead of '{words}'" if is_applied else f"did you mean '{text}'?",
-            is_negated=False,
-            is_typed=False,
-            is_applied=is_applied,
-            change=undo if is_applied else QueryChange(text=text, literal=self.original.literal),
-        )
-
-
-def replace_words(text: str, corrections: Mapping[str, str]) -> str:
-    """Return the text with the words (folded) replaced that are keys of ``corrections``; quotes and filters stay."""
-    return _WORD.sub(lambda match: corrections.get("".join(split_words(match.group())), match.group()), text)
-
-
-def find_correction(original: Query, corrections: Mapping[str, str]) -> QueryCorrection | None:
-    """Return the query with the ``corrections`` that its ``literal`` allows, ``None`` if nothing changes."""
-    allowed_corrections = {
-        word: other
-        for word, other in corrections.items()
-        if not any(reads_literally(each, word) for each in original.literal)
-    }
-    correction = QueryCorrection(original=original, corrections=allowed_corrections)
-    return correction if allowed_corrections and correction.query.text != original.text else None

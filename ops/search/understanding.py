@@ -15,11 +15,11 @@ from datetime import date
 from ops.core.errors import UsageError
 from ops.search.conditions import DialogueCondition, WrittenCondition
 from ops.search.found_parts import FoundPart, find_typed_parts, find_worded_parts
+from ops.search.literals import is_literal, reads_literally
 from ops.search.query_parts import QueryChange, QueryPart, is_words
 from ops.search.schema import Query
 from ops.search.searched_catalogue import Scope, SearchedCatalogue
 
-ALL_LITERAL = "*"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
@@ -78,14 +78,10 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
     """
     query = query.model_copy(update={"text": clean_text(query.text)})
     text = query.text
-
-    def is_literal(part: str) -> bool:
-        return any(reads_literally(each, part) for each in query.literal)
-
-    parts, notes = find_typed_parts(text, catalogue, today, is_literal)
+    parts, notes = find_typed_parts(text, catalogue, today, query.literal)
     if query.dialogue != "only":  # a name may be spoken
         typed_spans = [(each.start, each.end) for each in parts]
-        plain_parts, more = find_worded_parts(text, catalogue, today, typed_spans, is_literal)
+        plain_parts, more = find_worded_parts(text, catalogue, today, typed_spans, query.literal)
         parts = sorted([*parts, *_keep_words(query, text, parts, plain_parts)], key=lambda each: each.start)
         notes += more
     if _find_scope(query, _select_applied(parts), catalogue).is_empty:
@@ -142,17 +138,6 @@ def clean_text(text: str) -> str:
 def _write_plain(words: str) -> str:
     """Return words that nothing takes for a shot id, an image or a file: "cars/people" becomes "cars people"."""
     return words if is_words(words) else " ".join(re.split(r"[/\\.:]+", words)).strip() or words
-
-
-def fold_part(text: str) -> str:
-    """Return a part of a text without differences of case and blanks."""
-    return " ".join(text.casefold().split())
-
-
-def reads_literally(literal: str, part: str) -> bool:
-    """Return True if ``literal`` makes a part of the text words: it is the part, words inside it, or ``*``."""
-    folded_literal = fold_part(literal)
-    return folded_literal == ALL_LITERAL or (bool(folded_literal) and f" {folded_literal} " in f" {fold_part(part)} ")
 
 
 def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -240,7 +225,7 @@ def _write_part(each: FoundPart, query: Query) -> QueryPart:
         change = QueryChange(text=remove_spans(query.text, [(each.start, each.end)]), literal=query.literal)
     elif each.is_applied:
         change = QueryChange(text=query.text, literal=(*query.literal, text.strip()))
-    elif any(reads_literally(literal_text, text) for literal_text in query.literal):
+    elif is_literal(text, query.literal):
         other_literals = tuple(
             literal_text for literal_text in query.literal if not reads_literally(literal_text, text)
         )

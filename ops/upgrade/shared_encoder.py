@@ -103,7 +103,8 @@ def require_followed(settings: Settings) -> None:
 def explain_setting_against_shared(settings: Settings, shared: SharedState) -> str:
     """Return a warning if NEEDLE_ENCODER names an encoder that the shared one replaces; empty if they agree.
 
-    Raises ``SettingsError`` if it names one that was live neither here nor in another home.
+    Raises ``SettingsError`` if it names one that was live neither here nor in another home, and ``EncoderError`` if it
+    names none.
     """
     setting, here = settings.encoder, EncoderRegistry(settings.home).read_state()
     if setting in ("auto", shared.live.spec):
@@ -113,6 +114,7 @@ def explain_setting_against_shared(settings: Settings, shared: SharedState) -> s
     is_used = here.live is None and EncoderRegistry(settings.home).find_id(setting) in _list_indexed(settings)
     if is_replaced or is_used:
         return f"{conflict}, and is used: unset NEEDLE_ENCODER; `needle upgrade` changes the live encoder"
+    find_kind(setting)
     raise SettingsError(
         f"{conflict}: unset NEEDLE_ENCODER, or, after an ingest without it, make {setting} live with `needle upgrade "
         f"--encoder {setting}`"

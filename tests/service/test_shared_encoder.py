@@ -329,6 +329,8 @@ def test_a_setting_that_was_live_somewhere_gives_a_warning_and_another_one_is_re
     assert "and is used: unset NEEDLE_ENCODER" in explain("open_clip:old/c")
     with pytest.raises(SettingsError, match=r"open_clip:a/b is live in .*: unset NEEDLE_ENCODER"):
         explain("starter")
+    with pytest.raises(EncoderError, match=r"'nonsense' is not an encoder of this home: write finetuned:<name>, "):
+        explain("nonsense")
 
 
 def test_a_home_that_cannot_have_the_encoder_is_told_the_ways_out(bucket: str, tmp_path: Path) -> None:

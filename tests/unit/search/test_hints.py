@@ -213,6 +213,13 @@ def test_hints_are_notes_of_the_answer(searcher: Searcher) -> None:
     assert notes(searcher, text="zaboo") == []  # somebody says it
 
 
+def test_a_filter_in_a_condition_or_after_then_is_named(searcher: Searcher) -> None:
+    misplaced = "'-person:Thom' is read as words in --then, --all and --any: filters belong into the text of the search"
+    assert misplaced in notes(searcher, text="red", then={"text": "blue -person:Thom"})
+    assert "'show:\"a b\"' is read" in notes(searcher, any=[{"text": 'show:"a b"'}])[0]
+    assert not any("is read as words" in each for each in notes(searcher, text="red", then={"text": "blue: sky 16:9"}))
+
+
 def spelling(searcher: Searcher, **query: Any) -> QueryPart | None:
     parts = searcher.search(Query.model_validate(query)).reading.parts
     return next((each for each in parts if each.kind == "spelling"), None)
@@ -242,6 +249,17 @@ def test_a_word_that_nobody_says_is_searched_as_the_one_that_is_said(searcher: S
     assert spelling(searcher, text='"the wreck compas"', dialogue=dialogue) is None  # not so in any line
     assert spelling(searcher, text='"compass"', dialogue=dialogue) is None
     assert spelling(searcher, text='"xyzzyq"', dialogue=dialogue) is None
+
+
+def test_a_typed_condition_that_finds_nothing_is_searched_with_the_word_that_was_meant(searcher: Searcher) -> None:
+    for text, meant in (("said:compas", "compass"), ('red said:"the compas points"', "compass")):
+        answer = searcher.search(Query(text=text))
+        part = next(each for each in answer.reading.parts if each.kind == "spelling")
+        assert part.is_applied and part.value == meant and answer.hits[0].lines
+        assert part.change.text == text and "compas" in part.change.literal
+        assert not searcher.search(Query(text=text, literal=part.change.literal)).hits
+    for text in ("said:compass", "said:xyzzyq", 'said:"the wreck compas"', "-said:compas red"):
+        assert spelling(searcher, text=text) is None
 
 
 HALVES = ("even", "odd")
