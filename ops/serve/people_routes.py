@@ -67,7 +67,7 @@ def build_people_routes(service: Service) -> APIRouter:
         "/api/people/{person_id}",
         response_model=None,
         responses={200: {"model": PeopleAnswer}, **describe_problems(400, 404)},
-        summary="Name a person, merge another into them or undo it, split faces off, take faces away, or give them faces",
+        summary="Name a person, merge another into them, undo a merge, split faces off, take faces away, or give faces",
     )
     async def change(request: Request, person_id: PersonPath, body: PersonChangeBody) -> Response:
         author = choose_author(request, body.author)
