@@ -113,6 +113,37 @@ def test_speech_over_music(
         assert near and abs(near[0].start_s - start) < 0.6 and abs(near[-1].end_s - end) < 0.7, (start, end, near)
 
 
+def test_a_batch_of_pieces_is_heard_as_one_sound(
+    spoken: tuple[NDArray[np.float32], list[tuple[float, float]]],
+) -> None:
+    """As on a GPU; the sound is longer than the half minute that a model hears at once."""
+    samples, spans = spoken
+    length_s, times = len(samples) / RATE, 3
+    lines = recognise(speech.load_recogniser(str(find_model()), batch=4), np.tile(samples, times))
+    for number in range(times):
+        own = [line for line in lines if number == line.start_s // length_s]
+        assert measure_errors(own) <= 0.1, [line.text for line in own]
+    for start, end in [(start + n * length_s, end + n * length_s) for n in range(times) for start, end in spans]:
+        near = [line for line in lines if line.start_s < end and start < line.end_s]
+        assert near and abs(near[0].start_s - start) < 0.6 and abs(near[-1].end_s - end) < 0.7, (start, end, near)
+
+
+def test_a_batch_of_music_has_no_lines() -> None:
+    heard = speech.load_recogniser(str(find_model()), batch=4)
+    assert recognise(heard, 0.1 * make_music(70 * RATE)) == []
+
+
+def test_pieces_cover_the_sound_and_end_where_it_is_quiet() -> None:
+    sound = np.random.default_rng(2).normal(size=100 * RATE).astype(np.float32)
+    sound[20 * RATE : 21 * RATE] = 0
+    pieces = speech.cut_pieces(sound)
+    assert pieces[0][0] == 0 and pieces[-1][1] == len(sound) and 20 * RATE < pieces[0][1] < 21 * RATE
+    assert [end for _, end in pieces[:-1]] == [start for start, _ in pieces[1:]]
+    longest = speech.LONGEST_PIECE_S * RATE
+    assert all(longest / 2 <= end - start <= longest for start, end in pieces[:-1])
+    assert speech.cut_pieces(sound[:100]) == [(0, 100)]
+
+
 def test_silence_music_and_noise_have_no_lines(hear: speech.Hear) -> None:
     length = 20 * RATE
     noise = np.random.default_rng(1).normal(0, 0.05, length)
