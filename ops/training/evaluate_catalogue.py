@@ -203,20 +203,22 @@ def _read_queries(
     settings: Settings, video: LakeVideo, captioned_ids: Collection[str], progress: Progress
 ) -> list[tuple[str, dict[str, float]]]:
     """Return graded queries beside a video, with the catalogue's shots instead of the annotated numbers."""
-    rows = read_annotations(video["path"], QUERIES)
-    if isinstance(rows, str):
-        progress.set_aside(ASKING, f"{video['path']}{QUERIES}", rows)
-    if isinstance(rows, str) or not rows:
+    lines = read_annotations(video["path"], QUERIES)
+    file = f"{video['path']}{QUERIES}"
+    if isinstance(lines, str):
+        progress.set_aside(ASKING, file, lines)
         return []
-    by_number = map_shot_numbers(settings, video)
+    for number, reason in lines.faults.items():
+        progress.set_aside(ASKING, f"{file} line {number}", reason)
+    by_number = map_shot_numbers(settings, video) if lines.rows else {}
     queries = []
-    for line, row in enumerate(rows, 1):
+    for number, row in lines.rows.items():
         try:
             grades = {by_number.get(int(shot), ""): float(grade) for shot, grade in row["relevant"].items()}
             query = str(row["query"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = f"is not a graded query ({type(error).__name__}: {error})"
-            progress.set_aside(ASKING, f"{video['path']}{QUERIES} line {line}", reason)
+            progress.set_aside(ASKING, f"{file} line {number}", reason)
             continue
         grades = {shot: grade for shot, grade in grades.items() if shot in captioned_ids and grade > 0}
         if grades:

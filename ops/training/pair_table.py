@@ -15,7 +15,7 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.training.pairs import CaptionPair, PairCollection, merge_pairs
-from ops.training.sources import add_shot_pairs, read_captions
+from ops.training.sources import add_shot_pairs
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
 
@@ -36,7 +36,7 @@ def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, pr
         for video in catalogue.read_videos(settings.lake, partitions):
             collection = PairCollection()
             if video["state"] == "ready":
-                add_shot_pairs(settings, video, read_captions(video["path"]), collection)
+                add_shot_pairs(settings, video, video["path"], collection)
             rows = make_rows(settings, merge_pairs(collection.learn), now)
             changes += settings.lake.update(
                 TABLE, settings.resolve_partition(video["video_id"]), video["video_id"], rows

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
@@ -73,37 +75,55 @@ def collect_pairs(settings: Settings, paths: Sequence[str | Path]) -> PairCollec
     return collection
 
 
-def read_captions(path: str) -> list[JsonObject] | str | None:
+@dataclass(kw_only=True)
+class AnnotationLines:
+    """The lines of a ``.jsonl`` beside a video, by their numbers from 1: objects, and reasons why others have none."""
+
+    rows: dict[int, JsonObject] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)
+
+
+def read_captions(path: str) -> AnnotationLines | str:
     """Read ``film.mp4.captions.jsonl`` beside its video (path or ``s3://`` address); a text says why it failed."""
-    rows = read_annotations(path, CAPTIONS)
-    return f"its captions cannot be read: {rows}" if isinstance(rows, str) else rows
+    lines = read_annotations(path, CAPTIONS)
+    return f"its captions cannot be read: {lines}" if isinstance(lines, str) else lines
 
 
-def read_annotations(path: str, ending: str) -> list[JsonObject] | str | None:
-    """Read the ``.jsonl`` beside a video, one object a line.
+def read_annotations(path: str, ending: str) -> AnnotationLines | str:
+    """Read the ``.jsonl`` beside a video, one object a line; no lines if it does not exist.
 
-    Returns a text with the reason if it cannot be read, ``None`` if it does not exist.
+    A line that is not an object is a fault of that line. Returns a text with the reason if the file cannot be read.
     """
     folder, name = os.path.split(path)
+    lines = AnnotationLines()
     try:
-        text = ObjectStore(folder).read_bytes(name + ending).decode("utf-8")
-        # Not splitlines: a caption may have a line separator of Unicode.
-        return [_parse_line(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+        data = ObjectStore(folder).read_bytes(name + ending)
     except FileNotFoundError:
-        return None
-    except (StorageError, ValueError) as error:
+        return lines
+    except StorageError as error:
         return f"{name}{ending}: {error}"
+    # Not splitlines: a caption may have a line separator of Unicode.
+    for number, line in enumerate(data.removeprefix(BOM_UTF8).split(b"\n"), start=1):
+        if line.strip():
+            row = _parse_line(line)
+            if isinstance(row, str):
+                lines.faults[number] = row
+            else:
+                lines.rows[number] = row
+    return lines
 
 
-def _parse_line(number: int, line: str) -> JsonObject:
-    """Return the object of a line. Raises ``ValueError`` with the number of the line in its file."""
+def _parse_line(line: bytes) -> JsonObject | str:
+    """Return the object of a line, or the reason why it is not one."""
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"line {number} is not JSON: {error.msg} at character {error.colno}") from error
-    if not isinstance(row, dict):
-        raise ValueError(f"line {number} is not an object")
-    return row
+        return f"is not JSON: {error.msg} at character {error.colno}"
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    except RecursionError:
+        return "is nested too deeply"
+    return row if isinstance(row, dict) else "is not an object"
 
 
 def join_captions(rows: Sequence[JsonObject]) -> list[JsonObject]:
@@ -121,39 +141,47 @@ def join_captions(rows: Sequence[JsonObject]) -> list[JsonObject]:
 
 def map_shot_numbers(settings: Settings, video: LakeVideo) -> dict[int, str]:
     """Map each annotated ``shot`` number of a video's captions to a shot id of the catalogue, if it has one."""
-    rows = read_captions(video["path"])
+    lines = read_captions(video["path"])
     shots = _load_shots(settings, video)
     shot_ids = {}
-    for row in rows if isinstance(rows, list) else ():
+    for row in () if isinstance(lines, str) else lines.rows.values():
         try:
             number, best = int(row["shot"]), _find_shot(shots, int(row["start_frame"]), int(row["end_frame"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         if best is not None:
             shot_ids[number] = str(best["shot_id"])
     return shot_ids
 
 
-def add_shot_pairs(
-    settings: Settings, video: LakeVideo, rows: list[JsonObject] | str | None, into: PairCollection
-) -> None:
-    """Add the pairs of annotated frame ranges, each with the shot of the catalogue that overlaps it most."""
-    if isinstance(rows, str):
-        into.skipped[video["path"]] = rows
+def add_shot_pairs(settings: Settings, video: LakeVideo, film: str, into: PairCollection) -> None:
+    """Add the pairs of the captions beside ``film``, a file of this video, each with the shot that overlaps it most.
+
+    A line that cannot be used is skipped, and the rest of the file is used.
+    """
+    lines = read_captions(film)
+    if isinstance(lines, str):
+        into.skipped[film] = lines
         return
-    shots = _load_shots(settings, video)
-    for number, row in enumerate(rows or ()):
-        thing = f"{video['path']}{CAPTIONS} line {number + 1}"
-        try:
-            start, end = int(row["start_frame"]), int(row["end_frame"])
-        except (KeyError, TypeError, ValueError) as error:
-            into.skipped[thing] = f"names no frames ({type(error).__name__}: {error})"
-            continue
-        best = _find_shot(shots, start, end)
-        if best is None:
-            into.skipped[thing] = f"frames {start} to {end} are not a shot of the catalogue"
-            continue
-        _take(build_shot_pair(best, row.get("captions") or (), video["path"]), thing, into)
+    into.skipped |= {f"{film}{CAPTIONS} line {number}": reason for number, reason in lines.faults.items()}
+    shots = _load_shots(settings, video) if lines.rows else []
+    for number, row in lines.rows.items():
+        _take(_build_row_pair(row, shots, film), f"{film}{CAPTIONS} line {number}", into)
+
+
+def _build_row_pair(row: JsonObject, shots: Sequence[LakeShot], film: str) -> CaptionPair | str:
+    """Return the pair of an annotated frame range, or the reason why it cannot be used."""
+    try:
+        start, end = int(row["start_frame"]), int(row["end_frame"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return f"names no frames ({type(error).__name__}: {error})"
+    captions = row.get("captions") or ()
+    if not isinstance(captions, str | list | tuple):
+        return "its captions are not a list of texts"
+    best = _find_shot(shots, start, end)
+    if best is None:
+        return f"frames {start} to {end} are not a shot of the catalogue"
+    return build_shot_pair(best, captions, film)
 
 
 def _load_shots(settings: Settings, video: LakeVideo) -> list[LakeShot]:
@@ -210,7 +238,7 @@ def _read(settings: Settings, file: Path, into: PairCollection) -> None:
     if video["video_id"] in read_forgotten_ids(settings.store) or video["state"] != "ready":
         into.skipped[str(file)] = f"its video is {video['state'] if video['state'] != 'ready' else 'forgotten'}"
         return None
-    return add_shot_pairs(settings, video, read_captions(film), into)
+    return add_shot_pairs(settings, video, film, into)
 
 
 def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:

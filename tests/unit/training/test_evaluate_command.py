@@ -38,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose encoder ``finetuned:mine`` learned from show 0, and queries beside the film of show 1."""
     folder = tmp_path_factory.mktemp("evaluated")
     fine_tuned(captioned_home(folder), [folder / "film0.mp4"], "mine")
-    (folder / "film1.mp4.queries.jsonl").write_text('{"query": "shot 2", "relevant": {"2": 2}}\n{"query": 5}\n')
+    (folder / "film1.mp4.queries.jsonl").write_text(
+        '{"query": "shot 2", "relevant": {"2": 2}}\n{"query": 5}\n{"query"\n'
+    )
     return folder
 
 
@@ -58,6 +60,7 @@ def ran(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def test_the_catalogue_is_what_is_asked_where_no_data_are_named(ran: Run) -> None:
     done = ran("--against", "starter", "--json")
     assert done.status == 3 and "film1.mp4.queries.jsonl line 2" in done.stderr
+    assert "film1.mp4.queries.jsonl line 3: is not JSON" in done.stderr
     told = json.loads(done.stdout)
     assert told["learned_from"] == ["show 0"] and told["text_to_video"]["queries"] == 10
     assert told["verdict"]["shows"] == ["show 1"] and told["verdict"]["learned"]["shows"] == ["show 0"]

@@ -209,15 +209,33 @@ def test_films_in_folders_of_shows_are_read_but_no_table_or_hidden_file_there(
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('{"start_frame": 0, ', "line 2 is not JSON: "),
-        ("[1, 2]", "line 2 is not an object"),
+        (b'{"start_frame": 0, ', "is not JSON: Expecting property name enclosed in double quotes at character 20"),
+        (b"[1, 2]", "is not an object"),
+        (b'{"captions": ["caf\xe9"]}', "is not UTF-8"),
+        (b'{"a": ' * 100_000, "is nested too deeply"),
+        (b'{"start_frame": 24, "end_frame": 48, "captions": 5}', "its captions are not a list of texts"),
+        (b'{"start_frame": 1e999, "end_frame": 48, "captions": ["a"]}', "names no frames (OverflowError: "),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named_with_its_file(tmp_path: Path, line: str, reason: str) -> None:
-    captions = tmp_path / "film.mp4.captions.jsonl"
-    captions.write_text('{"start_frame": 0, "captions": ["a\u2028b"]}\n' + line + "\n")
-    problem = read_captions(str(tmp_path / "film.mp4"))
-    assert isinstance(problem, str) and f"its captions cannot be read: {captions.name}: {reason}" in problem
+def test_a_line_that_cannot_be_used_is_named_by_its_number_and_the_rest_is_used(
+    settings: Settings, tmp_path: Path, line: bytes, reason: str
+) -> None:
+    captions = tmp_path / "film0.mp4.captions.jsonl"
+    first, _, *rest = captions.read_bytes().splitlines()
+    captions.write_bytes(b"\xef\xbb\xbf" + b"\n".join([first, b"", line, *rest]))
+    collected = collect_pairs(settings, [tmp_path / "film0.mp4"])
+    assert [pair.shot_id for pair in collected.learn] == [shot_id(0, shot) for shot in (0, 2, 3, 4)]
+    assert list(collected.skipped) == [f"{captions} line 3"]
+    assert collected.skipped[f"{captions} line 3"].startswith(reason)
+    report = build_pairs(settings, BOTH, NOW, SilentProgress())
+    assert report.details["pairs"] == 9 and report.details["set_aside"] == collected.skipped
+
+
+def test_a_caption_may_have_a_line_separator_of_unicode(tmp_path: Path) -> None:
+    row = {"start_frame": 0, "end_frame": 9, "captions": ["a\u2028b"]}
+    (tmp_path / "film.mp4.captions.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n")
+    lines = read_captions(str(tmp_path / "film.mp4"))
+    assert not isinstance(lines, str) and lines.rows == {1: row} and not lines.faults
 
 
 def test_what_holds_no_captioned_data_is_refused(settings: Settings, tmp_path: Path) -> None:
