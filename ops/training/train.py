@@ -97,17 +97,17 @@ def train(
             return _load_existing(settings, name, inputs, progress)
         work = settings.home / "training" / name
         fit_data = fit_data.copy_validation_samples(work / "validation", progress)
+        unlike = collect_unlike_pairs(settings, recipe, forgetting, fit_data, progress)
         plan = partial(plan_ray_fit, settings.ray_address, recipe, workers, gpu, threads, fit_data.count_shards())
         kept_at = choose_ray_storage(settings, name)
         with plan(kept_at) if settings.engine == "ray" else nullcontext() as ray_fit:
             figures = _fit(settings, recipe, fit_data, work, key, progress, threads, ray_fit)
-        unlike = collect_unlike_pairs(settings, recipe, forgetting, fit_data, progress)
         check = FitCheck(settings, recipe, work / "encoder", progress)
         lineage: Lineage = {
             **inputs,
             **figures,
             "validation": check.validate(fit_data.validate, too_near=fit_data.too_near),
-            "forgetting": check.measure_forgetting(unlike),
+            "forgetting": check.measure_forgetting(unlike, is_requested=bool(forgetting)),
             "trained_at": now.isoformat(timespec="seconds"),
         }
         _publish(settings, work, folder, lineage, kept_at)

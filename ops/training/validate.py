@@ -7,7 +7,7 @@ of another look show what the fit forgets. Legend: T frames, N items, D dimensio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,14 +56,19 @@ class FitCheck:
             self._progress.note(STAGE, note)
         return validation
 
-    def measure_forgetting(self, pairs: Sequence[CaptionPair]) -> dict[str, FitValidation]:
-        """Return the same for photographs and for footage that the fit did not learn from, if there are any."""
+    def measure_forgetting(self, pairs: Sequence[CaptionPair], *, is_requested: bool) -> dict[str, FitValidation]:
+        """Return the same for photographs and for footage that the fit did not learn from, if there are any.
+
+        Unless the data were requested, unreadable pairs are only a note: no data of the command are incomplete.
+        """
         kinds = {
             "photographs": [pair for pair in pairs if not pair.shot_id],
             "other footage": [pair for pair in pairs if pair.shot_id],
         }
         losses = {
-            kind: self._measure(pairs_of_kind, kind) for kind, pairs_of_kind in kinds.items() if len(pairs_of_kind) > 1
+            kind: self._measure(pairs_of_kind, kind, is_requested=is_requested)
+            for kind, pairs_of_kind in kinds.items()
+            if len(pairs_of_kind) > 1
         }
         if not any("pairs" in each for each in losses.values()):
             self._progress.note(
@@ -73,7 +78,7 @@ class FitCheck:
             )
         return losses
 
-    def _measure(self, pairs: Sequence[CaptionPair], kind: str) -> FitValidation:
+    def _measure(self, pairs: Sequence[CaptionPair], kind: str, *, is_requested: bool = True) -> FitValidation:
         skip_reasons: dict[str, str] = {}
         by_show: _PairsByVideo = {}
         if len(pairs) > 1:
@@ -81,6 +86,7 @@ class FitCheck:
             if len(sample) < len(pairs):
                 self._progress.note(STAGE, f"{len(sample):,} of {len(pairs):,} {kind}, drawn at random, are measured")
             by_show = self._embed_pairs(sample, skip_reasons)
+            self._report_skipped(skip_reasons, kind, is_requested=is_requested)
         report: FitValidation = {"set_aside": skip_reasons} if skip_reasons else {}
         by_show = {show: members for show, members in by_show.items() if len(members) > 1}  # one alone is always first
         if not by_show:
@@ -99,6 +105,17 @@ class FitCheck:
             validation["fitted_gain"] = compute_gains(answers[2], answers[1])
         validation.update(report)
         return validation
+
+    def _report_skipped(self, skip_reasons: Mapping[str, str], kind: str, *, is_requested: bool) -> None:
+        if is_requested:
+            for thing, reason in skip_reasons.items():
+                self._progress.set_aside(STAGE, thing, reason)
+        elif skip_reasons:
+            first = ": ".join(next(iter(skip_reasons.items())))
+            more = f", and {len(skip_reasons) - 1:,} more" if len(skip_reasons) > 1 else ""
+            self._progress.note(
+                STAGE, f"of the catalogue's {kind}, by which forgetting is measured, some cannot be read: {first}{more}"
+            )
 
     def _answer(self, by_show: _PairsByVideo) -> list[list[ShowAnswer]]:
         tasks = [
@@ -139,7 +156,6 @@ class FitCheck:
                 vectors = _embed_pair(pair, reader, encoders)
                 if isinstance(vectors, str):
                     skip_reasons[pair.thing] = vectors
-                    self._progress.set_aside(STAGE, pair.thing, vectors)
                 else:
                     by_show.setdefault(pair.show, []).append((pair, vectors))
         self._progress.finish(STAGE)

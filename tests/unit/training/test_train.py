@@ -24,8 +24,10 @@ from ops.embeddings.encoders.starter import compute_starter_id
 from ops.embeddings.starter.head import load_head
 from ops.training.bases import identify_base, settle_learning_rate
 from ops.training.model import build_clip_model
+from ops.training.pair_table import store_pairs
 from ops.training.pairs import CaptionPair
 from ops.training.recipes import RECIPES, build_recipe
+from ops.training.sources import collect_pairs
 from ops.training.train import TrainedEncoder, choose_default_name, train
 from ops.training.validate import sample_pairs
 from tests.builders.training import fill_captioned, jpeg
@@ -285,6 +287,43 @@ def test_what_a_fit_forgets_is_measured_on_what_it_did_not_use(settings: Setting
     trained(settings, [tmp_path / "photos.parquet"], "photos", batch=4)
     told = trained(settings, film, "by_itself")
     assert told.lineage["forgetting"]["photographs"]["pairs"] == 12, "the table holds them since"
+
+
+@pytest.mark.parametrize("is_requested", [False, True])
+def test_unreadable_pictures_that_were_not_requested_are_a_note(
+    settings: Settings, tmp_path: Path, is_requested: bool
+) -> None:
+    rows = [{"image": jpeg((9 * n, 40, 0)), "captions": [f"colour {n}"]} for n in range(4)]
+    rows.append({"image": b"no picture", "captions": ["?"]})
+    photos = tmp_path / "photos.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), photos)
+    store_pairs(settings, collect_pairs(settings, [photos]).learn, NOW)
+
+    class Reports(SilentProgress):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+            self.things: list[str] = []
+
+        def note(self, stage: str, text: str) -> None:
+            self.notes.append(text)
+
+        def set_aside(self, stage: str, thing: str, reason: str) -> None:
+            self.things.append(thing)
+
+    reports = Reports()
+    forgetting = [photos] if is_requested else []
+    recipe = build_recipe("debug", pooling="mean")
+    fit = train(settings, recipe, [tmp_path / "film0.mp4"], NOW, reports, name="mine", threads=1, forgetting=forgetting)
+    assert fit.lineage["forgetting"]["photographs"]["pairs"] == 4
+    assert reports.things == ([f"{photos} 4"] if is_requested else [])
+    notes = [note for note in reports.notes if f"some cannot be read: {photos} 4: the image 4 of" in note]
+    assert len(notes) == (not is_requested)
+
+
+def test_wrong_data_for_forgetting_are_refused_before_the_fit(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        trained(settings, [tmp_path / "film0.mp4"], "mine", forgetting=[tmp_path / "nowhere"])
+    assert not (settings.home / "training" / "mine" / "checkpoint.pt").exists()
 
 
 def test_models_that_cannot_learn_are_named(tmp_path: Path) -> None:
