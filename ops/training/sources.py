@@ -21,7 +21,7 @@ from ops.core.errors import NotFoundError, StorageError, UsageError
 from ops.core.rows import LakeShot, LakeVideo
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, resolve_local_path
-from ops.core.types import JsonObject
+from ops.core.types import JsonObject, make_video_id
 from ops.training.pairs import (
     CaptionPair,
     PairCollection,
@@ -43,6 +43,7 @@ from ops.training.shards import (
 )
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
+from ops.videos.hashes import compute_hash
 
 CAPTIONS = ".captions.jsonl"
 LEAST_OVERLAP = 0.5
@@ -230,15 +231,37 @@ def _read(settings: Settings, file: Path, into: PairCollection) -> None:
     if file.suffix == ".parquet":
         return _read_parquet(settings, file, into)
     film = str(file).removesuffix(CAPTIONS)
-    try:
-        video = catalogue.find_video(settings.lake, film)
-    except NotFoundError:
-        into.skipped[str(file)] = f"its video is not in the catalogue: `needle ingest {film}`"
+    video = _find_video(settings, film)
+    if isinstance(video, str):
+        into.skipped[str(file)] = video
         return None
     if video["video_id"] in read_forgotten_ids(settings.store) or video["state"] != "ready":
         into.skipped[str(file)] = f"its video is {video['state'] if video['state'] != 'ready' else 'forgotten'}"
         return None
     return add_shot_pairs(settings, video, film, into)
+
+
+def _find_video(settings: Settings, film: str) -> LakeVideo | str:
+    """Return the row of a film, by its path or else by its content: the library may have another copy of it.
+
+    Returns a text with the reason if the catalogue does not have it.
+    """
+    try:
+        return catalogue.find_video(settings.lake, film)
+    except NotFoundError:
+        pass
+    try:
+        with open(film, "rb") as stream:
+            video_id = make_video_id(compute_hash(stream))
+    except OSError as error:
+        reason = f"is not beside it ({error.strerror or error})"
+        return f"its video is not in the catalogue and {reason}: put {film} there, then `needle ingest {film}`"
+    if video_id in read_forgotten_ids(settings.store):
+        return "its video is forgotten"
+    try:
+        return catalogue.find_video(settings.lake, video_id)
+    except NotFoundError:
+        return f"its video is not in the catalogue: `needle ingest {film}`"
 
 
 def _read_parquet(settings: Settings, file: Path, into: PairCollection) -> None:

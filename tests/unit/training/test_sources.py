@@ -194,6 +194,23 @@ def test_films_that_are_not_there_any_more_are_named(settings: Settings, tmp_pat
     assert "not in the catalogue" in next(iter(collect_pairs(settings, [table]).skipped.values()))
 
 
+def test_a_copy_of_a_film_elsewhere_is_known_by_its_content(settings: Settings, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "renamed.mp4"
+    copy.parent.mkdir()
+    copy.write_bytes(b"0")  # the content of film 0: see tests/builders/lakes.py
+    write_captions(copy, 5)
+    collected = collect_pairs(settings, [copy.parent])
+    assert [pair.video_id for pair in collected.learn] == [video_id(0)] * 5 and not collected.skipped
+    copy.write_bytes(b"another content")
+    assert f"`needle ingest {copy}`" in next(iter(collect_pairs(settings, [copy.parent]).skipped.values()))
+    copy.unlink()
+    reason = next(iter(collect_pairs(settings, [copy.parent]).skipped.values()))
+    assert "is not beside it (No such file or directory)" in reason
+    copy.write_bytes(b"0")
+    write_tombstone(settings, video_id(0), NOW)
+    assert list(collect_pairs(settings, [copy.parent]).skipped.values()) == ["its video is forgotten"]
+
+
 def test_films_in_folders_of_shows_are_read_but_no_table_or_hidden_file_there(
     settings: Settings, tmp_path: Path
 ) -> None:
