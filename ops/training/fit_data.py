@@ -75,6 +75,8 @@ def collect_fit_data(
     if shards := find_shards(addresses, recipe.hold_out):
         count = f"{plural(len(shards.learn), 'shard')} of about {shards.pairs:,} pairs"
         progress.note(STAGE, f"{count} are streamed, with {plural(len(shards.held_out), 'shard')} for validation")
+        for address, reason in shards.skipped.items():
+            progress.set_aside(STAGE, address, reason)
         return FitData(learn=[], validate=[], shards=shards)
     skip_reasons: dict[str, str] = {}
     if not data:

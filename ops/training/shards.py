@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,11 @@ from ops.training.shard_members import MOST_MEDIA_BYTES, MOST_TEXT_BYTES, LeftOu
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 CLIPS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 SHARD = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+COMPRESSED_REASON = (
+    "is compressed, which saves nothing for media, and is not read: unpack it to a plain .tar (gunzip, bunzip2, unxz "
+    "or unzstd)"
+)
 STREAMED_FROM = 1 << 30
 """Bytes of local image shards from which they are streamed. Smaller ones are read at once, so that features of locked
 towers are computed once."""
@@ -91,11 +96,15 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardSet:
-    """Shards to train on and to validate on; ``pairs`` is the estimated number of pairs of the former."""
+    """Shards to train on and to validate on; ``pairs`` is the estimated number of pairs of the former.
+
+    ``skipped`` are other files beside them that ought to be shards: address -> reason.
+    """
 
     learn: tuple[Shard, ...]
     held_out: tuple[Shard, ...]
     pairs: int
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """A digest of the training data that does not depend on the order or the place of the shards."""
@@ -135,8 +144,10 @@ def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
     """
     shards: list[Shard] = []
     others: list[str] = []
+    skipped: dict[str, str] = {}
     for each in data:
-        names = _list_shards(each)
+        require_plain(each)
+        names = _list_shards(each, skipped)
         shards += names
         others += [] if names else [each]
     shards = [shard for shard in dict.fromkeys(shards) if shard.split != "test"]
@@ -148,7 +159,13 @@ def find_shards(data: Sequence[str], hold_out: float) -> ShardSet | None:
             f"{STREAMED_FROM >> 30} GiB): write its pairs into shards too, or fit on one of the two"
         )
     learn, held_out = _split_shards(shards, hold_out)
-    return ShardSet(learn=tuple(learn), held_out=tuple(held_out), pairs=_estimate_pairs(learn))
+    return ShardSet(learn=tuple(learn), held_out=tuple(held_out), pairs=_estimate_pairs(learn), skipped=skipped)
+
+
+def require_plain(address: str) -> None:
+    """Raise ``UsageError`` if an address names a compressed shard."""
+    if address.endswith(COMPRESSED):
+        raise UsageError(f"{address} {COMPRESSED_REASON}")
 
 
 def read_samples(shard: Shard, note: Note) -> Iterator[Sample | None]:
@@ -265,8 +282,8 @@ def _find_media(members: Mapping[str, bytes | LeftOut]) -> tuple[str, bytes | Le
     return next(((each, by_ending[each]) for each in (*CLIPS, *IMAGES) if each in by_ending), ("", b""))
 
 
-def _list_shards(address: str) -> list[Shard]:
-    """Return the shards of one address, sorted; empty for data of another form."""
+def _list_shards(address: str, skipped: dict[str, str]) -> list[Shard]:
+    """Return the shards of one address, sorted; empty for data of another form. Compressed ones go to ``skipped``."""
     if address.endswith(SHARD):
         return [_find_shard(address)]
     if not is_remote(address):
@@ -274,12 +291,17 @@ def _list_shards(address: str) -> list[Shard]:
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         if any(file.name.endswith((".parquet", ".captions.jsonl")) for file in files):
             return []
+        skipped |= {str(file): COMPRESSED_REASON for file in files if file.name.endswith(COMPRESSED)}
         return [_find_shard(str(file)) for file in files if file.suffix == SHARD]
     store = ObjectStore(address)
-    stats = {key: stat for key, stat in store.stats("").items() if key.endswith(SHARD)}
-    if not stats:
-        raise UsageError(f"{address} holds no WebDataset shard (.tar)")
-    return [Shard(address=store.path(key), size=stat.size, mark=stat.stamp) for key, stat in sorted(stats.items())]
+    stats = store.stats("")
+    compressed = {store.path(key): COMPRESSED_REASON for key in sorted(stats) if key.endswith(COMPRESSED)}
+    skipped |= compressed
+    shards = sorted((key, stat) for key, stat in stats.items() if key.endswith(SHARD))
+    if not shards:
+        first = next((f": {key} {reason}" for key, reason in compressed.items()), "")
+        raise UsageError(f"{address} holds no WebDataset shard (.tar){first}")
+    return [Shard(address=store.path(key), size=stat.size, mark=stat.stamp) for key, stat in shards]
 
 
 def _find_shard(address: str) -> Shard:

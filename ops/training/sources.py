@@ -33,6 +33,8 @@ from ops.training.pairs import (
 from ops.training.shard_members import LeftOut, read_members
 from ops.training.shards import (
     CLIPS,
+    COMPRESSED,
+    COMPRESSED_REASON,
     IMAGES,
     expand_braces,
     is_remote,
@@ -40,6 +42,7 @@ from ops.training.shards import (
     name_show,
     parse_texts,
     read_split,
+    require_plain,
 )
 from ops.videos import catalogue
 from ops.videos.forgotten import read_forgotten_ids
@@ -61,11 +64,16 @@ def collect_pairs(settings: Settings, paths: Sequence[str | Path]) -> PairCollec
     for path in expand_braces(list(map(str, paths))):
         if is_remote(path):
             raise UsageError(f"{path} is not local: only WebDataset shards of --data can be in an object store")
-        files = _list_files(Path(resolve_local_path(path)))
+        require_plain(path)
+        folder = Path(resolve_local_path(path))
+        files = _list_files(folder)
+        compressed = sorted(file for file in folder.glob("*") if file.name.endswith(COMPRESSED))
+        collection.skipped |= {str(file): COMPRESSED_REASON for file in compressed}
         if not files:
+            first = f"; {compressed[0]} {COMPRESSED_REASON}" if compressed else ""
             raise UsageError(
                 f"{path} holds no captioned data: a parquet (image or shot_id, and captions), a WebDataset .tar, "
-                f"or videos with <film>{CAPTIONS}"
+                f"or videos with <film>{CAPTIONS}{first}"
             )
         for file in files:
             split = read_split(str(file))

@@ -28,6 +28,7 @@ from ops.training.pairs import (
     require_pairs,
     split_by_show,
 )
+from ops.training.shards import find_shards
 from ops.training.sources import collect_pairs, read_captions
 from ops.videos.catalogue import find_video
 from ops.videos.forgotten import write_tombstone
@@ -170,6 +171,23 @@ def test_webdataset_shards(settings: Settings, tmp_path: Path) -> None:
     assert sorted(found.skipped.values()) == ["has no caption", "has no image"]
     with PairReader(settings, found.learn, 2) as reader:
         assert reader.read(found.learn[1])[0][0, 0, 1] > 150
+
+
+def test_compressed_shards_are_named_with_the_reason(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "b.tar.gz").write_bytes(b"\x1f\x8b")
+    for path, name in ((folder / "b.tar.gz", "b.tar.gz is compressed"), (folder, "; .*b.tar.gz is compressed")):
+        with pytest.raises(UsageError, match=f"{name}, .* unpack it to a plain .tar"):
+            collect_pairs(settings, [path])
+    with pytest.raises(UsageError, match=r"a\.tgz is compressed"):
+        find_shards(["s3://bucket/a.tgz"], 0.0)
+    shard(folder / "a.tar", {"x.jpg": jpeg((200, 0, 0)), "x.txt": b"red"})
+    collected = collect_pairs(settings, [folder])
+    assert len(collected.learn) == 1 and list(collected.skipped) == [str(folder / "b.tar.gz")]
+    shard(folder / "c.tar", {"y.mp4": b"a clip", "y.txt": b"blue"})
+    shards = find_shards([str(folder)], 0.0)
+    assert shards and len(shards.learn) == 2 and list(shards.skipped) == [str(folder / "b.tar.gz")]
 
 
 def test_a_folder_keeps_its_test_split_closed(settings: Settings, tmp_path: Path) -> None:
