@@ -16,7 +16,15 @@ from ops.core.types import Progress
 from ops.training.bases import find_base_shows, identify_base
 from ops.training.lineage import FitInputs
 from ops.training.pair_table import STAGE, build_pairs, load_pairs, store_pairs
-from ops.training.pairs import CaptionPair, digest_pairs, drop_similar, merge_pairs, require_pairs, split_by_show
+from ops.training.pairs import (
+    CaptionPair,
+    describe_pairs,
+    digest_pairs,
+    drop_similar,
+    merge_pairs,
+    require_pairs,
+    split_by_show,
+)
 from ops.training.recipes import Recipe
 from ops.training.shards import Sample, Shard, ShardSet, expand_braces, find_shards, read_samples
 from ops.training.sources import collect_pairs
@@ -81,7 +89,10 @@ def collect_fit_data(
     skip_reasons: dict[str, str] = {}
     if not data:
         build_pairs(settings, settings.lake.list_partitions(catalogue.TABLE), now, progress)
-        learn, validate = split_by_show(load_pairs(settings), recipe.hold_out)
+        pairs = load_pairs(settings)
+        more = ", also images that earlier fits read" if any(not pair.shot_id for pair in pairs) else ""
+        progress.note(STAGE, f"without --data all captions of the catalogue are used{more}: {describe_pairs(pairs)}")
+        learn, validate = split_by_show(pairs, recipe.hold_out)
     else:
         progress.start(STAGE, 0, "pairs")
         with settings.hold_work_lock():

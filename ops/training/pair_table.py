@@ -30,7 +30,7 @@ NO_CAPTIONS = (
 def build_pairs(settings: Settings, partitions: Sequence[str], now: datetime, progress: Progress) -> StepReport:
     """Bring the pairs of the partitions' videos up to date from the ``<film>.captions.jsonl`` beside each video."""
     with settings.hold_work_lock():
-        progress.start(STAGE, 0, "pairs")
+        progress.start(STAGE, 0, "captioned shots")
         changes = sum(settings.lake.ensure(TABLE, partition) for partition in partitions)
         skip_reasons: dict[str, str] = {}
         for video in catalogue.read_videos(settings.lake, partitions):

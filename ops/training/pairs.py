@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ops.core.errors import UsageError
+from ops.core.plural import plural
 from ops.core.rows import LakeShot
 from ops.core.tables import compute_digest
+
+_MOST_FILES = 5
+"""Files of images that are named in a description of pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +154,18 @@ def drop_similar(
         else:
             kept_pairs.append(pair)
     return merge_pairs(kept_pairs), skip_reasons
+
+
+def describe_pairs(pairs: Sequence[CaptionPair]) -> str:
+    """Return the number of pairs, and where they are from: shots of videos, and the largest files of images first."""
+    videos = {pair.video_id for pair in pairs if pair.shot_id}
+    shots = sum(bool(pair.shot_id) for pair in pairs)
+    parts = [f"{plural(shots, 'shot')} of {plural(len(videos), 'video')}"] if shots else []
+    files = Counter(pair.source for pair in pairs if not pair.shot_id).most_common()
+    parts += [f"{plural(count, 'image')} of {source}" for source, count in files[:_MOST_FILES]]
+    if more := files[_MOST_FILES:]:
+        parts.append(f"{plural(sum(count for _, count in more), 'image')} of {plural(len(more), 'more file')}")
+    return f"{plural(len(pairs), 'pair')}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def digest_pairs(pairs: Iterable[CaptionPair]) -> str:

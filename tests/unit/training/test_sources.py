@@ -22,6 +22,7 @@ from ops.training.pair_table import TABLE, build_pairs, load_pairs, store_pairs
 from ops.training.pairs import (
     CaptionPair,
     build_image_pair,
+    describe_pairs,
     digest_pairs,
     drop_similar,
     merge_pairs,
@@ -320,6 +321,15 @@ def test_nothing_is_validated_on_that_is_learned_from() -> None:
         "film.mp4 for validation": "its show 'one' is trained on too",
         "set.parquet 1 for validation": "the same image is trained on too",
     }
+
+
+def test_many_files_of_images_are_described_by_their_largest() -> None:
+    pairs = [replace(pair(number, "a"), source=f"{number % 7}.tar") for number in range(10)]
+    assert describe_pairs(pairs) == (
+        "10 pairs (2 images of 0.tar, 2 images of 1.tar, 2 images of 2.tar, 1 image of 3.tar, 1 image of 4.tar, "
+        "2 images of 2 more files)"
+    )
+    assert describe_pairs([]) == "0 pairs"
 
 
 def test_too_few_pairs_are_refused() -> None:

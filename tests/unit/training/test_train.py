@@ -23,6 +23,7 @@ from ops.embeddings.encoder import load_encoder, resolve_encoder
 from ops.embeddings.encoders.starter import compute_starter_id
 from ops.embeddings.starter.head import load_head
 from ops.training.bases import identify_base, settle_learning_rate
+from ops.training.fit_data import collect_fit_data
 from ops.training.model import build_clip_model
 from ops.training.pair_table import store_pairs
 from ops.training.pairs import CaptionPair
@@ -232,7 +233,25 @@ def test_a_name_is_no_path(settings: Settings, tmp_path: Path) -> None:
 def test_without_data_the_catalogue_is_learned_from_and_no_captions_are_said(
     settings: Settings, tmp_path: Path
 ) -> None:
-    assert trained(settings, []).lineage["pairs"] == 10
+    rows = [{"image": jpeg((9 * n, 40, 0)), "captions": [f"colour {n}"]} for n in range(3)]
+    photos = tmp_path / "photos.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), photos)
+    notes: list[str] = []
+
+    class Reports(SilentProgress):
+        def note(self, stage: str, text: str) -> None:
+            notes.append(text)
+
+    pairs = collect_fit_data(settings, build_recipe("debug"), [], NOW, Reports()).learn
+    assert notes == ["without --data all captions of the catalogue are used: 10 pairs (10 shots of 2 videos)"]
+    store_pairs(settings, collect_pairs(settings, [photos]).learn, NOW)
+    pairs = collect_fit_data(settings, build_recipe("debug"), [], NOW, Reports()).learn
+    assert len(pairs) == 13 and notes[1] == (
+        "without --data all captions of the catalogue are used, also images that earlier fits read: 13 pairs "
+        f"(10 shots of 2 videos, 3 images of {photos})"
+    )
+    assert trained(settings, []).lineage["pairs"] == 13
+    settings.lake.delete_table("caption_pairs")
     for number in (0, 1):
         (tmp_path / f"film{number}.mp4.captions.jsonl").unlink()
     with pytest.raises(UsageError, match="no captioned pairs"):
