@@ -13,7 +13,7 @@ from ops.cli.options import add_setting_options, json_option, load_command_setti
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.plural import plural
-from ops.training.recipes import RECIPES, build_recipe
+from ops.training.recipes import MOST_SEED, RECIPES, build_recipe
 
 CHANGES = (
     "base",
@@ -44,9 +44,11 @@ CHANGES = (
     default=None,
     help="Encoder to start from: starter, open_clip:<model>/<tag or file>, or finetuned:<name>.",
 )
-@click.option("--epochs", type=int, default=None, help="Instead of the recipe's.")
-@click.option("--batch", type=int, default=None, help="Pairs contrasted with each other, instead of the recipe's.")
-@click.option("--micro-batch", type=int, default=None, help="Pairs computed at once, for small memories.")
+@click.option("--epochs", type=click.IntRange(1), default=None, help="Instead of the recipe's.")
+@click.option(
+    "--batch", type=click.IntRange(2), default=None, help="Pairs contrasted with each other, instead of the recipe's."
+)
+@click.option("--micro-batch", type=click.IntRange(0), default=None, help="Pairs computed at once, for small memories.")
 @click.option("--learning-rate", type=float, default=None, help="Instead of the recipe's.")
 @click.option("--blend", type=float, default=None, help="Share (0-1) of the fitted weights; the rest stays the base's.")
 @click.option("--pooling", type=click.Choice(["mean", "temporal"]), default=None, help="How frames become a shot.")
@@ -63,8 +65,13 @@ CHANGES = (
     help="Captioned data of another kind, as in --data, to measure what the fit forgets [default: captions of the "
     "catalogue that the fit does not use].",
 )
-@click.option("--seed", type=int, default=None, help="Of all that is random.")
-@click.option("--threads", type=int, default=None, help="CPU threads; a fit is repeatable only with the same number.")
+@click.option("--seed", type=click.IntRange(0, MOST_SEED), default=None, help="Of all that is random.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=None,
+    help="CPU threads; a fit is repeatable only with the same number.",
+)
 @click.option(
     "--workers", type=click.IntRange(1), default=None, help="With --engine ray [default: a GPU or node each]."
 )

@@ -13,7 +13,7 @@ from ops.core.storage import resolve_local_path
 from ops.training.definitions import EncoderDefinition, define, undefine
 from ops.training.recipes import Recipe, build_recipe
 from ops.training.shards import is_remote
-from ops.training.train import TrainedEncoder, choose_default_name, load_trained_encoder
+from ops.training.train import TrainedEncoder, choose_default_name, load_trained_encoder, require_possible
 from ops.videos import catalogue
 
 
@@ -34,6 +34,7 @@ def train_as_asset(
 
     If no data are given, the caption pairs of the catalogue are built first; otherwise they are not needed.
     """
+    require_possible(settings, recipe, gpu)
     paths = tuple(map(_make_absolute, data))
     name = name or choose_default_name(settings, recipe, paths, now)
     was_there = (settings.home / "encoders" / name).exists()

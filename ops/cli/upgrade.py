@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Of a home on the same bucket that is gone: do not keep vectors for it any more.",
 )
-@click.option("--force", default="", metavar="REASON", help="Switch even if the check fails; the reason is stored.")
+@click.option("--force", default=None, metavar="REASON", help="Switch even if the check fails; the reason is stored.")
 @add_setting_options()
 @json_option
 def command(
@@ -49,7 +49,7 @@ def command(
     withdraws: bool,
     asks: bool,
     home_name: str,
-    force: str,
+    force: str | None,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -64,7 +64,7 @@ def command(
     """
     if bool(spec) + goes_back + withdraws + asks + bool(home_name) != 1:
         raise UsageError("choose one of --encoder SPEC, --rollback, --discard, --status and --forget-home NAME")
-    if force and not (spec and force.strip()):
+    if force is not None and not (spec and force.strip()):
         raise UsageError(
             "--force gives the reason for an --encoder that fails the check: --force 'night scenes matter'"
         )
@@ -88,7 +88,7 @@ def command(
     with Bars() as bars:
         if withdraws:
             return _tell_discarded(settings, withdraw(settings, bars), as_json)
-        outcome = rollback(settings, bars) if goes_back else upgrade(settings, spec, force.strip(), bars)
+        outcome = rollback(settings, bars) if goes_back else upgrade(settings, spec, (force or "").strip(), bars)
     return _tell(settings, outcome, as_json)
 
 

@@ -15,12 +15,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ops.core.errors import UsageError
+from ops.core.errors import EncoderError, UsageError
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.types import Progress
 from ops.embeddings.encoders.finetuned import MANIFEST, FinetunedFiles, find_finetuned_files, identify_finetuned
-from ops.embeddings.encoders.open_clip import OpenClipEncoder, identify_open_clip, list_tokenizer_files, load_tower
+from ops.embeddings.encoders.open_clip import (
+    OpenClipEncoder,
+    identify_open_clip,
+    list_tokenizer_files,
+    load_tower,
+    require_trainable,
+)
 from ops.embeddings.encoders.starter import StarterEncoder, compute_starter_id, compute_towers_id
 from ops.embeddings.pooling import load_temporal
 from ops.embeddings.starter.head import StarterHead, compute_image_features, load_head
@@ -70,6 +76,17 @@ def identify_base(recipe: Recipe, settings: Settings) -> str:
     if files := _find_finetuned_base(recipe, settings):
         return identify_finetuned(files).encoder_id
     return identify_open_clip(_parse_clip_spec(recipe)).encoder_id
+
+
+def require_base(recipe: Recipe, settings: Settings) -> None:
+    """Raise ``UsageError`` if the base does not exist or cannot be fine-tuned; downloads and loads no weights."""
+    if recipe.base == "starter":
+        return
+    try:
+        if not _find_finetuned_base(recipe, settings):
+            require_trainable(_parse_clip_spec(recipe))
+    except EncoderError as error:
+        raise UsageError(f"--base {recipe.base}: {error}") from error
 
 
 def find_base_shows(recipe: Recipe, settings: Settings) -> list[str]:

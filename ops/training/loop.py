@@ -123,6 +123,8 @@ class _Run:
         self.schedule = _build_schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
         self.dtype = _choose_dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
+        # Its factor exists from its first use on; the loss is scaled in backward_loss, without the scaler.
+        self.scaler.scale(torch.zeros((), device=device))
         self.steps, self.saved_step, self.refused_steps, self.equal_batches = 0, 0, 0, 0
         clamp_scale(model)
         self.losses: list[float] = []
@@ -242,7 +244,8 @@ class _Run:
         self.scaler.update()
         clamp_scale(model)
         self.rate = float(self.schedule.get_last_lr()[0])
-        self.schedule.step()
+        if self.scaler.get_scale() >= grow:  # else the scaler left out the step, because a gradient overflowed
+            self.schedule.step()
         self.steps += 1
         self.losses.append(loss.item())
         self.log_step(len(batch))

@@ -19,7 +19,7 @@ from ops.training.checkpoint import Checkpoint
 from ops.training.examples import Examples
 from ops.training.loop import fit
 from ops.training.model import DualEncoder
-from ops.training.recipes import Recipe
+from ops.training.recipes import Recipe, require_precision
 from ops.training.shard_reader import count_readers
 from ops.training.shard_stream import ShardStream
 
@@ -119,6 +119,7 @@ def plan_ray_fit(
         )
     with open_cluster(address) as session:
         group = plan_workers(session, workers, gpu)
+        require_precision(recipe, is_cuda=group.gpu)
         while readers % group.workers:
             group = WorkerGroup(workers=group.workers - 1, gpu=group.gpu)
         yield RayFit(

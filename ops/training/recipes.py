@@ -24,6 +24,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Start = Literal["base", "fresh"]
 Space = Literal["whole", "joint"]
 
+MOST_SEED = 2**63 - 1
 _CHOICES: dict[str, tuple[str, ...]] = {
     "start": get_args(Start),
     "space": get_args(Space),
@@ -91,7 +92,11 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             self._require(f"must be one of {', '.join(choices)}", getattr(self, name) in choices, name)
-        for name in ("epochs", "batch", "frames", "width", "heads", "layers", "checkpoint_steps"):
+        self._require(
+            "must be at least 2, as a pair is contrasted with the others of its batch", self.batch >= 2, "batch"
+        )
+        self._require(f"must be from 0 to {MOST_SEED}", 0 <= self.seed <= MOST_SEED, "seed")
+        for name in ("epochs", "frames", "width", "heads", "layers", "checkpoint_steps"):
             self._require("must be at least 1", getattr(self, name) >= 1, name)
         for name in ("micro_batch", "crops"):
             self._require("must not be negative", getattr(self, name) >= 0, name)
@@ -169,6 +174,15 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "lit_temporal": lit_temporal,
     "full_finetune": full_finetune,
 }
+
+
+def require_precision(recipe: Recipe, *, is_cuda: bool) -> None:
+    """Raise ``UsageError`` if the device cannot compute in the precision of the recipe."""
+    if recipe.precision == "fp16" and not is_cuda:
+        raise UsageError(
+            "--precision fp16 needs a CUDA device, and the fit would run on a CPU: choose fp32, bf16, or auto, which "
+            "takes what the device has"
+        )
 
 
 def build_recipe(name: str, **changes: Any) -> Recipe:

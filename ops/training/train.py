@@ -21,7 +21,8 @@ from ops.core.settings import Settings
 from ops.core.types import Progress, SilentProgress, StepReport
 from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files, identify_finetuned
 from ops.embeddings.registry import EncoderRegistry
-from ops.training.bases import Base, load_base, settle_learning_rate
+from ops.shots.devices import has_cuda
+from ops.training.bases import Base, load_base, require_base, settle_learning_rate
 from ops.training.checkpoint import Checkpoint
 from ops.training.definitions import find_definition
 from ops.training.examples import Examples
@@ -33,7 +34,7 @@ from ops.training.model import DualEncoder, blend_weights, copy_weights
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
 from ops.training.ray_fit import RayFit, plan_ray_fit
-from ops.training.recipes import Recipe
+from ops.training.recipes import Recipe, require_precision
 from ops.training.shard_stream import ShardStream
 from ops.training.validate import FitCheck
 
@@ -85,6 +86,7 @@ def train(
         TrainingError: the fit cannot continue.
         ClusterError: Ray refuses.
     """
+    require_possible(settings, recipe, gpu)
     recipe = settle_learning_rate(recipe, settings)
     fit_data = collect_fit_data(settings, recipe, data, now, progress)
     inputs, key = fit_data.collect_inputs(settings, recipe)
@@ -112,6 +114,15 @@ def train(
         }
         _publish(settings, work, folder, lineage, kept_at)
     return load_trained_encoder(settings, name, is_new=True)
+
+
+def require_possible(settings: Settings, recipe: Recipe, gpu: bool | None = None) -> None:
+    """Raise ``UsageError`` for a base that does not exist, and for a precision that the device cannot have."""
+    require_base(recipe, settings)
+    # Workers of a cluster check their own devices (plan_ray_fit).
+    is_on_cpu = gpu is False if settings.engine == "ray" else not has_cuda()
+    if is_on_cpu:
+        require_precision(recipe, is_cuda=False)
 
 
 def choose_default_name(settings: Settings, recipe: Recipe, data: Sequence[str | Path], now: datetime) -> str:

@@ -39,6 +39,18 @@ def identify_open_clip(rest: str) -> EncoderIdentity:
     return _identify(*_locate_weights(rest))
 
 
+def require_trainable(rest: str) -> None:
+    """Raise ``EncoderError`` unless ``<model>/<tag or path>`` exists and can be fine-tuned; downloads nothing."""
+    import open_clip
+
+    model, _, _ = _find_weights(rest)
+    if "multimodal_cfg" in (open_clip.get_model_config(model) or {}):
+        raise EncoderError(
+            f"{model} is a CoCa model, whose towers are not separate, and cannot be fine-tuned: take a CLIP or SigLIP "
+            "model, as in `needle models`"
+        )
+
+
 def load_tower(rest: str, preprocessing: dict[str, Any] | None = None) -> tuple[Any, Any, Prepare, dict[str, Any]]:
     """The torch model itself, for fine-tuning: ``(model, tokenizer, prepare, preprocessing)``.
 
@@ -160,6 +172,25 @@ def _locate_weights(rest: str) -> tuple[str, str, Path]:
     """``(model, tag or path, weights file)``; open_clip's own code downloads the weights if they are missing."""
     import open_clip
 
+    model, tag, configuration = _find_weights(rest)
+    if not configuration:
+        return model, tag, Path(tag)
+    try:
+        return model, tag, Path(open_clip.download_pretrained(configuration))
+    except Exception as error:  # its class depends on the http library that the hub's client uses
+        raise EncoderError(
+            f"the weights {model}/{tag} cannot be downloaded ({type(error).__name__}: {error}): "
+            "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"
+        ) from error
+
+
+def _find_weights(rest: str) -> tuple[str, str, dict[str, Any]]:
+    """``(model, tag, configuration of the tag)``, or ``(model, absolute path, {})``.
+
+    Raises ``EncoderError`` if open_clip has no such model or tag, or the file does not exist.
+    """
+    import open_clip
+
     model, slash, tag = rest.partition("/")
     if open_clip.get_model_config(model) is None:
         raise EncoderError(f"open_clip has no model {model!r}: see open_clip.list_models()")
@@ -170,17 +201,11 @@ def _locate_weights(rest: str) -> tuple[str, str, Path]:
     if not configuration:
         path = Path(tag).expanduser()
         if path.is_file():
-            return model, str(path.absolute()), path.absolute()
+            return model, str(path.absolute()), {}
         raise EncoderError(
             f"{tag!r} is neither a file nor a pretrained tag of {model} (tags: {', '.join(tags) or 'none'})"
         )
-    try:
-        return model, tag, Path(open_clip.download_pretrained(configuration))
-    except Exception as error:  # its class depends on the http library that the hub's client uses
-        raise EncoderError(
-            f"the weights {model}/{tag} cannot be downloaded ({type(error).__name__}: {error}): "
-            "fetch them on a machine with internet and name the file, or use NEEDLE_ENCODER=starter"
-        ) from error
+    return model, tag, dict(configuration)
 
 
 def _build_model(model: str, tag: str, weights: Path) -> Any:

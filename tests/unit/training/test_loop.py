@@ -131,6 +131,12 @@ def test_bf16_learns_too() -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_fp16_scales_the_loss() -> None:
+    """As on CUDA: before, the scaler had no factor and an assertion of torch ended the fit."""
+    _, losses = fitted(replace(RECIPE, precision="fp16"))
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_gradient_that_is_nan_reaches_no_weight(precision: str) -> None:
     own = model()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -143,6 +144,12 @@ def test_the_command_trains_and_tells_what_it_set_aside(settings: Settings, tmp_
         ({"learning_rate": 1e39}, r"= 1e\+39: must .* at most 100"),
         ({"learning_rate": float("nan")}, "= nan: must be above 0"),
         ({"base": "open_clip:"}, "base 'open_clip:'"),
+        ({"base": "open_clip:nonsense/tag"}, "--base open_clip:nonsense/tag: open_clip has no model 'nonsense'"),
+        ({"base": "open_clip:RN50/tag"}, "'tag' is neither a file nor a pretrained tag of RN50"),
+        ({"base": "open_clip:coca_ViT-B-32/laion2b_s13b_b90k"}, "--base .* is a CoCa model.* cannot be fine-tuned"),
+        ({"base": "finetuned:none"}, "--base finetuned:none: no fine-tuned encoder 'none'"),
+        ({"batch": 1}, "batch = 1: must be at least 2"),
+        ({"seed": -1}, "seed = -1: must be from 0 to"),
         ({"hold_out": 1.5}, r"hold_out = 1\.5: must be from 0 to below 1"),
         ({"pooling": "sum"}, "pooling = 'sum': must be one of mean, temporal"),
         ({"base": "open_clip:x/y", "space": "joint", "pooling": "mean"}, "for the starter encoder"),
@@ -155,6 +162,31 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(UsageError, match=reason):
         trained(settings, [tmp_path], "mine", **changes)
     assert not (settings.home / "encoders").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--batch", "1", "x>=2"),
+        ("--epochs", "0", "x>=1"),
+        ("--micro-batch", "-1", "x>=0"),
+        ("--threads", "0", "x>=1"),
+        ("--seed", "-1", "0<=x<="),
+        ("--precision", "fp17", "'auto', 'fp32', 'bf16', 'fp16'"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_option_and_what_is_allowed(option: str, value: str, allowed: str) -> None:
+    with pytest.raises(click.UsageError) as refusal:
+        cli.main(["train", "--recipe", "debug", option, value], standalone_mode=False)
+    assert option in refusal.value.format_message() and allowed in refusal.value.format_message()
+
+
+def test_half_precision_of_gpus_is_refused_on_a_cpu_before_anything_is_read(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.training.train.has_cuda", lambda: False)
+    with pytest.raises(UsageError, match=r"--precision fp16 needs a CUDA device, .*: choose fp32, bf16, or auto"):
+        trained(settings, [tmp_path / "missing"], "mine", precision="fp16")
 
 
 def test_other_base_weights_make_another_fit(settings: Settings, tmp_path: Path, tiny_clip: str) -> None:

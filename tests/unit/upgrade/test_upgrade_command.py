@@ -258,6 +258,8 @@ def test_what_makes_no_sense_is_said(tmp_path: Path) -> None:
         ((), UsageError, "one of --encoder"),
         (("--rollback", "--encoder", "starter"), UsageError, "one of --encoder"),
         (("--rollback", "--force", "x"), UsageError, "--force gives the reason"),
+        (("--encoder", "starter", "--force", ""), UsageError, "--force gives the reason"),
+        (("--encoder", "starter", "--force", " "), UsageError, "--force gives the reason"),
         (("--discard",), NotFoundError, "no encoder is a candidate"),
         (("--discard", "--encoder", "starter"), UsageError, "one of --encoder"),
     ):
