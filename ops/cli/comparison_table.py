@@ -102,4 +102,4 @@ def _format_figure(figures: Mapping[str, Any], key: str, digits: int) -> str:
 
 def _format_gain(values: list[float], digits: int) -> str:
     difference, low, high = values
-    return f"{difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]{' ≈' if low <= 0 <= high else ''}"
+    return f"{difference:+z.{digits}f} [{low:+z.{digits}f}, {high:+z.{digits}f}]{' ≈' if low <= 0 <= high else ''}"

@@ -133,7 +133,7 @@ def _format_changes(lineage: Mapping[str, Any]) -> Iterator[str]:
     changes = {"held-out shows": lineage.get("validation", {}), **lineage.get("forgetting", {})}
     for kind, figures in changes.items():
         if overall := figures.get("overall"):
-            interval = f"{overall['difference']:+.3f} [{overall['low']:+.3f}, {overall['high']:+.3f}]"
+            interval = f"{overall['difference']:+z.3f} [{overall['low']:+z.3f}, {overall['high']:+z.3f}]"
             noise = " ≈ within noise" if overall["low"] <= 0 <= overall["high"] else ""
             change = f"nDCG@10 {overall['base']:.3f} → {overall['encoder']:.3f}, {interval}{noise}"
             yield f"{kind} ({figures['pairs']:,} captioned): {change}"

@@ -188,8 +188,8 @@ def _print_comparison(comparison: Comparison) -> None:
         )
         for name, each in part["parts"].items():
             figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
-            interval = f"{each['low']:+.3f} to {each['high']:+.3f}"
-            click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+9.3f}  {interval}")
+            interval = f"{each['low']:+z.3f} to {each['high']:+z.3f}"
+            click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+z9.3f}  {interval}")
     for missing in () if comparison.reasons else comparison.evaluation["too_little"]:
         click.echo(make_printable(f"{missing}; its searches find nearly the same"))
     for probe in comparison.probes:

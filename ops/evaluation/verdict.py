@@ -168,4 +168,4 @@ def _describe_gap(decision: ComparedAnswers, margin: float, is_chosen: bool) -> 
 
 
 def _format_interval(each: ComparedPart) -> str:
-    return f"{each['difference']:+.3f}, {each['low']:+.3f} to {each['high']:+.3f}"
+    return f"{each['difference']:+z.3f}, {each['low']:+z.3f} to {each['high']:+z.3f}"

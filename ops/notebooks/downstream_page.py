@@ -131,7 +131,7 @@ def _describe_gain(gain: downstream.Gain) -> dict[str, str]:
     change = gain.change
     return {
         "feature": gain.feature,
-        "average precision": f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})",
+        "average precision": f"{change.value:+z.3f} ({change.low:+z.3f} to {change.high:+z.3f})",
         "verdict": gain.verdict,
     }
 

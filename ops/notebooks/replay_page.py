@@ -101,7 +101,7 @@ class ReplayPage:
         put_table(
             [
                 {"labels": count, **{name: float(together[choice][:, n].mean()) for choice, name in NAMES.items()}}
-                | {"feeds above random": f"{gain:+.3f} ({gain - 2 * error:+.3f} to {gain + 2 * error:+.3f})"}
+                | {"feeds above random": f"{gain:+z.3f} ({gain - 2 * error:+z.3f} to {gain + 2 * error:+z.3f})"}
                 for n, (count, gain, error) in enumerate(zip(counts, gains, errors, strict=True))
             ]
         )

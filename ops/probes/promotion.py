@@ -76,8 +76,8 @@ def compare_on_same_labels(new: ProbeVersion, old_scores: Mapping[str, float], g
     if gain.high >= 0:
         return ""
     return (
-        f"average precision on the same {plural(len(shared_ids), 'label')} changes by {gain.value:+.3f} "
-        f"({gain.low:+.3f} to {gain.high:+.3f})"
+        f"average precision on the same {plural(len(shared_ids), 'label')} changes by {gain.value:+z.3f} "
+        f"({gain.low:+z.3f} to {gain.high:+z.3f})"
     )
 
 

@@ -63,7 +63,7 @@ def describe_loss(kind: str, validation: FitValidation) -> str:
     overall = validation.get("overall")
     if not overall or overall["high"] >= 0 or overall["low"] >= -overall["margin"]:
         return ""
-    change = f"{overall['difference']:+.3f}, {overall['low']:+.3f} to {overall['high']:+.3f}"
+    change = f"{overall['difference']:+z.3f}, {overall['low']:+z.3f} to {overall['high']:+z.3f}"
     return (
         f"it forgets {kind}: nDCG@10 {overall['base']:.3f} → {overall['encoder']:.3f} ({change}) on "
         f"{validation['pairs']:,} that its fit did not learn from; {overall['margin']:.2g} is accepted"

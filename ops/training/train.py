@@ -360,14 +360,14 @@ def _format_validation(validation: FitValidation) -> dict[str, object]:
                 details[f"{side} {direction} {metric}"] = f"{figures[metric]:.3f} ({low:.3f} to {high:.3f})"
     for direction, gains in validation.get("gain", {}).items():
         for metric, (gain, low, high) in gains.items():
-            details[f"gain {direction} {metric}"] = f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
+            details[f"gain {direction} {metric}"] = f"{gain:+z.3f} ({low:+z.3f} to {high:+z.3f})"
     return details
 
 
 def _format_forgetting(forgetting: Mapping[str, FitValidation]) -> dict[str, object]:
     """Return the change of nDCG@10 over all questions on each kind of data that the fit did not learn from."""
     return {
-        f"change on {kind} nDCG@10": "{difference:+.3f} ({low:+.3f} to {high:+.3f})".format(**change["overall"])
+        f"change on {kind} nDCG@10": "{difference:+z.3f} ({low:+z.3f} to {high:+z.3f})".format(**change["overall"])
         for kind, change in forgetting.items()
         if "overall" in change
     }
