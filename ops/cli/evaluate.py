@@ -147,6 +147,7 @@ def _evaluate_footage(
 def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) -> Iterator[str]:
     """Notes on films without an annotation, and on a folder without captions."""
     from ops.evaluation.clip_cuts import name_clip
+    from ops.training.sources import CAPTIONS
     from ops.videos.file_kinds import FOOTAGE
 
     files = [path for path in folder.rglob("*") if path.suffix.lower().lstrip(".") in FOOTAGE and path.is_file()]
@@ -159,7 +160,11 @@ def _list_gaps(folder: Path, document: Mapping[str, Any], *, cuts_only: bool) ->
     if not cuts_only and not any(
         "queries" in figures or "captions" in figures for figures in document["films"].values()
     ):
-        yield "no clip has <file>.captions.jsonl next to it: no retrieval is measured"
+        captioned = sorted(name_clip(path, folder) for path in files if path.with_name(path.name + CAPTIONS).is_file())
+        if captioned:
+            yield f"no retrieval is measured: the captions of {', '.join(captioned[:3])} ask nothing measurable"
+        else:
+            yield "no clip has <file>.captions.jsonl next to it: no retrieval is measured"
 
 
 def _choose_encoders(against: str, options: Mapping[str, Any]) -> tuple[Settings, str, str]:

@@ -23,7 +23,6 @@ _TITLES: dict[str, str] = {
     "catalogue": "all shots of the catalogue",
     "images": "all images of the file",
 }
-ALONE = "only one item competes, and it would always be first: measure it with --gallery all, or caption more shots"
 
 
 class GalleryDocument(TypedDict):
@@ -64,10 +63,17 @@ def widen_tasks(tasks: Sequence[ShowTask], gallery: Gallery, more_items: Sequenc
     return wide_tasks
 
 
-def require_gallery(task: ShowTask) -> None:
-    """Raise ``UsageError`` if only one item competes."""
+def require_images(task: ShowTask) -> None:
+    """Raise ``UsageError`` if only one image competes."""
     if len(task.items) < 2:
-        raise UsageError(f"{task.show}: {ALONE}")
+        raise UsageError(f"{task.show}: only one image competes, and it would always be first: add captioned images")
+
+
+def explain_lone_shot(gallery: Gallery, shots: int) -> str:
+    """Return why a gallery of one shot is not measured, and the way out if there are ``shots`` in all."""
+    can_widen = gallery in ("video", "show") and shots > 1
+    advice = "measure it with --gallery all, or caption more shots" if can_widen else "caption more shots"
+    return f"only one shot competes, and it would always be first: {advice}"
 
 
 def describe_gallery(kind: str, tasks: Sequence[ShowTask]) -> GalleryDocument:

@@ -25,7 +25,7 @@ from ops.evaluation.clip_cuts import INTERVALS, METRICS, ClipCuts, CutEvaluation
 from ops.evaluation.comparison import NOTHING, compare_answers
 from ops.evaluation.cuts import ShotAnnotation
 from ops.evaluation.figures import Figures, compute_figures
-from ops.evaluation.galleries import ALONE, Gallery, describe_gallery, widen_tasks
+from ops.evaluation.galleries import Gallery, describe_gallery, explain_lone_shot, widen_tasks
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer_tasks
 from ops.shots.cutting import TimedFrame
 from ops.shots.detector import Detector
@@ -236,12 +236,13 @@ def _answer_clips(
     """Give each clip with questions its answers; ``skip`` those whose gallery has one shot."""
     results_with_task = [(result, result.task) for result in results if result.task]
     wide = zip(results_with_task, widen_tasks([task for _, task in results_with_task], gallery), strict=True)
+    shots = sum(len(task.items) for _, task in results_with_task)
     pairs: list[tuple[_ClipResult, ShowTask]] = []
     for (result, _), task in wide:
         if len(task.items) > 1:
             pairs.append((result, task))
         else:
-            skip(result.name, ALONE)
+            skip(result.name, explain_lone_shot(gallery, shots))
     for number, encoder in enumerate(encoders):
         by_item = {
             item: vector

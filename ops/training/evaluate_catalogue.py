@@ -23,7 +23,7 @@ from ops.embeddings.encoders.finetuned import MANIFEST, find_finetuned_files
 from ops.embeddings.registry import EncoderRegistry
 from ops.embeddings.set_aside import SET_ASIDE, set_aside_shots
 from ops.evaluation.comparison import Answered
-from ops.evaluation.galleries import ALONE, Gallery, widen_tasks
+from ops.evaluation.galleries import Gallery, explain_lone_shot, widen_tasks
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer_tasks
 from ops.shots.segment import make_proxy_key
 from ops.training.pair_table import load_pairs
@@ -116,12 +116,13 @@ def choose_competitors(
         wide = [part for task in tasks for part in _split_by_video(task)]
     else:
         wide = widen_tasks(tasks, gallery, _list_usable_shots(settings) if gallery == "catalogue" else ())
+    reason = explain_lone_shot(gallery, sum(len(task.items) for task in tasks))
     for task in wide:
         if len(task.items) < 2:
-            progress.set_aside(ASKING, task.items[0], ALONE)
+            progress.set_aside(ASKING, task.items[0], reason)
     tasks_with_choice = [task for task in wide if len(task.items) > 1]
     if not tasks_with_choice:
-        raise UsageError(f"nothing can be measured: {ALONE}")
+        raise UsageError(f"nothing can be measured: {reason}")
     return tasks_with_choice
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ops.core.errors import UsageError
 from ops.embeddings.encoder import Encoder, pool_each
 from ops.evaluation.figures import compute_figures, compute_gains
-from ops.evaluation.galleries import describe_gallery, require_gallery
+from ops.evaluation.galleries import describe_gallery, require_images
 from ops.evaluation.shows import ShowAnswer, ShowTask, answer
 
 
@@ -48,7 +48,7 @@ def _answer_images(parquet: Path, encoder: Encoder) -> ShowAnswer:
     task = ShowTask(
         show=parquet.stem, items=tuple(map(str, range(len(captions)))), captions=tuple(map(tuple, captions))
     )
-    require_gallery(task)
+    require_images(task)
     return answer(task, images_ND, encoder.encode_text)
 
 

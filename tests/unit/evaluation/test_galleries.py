@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ops.core.errors import UsageError
-from ops.evaluation.galleries import describe_gallery, require_gallery, widen_tasks
+from ops.evaluation.galleries import describe_gallery, explain_lone_shot, require_images, widen_tasks
 from ops.evaluation.questions import compute_chance_curve
 from ops.evaluation.shows import ShowTask, answer_tasks
 
@@ -56,9 +56,15 @@ def test_a_query_that_two_videos_share_is_asked_once_with_the_grades_of_both() -
     assert widen_tasks(tasks, "video") == tasks
 
 
+def test_the_way_out_of_a_gallery_of_one_shot_is_one_that_helps() -> None:
+    assert explain_lone_shot("show", 3).endswith("measure it with --gallery all, or caption more shots")
+    for gallery, shots in (("show", 1), ("all", 1), ("catalogue", 3)):
+        assert explain_lone_shot(gallery, shots).endswith("always be first: caption more shots")
+
+
 def test_a_gallery_of_one_and_an_item_with_two_rows_are_refused() -> None:
-    with pytest.raises(UsageError, match="two: only one item competes"):
-        require_gallery(widen_tasks(THREE, "show")[2])
-    require_gallery(widen_tasks(THREE, "all")[2])
+    with pytest.raises(UsageError, match=r"two: only one image competes, .*: add captioned images"):
+        require_images(widen_tasks(THREE, "show")[2])
+    require_images(widen_tasks(THREE, "all")[2])
     with pytest.raises(UsageError, match="the item 1 is there twice"):
         ShowTask(show="s", items=("1", "1"), captions=(("a",), ("b",)))

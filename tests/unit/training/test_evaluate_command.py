@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ops.cli.comparison_table import _format_gain
 from ops.cli.main import main
+from ops.cli.train import _format_changes
 from ops.core.settings import Settings
 from ops.videos.forgotten import write_tombstone
 from tests.builders.films import make_film
@@ -102,6 +104,31 @@ def test_photographs_are_compared_too(tmp_path: Path, ran: Run) -> None:
     assert len(told["gain"]["text_to_image"]["r@1"]) == 3 and told["encoder_id"] != told["against"]["encoder_id"]
     table = ran("--captions", str(tmp_path / "p.parquet")).stdout
     assert "caption → picture: 8 captions of 4 pictures" in table and "R@10 %" in table
+
+
+def test_one_picture_is_refused_with_advice_that_fits(tmp_path: Path, ran: Run) -> None:
+    pq.write_table(pa.Table.from_pylist([{"image": jpeg((9, 90, 60)), "captions": ["a"]}]), tmp_path / "p.parquet")
+    done = ran("--captions", str(tmp_path / "p.parquet"), encoder="starter")
+    assert done.status == 2 and "add captioned images" in done.stderr and "--gallery" not in done.stderr
+
+
+def test_a_note_does_not_deny_captions_that_are_there(tmp_path: Path, ran: Run) -> None:
+    make_film(tmp_path / "a.mp4", cuts=(20,), frames=48, width=160, height=90)
+    document = {"hard_cuts": [20], "gradual": [], "frames_annotated": 48}
+    (tmp_path / "a.mp4.shots.json").write_text(json.dumps(document))
+    done = ran("--footage", str(tmp_path), "--detector", "content", encoder="starter")
+    assert "no clip has <file>.captions.jsonl next to it" in done.stderr
+    write_captions(tmp_path / "a.mp4", 1)
+    done = ran("--footage", str(tmp_path), "--detector", "content", encoder="starter")
+    assert done.status == 3 and "a.mp4: only one shot competes, and it would always be first: caption" in done.stderr
+    assert "no clip has" not in done.stderr and "no retrieval is measured: the captions of a.mp4" in done.stderr
+
+
+def test_no_difference_is_not_printed_as_minus_zero() -> None:
+    change = {"base": 0.5, "encoder": 0.5, "difference": -0.0001, "low": -0.02, "high": -0.0002}
+    lines = list(_format_changes({"validation": {"pairs": 2, "overall": change}}))
+    assert lines == ["held-out shows (2 captioned): nDCG@10 0.500 → 0.500, +0.000 [-0.020, +0.000]"]
+    assert _format_gain([-0.0001, -0.02, -0.0002], 3) == "+0.000 [-0.020, +0.000]"
 
 
 def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path: Path, ran: Run) -> None:
