@@ -33,7 +33,7 @@ from ops.training.distributed import (
 from ops.training.examples import Batch, BatchChoice, Examples
 from ops.training.loss import MAX_LOG_SCALE, backward_loss, find_same_pairs
 from ops.training.metrics import MetricsLog, StepFigures
-from ops.training.model import DualEncoder
+from ops.training.model import DualEncoder, choose_dtype, group_parameters
 from ops.training.recipes import Recipe
 from ops.training.shard_stream import ShardStream
 
@@ -117,11 +117,11 @@ class _Run:
         self.device = device
         self.per_epoch = max(1, len(examples) // recipe.batch)
         self.learning = model.learning()
-        groups = _group_parameters(model, recipe)
+        groups = group_parameters(model, recipe)
         is_fused = sum(parameter.numel() for parameter in self.learning) > _FUSED_FROM
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=is_fused)
         self.schedule = _build_schedule(self.optimizer, recipe, recipe.epochs * self.per_epoch)
-        self.dtype = _choose_dtype(recipe, device)
+        self.dtype = choose_dtype(recipe, device)
         self.scaler = torch.amp.GradScaler(device, enabled=self.dtype == torch.float16)
         # Its factor exists from its first use on; the loss is scaled in backward_loss, without the scaler.
         self.scaler.scale(torch.zeros((), device=device))
@@ -391,18 +391,6 @@ def clamp_scale(model: DualEncoder) -> None:
         model.log_scale.clamp_(0.0, MAX_LOG_SCALE)
 
 
-def _group_parameters(model: DualEncoder, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: weight decay is for matrices, not for biases, gains and the temperature."""
-    learning = model.learning()
-    with_decay = [parameter for parameter in learning if parameter.ndim > 1 or recipe.as_shipped]
-    plain = [parameter for parameter in learning if parameter.ndim <= 1 and not recipe.as_shipped]
-    groups: list[tuple[list[torch.nn.Parameter], float]] = [
-        (with_decay, recipe.weight_decay),
-        ([*plain, model.log_scale], 0.0),
-    ]
-    return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups]
-
-
 def _build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int) -> Any:
     rising = max(recipe.warmup, 1.5 / total)
     if total < 3:
@@ -410,12 +398,3 @@ def _build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total: int
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=total, pct_start=rising, cycle_momentum=recipe.as_shipped
     )
-
-
-def _choose_dtype(recipe: Recipe, device: str) -> torch.dtype | None:
-    """Return the type for autocast; ``auto`` is bf16 or fp16 on CUDA and full precision on a CPU."""
-    if recipe.precision == "auto":
-        if not device.startswith("cuda"):
-            return None
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]

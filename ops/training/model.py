@@ -266,3 +266,24 @@ def _take(layer: nn.Linear, weight_FJ: Any, bias_J: Any) -> None:
 
 def _read_weight_and_bias(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return layer.weight, layer.bias
+
+
+def group_parameters(model: DualEncoder, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: weight decay is for matrices, not for biases, gains and the temperature."""
+    learning = model.learning()
+    with_decay = [parameter for parameter in learning if parameter.ndim > 1 or recipe.as_shipped]
+    plain = [parameter for parameter in learning if parameter.ndim <= 1 and not recipe.as_shipped]
+    groups: list[tuple[list[torch.nn.Parameter], float]] = [
+        (with_decay, recipe.weight_decay),
+        ([*plain, model.log_scale], 0.0),
+    ]
+    return [{"params": parameters, "weight_decay": decay} for parameters, decay in groups]
+
+
+def choose_dtype(recipe: Recipe, device: str) -> torch.dtype | None:
+    """Return the type for autocast; ``auto`` is bf16 or fp16 on CUDA and full precision on a CPU."""
+    if recipe.precision == "auto":
+        if not device.startswith("cuda"):
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
