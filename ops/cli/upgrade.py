@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -173,6 +174,11 @@ def _tell_discarded(settings: Settings, candidate: UpgradeCandidate, as_json: bo
     return 0
 
 
+def _format_change(title: str, each: Mapping[str, Any]) -> str:
+    figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
+    return f"{title:<24}{figures}{each['difference']:>+z9.3f}  {each['low']:+z.3f} to {each['high']:+z.3f}"
+
+
 def _print_comparison(comparison: Comparison) -> None:
     from ops.evaluation.verdict import TITLES
 
@@ -187,9 +193,12 @@ def _print_comparison(comparison: Comparison) -> None:
             )
         )
         for name, each in part["parts"].items():
-            figures = "".join(f"{each[key]:>9.3f}" for key in ("live", "candidate"))
-            interval = f"{each['low']:+z.3f} to {each['high']:+z.3f}"
-            click.echo(f"{TITLES[name]:<24}{figures}{each['difference']:>+z9.3f}  {interval}")
+            click.echo(_format_change(TITLES[name], each))
+    if comparison.forgetting:
+        click.echo("nDCG@10 on captioned data that its fit did not learn from")
+    for kind, change in comparison.forgetting.items():
+        accepted = f"; a loss of {change['margin']:.2g} is accepted"
+        click.echo(_format_change(f"{change['pairs']:,} {kind}", change) + accepted)
     for missing in () if comparison.reasons else comparison.evaluation["too_little"]:
         click.echo(make_printable(f"{missing}; its searches find nearly the same"))
     for probe in comparison.probes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
@@ -32,7 +32,7 @@ from ops.probes.definitions import load_definitions
 from ops.probes.state import read_promoted_version
 from ops.search.baselines import GENERIC_TEXTS
 from ops.training.evaluate_catalogue import ComparedEncoders, answer_both, build_tasks, find_training_shows
-from ops.training.lineage import describe_loss
+from ops.training.lineage import FitValidation, describe_loss
 from ops.training.pair_table import load_pairs
 from ops.training.pairs import digest_pairs
 from ops.upgrade.candidate import list_probes_to_refit, require_candidate
@@ -79,13 +79,26 @@ class ComparedProbe(TypedDict):
     why: str
 
 
+class MeasuredForgetting(TypedDict):
+    """nDCG@10 on ``pairs`` that the candidate's fit did not learn from; a loss of ``margin`` is accepted."""
+
+    pairs: int
+    live: float
+    candidate: float
+    difference: float
+    low: float
+    high: float
+    margin: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The result of a comparison. ``reasons`` are against the candidate; ``forced`` is a person's reason to accept it.
 
     ``evaluation`` is the verdict on captions and graded queries (:func:`ops.evaluation.verdict.judge_answers`).
-    ``overlap`` is the share of the first shots that both find. ``forgotten`` has a sentence for each kind of data that
-    the candidate's fit made worse (:func:`find_forgotten`). ``inputs`` identifies what was compared, and the rule.
+    ``overlap`` is the share of the first shots that both find. ``forgetting`` has the figures on each kind of data that
+    the candidate's fit did not learn from, and ``forgotten`` a sentence for each one that it made worse beyond the
+    margin (:func:`find_forgotten`). ``inputs`` identifies what was compared, and the rule.
     """
 
     candidate: str
@@ -98,6 +111,8 @@ class Comparison:
     forgotten: tuple[str, ...]
     reasons: tuple[str, ...]
     forced: str
+    forgetting: dict[str, MeasuredForgetting] = field(default_factory=dict)
+    """Empty in comparisons of before 2026-11-30."""
 
     @property
     def passed(self) -> bool:
@@ -130,6 +145,7 @@ def compare(settings: Settings, now: datetime, progress: Progress) -> StepReport
         forgotten=losses,
         reasons=tuple(find_reasons_against(evaluation, overlap, probes, losses)),
         forced=candidate.force,
+        forgetting=measure_forgetting(settings, candidate.spec, live.encoder_id),
     )
     path = _locate(settings, candidate.encoder_id)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,17 +192,37 @@ def drop_comparison(settings: Settings, encoder_id: str) -> None:
 
 
 def find_forgotten(settings: Settings, spec: str, live_id: str) -> list[str]:
-    """Return what the candidate's fit made worse beyond the margin, a sentence each.
+    """Return what the candidate's fit made worse beyond the margin, a sentence each."""
+    sentences = [describe_loss(kind, change) for kind, change in _read_forgetting(settings, spec, live_id).items()]
+    return [sentence for sentence in sentences if sentence]
 
-    Its manifest has the figures, of photographs and of footage that it did not learn from. They count only if the live
-    encoder is the base that they compare with.
+
+def measure_forgetting(settings: Settings, spec: str, live_id: str) -> dict[str, MeasuredForgetting]:
+    """Return the figures on each kind of data that the candidate's fit did not learn from, accepted losses too."""
+    return {
+        kind: {
+            "pairs": change["pairs"],
+            "live": overall["base"],
+            "candidate": overall["encoder"],
+            "difference": overall["difference"],
+            "low": overall["low"],
+            "high": overall["high"],
+            "margin": overall["margin"],
+        }
+        for kind, change in _read_forgetting(settings, spec, live_id).items()
+        if (overall := change.get("overall"))
+    }
+
+
+def _read_forgetting(settings: Settings, spec: str, live_id: str) -> dict[str, FitValidation]:
+    """Return the candidate's figures on data that its fit did not learn from, by kind, as its manifest has them.
+
+    They count only if the live encoder is the base that they compare with; else the result is empty.
     """
     kind, _, name = spec.partition(":")
     manifest = find_finetuned_files(settings.home, name).manifest if kind == "finetuned" else {}
-    if manifest.get("base_id") != live_id:
-        return []
-    sentences = [describe_loss(name, change) for name, change in manifest.get("forgetting", {}).items()]
-    return [sentence for sentence in sentences if sentence]
+    forgetting: dict[str, FitValidation] = manifest.get("forgetting", {})
+    return forgetting if manifest.get("base_id") == live_id else {}
 
 
 def find_reasons_against(
@@ -261,6 +297,7 @@ def _build_report(candidate: UpgradeCandidate, live: ResolvedEncoder, comparison
         "evaluation": comparison.evaluation,
         "overlap": comparison.overlap,
         "probes": list(comparison.probes),
+        "forgetting": comparison.forgetting,
         "forgotten": list(comparison.forgotten),
         "reasons_against": list(comparison.reasons),
         "forced_because": comparison.forced,

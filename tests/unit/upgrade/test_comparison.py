@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ops.core.settings import load_settings
-from ops.upgrade.compare import find_forgotten, find_reasons_against
+from ops.upgrade.compare import find_forgotten, find_reasons_against, measure_forgetting
 
 
 def evaluation(worse: str = "", too_little: str = "") -> dict[str, Any]:
@@ -72,6 +72,9 @@ def test_forgetting_counts_beyond_the_margin_and_against_its_own_base(
     found = find_forgotten(settings, "finetuned:mine", "live")
     assert bool(found) == is_lost and not find_forgotten(settings, "finetuned:mine", "another")
     assert find_forgotten(settings, "starter", "live") == []
+    figures = measure_forgetting(settings, "finetuned:mine", "live")
+    assert figures["photographs"]["pairs"] == 1000 and figures["photographs"]["low"] == overall["low"]
+    assert not measure_forgetting(settings, "finetuned:mine", "another")
     if found:
         assert "it forgets photographs: nDCG@10 0.400 → 0.320 (-0.080, -0.100 to -0.060) on 1,000" in found[0]
     assert find_reasons_against(evaluation(), overlap(1.0), [], found) == found

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ops.cli.upgrade import _print_comparison
 from ops.core.errors import NotFoundError
 from ops.core.settings import Settings
 from ops.core.types import SilentProgress
@@ -70,6 +71,26 @@ def test_one_that_is_worse_where_it_was_fitted_is_refused(tmp_path: Path) -> Non
     assert reasons[0].startswith(
         "it finds less even on the shows that it was fitted on: nDCG@10 on 14 captioned shots of show 0"
     )
+
+
+def test_what_was_forgotten_is_in_the_record_and_in_the_table_if_it_is_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = captioned_home(tmp_path, films=1)
+    spec = make_head(settings.home, "mine", 0.25)
+    change = {"base": 0.4, "encoder": 0.38, "difference": -0.02, "low": -0.03, "high": -0.01, "margin": 0.04}
+    manifest = {
+        "base_id": resolve_encoder(settings).encoder_id,
+        "forgetting": {"photographs": {"pairs": 1000, "overall": change}},
+    }
+    (settings.home / "encoders" / "mine" / "encoder.json").write_text(json.dumps(manifest))
+    encoder_id = place(settings, spec, range(1), noise=0.01)
+    compared(settings, spec, films=1)
+    comparison = read_last_comparison(settings, encoder_id)
+    assert comparison and not comparison.forgotten and comparison.forgetting["photographs"]["margin"] == 0.04
+    _print_comparison(comparison)
+    line = "1,000 photographs           0.400    0.380   -0.020  -0.030 to -0.010; a loss of 0.04 is accepted"
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_nine_captioned_shots_need_a_persons_word(tmp_path: Path) -> None:
