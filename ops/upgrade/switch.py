@@ -190,7 +190,9 @@ def _delete_here(settings: Settings, encoder_id: str) -> None:
     if not settings.qdrant_url:
         drop_index(settings, encoder_id)
     shutil.rmtree(name_cache(settings, encoder_id), ignore_errors=True)
-    drop_comparison(settings, encoder_id)
+    comparison = read_last_comparison(settings, encoder_id)
+    if comparison is None or not comparison.passed:  # those that passed are the record of why an encoder went live
+        drop_comparison(settings, encoder_id)
 
 
 def _delete_from_store(settings: Settings, encoder_id: str, *, keep_versions: bool) -> None:

@@ -25,7 +25,7 @@ from ops.search.searcher import Searcher
 from ops.training.pair_table import build_pairs
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.compare import compare, read_last_comparison
-from ops.upgrade.switch import describe_upgrade, discard
+from ops.upgrade.switch import describe_upgrade, discard, finish_switch
 from tests.builders.lakes import video_id
 from tests.builders.upgrades import captioned_home, make_head, place
 
@@ -91,6 +91,21 @@ def test_what_was_forgotten_is_in_the_record_and_in_the_table_if_it_is_accepted(
     _print_comparison(comparison)
     line = "1,000 photographs           0.400    0.380   -0.020  -0.030 to -0.010; a loss of 0.04 is accepted"
     assert line in capsys.readouterr().out.splitlines()
+
+
+def test_the_record_of_an_encoder_that_went_live_outlives_its_data(tmp_path: Path) -> None:
+    settings = captioned_home(tmp_path, films=1)
+    ids = []
+    for name, share, noise in (("mine", 0.25, 0.01), ("junk", 0.5, JUNK)):
+        ids.append(place(settings, make_head(settings.home, name, share), range(1), noise=noise))
+        compared(settings, f"finetuned:{name}", films=1)
+    EncoderRegistry(settings.home).change_state(
+        lambda before: replace(before, candidate=None, to_delete=tuple(ids), cleanup_done=False)
+    )
+    finish_switch(settings, NOW.date())
+    passed, refused = (read_last_comparison(settings, encoder_id) for encoder_id in ids)
+    assert passed and passed.passed and refused is None
+    assert not any(settings.lake.list_partitions(name_table(encoder_id)) for encoder_id in ids)
 
 
 def test_nine_captioned_shots_need_a_persons_word(tmp_path: Path) -> None:
