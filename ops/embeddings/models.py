@@ -152,6 +152,24 @@ MODELS: tuple[KnownModel, ...] = (
 """Best first, by R@1 on COCO."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Starter:
+    """The encoder that is part of Needle. It has no published figures: ``docs/measurements.md`` has ours."""
+
+    spec: str = "starter"
+    image_gflops: float = 1.7
+    """Counted by torch's ``FlopCounterMode`` on 2026-11-30; the work of a text grows with its length."""
+    licence: str = "see below"
+    languages: str = "en"
+    remark: str = (
+        "needs no download; its head was fitted on photographs for non-commercial research (docs/licences.md); "
+        "figures: docs/measurements.md"
+    )
+
+
+STARTER = Starter()
+
+
 def list_auto_models(device: str) -> list[KnownModel]:
     """Return the models that ``auto`` may take on a device, the best first."""
     return [model for model in MODELS if device in model.devices]
