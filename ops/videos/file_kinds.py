@@ -46,6 +46,8 @@ KINDS = {
     "unfinished downloads": "part crdownload download tmp filepart partial !ut !qb opdownload aria2 ytdl",
 }
 """Endings that a scan leaves out by name, by kind in the words of the report."""
+ANNOTATIONS = "captions and annotations (for `needle train` and `needle evaluate`)"
+ANNOTATION_ENDINGS = (".captions.jsonl", ".queries.jsonl", ".shots.json")
 UNKNOWN, HIDDEN, EMPTY = "unknown", "hidden", "empty"
 FOOTAGE_BY_ANOTHER_NAME = "footage under an ending of no camera (rename it, or name the file itself)"
 CAMERA_PROXIES, SKIPPED = "camera proxies", "skipped folders"
@@ -104,6 +106,8 @@ def find_left_out_kind(path: str, read_head: Callable[[], bytes]) -> str:
         return HIDDEN
     if ending in FOOTAGE:
         return ""
+    if name.lower().endswith(ANNOTATION_ENDINGS):
+        return ANNOTATIONS
     if kind := _KIND_BY_ENDING.get(ending):
         return kind
     head = read_head()

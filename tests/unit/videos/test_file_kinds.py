@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.videos.file_kinds import FOOTAGE_BY_ANOTHER_NAME, is_footage, is_text
+from ops.videos.file_kinds import ANNOTATIONS, FOOTAGE_BY_ANOTHER_NAME, find_left_out_kind, is_footage, is_text
 from ops.videos.hashes import HashCache
 from ops.videos.library import Scan, scan
 from ops.videos.probe import probe
@@ -98,6 +98,14 @@ def test_footage_without_an_ending_is_taken(container: str, tmp_path: Path, hash
     assert names(result) == {"PLAIN", "CLIP.MOD"}
     assert result.left_out == [(str(folder / "clip.xyz"), FOOTAGE_BY_ANOTHER_NAME)]
     assert probe(folder / "PLAIN").fps == 25
+
+
+@pytest.mark.parametrize(
+    "name", ["a.mp4.captions.jsonl", "a.MP4.CAPTIONS.JSONL", "a.queries.jsonl", "a.mp4.shots.json"]
+)
+def test_captions_and_annotations_are_named_as_such(name: str) -> None:
+    assert find_left_out_kind(f"/footage/{name}", lambda: b"{}") == ANNOTATIONS
+    assert find_left_out_kind("/footage/captions.jsonl", lambda: b"{}") == "documents and metadata"
 
 
 def test_a_recording_that_begins_within_a_packet_is_footage(tmp_path: Path) -> None:
