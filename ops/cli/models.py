@@ -51,8 +51,8 @@ def _format_table(models: Sequence[KnownModel], is_cached: Sequence[bool], start
         figures = (model.coco, model.flickr, model.msrvtt, model.image_gflops, model.text_gflops)
         cells = ("–" if value is None else f"{value:g}" for value in figures)
         yield _COLUMNS.format(model.spec, *cells, model.licence, model.languages, "cached" if here else "").rstrip()
-    cells = ("–", "–", "–", f"{starter.image_gflops:g}", "–")
-    yield _COLUMNS.format(starter.spec, *cells, starter.licence, starter.languages, "shipped")
+    starter_cells = ("–", "–", "–", f"{starter.image_gflops:g}", "–")
+    yield _COLUMNS.format(starter.spec, *starter_cells, starter.licence, starter.languages, "shipped")
     yield f"starter: {starter.remark}"
     for source in dict.fromkeys(model.source for model in models):
         families = [model.spec.partition(":")[2].split("-")[0] for model in models if model.source == source]
