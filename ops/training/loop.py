@@ -68,11 +68,13 @@ def fit(
     device: str = "cpu",
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[int, float], None] | None = None,
+    on_resume: Callable[[int], None] | None = None,
 ) -> FitResult:
     """Fit ``model`` in place; resume from ``checkpoint`` if its file exists.
 
     Uses torch's global random numbers: seed them before, with the same seed in each worker. ``on_step`` receives the
-    step, from 1, and its loss. An image that cannot be read is left out of its batch.
+    step, from 1, and its loss; ``on_resume`` the number of steps of an earlier run, before the next one. An image that
+    cannot be read is left out of its batch.
 
     Raises:
         TrainingError: a loss is not finite, or fewer than two pairs of a batch can be read (the checkpoint stays at the
@@ -83,6 +85,8 @@ def fit(
     result = FitResult(losses=run.losses)
     with closing(run):
         result.resumed_at = run.resume()
+        if on_resume and result.resumed_at:
+            on_resume(result.resumed_at)
         run.open_metrics()
         run.synchronise_workers()
         for epoch in range(run.steps // run.per_epoch, recipe.epochs):

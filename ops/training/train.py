@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -86,6 +87,7 @@ def train(
         TrainingError: the fit cannot continue.
         ClusterError: Ray refuses.
     """
+    start = time.monotonic()
     require_possible(settings, recipe, gpu)
     recipe = settle_learning_rate(recipe, settings)
     fit_data = collect_fit_data(settings, recipe, data, now, progress)
@@ -110,7 +112,7 @@ def train(
             **figures,
             "validation": check.validate(fit_data.validate, too_near=fit_data.too_near),
             "forgetting": check.measure_forgetting(unlike, is_requested=bool(forgetting)),
-            "trained_at": now.isoformat(timespec="seconds"),
+            "trained_at": (now + timedelta(seconds=time.monotonic() - start)).isoformat(timespec="seconds"),
         }
         _publish(settings, work, folder, lineage, kept_at)
     return load_trained_encoder(settings, name, is_new=True)
@@ -161,9 +163,8 @@ def _fit(
                 progress.note(
                     STAGE, f"{plural(layer_count, 'layer')} with batch normalisation keep the base's statistics"
                 )
-            progress.start(STAGE, count_steps(recipe, len(examples)), "steps")
             checkpoint = Checkpoint(path=work / "checkpoint.pt", identity=_identify_checkpoint(key, examples))
-            steps = _Steps(progress, examples)
+            steps = _Steps(progress, examples, count_steps(recipe, len(examples)))
             worker_count = 1
             if ray_fit:
                 worker_count = ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
@@ -174,6 +175,7 @@ def _fit(
                 device=device,
                 checkpoint=checkpoint,
                 on_step=lambda step, loss: steps.reach(step),
+                on_resume=None if ray_fit else steps.resume,  # after a cluster's fit, its result is read in this way
             )
         finally:
             torch.set_num_threads(before)
@@ -244,9 +246,19 @@ class _Steps:
     Steps of an earlier run of the same fit count; steps that are repeated after the loss of a worker do not.
     """
 
-    def __init__(self, progress: Progress, examples: Examples | ShardStream) -> None:
-        self._progress, self._last_step = progress, 0
+    def __init__(self, progress: Progress, examples: Examples | ShardStream, total: int) -> None:
+        self._progress, self._last_step, self._total = progress, 0, total
         self._examples, self._reported_things = examples, set(examples.skipped)
+        progress.start(STAGE, total, "steps")
+
+    def resume(self, step: int) -> None:
+        """Report the number of steps that an earlier run of the same fit finished."""
+        if step < self._total:
+            text = f"the fit goes on after step {step} of {self._total}, from the checkpoint of an earlier run"
+        else:
+            text = f"all {step} steps of the fit were done by an earlier run: the rest follows"
+        self._progress.note(STAGE, text)
+        self.reach(step)
 
     def reach(self, step: int) -> None:
         self._progress.advance(STAGE, max(0, step - self._last_step))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import click
@@ -83,7 +84,9 @@ def test_the_same_again_is_there_already_and_another_is_not_overwritten(settings
     assert files_of(other.folder)["head.npz"] == before["head.npz"], "the same recipe gives the same bytes"
 
 
-def test_a_stopped_fit_goes_on_and_a_broken_checkpoint_is_left_alone(settings: Settings, tmp_path: Path) -> None:
+def test_a_stopped_fit_goes_on_and_a_broken_checkpoint_is_left_alone(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Stopping(SilentProgress):
         steps = 0
 
@@ -99,7 +102,17 @@ def test_a_stopped_fit_goes_on_and_a_broken_checkpoint_is_left_alone(settings: S
     assert checkpoint.exists() and not (settings.home / "encoders" / "half").exists()
     with pytest.raises(TrainingError, match="another recipe, base or data"):
         trained(settings, [tmp_path], "half", seed=1)
-    assert trained(settings, [tmp_path], "half").encoder_id == whole.encoder_id
+    monkeypatch.setattr("ops.training.train.time", SimpleNamespace(monotonic=iter([0.0, 3600.0]).__next__))
+    notes: list[str] = []
+
+    class Reports(SilentProgress):
+        def note(self, stage: str, text: str) -> None:
+            notes.append(text)
+
+    half = train(settings, build_recipe("debug"), [tmp_path], NOW, Reports(), name="half", threads=1)
+    assert half.encoder_id == whole.encoder_id
+    assert notes[0] == "the fit goes on after step 3 of 4, from the checkpoint of an earlier run"
+    assert half.lineage["trained_at"] == (NOW + timedelta(hours=1)).isoformat(), "when the fit ended"
 
 
 @pytest.mark.parametrize(
