@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # no stubs among the dependencies
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ops.core.entries import read_entries
 from ops.core.errors import NotFoundError, UsageError
@@ -44,8 +44,8 @@ class EncoderDefinition(BaseModel):
     data: tuple[str, ...] = ()
     forgetting: tuple[str, ...] = ()
     changes: dict[str, Any] = {}
-    threads: int | None = Field(default=None, ge=1)
-    workers: int | None = Field(default=None, ge=1)
+    threads: int | None = None
+    workers: int | None = None
     gpu: bool | None = None
 
     @property

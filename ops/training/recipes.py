@@ -25,6 +25,7 @@ Start = Literal["base", "fresh"]
 Space = Literal["whole", "joint"]
 
 MOST_SEED = 2**63 - 1
+"""Largest ``--seed``. Not a rule of the recipe: a home may hold the definition of an encoder with another one."""
 _CHOICES: dict[str, tuple[str, ...]] = {
     "start": get_args(Start),
     "space": get_args(Space),
@@ -92,11 +93,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             self._require(f"must be one of {', '.join(choices)}", getattr(self, name) in choices, name)
-        self._require(
-            "must be at least 2, as a pair is contrasted with the others of its batch", self.batch >= 2, "batch"
-        )
-        self._require(f"must be from 0 to {MOST_SEED}", 0 <= self.seed <= MOST_SEED, "seed")
-        for name in ("epochs", "frames", "width", "heads", "layers", "checkpoint_steps"):
+        for name in ("epochs", "batch", "frames", "width", "heads", "layers", "checkpoint_steps"):
             self._require("must be at least 1", getattr(self, name) >= 1, name)
         for name in ("micro_batch", "crops"):
             self._require("must not be negative", getattr(self, name) >= 0, name)
@@ -174,6 +171,15 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "lit_temporal": lit_temporal,
     "full_finetune": full_finetune,
 }
+
+
+def require_contrast(recipe: Recipe) -> None:
+    """Raise ``UsageError`` for a batch of one pair, which has no other pair to contrast it with."""
+    if recipe.batch < 2:
+        raise UsageError(
+            f"recipe {recipe.name}: batch = {recipe.batch}: must be at least 2, as a pair is contrasted with the others "
+            "of its batch"
+        )
 
 
 def require_precision(recipe: Recipe, *, is_cuda: bool) -> None:

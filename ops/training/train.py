@@ -35,7 +35,7 @@ from ops.training.model import DualEncoder, blend_weights, copy_weights
 from ops.training.pair_reader import PairReader
 from ops.training.pair_table import STAGE as PAIRS
 from ops.training.ray_fit import RayFit, plan_ray_fit
-from ops.training.recipes import Recipe, require_precision
+from ops.training.recipes import Recipe, require_contrast, require_precision
 from ops.training.shard_stream import ShardStream
 from ops.training.validate import FitCheck
 
@@ -119,7 +119,8 @@ def train(
 
 
 def require_possible(settings: Settings, recipe: Recipe, gpu: bool | None = None) -> None:
-    """Raise ``UsageError`` for a base that does not exist, and for a precision that the device cannot have."""
+    """Raise ``UsageError`` for a batch of one, an unknown base, and a precision that the device cannot have."""
+    require_contrast(recipe)
     require_base(recipe, settings)
     # Workers of a cluster check their own devices (plan_ray_fit).
     is_on_cpu = gpu is False if settings.engine == "ray" else not has_cuda()

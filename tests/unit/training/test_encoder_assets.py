@@ -70,6 +70,12 @@ def test_a_fit_that_cannot_be_leaves_no_definition(settings: Settings, monkeypat
         find_definition(settings, "mine")
 
 
+def test_definitions_of_earlier_releases_stay_readable(settings: Settings) -> None:
+    """Values that the command refuses by now must not make a home unusable that has them."""
+    (settings.home / "encoders.yaml").write_text("old: {recipe: debug, changes: {seed: -1, batch: 1}, threads: 0}\n")
+    assert load_definitions(settings)["old"].fit.seed == -1
+
+
 def test_what_a_person_wrote_stays(settings: Settings) -> None:
     path = settings.home / "encoders.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
