@@ -177,8 +177,8 @@ def require_contrast(recipe: Recipe) -> None:
     """Raise ``UsageError`` for a batch of one pair, which has no other pair to contrast it with."""
     if recipe.batch < 2:
         raise UsageError(
-            f"recipe {recipe.name}: batch = {recipe.batch}: must be at least 2, as a pair is contrasted with the others "
-            "of its batch"
+            f"recipe {recipe.name}: batch = {recipe.batch}: must be at least 2, as a pair is contrasted with the "
+            "others of its batch"
         )
 
 
