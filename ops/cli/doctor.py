@@ -29,6 +29,7 @@ from ops.index.build import plan_index
 from ops.index.index import open_index, read_current_version
 from ops.people.choice import explain_setting as explain_people_setting
 from ops.screen_text.build import explain_setting
+from ops.sound.build import explain_setting as explain_sound_setting
 from ops.upgrade.shared_encoder import find_shared_state
 from ops.videos.catalogue import require_same_division
 from ops.videos.objects import is_remote, list_objects
@@ -235,6 +236,11 @@ def _check_screen_text(settings: Settings) -> str:
     return settings.screen_text
 
 
+def _check_sound(settings: Settings) -> str:
+    problem = explain_sound_setting(settings.sound)
+    return f"{settings.sound}, without speech: {problem}" if problem else settings.sound
+
+
 def _check_people(settings: Settings) -> str:
     if problem := explain_people_setting(settings):
         raise UsageError(problem)
@@ -254,6 +260,7 @@ CHECKS = {
     "postgres": _check_postgres,
     "speech": _check_speech,
     "screen text": _check_screen_text,
+    "sound": _check_sound,
     "people": _check_people,
     "failures": describe_webhook,
 }

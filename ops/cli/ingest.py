@@ -94,6 +94,7 @@ class IngestSummary(TypedDict):
     "speech",
     "speech_language",
     "screen_text",
+    "sound",
     "people",
     "workers",
     "frames_per_shot",

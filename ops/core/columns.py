@@ -194,6 +194,24 @@ SHOT_SCREEN_TEXT = build_schema(
     ("reason", pa.string()),
     ("input_hash", pa.string()),
 )
+# One row per shot. `loudness` in LUFS, `relative_loudness` in LU against that of the video, `silence` and `speech` as
+# shares of the shot, all null if unknown. `kinds` has `quiet`, `loud`, `silent` and `speech`, separated by commas.
+# `silence_ms` and `speech_ms` are start and end of each stretch, one after the other, in milliseconds of the video.
+SHOT_SOUND = build_schema(
+    ("shot_id", pa.string()),
+    ("video_id", pa.string()),
+    ("show", pa.string()),
+    ("index", pa.int32()),
+    ("loudness", pa.float32()),
+    ("relative_loudness", pa.float32()),
+    ("silence", pa.float32()),
+    ("speech", pa.float32()),
+    ("kinds", pa.string()),
+    ("silence_ms", pa.list_(pa.int64())),
+    ("speech_ms", pa.list_(pa.int64())),
+    ("reason", pa.string()),
+    ("input_hash", pa.string()),
+)
 # One row per face and sampled frame. `box` as above. `cluster_id` is the group found by vectors, `person_id` the person
 # after the changes that people made; both null below the least quality, and `cluster_id` empty for a face that a person
 # took away. `vector_hash` stands for the vector when rows are compared.

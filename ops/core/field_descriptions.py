@@ -66,6 +66,17 @@ _SHOT_SCREEN_TEXT = {
     "confidence": "certainty of the most certain text, 0 to 1; null without a text",
     "reason": "reason why the shot was not read; null otherwise",
 }
+_SHOT_SOUND = {
+    "video_id": _VIDEO_ID,
+    "show": _SHOW,
+    "index": _INDEX,
+    "loudness": "mean momentary loudness by EBU R 128, LUFS; null if it is below -70 LUFS or unknown",
+    "relative_loudness": "loudness less the integrated loudness of the video, LU; null if either is unknown",
+    "silence": "share of the shot in stretches of silence, 0 to 1; null without a sound track, or if not measured",
+    "speech": "share of the shot with speech, 0 to 1; null if it was not looked for",
+    "kinds": "quiet, loud, silent and speech, as searches find them, separated by commas; null if not measured",
+    "reason": "reason why the sound was not measured; null otherwise",
+}
 _SHOT_PEOPLE = {
     "video_id": _VIDEO_ID,
     "show": _SHOW,
@@ -93,6 +104,7 @@ FIELD_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "shots": _SHOTS,
         "shot_dialogue": _SHOT_DIALOGUE,
         "shot_screen_text": _SHOT_SCREEN_TEXT,
+        "shot_sound": _SHOT_SOUND,
         "shot_people": _SHOT_PEOPLE,
         "shot_motion": _SHOT_MOTION,
     }
@@ -128,6 +140,11 @@ STORED_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "person_id": "the person after merges, splits and rejections; `needle people` lists their names",
             "input_hash": _INPUT_HASH,
         },
+        "shot_sound": {
+            "silence_ms": "start and end of each stretch of silence, one after the other, milliseconds of the video",
+            "speech_ms": "start and end of each stretch with speech, one after the other, milliseconds of the video",
+            "input_hash": _INPUT_HASH,
+        },
         "screen_text": {
             "text_id": "id of the text: its shot and its number in it",
             "index": _INDEX,
@@ -159,4 +176,4 @@ STORED_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
-"""Description of each column of the tables of people, writing and speech that Feast does not serve."""
+"""Description of each column of the tables of people, writing, speech and sound that Feast does not serve."""

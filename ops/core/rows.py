@@ -170,6 +170,27 @@ class LakeShotScreenText(LakeRow):
     input_hash: str
 
 
+class LakeShotSound(LakeRow):
+    """A row of ``shot_sound``; all measures are null if the shot was not measured, those of speech if it could not be.
+
+    ``silence_ms`` and ``speech_ms`` have start and end of each stretch, one after the other, in the video's time.
+    """
+
+    shot_id: str
+    video_id: str
+    show: str
+    index: int
+    loudness: float | None
+    relative_loudness: float | None
+    silence: float | None
+    speech: float | None
+    kinds: str | None
+    silence_ms: list[int] | None
+    speech_ms: list[int] | None
+    reason: str | None
+    input_hash: str
+
+
 class LakeFace(LakeRow):
     """A row of ``faces``. ``box``: left, top, right and bottom, in thousandths of the picture."""
 

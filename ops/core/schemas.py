@@ -213,6 +213,19 @@ _DECLARATIONS = (
         key_names_video=True,
     ),
     Table(
+        name="shot_sound",
+        key="shot_id",
+        schema=columns.SHOT_SOUND,
+        feature_view=View(
+            name="shot_sound",
+            description="the sound of a shot: its loudness, also against the video's, and shares of silence and speech",
+            left_out=("silence_ms", "speech_ms", "input_hash"),
+        ),
+        if_damaged="compute_again",
+        never_null=("video_id", "show", "index", "input_hash"),
+        key_names_video=True,
+    ),
+    Table(
         name="faces",
         key="face_id",
         schema=columns.FACES,

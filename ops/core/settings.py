@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         default="off",
         description="on: read the writing in the picture; off: the next ingest deletes what was read",
     )
+    sound: Literal["off", "on"] = Field(
+        default="off",
+        description="on: measure loudness and silence of each shot, and find speech (extra `speech`); "
+        "off: the next ingest deletes what was measured",
+    )
     people: Literal["off", "on"] = Field(
         default="off",
         description="on: find faces and people, which is biometric data: boxes, vectors and names of people are stored "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -315,11 +315,14 @@ def _measure_levels(container: InputContainer, ears: Mapping[int, _Ear], length_
         return  # damage is found and reported when the file is read
 
 
-def decode_sound(packet: av.Packet[Any]) -> list[AudioFrame]:
-    """Return the pieces of sound in a packet; none if it is damaged."""
+def decode_sound(
+    packet: av.Packet[Any], on_damage: Callable[[av.Packet[Any]], None] = lambda packet: None
+) -> list[AudioFrame]:
+    """Return the pieces of sound in a packet; none if it is damaged, which ``on_damage`` reports."""
     try:
         return cast(list[AudioFrame], packet.decode())
     except av.FFmpegError:
+        on_damage(packet)
         return []
 
 

@@ -29,6 +29,8 @@ from ops.people.build import build_recipe as build_face_recipe
 from ops.screen_text.build import TABLES as TEXT_TABLES
 from ops.screen_text.build import build_recipe as build_text_recipe
 from ops.shots.looking import hash_shot_inputs
+from ops.sound.build import TABLES as SOUND_TABLES
+from ops.sound.build import build_recipe as build_sound_recipe
 
 SHOW_SIZE = 10
 
@@ -109,6 +111,7 @@ def _renew_hashes(settings: Settings, tables: dict[str, list[dict[str, Any]]], s
     text_recipe, face_recipe = build_text_recipe(settings.screen_text), build_face_recipe(settings)
     text_inputs = {shot["shot_id"]: hash_shot_inputs(shot, text_recipe) for shot in shots}
     face_inputs = {shot["shot_id"]: hash_shot_inputs(shot, face_recipe) for shot in shots}
+    sound_inputs = {shot["shot_id"]: hash_shot_inputs(shot, build_sound_recipe(settings.sound)) for shot in shots}
     dialogue_inputs = hash_dialogue_inputs(shots, [], PLAIN)
     for table, rows in tables.items():
         for row in rows:
@@ -116,6 +119,8 @@ def _renew_hashes(settings: Settings, tables: dict[str, list[dict[str, Any]]], s
                 row["input_hash"] = dialogue_inputs
             elif table in TEXT_TABLES:
                 row["input_hash"] = text_inputs[row["shot_id"]]
+            elif table in SOUND_TABLES:
+                row["input_hash"] = sound_inputs[row["shot_id"]]
             elif table in PEOPLE_TABLES:
                 row["input_hash"] = face_inputs[row["shot_id"]]
             elif "input_hash" in row:

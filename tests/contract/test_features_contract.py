@@ -67,6 +67,7 @@ def test_views_carry_every_column_of_their_table_with_its_type() -> None:
         "shot_metadata": set[str](),
         "shot_dialogue": {"input_hash"},
         "shot_screen_text": {"input_hash"},
+        "shot_sound": {"silence_ms", "speech_ms", "input_hash"},
         "shot_people": {"input_hash"},
         embedding_view(ENCODER): {"video_id", "show", "input_hash"},
     }
@@ -95,6 +96,7 @@ def test_names_are_those_of_the_contract() -> None:
             "shot_metadata",
             "shot_dialogue",
             "shot_screen_text",
+            "shot_sound",
             "shot_people",
             "shot_embedding__one",
             "shot_embedding__two",

@@ -27,6 +27,7 @@ from ops.probes.definitions import define
 from ops.probes.scores import build_scores
 from ops.screen_text.build import build_screen_text
 from ops.shots.build import build_shots
+from ops.sound.build import build_sound
 from ops.videos.catalogue import retry_set_aside
 from ops.videos.damaged_tables import retry_past_damage
 from ops.videos.describe import describe_videos
@@ -94,6 +95,7 @@ class Steps:
             "embeddings": lambda: build_embeddings(self.settings, self.encoder_id, partitions, NOW, SilentProgress()),
             "dialogue": lambda: build_dialogue(self.settings, partitions, NOW, SilentProgress()),
             "screen_text": lambda: build_screen_text(self.settings, partitions, NOW, SilentProgress()),
+            "sound": lambda: build_sound(self.settings, partitions, NOW, SilentProgress()),
             "faces": lambda: build_faces(self.settings, partitions, NOW, SilentProgress()),
             "features": lambda: build_features(self.settings, self.encoder_id, partitions, SilentProgress()),
             "index": lambda: build_index(self.settings, self.encoder_id, SilentProgress()),

@@ -66,7 +66,7 @@ def test_each_defined_probe_is_a_pair_of_assets_and_a_report(snapshot: SnapshotA
     }
 
 
-@pytest.mark.parametrize("asset", ["shots", "dialogue", "screen_text", "shot_faces"])
+@pytest.mark.parametrize("asset", ["shots", "dialogue", "screen_text", "sound", "shot_faces"])
 def test_columns_of_a_table_are_described(tmp_path: Path, asset: str) -> None:
     """On the asset's page; a placeholder in angle brackets would be missing there, as Markdown takes it for HTML."""
     settings = load_settings(home=str(tmp_path), encoder="starter")

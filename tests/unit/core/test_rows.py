@@ -21,6 +21,7 @@ ROWS = {
     "subtitles": rows.LakeSubtitle,
     "screen_text": rows.LakeScreenText,
     "shot_screen_text": rows.LakeShotScreenText,
+    "shot_sound": rows.LakeShotSound,
     "faces": rows.LakeFace,
     "shot_people": rows.LakeShotPeople,
     "people": rows.LakePerson,

@@ -1,0 +1,1 @@
+"""Sound of each shot: loudness, silence, and stretches with speech."""
