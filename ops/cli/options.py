@@ -62,10 +62,10 @@ _QUERY_OPTIONS = (
     ("SearchFields", "exact", "--exact", None),
 )
 """Model, field, option and placeholder, in the order of ``--help``."""
-_MORE_HELP = {"--all": ": a description, said:WORDS, text:WORDS (* for any) or probe:NAME>=0.5"}
+_MORE_HELP = {"--all": ": a description, said:WORDS, text:WORDS (* for any), sound:KIND or probe:NAME>=0.5"}
 _THEN = {"text": "then", "like": "then_like", "within": "within"}
 """Parameters of the command for the fields of :class:`ops.search.schema.Then`."""
-_CONDITIONS = {"seen": "text", "said": "dialogue", "text": "written", "probe": "probe"}
+_CONDITIONS = {"seen": "text", "said": "dialogue", "text": "written", "sound": "sound", "probe": "probe"}
 """The prefix before the colon of a condition, and the field that it sets."""
 
 

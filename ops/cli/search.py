@@ -53,9 +53,9 @@ def command(text: str, as_json: bool, **options: Any) -> None:
     """Find shots by a description, by spoken words, or by examples.
 
     Words in quotes are searched in the dialogue, exactly; other words in the pictures, and in the dialogue if a
-    line has most of them. Filters in the text: show: file: after: before: said: text: person: label:, with * after
-    said: text: person: for any. A minus before one leaves out what it names, and -word or "without a word" leaves out
-    what shows it. Names of shows and files and dates are recognised; --literal PART reads a part as words.
+    line has most of them. Filters in the text: show: file: after: before: said: text: sound: person: label:, with *
+    after said: text: person: for any. A minus before one leaves out what it names, and -word or "without a word" leaves
+    out what shows it. Names of shows and files and dates are recognised; --literal PART reads a part as words.
 
     Score is the cosine between query and shot. Relevance (0-1) is the share of hits like this one that are right.
     Nothing is left out: a line says where weak matches begin, and --min-relevance drops hits below a bound.

@@ -9,7 +9,7 @@ from fractions import Fraction
 from ops.collections.store import Collection
 from ops.core.time import SPOKEN_PADDING_S, pad_frames
 from ops.exports.clip import Pick
-from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, WrittenCondition
+from ops.search.conditions import Condition, DialogueCondition, ProbeCondition, SoundCondition, WrittenCondition
 from ops.search.schema import Hit, HitLine, SearchFields, SearchResult, Then
 
 MAX_TOLD = 4_000
@@ -158,6 +158,8 @@ def _describe_condition(condition: Condition) -> str:
         return f"said {condition.dialogue}"
     if isinstance(condition, WrittenCondition):
         return f"written {condition.written}"
+    if isinstance(condition, SoundCondition):
+        return f"sound {condition.sound}"
     if isinstance(condition, ProbeCondition):
         return condition.probe
     return condition.text if condition.relevance is None else f"{condition.text} (relevance >= {condition.relevance:g})"

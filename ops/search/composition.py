@@ -15,7 +15,14 @@ from ops.core.errors import NotFoundError
 from ops.core.types import make_shot_id, parse_shot_id
 from ops.index.fetching import fetch_until
 from ops.index.lines import LineHit, LineIndex
-from ops.search.conditions import ANY_WORDS, Condition, DialogueCondition, TextCondition, WrittenCondition
+from ops.search.conditions import (
+    ANY_WORDS,
+    Condition,
+    DialogueCondition,
+    SoundCondition,
+    TextCondition,
+    WrittenCondition,
+)
 from ops.search.interpretation import NO_DIALOGUE, find_said
 from ops.search.probe_filters import ProbeScores
 from ops.search.ranking import Selection, measure_shares
@@ -23,7 +30,8 @@ from ops.search.retrieval import Candidate, FixedRanking, Ranking, Retrieval, ke
 from ops.search.schema import Kind, Query, parse_filter
 from ops.search.searched_catalogue import Scope
 from ops.search.shot_details import ShotDetails
-from ops.search.writing import find_spoken_shots, find_texts, find_written_shots
+from ops.search.sound import SoundShots
+from ops.search.writing import find_spoken_shots, find_texts, find_written_shots, limit_to_scope
 
 Range = tuple[int, int]
 VideoRanges = Mapping[str, Sequence[Range]]
@@ -42,6 +50,7 @@ def compose(
     lines: LineIndex | None,
     texts: LineIndex | None,
     probes: ProbeScores,
+    sound: SoundShots,
 ) -> Selection:
     """Apply ``then``, the conditions and the probe filters of the query to the selection.
 
@@ -54,7 +63,7 @@ def compose(
             ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines, texts=selection.texts
         )
     if query.all or query.any:
-        reader = ConditionReader(scope, retrieval, details, lines, texts, probes)
+        reader = ConditionReader(scope, retrieval, details, lines, texts, probes, sound)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
         candidates = find_matching_shots(all_of, any_of, details)
         if query.is_described or query.unlike:
@@ -121,6 +130,7 @@ class ConditionReader:
         lines: LineIndex | None,
         texts: LineIndex | None,
         probes: ProbeScores,
+        sound: SoundShots,
     ) -> None:
         self._scope = scope
         self._retrieval = retrieval
@@ -128,6 +138,7 @@ class ConditionReader:
         self._lines = lines
         self._texts = texts
         self._probes = probes
+        self._sound = sound
         self.lines: dict[str, LineHit] = {}
         """Lines that match conditions, by id."""
         self.texts: dict[str, LineHit] = {}
@@ -136,7 +147,7 @@ class ConditionReader:
     def read(self, condition: Condition) -> Fulfilled:
         """Return the frames that fulfil the condition.
 
-        Raises ``NotFoundError`` for an unknown probe, or if no dialogue or no writing is indexed.
+        Raises ``NotFoundError`` for an unknown probe, or if no dialogue, no writing or no sound is known.
         """
         if isinstance(condition, TextCondition):
             return self._convert_strengths(self._find_seen(condition.text, condition.relevance))
@@ -144,6 +155,9 @@ class ConditionReader:
             return self._find_spoken(condition.dialogue)
         if isinstance(condition, WrittenCondition):
             return self._find_written(condition.written)
+        if isinstance(condition, SoundCondition):
+            shots = limit_to_scope(self._sound.find_shots(condition.sound), self._scope)
+            return self._convert_strengths(dict.fromkeys(shots, 1.0))
         probe_filter = parse_filter(condition.probe)
         scores = self._probes.read(probe_filter.probe)
         is_least = probe_filter.comparison[0] == ">"

@@ -1,4 +1,4 @@
-"""The conditions of a query: frames that look so, in which words are spoken or written, or that a probe scores so.
+"""The conditions of a query: frames that look so, with spoken or written words, that sound so, or that a probe scores.
 
 Part of the search contract (``schema.py``).
 """
@@ -10,9 +10,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from ops.sound.kinds import SoundKind
+
 MAX_TEXT = 2_000
 MAX_CONDITIONS = 20
-CONDITION_MESSAGE = "a condition has exactly one of text, dialogue, written and probe"
+CONDITION_MESSAGE = "a condition has exactly one of text, dialogue, written, sound and probe"
 ANY_WORDS = "*"
 """The value of a condition on spoken or written words that any words fulfil."""
 
@@ -48,6 +50,12 @@ class WrittenCondition(Asked):
     written: ConditionText
 
 
+class SoundCondition(Asked):
+    """Shots with this kind of sound."""
+
+    sound: SoundKind
+
+
 class ProbeCondition(Asked):
     """Shots that a probe scores so."""
 
@@ -55,9 +63,9 @@ class ProbeCondition(Asked):
 
 
 def _find_kind(condition: object) -> str | None:
-    """Return the tag of a condition, ``None`` unless it has exactly one of the four kinds."""
+    """Return the tag of a condition, ``None`` unless it has exactly one of the five kinds."""
     fields = condition if isinstance(condition, Mapping) else getattr(type(condition), "model_fields", {})
-    kinds = [kind for kind in ("text", "dialogue", "written", "probe") if kind in fields]
+    kinds = [kind for kind in ("text", "dialogue", "written", "sound", "probe") if kind in fields]
     return kinds[0] if len(kinds) == 1 else None
 
 
@@ -65,6 +73,7 @@ Condition = Annotated[
     Annotated[TextCondition, Tag("text")]
     | Annotated[DialogueCondition, Tag("dialogue")]
     | Annotated[WrittenCondition, Tag("written")]
+    | Annotated[SoundCondition, Tag("sound")]
     | Annotated[ProbeCondition, Tag("probe")],
     Discriminator(
         _find_kind,

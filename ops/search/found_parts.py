@@ -15,12 +15,14 @@ from ops.search.literals import is_literal
 from ops.search.named import NameMatch
 from ops.search.query_parts import PartKind
 from ops.search.searched_catalogue import NAMED_SHOWS, SearchedCatalogue
+from ops.search.sound import require_kind
 from ops.search.typed_filters import TypedFilter, parse_filters, phrase_spans, write_filter
 
 Span = tuple[int, int]
 
-_SENTENCES = ("person", "said", "text", "label")
+_SENTENCES = ("person", "said", "text", "sound", "label")
 """Filters that are ordinary words before a colon in a sentence: "he said: hello"."""
+SOUND_LABELS = {"quiet": "quiet sound", "loud": "loud sound", "silent": "silence", "speech": "audible speech"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class FoundPart:
     """``text[start:end]`` of a query, with its effect.
 
     * ``shows`` and ``videos`` limit the search, or are left out of it if ``is_negated``.
-    * ``words`` are spoken or written words, a person, the condition on a label, or what must not be seen, by ``kind``.
+    * ``words`` are spoken or written words, a person, a kind of sound, the condition on a label, or what must not be
+      seen, by ``kind``.
     * ``typed_form`` is the filter to type instead of a part that is only offered.
     """
 
@@ -115,6 +118,8 @@ def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
         return f"{'without' if is_negated else 'with'} {value}"
     if kind == "person":
         return f"{'without' if is_negated else 'with'} {'anybody' if value == ANY_WORDS else value}"
+    if kind == "sound":
+        return f"{'without' if is_negated else 'with'} {SOUND_LABELS.get(value, value)}"
     return f"without {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
 
 
@@ -136,6 +141,10 @@ def _resolve(each: TypedFilter, catalogue: SearchedCatalogue, today: date) -> Fo
         return _with_dates(part, each, catalogue, today)
     if each.name == "without" and (shows := _name_of_show(each.value, catalogue)):
         return _with_shows(part, shows)
+    if each.name == "sound":
+        kind = require_kind(each.value)
+        label = describe_part("sound", kind, is_negated=part.is_negated)
+        return replace(part, value=kind, label=label, words=(kind,))
     is_phrase = each.name in ("said", "text") and each.is_quoted
     return replace(part, words=(f'"{each.value}"' if is_phrase else each.value,))
 

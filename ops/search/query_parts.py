@@ -15,7 +15,7 @@ from ops.core.types import parse_shot_id
 
 _IMAGE = re.compile(r"image:|data:|.*[/\\]|.*\.\w{2,5}$", re.DOTALL)
 
-PartKind = Literal["show", "file", "after", "before", "said", "text", "person", "label", "without", "spelling"]
+PartKind = Literal["show", "file", "after", "before", "said", "text", "sound", "person", "label", "without", "spelling"]
 
 
 class Answered(BaseModel):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ops.core.errors import NotFoundError, UsageError, VectorIndexError
 from ops.core.settings import Settings
 from ops.core.types import parse_shot_id
-from ops.search.conditions import DialogueCondition, ProbeCondition, WrittenCondition
+from ops.search.conditions import DialogueCondition, ProbeCondition, SoundCondition, WrittenCondition
 from ops.search.interpretation import NO_DIALOGUE, interpret
 from ops.search.ranking import Selection
 from ops.search.restrictions import Listing, restrict
@@ -41,12 +41,16 @@ def _require_answerable(settings: Settings, searcher: Searcher, query: Query) ->
     snapshot.require_videos(query.videos)
     understanding = understand(query, snapshot.catalogue(settings), datetime.now(UTC).date())
     interpret(understanding.query, understanding.scope, lines)
-    restrict(Selection(ranking=Listing(())), understanding, lines, texts, searcher.probes, searcher.people)
+    restrict(
+        Selection(ranking=Listing(())), understanding, lines, texts, searcher.probes, searcher.people, searcher.sound
+    )
     for condition in understanding.query.conditions:
         if isinstance(condition, DialogueCondition) and lines is None:
             raise NotFoundError(NO_DIALOGUE)
         if isinstance(condition, WrittenCondition) and texts is None:
             raise NotFoundError(NO_TEXTS)
+        if isinstance(condition, SoundCondition):
+            searcher.sound.find_shots(condition.sound)
         if isinstance(condition, ProbeCondition):
             searcher.probes.read(parse_filter(condition.probe).probe)
     for text in query.where:

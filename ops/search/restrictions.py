@@ -15,6 +15,7 @@ from ops.search.ranking import Selection
 from ops.search.retrieval import Candidate, exclude, keep_only
 from ops.search.searched_catalogue import Scope, SearchedVideo
 from ops.search.shot_details import ShotDetails
+from ops.search.sound import SoundShots
 from ops.search.understanding import Understanding
 from ops.search.writing import find_spoken_shots, find_written_shots
 
@@ -52,10 +53,11 @@ def restrict(
     texts: LineIndex | None,
     probes: ProbeScores,
     people: PeopleShots,
+    sound: SoundShots,
 ) -> Selection:
-    """Return the selection without the shots that a filter on labels, people, spoken or written words leaves out.
+    """Return the selection without shots that a filter on labels, people, sound, spoken or written words leaves out.
 
-    Raises ``NotFoundError`` for an unknown label or person, and for written words if no writing is indexed.
+    Raises ``NotFoundError`` for an unknown label or person, and for written words or sound if none is known.
     """
     filters = [*selection.filters]
     for label in understanding.labels:
@@ -64,6 +66,9 @@ def restrict(
     for each in understanding.people:
         shots_with_person = people.find_shots(each.person)
         filters.append(exclude(shots_with_person) if each.is_negated else keep_only(shots_with_person))
+    for wanted in understanding.sound:
+        shots_with_sound = sound.find_shots(wanted.kind)
+        filters.append(exclude(shots_with_sound) if wanted.is_negated else keep_only(shots_with_sound))
     for words in understanding.not_said if lines else ():
         assert lines is not None
         filters.append(exclude(find_spoken_shots(words, lines, understanding.scope)))

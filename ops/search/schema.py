@@ -69,7 +69,7 @@ class SearchFields(Asked):
     text: Text = Field(
         default="",
         description="Description; words in quotes are spoken words, -word excludes, and show: file: after: before: "
-        "said: text: person: label: filter (said:*, text:* and person:*: any).",
+        "said: text: sound: person: label: filter (said:*, text:* and person:*: any).",
     )
     like: Strings = Field(default=(), description="More like this shot or image.")
     by: LikenessBy = Field(default="look", description=BY_HELP)

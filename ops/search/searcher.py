@@ -36,6 +36,7 @@ from ops.search.retriever import IndexSnapshot, PublishedVersions, Retriever
 from ops.search.saved_pictures import make_picture_reader
 from ops.search.schema import Query, SearchResult
 from ops.search.shot_details import Addresses, ShotDetails
+from ops.search.sound import SoundShots
 from ops.search.understanding import Understanding, understand
 from ops.search.writing import find_matching_texts
 from ops.videos.catalogue import require_known_version, require_same_division
@@ -90,6 +91,7 @@ class Searcher:
         self._texts = self._build_texts()
         self._ends = ShotEndsIndex(settings)
         self.people = PeopleShots(settings)
+        self.sound = SoundShots(settings)
 
     @property
     def retriever(self) -> Retriever:
@@ -241,8 +243,8 @@ class Searcher:
             selection = list_shots(catalogue.videos, scope, details)
         else:
             selection = rank(part, meaning.lines, written_hits)
-        selection = compose(query, scope, selection, retrieval, details, lines, texts, retriever.probes)
-        selection = restrict(selection, understanding, lines, texts, retriever.probes, self.people)
+        selection = compose(query, scope, selection, retrieval, details, lines, texts, retriever.probes, self.sound)
+        selection = restrict(selection, understanding, lines, texts, retriever.probes, self.people, self.sound)
 
         def is_spoken(word: str) -> bool:
             return lines is not None and bool(lines.search(word, limit=1))

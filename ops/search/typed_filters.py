@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-NAMES = ("show", "file", "after", "before", "person", "said", "text", "label")
+NAMES = ("show", "file", "after", "before", "person", "said", "text", "sound", "label")
 _QUOTED = '"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|«([^»]*)»'
 _VALUE = rf"{_QUOTED}|'([^']*)'(?!\w)"
 # Keyboards, word processors and telephones write a minus as any of these.
@@ -32,7 +32,8 @@ _MEANT_NAMES = {
     "film": "show", "movie": "show", "series": "show", "video": "file", "clip": "file", "path": "file", "title": "file",
     "name": "file", "since": "after", "from": "after", "until": "before", "till": "before", "date": "after",
     "year": "after", "line": "said", "says": "said", "quote": "said", "dialogue": "said", "dialog": "said",
-    "tag": "label", "probe": "label", "actor": "person", "who": "person",
+    "tag": "label", "probe": "label", "actor": "person", "who": "person", "audio": "sound",
+    "loudness": "sound",
 }  # fmt: skip
 """Words that people write before a colon instead of the name of a filter."""
 
@@ -130,6 +131,7 @@ _EXAMPLES = {
     "person": "person:NAME",
     "said": 'said:"good morning"',
     "text": "text:WORD",
+    "sound": "sound:speech",
     "label": "label:NAME",
 }
 

@@ -19,6 +19,8 @@ from ops.search.literals import is_literal, reads_literally
 from ops.search.query_parts import QueryChange, QueryPart, is_words
 from ops.search.schema import Query
 from ops.search.searched_catalogue import Scope, SearchedCatalogue
+from ops.search.sound import require_kind
+from ops.sound.kinds import SoundKind
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
@@ -41,6 +43,14 @@ class PersonFilter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundFilter:
+    """Shots with a kind of sound, or without it."""
+
+    kind: SoundKind
+    is_negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Understanding:
     """A query as it is searched.
 
@@ -54,6 +64,7 @@ class Understanding:
     not_written: tuple[str, ...] = ()
     labels: tuple[LabelFilter, ...] = ()
     people: tuple[PersonFilter, ...] = ()
+    sound: tuple[SoundFilter, ...] = ()
     parts: tuple[QueryPart, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -66,7 +77,7 @@ class Understanding:
     def limits_shots(self) -> bool:
         """Return True if filters leave out some shots."""
         words = (*self.not_said, *self.not_written)
-        filters = (*self.labels, *self.people, *self.query.where)
+        filters = (*self.labels, *self.people, *self.sound, *self.query.where)
         return any((self.scope.shows, self.scope.videos is not None, filters, words))
 
 
@@ -112,6 +123,7 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
             if each.kind == "label"
         ),
         people=_list_people(applied_parts),
+        sound=_list_sound(applied_parts),
         parts=tuple(_write_part(each, query) for each in parts),
         notes=tuple(notes),
     )
@@ -184,6 +196,14 @@ def _select_words(parts: Sequence[FoundPart], kind: str, *, is_negated: bool) ->
 def _list_people(parts: Sequence[FoundPart]) -> tuple[PersonFilter, ...]:
     return tuple(
         PersonFilter(person=each.words[0], is_negated=each.is_negated) for each in parts if each.kind == "person"
+    )
+
+
+def _list_sound(parts: Sequence[FoundPart]) -> tuple[SoundFilter, ...]:
+    return tuple(
+        SoundFilter(kind=require_kind(each.words[0]), is_negated=each.is_negated)
+        for each in parts
+        if each.kind == "sound"
     )
 
 

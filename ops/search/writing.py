@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ops.core.errors import NotFoundError
 from ops.core.types import parse_shot_id
@@ -47,10 +47,15 @@ def find_written_shots(text: str, texts: LineIndex | None, scope: Scope) -> froz
 
 def _list_shots(lines: LineIndex, scope: Scope) -> frozenset[str]:
     """Return the shots of all lines, those of the scope if it names videos."""
+    return limit_to_scope(lines.shot_ids, scope)
+
+
+def limit_to_scope(shots: Iterable[str], scope: Scope) -> frozenset[str]:
+    """Return those of the shots that are of the videos of the scope; all if it names no videos."""
     if scope.is_empty:
         return frozenset()
     videos = scope.videos
-    return frozenset(shot for shot in lines.shot_ids if videos is None or _find_video(shot) in videos)
+    return frozenset(shot for shot in shots if videos is None or _find_video(shot) in videos)
 
 
 def _find_video(shot_id: str) -> str:

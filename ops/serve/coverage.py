@@ -75,6 +75,7 @@ class Coverage:
             lines=lines.count() if lines else 0,
             texts=texts.count() if texts else 0,
             shots_with_text=len(texts.shot_ids) if texts else 0,
+            shots_by_sound=service.searcher.sound.count_shots(),
             probes=service.list_probes(),
             hint="" if index and index.count() else HINT,
         )

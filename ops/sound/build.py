@@ -22,8 +22,9 @@ from ops.core.settings import Settings
 from ops.core.tables import compute_digest
 from ops.core.types import CheckOutcome, Progress, StepReport
 from ops.shots.looking import hash_shot_inputs, load_videos
+from ops.sound.kinds import KINDS
 from ops.sound.measure import FilmSound, MeasureRequest, measure_sound
-from ops.sound.rows import KINDS, build_shot_row, find_silence, measure_shot
+from ops.sound.rows import build_shot_row, find_silence, measure_shot
 from ops.sound.speech import explain_no_speech
 from ops.videos import catalogue
 from ops.videos.film_process import FilmProcess, FilmStep

@@ -1,4 +1,4 @@
-"""Rows of ``shot_sound``: the part of a film's sound in each shot, and the kinds of sound that searches find."""
+"""Rows of ``shot_sound``: the part of a film's sound in each shot."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from datetime import datetime
 import numpy as np
 
 from ops.core.rows import LakeShot, LakeShotSound
+from ops.sound.kinds import name_kinds
 from ops.sound.measure import FilmSound
 from ops.sound.speech import Ranges, merge_ranges
 from ops.videos.loudness import NOTHING, STEP_S, WINDOW_S
 
-KINDS = ("quiet", "loud", "silent", "speech")
-"""Kinds of sound, which a shot may have in any number; only silence excludes quiet and loud."""
 SILENCE = -60.0
 """Momentary loudness in LUFS below which a window of 0.4 s is silence: -60 dBFS is the level below which a sound track
 counts as silent (``ops/videos/sound_tracks.py``)."""
-LEAST_SILENCE = 0.9
-QUIET_LU, LOUD_LU = -8.0, 6.0
-LEAST_SPEECH, LEAST_SPEECH_S = 0.25, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +74,6 @@ def _clip(ranges: Ranges, start_s: float, end_s: float) -> Ranges:
     return ranges[first:last].clip(start_s, end_s)
 
 
-def name_kinds(sound: ShotSound, length_s: float) -> list[str]:
-    """Return the kinds of a shot's sound, in the order of :data:`KINDS`."""
-    is_silent = _add_up(sound.silence) >= LEAST_SILENCE * length_s
-    relative = None if is_silent else sound.relative_loudness
-    speech_s = _add_up(sound.speech)
-    holds = {
-        "quiet": relative is not None and relative <= QUIET_LU,
-        "loud": relative is not None and relative >= LOUD_LU,
-        "silent": is_silent,
-        "speech": speech_s > 0 and speech_s >= min(LEAST_SPEECH * length_s, LEAST_SPEECH_S),
-    }
-    return [kind for kind in KINDS if holds[kind]]
-
-
 def _add_up(ranges: Ranges | None) -> float:
     return 0.0 if ranges is None else float((ranges[:, 1] - ranges[:, 0]).sum())
 
@@ -125,7 +107,8 @@ def build_shot_row(
     row["silence"], row["silence_ms"] = _share(sound.silence, length_s), _flatten(sound.silence)
     if sound.speech is not None:
         row["speech"], row["speech_ms"] = _share(sound.speech, length_s), _flatten(sound.speech)
-    row["kinds"] = ",".join(name_kinds(sound, length_s))
+    kinds = name_kinds(length_s, _add_up(sound.silence), _add_up(sound.speech), sound.relative_loudness)
+    row["kinds"] = ",".join(kinds)
     return row
 
 

@@ -43,6 +43,7 @@ def main() -> int:
         "match_cuts": ["tests.bench.bench_match_cuts", str(Path(film).parent)],
         "motion": ["tests.bench.bench_motion", str(Path(film).parent)],
         "screen_text": ["tests.bench.bench_screen_text"],
+        "sound": ["tests.bench.bench_sound"],
         "people": ["tests.bench.bench_people", str(Path(film).parent)],
         "scale": ["tests.bench.bench_scale"],
         "lines": ["tests.bench.bench_lines"],

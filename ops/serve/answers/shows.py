@@ -36,5 +36,6 @@ class ShowsAnswer(Answer):
     lines: int
     texts: int = Field(description="texts in the picture that are indexed")
     shots_with_text: int = Field(description="shots that `text:*` finds")
+    shots_by_sound: dict[str, int] = Field(description="shots that `sound:speech` finds, and so on for each kind")
     probes: list[str]
     hint: str = Field(description="what to do if there is nothing to search yet; else empty")

@@ -1,8 +1,8 @@
 // The query and its address: the URL holds everything that makes up a view, so that a link, "back" and a reload
 // restore it. Pure functions, without the page.
-/** @import {DialogueCondition, ProbeCondition, SearchBody, TextCondition, WrittenCondition} from "./service.d.ts" */
+/** @import {DialogueCondition, ProbeCondition, SearchBody, SoundCondition, TextCondition, WrittenCondition} from "./service.d.ts" */
 
-/** @typedef {"look"|"say"|"write"|"probe"} Kind */
+/** @typedef {"look"|"say"|"write"|"hear"|"probe"} Kind */
 /** @typedef {{kind: Kind, value: string, relevance: number|null}} Condition */
 /** @typedef {NonNullable<SearchBody["by"]>} By */
 /**
@@ -155,10 +155,11 @@ export function describe(query) {
   return parts.filter(Boolean).join(" · ");
 }
 
-/** @param {Condition} condition @returns {TextCondition|DialogueCondition|WrittenCondition|ProbeCondition} */
+/** @param {Condition} condition @returns {TextCondition|DialogueCondition|WrittenCondition|SoundCondition|ProbeCondition} */
 function conditionBody(condition) {
   if (condition.kind === "say") return { dialogue: condition.value };
   if (condition.kind === "write") return { written: condition.value };
+  if (condition.kind === "hear") return { sound: /** @type {SoundCondition["sound"]} */ (condition.value.trim().toLowerCase()) };
   if (condition.kind === "probe") return { probe: condition.value };
   return { text: condition.value, relevance: condition.relevance };
 }
@@ -171,8 +172,8 @@ function writeCondition(condition) {
 
 /** @param {string} text such as "look:50:a face" @returns {Condition|null} */
 function readCondition(text) {
-  const [, kind, value] = /^(look|say|write|probe):(.+)$/s.exec(text) ?? [];
-  if (kind === "say" || kind === "write" || kind === "probe") return { kind, value, relevance: null };
+  const [, kind, value] = /^(look|say|write|hear|probe):(.+)$/s.exec(text) ?? [];
+  if (kind === "say" || kind === "write" || kind === "hear" || kind === "probe") return { kind, value, relevance: null };
   const look = kind && /^(?:(\d{1,3}):)?(.+)$/s.exec(value);
   return look ? { kind: "look", value: look[2], relevance: look[1] ? whole(look[1], 0, 100, 0) / 100 : null } : null;
 }

@@ -226,6 +226,7 @@ export class Desk {
     if (!catalogue) return;
     this.filters.setShows(catalogue.shows);
     this.filters.setWritten(catalogue.shots_with_text);
+    this.filters.setSound(catalogue.shots_by_sound);
     this.refine.setProbes(catalogue.probes);
     this.facets.setProbes(catalogue.probes);
     const { totals } = catalogue;

@@ -18,6 +18,19 @@ function withText(text, on) {
   return (on ? `${text} text:*` : text.replace(ANY_TEXT, " ")).trim();
 }
 
+const SOUND = /(^|\s)sound:(quiet|loud|silent|speech)(?=\s|$)/i;
+
+/** The kind of sound that a search asks for; empty without one. @param {string} text */
+function soundOf(text) {
+  return SOUND.exec(text)?.[2].toLowerCase() ?? "";
+}
+
+/** The text of a search that asks for a kind of sound, or for none. @param {string} text @param {string} kind */
+function withSound(text, kind) {
+  const rest = text.replace(SOUND, " ").trim();
+  return (kind ? `${rest} sound:${kind}` : rest).trim();
+}
+
 const INCLUDED = /** @type {const} */ (["fold", "titles", "blank", "exact"]);
 const DIALOGUE = /** @type {const} */ (["auto", "off", "only"]);
 
@@ -34,6 +47,7 @@ export class Filters {
   view = byId("view", HTMLButtonElement);
   group = byId("group", HTMLButtonElement);
   written = byId("written", HTMLButtonElement);
+  sound = byId("sound", HTMLSelectElement);
   slider = byId("relevance", HTMLInputElement);
   showHidden = byId("show-hidden", HTMLButtonElement);
 
@@ -52,6 +66,7 @@ export class Filters {
     }
     this.showsNone.addEventListener("click", () => page.change({ shows: [] }));
     this.written.addEventListener("click", () => page.change({ text: withText(page.typed(), !hasText(page.typed())) }));
+    this.sound.addEventListener("change", () => page.change({ text: withSound(page.typed(), this.sound.value) }));
     this.group.addEventListener("click", () => page.adjust({ group: !this.query.group }));
     this.slider.addEventListener("input", () => page.adjust({ min: Number(this.slider.value) / 100 }));
     this.showHidden.addEventListener("click", () => page.adjust({ min: null }));
@@ -70,6 +85,8 @@ export class Filters {
     this.view.classList.toggle("on", unusual);
     this.group.setAttribute("aria-pressed", String(query.group));
     this.written.setAttribute("aria-pressed", String(hasText(query.text)));
+    this.sound.value = soundOf(query.text);
+    this.sound.classList.toggle("on", this.sound.value !== "");
     if (!this.showsPanel.hidden) this.drawShows();
   }
 
@@ -99,6 +116,18 @@ export class Filters {
   setWritten(shots) {
     this.written.hidden = !shots && !hasText(this.query.text);
     this.written.title = `Only the ${counted(shots, "shot")} with writing in the picture`;
+  }
+
+  /** @param {Record<string, number>} shots by their kind of sound */
+  setSound(shots) {
+    const known = Object.values(shots).some(Boolean);
+    this.sound.hidden = !known && !soundOf(this.query.text);
+    for (const option of this.sound.options) {
+      const count = shots[option.value] ?? 0;
+      option.disabled = option.value !== "" && !count;
+      option.textContent = option.value && known
+        ? `${option.dataset.name} (${count.toLocaleString("en")})` : option.dataset.name ?? "";
+    }
   }
 
   drawShows() {

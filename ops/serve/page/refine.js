@@ -13,6 +13,7 @@ const KINDS = [
   { kind: "look", name: "looks like", hint: "a close-up of a face" },
   { kind: "say", name: "says", hint: "words, or \"exact words\"" },
   { kind: "write", name: "has the text", hint: "words, \"exact words\", or * for any" },
+  { kind: "hear", name: "sounds", hint: "speech, loud, quiet or silent" },
   { kind: "probe", name: "probe", hint: "closeup>=0.5" },
 ];
 

@@ -111,6 +111,7 @@ function conditionsOf(conditions) {
   return (conditions ?? []).map((one) => {
     if ("dialogue" in one) return { kind: "say", value: one.dialogue, relevance: null };
     if ("written" in one) return { kind: "write", value: one.written, relevance: null };
+    if ("sound" in one) return { kind: "hear", value: one.sound, relevance: null };
     if ("probe" in one) return { kind: "probe", value: one.probe, relevance: null };
     return { kind: "look", value: one.text, relevance: one.relevance ?? null };
   });

@@ -656,7 +656,7 @@ export type Provenance = {
 };
 
 export type Query = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: person: label: filter (said:*, text:* and person:*: any). */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: sound: person: label: filter (said:*, text:* and person:*: any). */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -689,9 +689,9 @@ export type Query = {
   /** This must follow soon in the same video. */
   then?: Then | null;
   /** Only frames that fulfil every such condition. */
-  all?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
+  all?: (TextCondition | DialogueCondition | WrittenCondition | SoundCondition | ProbeCondition)[];
   /** Only frames that fulfil one of these conditions. */
-  any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
+  any?: (TextCondition | DialogueCondition | WrittenCondition | SoundCondition | ProbeCondition)[];
   /** hits before the first one */
   offset?: number;
 };
@@ -702,7 +702,7 @@ export type QueryChange = {
 };
 
 export type QueryPart = {
-  kind: "show" | "file" | "after" | "before" | "said" | "text" | "person" | "label" | "without" | "spelling";
+  kind: "show" | "file" | "after" | "before" | "said" | "text" | "sound" | "person" | "label" | "without" | "spelling";
   /** the part of the text, as written */
   text: string;
   /** its meaning: a show, a file, a date, a label, or words */
@@ -811,7 +811,7 @@ export type SearchAnswer = {
 };
 
 export type SearchBody = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: person: label: filter (said:*, text:* and person:*: any). */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: sound: person: label: filter (said:*, text:* and person:*: any). */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -844,16 +844,16 @@ export type SearchBody = {
   /** This must follow soon in the same video. */
   then?: ThenBody | null;
   /** Only frames that fulfil every such condition. */
-  all?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
+  all?: (TextCondition | DialogueCondition | WrittenCondition | SoundCondition | ProbeCondition)[];
   /** Only frames that fulfil one of these conditions. */
-  any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
+  any?: (TextCondition | DialogueCondition | WrittenCondition | SoundCondition | ProbeCondition)[];
   cursor?: string | null;
   /** Hits whose small posters come in the answer. */
   posters?: number;
 };
 
 export type SearchFields = {
-  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: person: label: filter (said:*, text:* and person:*: any). */
+  /** Description; words in quotes are spoken words, -word excludes, and show: file: after: before: said: text: sound: person: label: filter (said:*, text:* and person:*: any). */
   text?: string;
   /** More like this shot or image. */
   like?: string[];
@@ -886,9 +886,9 @@ export type SearchFields = {
   /** This must follow soon in the same video. */
   then?: Then | null;
   /** Only frames that fulfil every such condition. */
-  all?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
+  all?: (TextCondition | DialogueCondition | WrittenCondition | SoundCondition | ProbeCondition)[];
   /** Only frames that fulfil one of these conditions. */
-  any?: (TextCondition | DialogueCondition | WrittenCondition | ProbeCondition)[];
+  any?: (TextCondition | DialogueCondition | WrittenCondition | SoundCondition | ProbeCondition)[];
 };
 
 export type SessionAnswer = {
@@ -988,9 +988,15 @@ export type ShowsAnswer = {
   texts: number;
   /** shots that `text:*` finds */
   shots_with_text: number;
+  /** shots that `sound:speech` finds, and so on for each kind */
+  shots_by_sound: Record<string, number>;
   probes: string[];
   /** what to do if there is nothing to search yet; else empty */
   hint: string;
+};
+
+export type SoundCondition = {
+  sound: "quiet" | "loud" | "silent" | "speech";
 };
 
 export type Source = {

@@ -116,6 +116,7 @@ def test_a_search_that_cannot_be_answered_is_reported_without_new_footage(settin
     problems = {
         "show:nowhere": "nowhere", "text:exit": "NEEDLE_SCREEN_TEXT=on", "said:hello red": "no dialogue",
         "person:Thom": "NEEDLE_PEOPLE=on", "label:fox": "no label 'fox'", "after:soon": "needs a date",
+        "sound:loud": "NEEDLE_SOUND=on",
     }  # fmt: skip
     searches = [save(settings, text=text, name=text) for text in problems]
     more = [

@@ -99,7 +99,7 @@ def test_the_page_has_the_limits_of_the_fields() -> None:
     ("document", "message"),
     [
         ({"all": [{"text": "a", "dialogue": "b"}]}, "all.0 = .*: a condition has exactly one of text"),
-        ({"all": [{}]}, "exactly one of text, dialogue, written and probe"),
+        ({"all": [{}]}, "exactly one of text, dialogue, written, sound and probe"),
         ({"any": [{"text": ""}]}, "any.0.text = '': Input should have a text"),
         ({"any": [{"text": " "}]}, "a condition is empty"),
         ({"all": [{"text": "a"}] * 11, "any": [{"text": "a"}] * 10}, "at most 20 conditions"),

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ops.core.rows import LakeShotSound
+from ops.sound.kinds import KINDS
 from ops.sound.measure import FilmSound
-from ops.sound.rows import KINDS, build_shot_row, find_silence, measure_shot
+from ops.sound.rows import build_shot_row, find_silence, measure_shot
 from tests.builders.lakes import COMPUTED, shot_rows
 
 LOUD = [-20.0] * 10
