@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,8 +17,10 @@ from ops.sound import measure as measure_module
 from ops.sound.measure import FilmSound, MeasureRequest, measure_sound
 from ops.sound.rows import find_silence
 from ops.sound.speech import RATE, SpeechFinder, merge_ranges
+from ops.videos import sound_pieces
 from ops.videos.loudness import NOTHING
 from ops.videos.probe import probe
+from tests.builders.films import run_ffmpeg
 from tests.sources.sound import MONO_SILENCE, SILENCE, Track, tone, write
 
 LEVEL = 10 ** (-23 / 20)
@@ -101,6 +105,50 @@ def test_damage_is_silence_with_a_note(tmp_path: Path) -> None:
     assert film.momentary[:5] == pytest.approx(whole.momentary[:5], abs=0.01)
     assert len(film.momentary) == len(whole.momentary)
     assert "cannot be decoded, and count as silence" in film.notes[0]
+
+
+@pytest.mark.parametrize("offsets", [(0, 3600), (3600, 0)])
+def test_sound_goes_on_over_a_jump_of_the_clock(tmp_path: Path, offsets: tuple[int, int]) -> None:
+    """Two recordings in one transport stream, each a second of silence and a second of a tone."""
+    path = tmp_path / "film.ts"
+    source = tone(1000, level=LEVEL, channels=2, begins_s=1)
+    for offset in offsets:
+        options = ["-output_ts_offset", str(offset), "-preset", "veryfast"]
+        part = write(tmp_path / "part.ts", [Track(source=source, codec="aac")], seconds=2.0, options=options)
+        with path.open("ab") as file:
+            file.write(part.read_bytes())
+    silence = find_silence(measure(path, seconds=4.0))
+    assert silence is not None and silence == pytest.approx(np.array([[0, 1], [2, 3]]), abs=0.2)
+
+
+def test_sound_that_is_no_number_is_silence(tmp_path: Path) -> None:
+    raw = np.full(96_000, np.nan, "<f4")
+    raw[:48_000] = LEVEL * np.sin(2 * np.pi * 1000 * np.arange(48_000) / 48_000)
+    (tmp_path / "film.raw").write_bytes(raw.tobytes())
+    sound = ["-f", "f32le", "-ar", "48000", "-ac", "1", "-i", str(tmp_path / "film.raw")]
+    pictures = ["-f", "lavfi", "-t", "2", "-i", "testsrc2=s=160x90:r=25"]
+    run_ffmpeg([*pictures, *sound, "-c:v", "libx264", "-c:a", "pcm_f32le", str(tmp_path / "film.mov")])
+    film = measure(tmp_path / "film.mov")
+    silence = find_silence(film)
+    assert film.momentary[:6] == pytest.approx(-23, abs=0.1) and np.isfinite(film.momentary).all()
+    assert silence is not None and silence == pytest.approx(np.array([[1, 2]]), abs=0.11)
+
+
+def test_a_film_that_ends_in_damage_keeps_what_was_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "film.mkv", [Track(source=tone(1000, level=LEVEL, channels=2))], seconds=3.0)
+    plain_demux = sound_pieces.demux
+
+    def fail_after_a_second(*arguments: Any) -> Iterator[Any]:
+        for packet in plain_demux(*arguments):
+            if packet.pts is not None and packet.pts * packet.time_base > 1:
+                raise av.InvalidDataError(1094995529, "Invalid data found when processing input")
+            yield packet
+
+    monkeypatch.setattr(sound_pieces, "demux", fail_after_a_second)
+    film = measure(path, seconds=3.0)
+    assert "the sound after 1.0 s cannot be read" in film.notes[0]
+    silence = find_silence(film)
+    assert silence is not None and silence == pytest.approx(np.array([[1, 3]]), abs=0.2)
 
 
 def test_a_film_without_sound_that_decodes_is_refused(tmp_path: Path) -> None:
