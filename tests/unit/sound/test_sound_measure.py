@@ -17,7 +17,7 @@ from ops.sound import measure as measure_module
 from ops.sound.measure import FilmSound, MeasureRequest, measure_sound
 from ops.sound.rows import find_silence
 from ops.sound.speech import RATE, SpeechFinder, merge_ranges
-from ops.videos import sound_pieces
+from ops.videos.container import demux
 from ops.videos.loudness import NOTHING
 from ops.videos.probe import probe
 from tests.builders.films import run_ffmpeg
@@ -136,15 +136,14 @@ def test_sound_that_is_no_number_is_silence(tmp_path: Path) -> None:
 
 def test_a_film_that_ends_in_damage_keeps_what_was_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "film.mkv", [Track(source=tone(1000, level=LEVEL, channels=2))], seconds=3.0)
-    plain_demux = sound_pieces.demux
 
     def fail_after_a_second(*arguments: Any) -> Iterator[Any]:
-        for packet in plain_demux(*arguments):
+        for packet in demux(*arguments):
             if packet.pts is not None and packet.pts * packet.time_base > 1:
                 raise av.InvalidDataError(1094995529, "Invalid data found when processing input")
             yield packet
 
-    monkeypatch.setattr(sound_pieces, "demux", fail_after_a_second)
+    monkeypatch.setattr("ops.videos.sound_pieces.demux", fail_after_a_second)
     film = measure(path, seconds=3.0)
     assert "the sound after 1.0 s cannot be read" in film.notes[0]
     silence = find_silence(film)
