@@ -438,6 +438,37 @@ def test_slow_clients_are_let_go(module_settings: Settings, monkeypatch: pytest.
         assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("sent", "piece"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\n", b"x-a: bbbbbbbbbbbbbbbbb\r\n"),
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\nx-a: ", b"a" * 25),
+        (b"GET /", b"a" * 25),
+        (
+            b"POST /api/search HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+            b"x-a: bbbbbb\r\n",
+        ),
+    ],
+    ids=["headers", "header", "address", "trailer"],
+)
+def test_a_head_that_does_not_end_is_refused_early(client: httpx.Client, sent: bytes, piece: bytes) -> None:
+    taken, answer = 0, b""
+    with raw(client) as connection:
+        connection.settimeout(10)
+        try:
+            connection.sendall(sent)
+            while taken < 20_000_000:
+                connection.sendall(piece * 2000)
+                taken += 2000 * len(piece)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # closed before everything was read
+        with suppress(ConnectionResetError):
+            answer = connection.recv(65536)
+    assert taken < 20_000_000, "all of it is read"
+    assert not answer or re.match(rb"HTTP/1\.1 4\d\d ", answer), answer[:200]
+    assert client.get("/healthz").status_code == 200
+
+
 def held_exports(folder: Path) -> list[str]:
     """Files below the folder, or that were there, which this process (the server runs in it) has open."""
     held = []
