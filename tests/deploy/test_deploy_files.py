@@ -28,7 +28,8 @@ from tests.builders.homes import CHECKOUT
 
 DEPLOY = CHECKOUT / "deploy"
 CHART = DEPLOY / "helm" / "needle"
-SECRETS = {"secrets": {"tokens": "a", "postgresPassword": "b"}}
+KEYS = {"tokens": "a", "postgresPassword": "b", "qdrantApiKey": "c", "s3AccessKey": "d", "s3SecretKey": "e"}
+SECRETS = {"secrets": KEYS}
 CHART_VALUES = {
     "as it is": SECRETS,
     "everything": {
@@ -148,9 +149,31 @@ def test_pods_of_the_chart_are_restricted_and_secrets_are_in_secrets() -> None:
     assert "--host" not in webserver["args"]  # loopback of the pod: nobody reaches the page without port-forward
 
 
+def test_servers_of_the_chart_can_write_where_they_must() -> None:
+    (qdrant,) = (each for each in list_containers(render_chart(SECRETS)) if each["name"] == "qdrant")
+    assert {"/qdrant/storage", "/qdrant/snapshots"} <= {mount["mountPath"] for mount in qdrant["volumeMounts"]}
+
+
+def test_the_job_of_the_rules_is_that_of_the_chart() -> None:
+    documents = render_chart(CHART_VALUES["everything"])
+    (monitor,) = (each for each in documents if each["kind"] == "ServiceMonitor")
+    services = [each for each in documents if each["kind"] == "Service"]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    (service,) = (each for each in services if wanted <= each["metadata"]["labels"].items())
+    job = service["metadata"]["labels"][monitor["spec"]["jobLabel"]]
+    rules = (DEPLOY / "prometheus" / "rules.yaml").read_text()
+    assert set(re.findall(r'job="([^"]+)"', rules)) == {job}
+
+
 @pytest.mark.parametrize(
     "values",
-    [{}, {**SECRETS, "storge": "s3://b/p"}, {**SECRETS, "home": {"size": "20"}}, {**SECRETS, "storage": "bucket"}],
+    [
+        {},
+        {**SECRETS, "storge": "s3://b/p"},
+        {**SECRETS, "home": {"size": "20"}},
+        {**SECRETS, "storage": "bucket"},
+        *({"secrets": {**KEYS, name: ""}} for name in KEYS),  # a server of the chart would have none, or its default
+    ],
 )
 def test_wrong_values_of_the_chart_are_refused(values: dict[str, Any]) -> None:
     helm = pytest.importorskip("helm_python", reason="Helm is not installed: make deploy")
