@@ -108,15 +108,16 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 @contextmanager
 def _report_file_errors(folder: Path) -> Iterator[None]:
-    """Raise errors of SQLite, such as a full disk, as ``StorageError`` with the folder."""
-    from sqlalchemy.exc import OperationalError
+    """Raise errors of SQLite, such as a full disk or a damaged file, as ``StorageError`` with the folder."""
+    from sqlalchemy.exc import DatabaseError
 
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
         raise StorageError(
             f"Dagster's records in {folder} cannot be read or written: {error.orig}. If the disk is full, free some "
-            "space; then run the same command again"
+            "space; if a file is damaged, delete the folder, which has only the history of runs; then run the same "
+            "command again"
         ) from error
 
 

@@ -7,12 +7,13 @@ first; then everything that changed is copied while no step computes, and databa
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -77,9 +78,15 @@ def back_up(settings: Settings, target: Path, progress: Progress, on_wait: Calla
     """Copy home and store into the new folder ``target``, which appears when it is complete.
 
     Computing steps of other processes wait while tables and databases are copied; ``on_wait`` is called before that,
-    because this waits for a step that runs. Raises ``UsageError`` if ``target`` exists or is inside the home.
+    because this waits for a step that runs. Raises ``UsageError`` if ``target`` exists or is inside the home, and
+    ``StorageError`` if its disk is full.
     """
     _require_place(settings, target)
+    with _report_full_disk(str(target.parent)):
+        return _back_up(settings, target, progress, on_wait)
+
+
+def _back_up(settings: Settings, target: Path, progress: Progress, on_wait: Callable[[], None]) -> Manifest:
     partial_folder = target.with_name(f"{target.name}.unfinished")
     shutil.rmtree(partial_folder, ignore_errors=True)  # of a backup that was killed
     store = settings.store
@@ -110,8 +117,8 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
     """Copy a backup into an empty home and an empty store, after its files were compared with their digests.
 
     A restore that was killed is begun again by the same command, which knows it by a file in the home. Raises
-    ``NotFoundError`` if there is no backup, ``StorageError`` if files of it are missing or damaged, and ``UsageError``
-    if the home or the store is in use.
+    ``NotFoundError`` if there is no backup, ``StorageError`` if files of it are missing or damaged or the disk is full,
+    and ``UsageError`` if the home or the store is in use.
     """
     manifest = read_manifest(source)
     if damage := find_damage(source, manifest):
@@ -121,6 +128,13 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
     marker = settings.home / MARKER
     if not marker.exists() or marker.read_text() != manifest.created_at.isoformat():
         _require_empty(settings)
+    with _report_full_disk(f"{settings.home} or of {settings.storage_uri}"):
+        _copy_back(settings, source, manifest, progress)
+    return manifest
+
+
+def _copy_back(settings: Settings, source: Path, manifest: Manifest, progress: Progress) -> None:
+    marker = settings.home / MARKER
     with write_atomically(marker) as temporary:
         temporary.write_text(manifest.created_at.isoformat())
     progress.start(STAGE, len(manifest.files), "files")
@@ -140,7 +154,24 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
         link.symlink_to(link_target)
     marker.unlink()
     progress.finish(STAGE)
-    return manifest
+
+
+@contextmanager
+def _report_full_disk(place: str) -> Iterator[None]:
+    """Raise the error of a full disk as ``StorageError`` with the place that is written.
+
+    The error itself names the file that was read, or none.
+    """
+    try:
+        yield
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_full or (isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL):
+            raise StorageError(
+                f"the disk of {place} is full: free some space, then run the same command again"
+            ) from error
+        raise
 
 
 def read_manifest(source: Path) -> Manifest:

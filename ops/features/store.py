@@ -180,6 +180,7 @@ def map_errors(doing: str, settings: Settings) -> Iterator[None]:
     load_feast()
     import duckdb
     from feast.errors import FeastError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs among the dependencies
     from ibis.common.exceptions import IbisError
 
     address = settings.postgres_address
@@ -190,6 +191,11 @@ def map_errors(doing: str, settings: Settings) -> Iterator[None]:
         if isinstance(error, DatabaseUnavailableError):
             _drop_store()
         raise
+    except DecodeError as error:
+        raise FeatureStoreError(
+            f"could not {doing}: {error}; the registry {locate_registry(settings)} is damaged: delete it and `needle "
+            "ingest` all your footage again: this only writes its features"
+        ) from error
     except (
         FeastError,
         duckdb.Error,

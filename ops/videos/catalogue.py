@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import cast
 
-from ops.core.errors import NotFoundError, SettingsError
+from ops.core.errors import NotFoundError, SettingsError, StorageError
 from ops.core.known_rows import LEAST_KEPT, read_rows
 from ops.core.media import MediaInfo
 from ops.core.plural import plural
@@ -151,11 +151,28 @@ def read_layout(settings: Settings) -> dict[str, str]:
     """
     store = settings.store
     with suppress(FileNotFoundError):
-        return dict(json.loads(store.read_bytes(LAYOUT)))
+        return _load_layout(settings)
     layout = {"partitions": settings.partitions, "version": str(VERSION)}
     if store.write_if(LAYOUT, json.dumps(layout).encode(), None):
         return layout
-    return dict(json.loads(store.read_bytes(LAYOUT)))  # another home was first
+    return _load_layout(settings)  # another home was first
+
+
+def _load_layout(settings: Settings) -> dict[str, str]:
+    """Return the stored layout. Raises ``FileNotFoundError``, or ``StorageError`` if it is damaged."""
+    text = settings.store.read_bytes(LAYOUT)
+    try:
+        layout = json.loads(text)
+        if isinstance(layout, dict) and isinstance(layout["partitions"], str) and int(layout.get("version", 0)) >= 0:
+            return layout
+        fault = "it is not a layout"
+    except (ValueError, TypeError, KeyError) as error:
+        fault = str(error)
+    raise StorageError(
+        f"{LAYOUT} in {settings.storage_uri} is damaged ({fault}): restore it from a backup; or, if "
+        "NEEDLE_PARTITIONS is as before and no `needle compact --divide` was interrupted, delete it: `needle ingest` "
+        "writes it again"
+    )
 
 
 def write_layout(store: ObjectStore, layout: Mapping[str, str]) -> None:
@@ -166,7 +183,7 @@ def write_layout(store: ObjectStore, layout: Mapping[str, str]) -> None:
 def require_known_version(settings: Settings) -> None:
     """Raise ``SettingsError`` if a newer release wrote this store: this one could misread it. Writes nothing."""
     try:
-        layout = json.loads(settings.store.read_bytes(LAYOUT))
+        layout = _load_layout(settings)
     except FileNotFoundError:
         return
     if (version := int(layout.get("version", 0))) > VERSION:
@@ -180,7 +197,7 @@ def require_layout(settings: Settings) -> None:
     """Pin at first use how the lake is divided, and refuse another ``NEEDLE_PARTITIONS`` afterwards.
 
     Under another division the same video would be in two files. A store of an earlier version gets the present one.
-    Raises ``SettingsError``.
+    Raises ``SettingsError``, or ``StorageError`` if the layout is damaged.
     """
     require_known_version(settings)
     layout = read_layout(settings)
@@ -195,7 +212,7 @@ def require_same_division(settings: Settings) -> None:
     A reader would look for rows in files that do not have them. Writes nothing.
     """
     with suppress(FileNotFoundError):
-        _check_division(settings, json.loads(settings.store.read_bytes(LAYOUT)))
+        _check_division(settings, _load_layout(settings))
 
 
 def _check_division(settings: Settings, layout: Mapping[str, str]) -> None:

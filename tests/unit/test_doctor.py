@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli.main import cli
-from ops.core.errors import SettingsError
+from ops.core.errors import SettingsError, StorageError
 from ops.core.settings import load_settings
 from ops.embeddings.encoder import resolve_encoder
 from ops.index.lake_videos import read_wanted_rows
 from ops.index.publishing import publish
-from ops.videos.catalogue import require_layout
+from ops.videos.catalogue import LAYOUT, require_layout
 from tests.builders.lakes import shot_rows, vector_rows, video_id, video_row
 
 
@@ -86,3 +86,20 @@ def test_speech_that_cannot_be_heard_is_a_failure(tmp_path: Path, monkeypatch: p
     checks, status = doctor(tmp_path)
     assert (checks["speech"]["ok"], status) == (False, 1)
     assert "pip install 'needle[speech]'" in checks["speech"]["note"] or "model.bin" in checks["speech"]["note"]
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"\xff", b"{}", b'{"partitions": "video", "version": "x"}'])
+def test_a_damaged_layout_is_named_with_the_way_out(tmp_path: Path, text: bytes) -> None:
+    settings = load_settings(home=tmp_path, encoder="starter")
+    require_layout(settings)
+    settings.store.write_bytes(LAYOUT, text)
+    for arguments in (["doctor", "--faults"], ["search", "a fox"], ["ingest", str(tmp_path)]):
+        with pytest.raises(StorageError, match=r"layout.json in .* is damaged .*: restore it from a backup; or, if"):
+            CliRunner().invoke(
+                cli, [*arguments, "--home", str(tmp_path)], standalone_mode=False, catch_exceptions=False
+            )
+    checks, status = doctor(tmp_path)
+    assert (checks["lake"]["ok"], status) == (False, 1) and "is damaged" in checks["lake"]["note"]
+    settings.store.delete(LAYOUT)
+    require_layout(settings)
+    assert doctor(tmp_path)[1] == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -170,3 +173,24 @@ def test_the_same_command_finishes_a_restore_that_was_killed(tmp_path: Path) -> 
         restore(copied, backup, Killed())
     restore(copied, backup, SilentProgress())
     assert read_objects(copied) == OBJECTS and not (copied.home / MARKER).exists()
+
+
+@pytest.mark.parametrize("copies", ["copyfileobj", "copy2"])
+def test_a_full_disk_is_named_by_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: str) -> None:
+    settings = fill(tmp_path / "home")
+
+    def fail(source: object, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
+
+    with monkeypatch.context() as full:
+        full.setattr(shutil, copies, fail)
+        with pytest.raises(StorageError, match=f"the disk of {tmp_path / 'backups'} is full"):
+            make_backup(settings, tmp_path / "backups" / "monday")
+    make_backup(settings, tmp_path / "backups" / "monday")
+    copied = load_settings(home=tmp_path / "copy")
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "copy2", fail)
+        with pytest.raises(StorageError, match=f"the disk of {copied.home} or of .* is full"):
+            restore(copied, tmp_path / "backups" / "monday", SilentProgress())
+    restore(copied, tmp_path / "backups" / "monday", SilentProgress())
+    assert read_objects(copied) == OBJECTS

@@ -153,6 +153,15 @@ def test_a_damaged_online_database_is_named_with_the_way_out(home: Settings) -> 
             act()
 
 
+def test_a_damaged_registry_is_named_with_the_way_out(home: Settings) -> None:
+    registry = home.home / "feast" / "registry.db"
+    registry.write_bytes(b"no registry" * 1000)
+    with pytest.raises(FeatureStoreError, match=r"registry\.db is damaged: delete it and `needle ingest` all"):
+        features.apply_features(home, ENCODER, DIM)
+    registry.unlink()
+    assert features.apply_features(home, ENCODER, DIM)
+
+
 @pytest.mark.parametrize("bad", ["", "a:b", "a@v1", "../x", "a/b", "a b"])
 def test_an_encoder_id_that_feast_cannot_carry_is_refused(tmp_path: Path, bad: str) -> None:
     with pytest.raises(FeatureStoreError, match="cannot be an encoder id"):
