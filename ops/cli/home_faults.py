@@ -36,7 +36,7 @@ from ops.probes.definitions import load_definitions
 from ops.shots.segment import make_poster_key, make_proxy_key
 from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
-from ops.videos.damaged_tables import put_away_all
+from ops.videos.damaged_tables import has_lost_path, put_away_all
 from ops.videos.objects import is_remote
 
 MOST_NAMED = 3
@@ -52,9 +52,9 @@ class HomeFaults:
     of objects that no row names; ``is_shared``: other homes may have the same store, so they stay. ``due`` has the
     partitions for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
     ``indexes`` are indexes that differ from the lake, ``broken`` embedded ones that cannot be opened, with the reason.
-    ``unregistered`` are videos with shots that the table ``videos`` does not have. ``interrupted`` counts ingests that
-    were killed, ``leftovers`` are folders of killed processes, ``leases`` those that they hold in the store.
-    ``unreachable`` are paths of videos with something due whose source cannot be found.
+    ``unregistered`` are videos with shots that the table ``videos`` does not have, or whose path it lost.
+    ``interrupted`` counts ingests that were killed, ``leftovers`` are folders of killed processes, ``leases`` those
+    that they hold in the store. ``unreachable`` are paths of videos with something due whose source cannot be found.
     """
 
     damaged: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class HomeFaults:
         if self.unregistered:
             lines.append(
                 f"{plural(len(self.unregistered), 'video has', 'videos have')} shots, and no row in the table videos: "
-                f"{_name(self.unregistered)}; `needle ingest` of the library registers them again"
+                f"{_name(self.unregistered)}; `needle ingest --retry` of the library registers them again"
             )
         if self.interrupted:
             lines.append(f"{plural(self.interrupted, 'ingest was', 'ingests were')} killed before its end")
@@ -123,6 +123,7 @@ def find_faults(settings: Settings) -> HomeFaults:
         LINES: lambda: has_current_lines(settings),
         TEXTS: lambda: has_current_texts(settings),
     }
+    lost_ids = {video_id for video_id, row in rows.items() if has_lost_path(settings, row)}
     cut = set(settings.lake.read("shots", None, ["video_id"])["video_id"].to_pylist())
     return HomeFaults(
         orphans=() if is_busy else tuple(find_orphans(settings)),
@@ -130,7 +131,7 @@ def find_faults(settings: Settings) -> HomeFaults:
         due={name: partitions for name, partitions in due.items() if partitions},
         indexes=tuple(name for name, is_current in checks.items() if ready and not is_current()),
         broken={} if settings.qdrant_url else _find_broken_indexes(settings, encoder_id),
-        unregistered=tuple(sorted(cut - rows.keys())),
+        unregistered=tuple(sorted(cut - rows.keys() | lost_ids)),
         interrupted=len(runs.find_interrupted_ingests(settings)),
         leftovers=() if is_busy else tuple(_find_leftovers(settings)),
         leases=tuple(find_stale_leases(settings.store)),
@@ -219,10 +220,11 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
 
 
 def _put_damage_away(settings: Settings, bars: Bars) -> None:
-    """Move damaged files away, and let the videos that lost rows be computed again."""
+    """Move damaged files away, and let the videos that lost rows be computed again, if their files are known."""
     encoder_id = resolve_encoder(settings).encoder_id
     put_away_all(settings, encoder_id, bars)
-    video_ids = [row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "set_aside"]
+    rows = [row for row in catalogue.read_videos(settings.lake) if row["state"] == "set_aside"]
+    video_ids = [row["video_id"] for row in rows if not has_lost_path(settings, row)]
     for step in list_steps():
         if step.retry:
             step.retry(settings, encoder_id, video_ids, datetime.now(UTC))

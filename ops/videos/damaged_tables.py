@@ -28,6 +28,7 @@ from ops.core.errors import DamagedTableError
 from ops.core.rows import LakeVideo, build_video_row
 from ops.core.schemas import TABLES, Table
 from ops.core.settings import Settings
+from ops.core.tables import DAMAGE_FOLDER
 from ops.core.types import Progress
 from ops.videos import catalogue
 
@@ -109,6 +110,11 @@ def set_aside_damaged(
         elif video["state"] != "removed":
             catalogue.set_aside(settings, video, reason, now)
         progress.set_aside(STAGE, video["path"], reason)
+
+
+def has_lost_path(settings: Settings, video: LakeVideo) -> bool:
+    """Whether the register lost the address of a video's file: the row has that of the damaged table instead."""
+    return video["path"].startswith(f"{settings.store.path(DAMAGE_FOLDER)}/")
 
 
 def _find_family(error: DamagedTableError) -> Table:

@@ -105,12 +105,27 @@ def test_lines_whose_file_is_gone_are_read_again(healthy: Home) -> None:
     assert "nothing to do" not in healthy.run("ingest", str(source)).stderr and path.exists()
 
 
+def test_a_video_whose_row_is_damaged_is_named_until_it_is_registered_again(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    video = healthy.json("status")["videos"][0]
+    (path,) = Path(settings.lake.path("videos")).glob("*.parquet")
+    path.write_bytes(b"")
+    fault = f"1 video has shots, and no row in the table videos: {video['video_id']}; `needle ingest --retry`"
+    assert fault in healthy.run("doctor", "--repair", expect=1).stdout
+    assert "its table videos was damaged" in healthy.json("status")["videos"][0]["reason"], "no film was opened"
+    healthy.run("ingest", "--retry", video["path"])
+    assert "no faults" in healthy.run("doctor", "--faults").stdout
+    (again,) = healthy.json("status")["videos"]
+    assert (again["state"], again["path"], again["shots"]) == ("ready", video["path"], video["shots"])
+    settings.store.delete(f"damaged/videos/{path.name}")
+
+
 def test_a_video_without_its_row_is_named_until_it_is_registered_again(healthy: Home) -> None:
     settings = load_settings(home=healthy.path)
     video = healthy.json("status")["videos"][0]
     (path,) = Path(settings.lake.path("videos")).glob("*.parquet")
     path.unlink()
-    fault = f"1 video has shots, and no row in the table videos: {video['video_id']}; `needle ingest`"
+    fault = f"1 video has shots, and no row in the table videos: {video['video_id']}; `needle ingest --retry`"
     assert fault in healthy.run("doctor", "--faults", expect=1).stdout
     assert fault in healthy.run("doctor", "--repair", expect=1).stdout
     healthy.run("ingest", video["path"])
