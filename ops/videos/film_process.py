@@ -137,13 +137,14 @@ class FilmProcess(Generic[Request, Result]):
 
     def _start(self) -> Connection:
         context = get_child_context()
-        self._connection, theirs = context.Pipe()
+        connection, theirs = context.Pipe()
         arguments = (theirs, self._work, self._step.doing, self._limits, copy_environment())
-        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        process = context.Process(target=_serve, args=arguments, daemon=True)
         with hold_back_interrupts():  # until it ignores them: its parent ends it
-            self._process.start()
+            process.start()  # another thread may take the signal, and then it is interrupted all the same
         theirs.close()  # so that its end is seen as the end of the connection
-        return self._connection
+        self._process, self._connection = process, connection
+        return connection
 
     def _end(self) -> int:
         """End the process, and return its exit code."""

@@ -6,10 +6,12 @@ import logging
 import multiprocessing
 import re
 from datetime import UTC, datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from ops.core.child_processes import get_child_context
 from ops.core.process_limits import ProcessLimits
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
@@ -80,3 +82,29 @@ def test_the_facts_are_those_of_this_process(folder: Path) -> None:
     with ProbeProcess(ProcessLimits(pause_s=60)) as prober:
         infos = [prober.probe(path, str(path)) for path in sorted(folder.glob("*.mp4"))]
     assert infos == [probe(path) for path in sorted(folder.glob("*.mp4"))]
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+def test_an_interrupt_while_the_process_starts_stays_an_interrupt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_started: bool
+) -> None:
+    """Another thread may take the signal: then the process is interrupted although its main thread blocks SIGINT."""
+    process_class = get_child_context().Process
+    start = process_class.start
+
+    def interrupt(process: BaseProcess) -> None:
+        if is_started:
+            start(process)
+        raise KeyboardInterrupt
+
+    path = folder / "a.mp4"
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ProbeProcess(ProcessLimits(pause_s=60)) as prober,
+        monkeypatch.context() as one,
+    ):
+        one.setattr(process_class, "start", interrupt)
+        prober.probe(path, str(path))
+    for child in multiprocessing.active_children():
+        child.join(20)
+    assert not multiprocessing.active_children(), "its connection is closed, so it ends"
