@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ops.cli.export import report_export, require_free_target
-from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
@@ -60,9 +60,9 @@ def list_all(as_json: bool, **options: Any) -> int:
         line = f"{each.collection_id}  {each.name}: {plural(len(each.entries), 'shot')}"
         click.echo(make_printable(f"{line}, {latest.action} by {latest.author} on {latest.created_at:%Y-%m-%d %H:%M}"))
     for error in damage:
-        click.echo(f"set aside {make_printable(str(error))}", err=True)
+        announce(f"set aside {make_printable(str(error))}")
     if not collections and not as_json:
-        click.echo('no collections yet: "Save as a collection" in the tray of the page creates one', err=True)
+        announce('no collections yet: "Save as a collection" in the tray of the page creates one')
     return EXIT_SET_ASIDE if damage else 0
 
 
@@ -108,9 +108,9 @@ def show(collection: str, as_json: bool, **options: Any) -> int:
         line += "  (cut differently since: its frames are kept)" if each.is_recut else ""
         click.echo(make_printable(line))
     for note in collection_found.notes:
-        click.echo(f"note: {note}", err=True)
+        announce(f"note: {note}")
     for each in missing:
-        click.echo(f"missing {each.shot_id}: {each.missing_reason}", err=True)
+        announce(f"missing {each.shot_id}: {each.missing_reason}")
     return EXIT_SET_ASIDE if missing else 0
 
 

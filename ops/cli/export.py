@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import (
     add_query_options,
     add_setting_options,
@@ -156,7 +156,7 @@ def _search_picks(settings: Settings, query: Query, padding_s: float) -> list[Pi
     if not picks:
         raise UsageError(f"only title cards match {question}: nothing was written; --titles exports them")
     if not answer.stands_out:
-        click.echo(f"nothing clearly matches {question}: these are the nearest", err=True)
+        announce(f"nothing clearly matches {question}: these are the nearest")
     return picks
 
 
@@ -168,6 +168,6 @@ def report_export(report: ExportReport, as_json: bool) -> None:
         size = f"{plural(report.clips, 'clip')}, {report.format}, {plural(report.bytes, 'byte')}"
         click.echo(f"{make_printable(str(report.path))}: {size}")
     for warning in report.warnings:
-        click.echo(f"note: {make_printable(warning)}", err=True)
+        announce(f"note: {make_printable(warning)}")
     for missing in report.missing:
-        click.echo(f"missing {missing.shot_id}: {make_printable(missing.reason)}", err=True)
+        announce(f"missing {missing.shot_id}: {make_printable(missing.reason)}")

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.options import print_json
 from ops.core.errors import MediaError, NotFoundError
 from ops.core.media import MediaInfo
@@ -62,10 +62,7 @@ def _read(settings: Settings, path: str, row: LakeVideo | None) -> MediaInfo:
             return prober.probe(local, path)
     except MediaError as error:
         if row and row["facts"] and has_current_facts(row):
-            click.echo(
-                f"{make_printable(path)}: {make_printable(str(error))}; this is the record from its ingest",
-                err=True,
-            )
+            announce(f"{make_printable(path)}: {make_printable(str(error))}; this is the record from its ingest")
             return MediaInfo.from_json(row["facts"])
         raise MediaError(f"{path}: {error}") from error
 

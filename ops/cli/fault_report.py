@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
 from ops.core.storage import write_atomically
@@ -45,4 +43,4 @@ def write_report(target: Path, cuts: CutEvaluation, bars: Bars) -> None:
     )
     with write_atomically(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    click.echo(f"report: {make_printable(str(target))}", err=True)
+    announce(f"report: {make_printable(str(target))}")

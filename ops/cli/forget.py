@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ops.cli.dagster_home import find_dagster_home, report_record_errors
-from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.main import EXIT_FAILED, announce, make_printable
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.collections.store import forget_video_entries
 from ops.core.errors import DamagedTableError, UsageError
@@ -75,7 +75,7 @@ def command(videos: tuple[str, ...], person: str | None, yes: bool, **options: A
         lost_shots = plural(len(shots[video_id]), "shot and all made of it", "shots and all made of them")
         click.echo(f"{make_printable(row['path'])} ({video_id}): {lost_shots}")
     if not yes:
-        click.echo("nothing was removed: add --yes to remove for good", err=True)
+        announce("nothing was removed: add --yes to remove for good")
         return EXIT_FAILED
     lost_entries = _forget(settings, shots)
     collections_note = f", and {plural(lost_entries, 'shot')} removed from collections" if lost_entries else ""
@@ -91,7 +91,7 @@ def _forget_person(settings: Settings, name: str, yes: bool) -> int:
     counts = f"{plural(person['faces'], 'face')} in {plural(person['shots'], 'shot')}"
     click.echo(f"{make_printable(person['name'] or person['person_id'])} ({person['person_id']}): {counts}")
     if not yes:
-        click.echo("nothing was removed: add --yes to remove for good", err=True)
+        announce("nothing was removed: add --yes to remove for good")
         return EXIT_FAILED
     delete_people(settings, person)
     click.echo("forgotten")
@@ -135,7 +135,7 @@ def _forget(settings: Settings, shots: dict[str, list[str]]) -> int:
     # The rows of a video cannot be removed from unreadable files. This comes before the lock, because each of these
     # calls holds it.
     put_away_all(settings, resolve_encoder(settings).encoder_id, SilentProgress())
-    click.echo("waiting until nothing is being computed", err=True)
+    announce("waiting until nothing is being computed")
     with lock_exclusively(settings.work_lock):
         delete_copies(settings)
         for video_id in shots:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.collections.store import forget_entry_queries
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
@@ -33,7 +33,7 @@ def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
     encoder_id = resolve_encoder(settings).encoder_id
     # Rows cannot be removed from unreadable files. This comes before the lock, because each of these calls holds it.
     put_away_all(settings, encoder_id, SilentProgress())
-    click.echo("waiting until nothing is being computed", err=True)
+    announce("waiting until nothing is being computed")
     now = datetime.now(UTC)
     with lock_exclusively(settings.work_lock):
         delete_copies(settings)
@@ -60,4 +60,4 @@ def forget_names_in_collections(settings: Settings, names: Collection[str] | Non
     """Remove searches that name these people, ``None`` for anybody, from the entries of collections, and print it."""
     if count := forget_entry_queries(settings, lambda text: names_people(text, names), now):
         searches = plural(count, "shot of a collection", "shots of collections")
-        click.echo(f"the search that found {searches} is removed, because it names them", err=True)
+        announce(f"the search that found {searches} is removed, because it names them")

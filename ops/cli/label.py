@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.plural import plural
@@ -108,7 +108,7 @@ def _judge(
         for each in shot_labels:
             if each.missing_reason or each.in_conflict:
                 click.echo(_format_line(each))
-        click.echo(f"next: needle probe fit {label}", err=True)
+        announce(f"next: needle probe fit {label}")
     return _tell_refused(result.refused)
 
 
@@ -128,7 +128,7 @@ def _import(settings: Settings, path: Path, annotator: str, origin: str, as_json
 
 def _tell_refused(reasons: Sequence[tuple[str, str]]) -> int:
     for thing, why in reasons:
-        click.echo(f"set aside {make_printable(thing)}: {make_printable(why)}", err=True)
+        announce(f"set aside {make_printable(thing)}: {make_printable(why)}")
     return EXIT_SET_ASIDE if reasons else 0
 
 
@@ -157,7 +157,7 @@ def _list(settings: Settings, label: str | None, as_json: bool) -> int:
         if label or each.in_conflict:
             click.echo(_format_line(each))
     if not resolved_labels:
-        click.echo("no labels yet: needle label LABEL SHOT... --value yes|no", err=True)
+        announce("no labels yet: needle label LABEL SHOT... --value yes|no")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.main import EXIT_FAILED, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
@@ -141,11 +141,11 @@ def _merge(settings: Settings, person: str, arguments: Sequence[str], author: st
     others = dict.fromkeys(editing.find_person(settings, other)["person_id"] for other in arguments)
     people = [editing.merge_people(settings, person, other, author, datetime.now(UTC)) for other in others][-1:]
     for each in people:
-        click.echo(f"to undo, `needle people --unmerge {each['person_id']} {' '.join(others)}`", err=True)
+        announce(f"to undo, `needle people --unmerge {each['person_id']} {' '.join(others)}`")
         faces = editing.read_person_faces(settings, each["person_id"])
         if together := len(faces) - len({(face["video_id"], face["frame"]) for face in faces}):
             frames = plural(together, "frame has", "frames have")
-            click.echo(f"{frames} two faces of this person: if that is a mistake, --split takes faces away", err=True)
+            announce(f"{frames} two faces of this person: if that is a mistake, --split takes faces away")
     return people
 
 
@@ -169,7 +169,7 @@ def _reject(settings: Settings, person: str, arguments: Sequence[str], author: s
     face_ids = editing.reject_faces(settings, row["person_id"], arguments, author, datetime.now(UTC))
     faces = " ".join(face_ids) if len(face_ids) <= MOST_UNDONE else "FACE..."
     undo = f"to undo, `needle people --is {row['person_id']} {faces}`"
-    click.echo(f"{plural(len(face_ids), 'face')} taken away; {undo}", err=True)
+    announce(f"{plural(len(face_ids), 'face')} taken away; {undo}")
     left = [each for each in _read(settings) if each["person_id"] == row["person_id"]]
     if not left:
         _report_faceless(row["person_id"], row["name"] or "")
@@ -188,7 +188,7 @@ def _assign(settings: Settings, person: str, arguments: Sequence[str], author: s
     ]
     given = plural(sum(assigned.former.values()), "face is", "faces are")
     new = " (a new person)" if assigned.is_new else ""
-    click.echo(make_printable(f"{given} {who}{new} now: {', '.join(parts)}"), err=True)
+    announce(make_printable(f"{given} {who}{new} now: {', '.join(parts)}"))
     for person_id, name in assigned.faceless.items():
         _report_faceless(person_id, name)
     return [assigned.person]
@@ -197,7 +197,7 @@ def _assign(settings: Settings, person: str, arguments: Sequence[str], author: s
 def _report_faceless(person_id: str, name: str) -> None:
     """Report that a person has no face left, and is not listed until one is given back."""
     kept = f"; the name is kept, and comes back with `needle people --is {name!r} FACE...`" if name else ""
-    click.echo(make_printable(f"{name or person_id} has no face left{kept}"), err=True)
+    announce(make_printable(f"{name or person_id} has no face left{kept}"))
 
 
 _EDITS: dict[str, Edit] = {
@@ -234,7 +234,7 @@ def _list_all(settings: Settings, as_json: bool) -> None:
     _print_people(people, as_json)
     if not people and not as_json:
         why = "run `needle ingest`" if settings.people == "on" else "set NEEDLE_PEOPLE=on and run `needle ingest`"
-        click.echo(f"no people yet: {why}", err=True)
+        announce(f"no people yet: {why}")
 
 
 def _describe(each: LakePerson) -> dict[str, Any]:
@@ -318,7 +318,7 @@ def _report_used(found: PictureFaces) -> None:
         return
     others = [str(each) for each in found.usable if each != found.used]
     way = f"--face {' or '.join(others)} compares another" if others else "no other is clear enough"
-    click.echo(f"the image has {found.count} faces; face {found.used} from the left is compared: {way}", err=True)
+    announce(f"the image has {found.count} faces; face {found.used} from the left is compared: {way}")
 
 
 def _bring_up_to_date(settings: Settings) -> None:
@@ -346,7 +346,7 @@ def _delete_all(settings: Settings, yes: bool) -> int:
     faces = sum(each["faces"] for each in people)
     click.echo(f"{plural(len(people), 'person', 'people')} ({name_count} with a name), {plural(faces, 'face')}")
     if not yes:
-        click.echo("nothing was removed: add --yes to remove for good", err=True)
+        announce("nothing was removed: add --yes to remove for good")
         return EXIT_FAILED
     delete_people(settings, None)
     click.echo("deleted" if settings.people == "off" else f"deleted; {OFF_HINT}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import NotFoundError
 from ops.core.plural import plural
@@ -65,9 +65,7 @@ def fit(
     print_json(document) if as_json else _tell(settings, label)
     if state.refused:
         message = f"{state.latest} does not replace {state.promoted}: {state.refused.reason}"
-        click.echo(
-            f"needle: {message}; `needle probe promote {label} {state.latest}` promotes it all the same", err=True
-        )
+        announce(f"needle: {message}; `needle probe promote {label} {state.latest}` promotes it all the same")
         return EXIT_SET_ASIDE
     return 0
 
@@ -121,7 +119,7 @@ def list_(as_json: bool, **options: Any) -> None:
         state = f"{each['kind']} {each['promoted']}, {_describe_learnt(each)}, {figures}"
         click.echo(f"{each['label']}: {state if each['promoted'] else 'not fitted yet'}")
     if not documents:
-        click.echo("no probes yet: needle probe fit LABEL --query TEXT", err=True)
+        announce("no probes yet: needle probe fit LABEL --query TEXT")
 
 
 @command.command(name="show")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 
@@ -181,7 +181,7 @@ def _list_kinds(settings: Settings, *, as_json: bool) -> None:
         last = f"{document['made_at'][:16].replace('T', ' ')}" if document["made_at"] else "not made yet"
         option = f"--{'probe' if kind.notebook == 'few_shot' else kind.subject}" if kind.subject else ""
         click.echo(f"{kind.name:<26}  {option:<10} {last:<17} {kind.title}")
-    click.echo("next: needle report catalogue_report --open", err=True)
+    announce("next: needle report catalogue_report --open")
 
 
 def _describe(settings: Settings, kind: ReportKind, report: ReportPage | None) -> ReportDocument:

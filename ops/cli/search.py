@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.options import (
     add_query_options,
     add_setting_options,
@@ -79,29 +79,29 @@ def print_hits(answer: SearchResult) -> None:
     """
     print_reading(answer)
     if not answer.hits:
-        click.echo(_explain_nothing(answer), err=True)
+        announce(_explain_nothing(answer))
     elif not answer.stands_out:
-        click.echo("nothing clearly matches: these are the nearest, try other words", err=True)
+        announce("nothing clearly matches: these are the nearest, try other words")
     is_divided = False
     for hit in answer.hits:
         if hit.is_weak and not is_divided:
             is_divided = True
             click.echo(f"{'':5}---- weaker matches ----")
         _print_hit(hit)
-    click.echo(f"{plural(len(answer.hits), 'shot')} in {answer.took_ms:.0f} ms ({answer.encoder_id})", err=True)
+    announce(f"{plural(len(answer.hits), 'shot')} in {answer.took_ms:.0f} ms ({answer.encoder_id})")
 
 
 def print_reading(answer: SearchResult) -> None:
     """Print the interpretation of the query if it matters to the user, and the limits of the search."""
     reading = answer.reading
     for part in (each for each in reading.parts if each.kind != "spelling" or each.is_applied):
-        click.echo(make_printable(_describe_part(part, answer.query.literal)), err=True)
+        announce(make_printable(_describe_part(part, answer.query.literal)))
     # A line reports that only images were searched if the query has quotes, or could have.
     if reading.dialogue or reading.said_in or parse_words(answer.query.text).phrases:
-        click.echo(make_printable(reading.why), err=True)
+        announce(make_printable(reading.why))
     corrections = [part.label for part in reading.parts if part.kind == "spelling" and part.is_applied]
     for note in (each for each in reading.notes if each not in corrections):
-        click.echo(f"note: {make_printable(note)}", err=True)
+        announce(f"note: {make_printable(note)}")
 
 
 def _describe_part(part: QueryPart, literal: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE, make_printable
+from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import (
     add_query_options,
     add_setting_options,
@@ -136,9 +136,9 @@ def _list(settings: Settings, only_new: bool, as_json: bool) -> int:
             click.echo(f"  {match.shot_id}  {match.relevance:.0%}")
         _print_problem(search, state)
     if not searches:
-        click.echo("no saved searches yet: needle searches --save NAME TEXT", err=True)
+        announce("no saved searches yet: needle searches --save NAME TEXT")
     elif only_new and not any(state.matches for _, state in searches):
-        click.echo("nothing new: the next `needle ingest` looks again", err=True)
+        announce("nothing new: the next `needle ingest` looks again")
     return EXIT_SET_ASIDE if has_problem else 0
 
 
@@ -162,7 +162,7 @@ def _add_problems(
 
 def _print_problem(search: SavedSearch, state: SearchState) -> None:
     if state.problem:
-        click.echo(f"note: {make_printable(search.name)}: {make_printable(state.problem)}", err=True)
+        announce(f"note: {make_printable(search.name)}: {make_printable(state.problem)}")
 
 
 def _describe(search: SavedSearch) -> str:

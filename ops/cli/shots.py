@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import click
 
 from ops.cli.facts import print_facts
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
@@ -115,7 +115,7 @@ def _list(settings: Settings, video: str, as_json: bool) -> None:
         print_json(shots)
         return
     if row["reason"]:
-        click.echo(f"set aside: {make_printable(row['reason'])}", err=True)
+        announce(f"set aside: {make_printable(row['reason'])}")
     for shot in shots:
         _, _, corrections = shot["detector"].partition("+")
         click.echo(
@@ -152,11 +152,11 @@ def _correct(settings: Settings, video: str, statements: list[Any], author: str,
         click.echo(f"{make_printable(row['path'])}: no shot will begin at frame {frame}")
     for each in labels:
         value = "yes" if each.value else "no"
-        click.echo(f"label {each.label}: {value} on {each.shot_id}: {each.document()['why']}", err=True)
+        announce(f"label {each.label}: {value} on {each.shot_id}: {each.document()['why']}")
     if state.to_cut or state.to_merge:
-        click.echo(f"next: needle ingest {make_printable(row['path'])}", err=True)
+        announce(f"next: needle ingest {make_printable(row['path'])}")
     else:
-        click.echo("saved; the shots agree with it already, so nothing has to be cut", err=True)
+        announce("saved; the shots agree with it already, so nothing has to be cut")
 
 
 def _list_corrections(settings: Settings, video: str | None, as_json: bool) -> None:
@@ -176,7 +176,7 @@ def _list_corrections(settings: Settings, video: str | None, as_json: bool) -> N
             )
         )
     if not documents:
-        click.echo("no corrections yet: needle shots VIDEO --merge FRAME or --split FRAME", err=True)
+        announce("no corrections yet: needle shots VIDEO --merge FRAME or --split FRAME")
 
 
 def _annotate(settings: Settings, video: str, path: Path, as_json: bool) -> None:
@@ -191,4 +191,4 @@ def _annotate(settings: Settings, video: str, path: Path, as_json: bool) -> None
     click.echo(
         f"{make_printable(str(path))}: {plural(len(state.planned) - 1, 'cut')}, {len(state.current)} of them by people"
     )
-    click.echo("the others are the detector's: look through the whole film before it judges a detector", err=True)
+    announce("the others are the detector's: look through the whole film before it judges a detector")

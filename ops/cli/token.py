@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ops.cli.main import make_printable
+from ops.cli.main import announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.serve.roles import RIGHTS, Role
 from ops.serve.token_list import NamedToken, TokenList, parse_expiry
@@ -50,10 +50,9 @@ def add(name: str, role: str, expires: str | None, as_json: bool, **options: Any
         return
     click.echo(secret)
     end = f", until {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else ""
-    click.echo(
+    announce(
         f"the token of {token.name} ({token.role}: {RIGHTS[token.role]}{end}); it is not shown again. Sign in with it "
-        "on the page, or send `Authorization: Bearer TOKEN`",
-        err=True,
+        "on the page, or send `Authorization: Bearer TOKEN`"
     )
 
 
@@ -81,7 +80,7 @@ def list_tokens(as_json: bool, **options: Any) -> None:
         line = f"{token.name:{width}}  {token.role:{len(Role.ADMINISTER)}}  {state}"
         click.echo(make_printable(line))
     if not tokens:
-        click.echo("no tokens yet: needle token add NAME --role look|label|administer", err=True)
+        announce("no tokens yet: needle token add NAME --role look|label|administer")
 
 
 @command.command(name="revoke")

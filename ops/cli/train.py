@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ops.cli.main import EXIT_SET_ASIDE
+from ops.cli.main import EXIT_SET_ASIDE, announce
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.progress import Bars
 from ops.core.errors import UsageError
@@ -124,7 +124,7 @@ def command(
         click.echo(f"{version.encoder_id}: {what} ({steps}, {loss})")
         for line in _format_changes(version.lineage):
             click.echo(line)
-        click.echo(f"next: needle upgrade --encoder finetuned:{version.name}", err=True)
+        announce(f"next: needle upgrade --encoder finetuned:{version.name}")
     return EXIT_SET_ASIDE if bars.skipped else None
 
 

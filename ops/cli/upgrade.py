@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ops.cli.main import EXIT_FAILED, make_printable
+from ops.cli.main import EXIT_FAILED, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.core.errors import UsageError
 from ops.core.plural import plural
@@ -143,10 +143,10 @@ def _tell(settings: Settings, outcome: UpgradeOutcome, as_json: bool) -> int:
         state = f"is live{places}" if outcome.switched else unchanged
         click.echo(f"{live['spec']} {state} ({live['encoder_id']})")
     for reason in comparison.reasons if comparison and is_refused else ():
-        click.echo(f"needle: not switched: {make_printable(reason)}", err=True)
+        announce(f"needle: not switched: {make_printable(reason)}")
     if is_refused:
-        click.echo("needle: nothing that is live was changed; --force 'why' takes it all the same", err=True)
-        click.echo("needle: `needle upgrade --discard` deletes its vectors, index and probes", err=True)
+        announce("needle: nothing that is live was changed; --force 'why' takes it all the same")
+        announce("needle: `needle upgrade --discard` deletes its vectors, index and probes")
     return EXIT_FAILED if is_refused else 0
 
 

@@ -78,3 +78,21 @@ def test_a_command_writes_its_error_as_json(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     records = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 1 and records[-1]["level"] == "error" and "missing.mp4" in records[-1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["token", "add", "ann", "--role", "look"], 0, "the token of ann "),
+        (["compact"], 0, "waiting until nothing is being computed"),
+        (["label"], 0, "no labels yet"),
+        (["search", ""], 2, "the query is empty"),
+    ],
+)
+def test_every_line_on_standard_error_is_json(tmp_path: Path, arguments: list[str], status: int, message: str) -> None:
+    environment = Home(tmp_path / "home").environment(NEEDLE_LOG="json")
+    command = [sys.executable, "-m", "ops.cli", *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert any(message in record["message"] for record in records)
