@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -387,6 +387,7 @@ class HeardModel:
     def __init__(self, model: str, device: str, compute_type: str) -> None:
         if "missing" in model:
             raise ValueError(f"Invalid model size '{model}', expected one of: tiny, small\nand more")
+        self.model = SimpleNamespace(device=device)  # as ctranslate2's model
 
     def transcribe(self, audio: Any, **options: Any) -> Any:
         assert options["word_timestamps"]
