@@ -84,7 +84,7 @@ def command(
         raise UsageError("--cuts-only measures no encoder: leave out --cuts-only or --against")
     _check_gallery(gallery, captions, footage, cuts_only=cuts_only)
     if captions is not None and not captions.is_file():
-        raise UsageError(f"--captions {captions}: there is no such file; give a parquet with image and captions")
+        raise UsageError(f"--captions {captions}: the file does not exist; give a parquet with image and captions")
     if footage is not None:
         return _evaluate_footage(
             footage, against, options, gallery or "show", cuts_only=cuts_only, report=report, as_json=as_json

@@ -117,8 +117,8 @@ def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
     """Copy a backup into an empty home and an empty store, after its files were compared with their digests.
 
     A restore that was killed is begun again by the same command, which knows it by a file in the home. Raises
-    ``NotFoundError`` if there is no backup, ``StorageError`` if files of it are missing or damaged or the disk is full,
-    and ``UsageError`` if the home or the store is in use.
+    ``NotFoundError`` if the folder has no backup, ``StorageError`` if files of it are missing or damaged or the disk is
+    full, and ``UsageError`` if the home or the store is in use.
     """
     manifest = read_manifest(source)
     if damage := find_damage(source, manifest):

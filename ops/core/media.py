@@ -20,6 +20,8 @@ FieldOrder = Literal["progressive", "upper", "lower"]
 Transfer = Literal["sdr", "pq", "hlg"]
 """Transfer function from samples to light: SDR gamma, SMPTE ST 2084 (PQ, HDR10) or ARIB STD-B67 (HLG)."""
 
+SPEECH_RATE = 16_000
+"""Samples a second, of one channel, that models of speech hear."""
 FACTS_REVISION = 1
 """Raise it if the same file gives other facts than before; the next ingest then reads the facts again."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError, UsageError
+from ops.core.media import SPEECH_RATE
 from ops.dialogue.lines import LEAST_S, DialogueLine
 from ops.dialogue.spoken_words import HeardWord, cut_lines
 
@@ -44,8 +45,6 @@ words under ``HARDLY``; that mean alone; and how well repeated words compress. O
 spoken pieces have at least -0.62, invented ones at most -0.83 (tiny.en, 2026-11-29)."""
 LEAST_SOUND = 0.01
 """Largest sample, 0 to 1, below which sound is silence or hiss (-40 dB): no speech is missed in it."""
-RATE = 16_000
-"""Samples a second that a model hears."""
 GPU_BATCH = 16
 """Pieces that a GPU hears at once, as faster-whisper's own benchmark; a CPU gains nothing by it."""
 LONGEST_PIECE_S, QUIET_S = 28.0, 0.2
@@ -99,11 +98,11 @@ def load_recogniser(model: str, language: str = "", *, batch: int | None = None)
 
 def _transcribe(model_files: Any, samples: NDArray[np.float32], language: str, batch: int) -> Any:
     """Return a pair: faster-whisper's pieces of text, and what it reports on the whole."""
-    if batch == 1 or len(samples) <= LONGEST_PIECE_S * RATE:
+    if batch == 1 or len(samples) <= LONGEST_PIECE_S * SPEECH_RATE:
         return model_files.transcribe(samples, language=language or None, **OPTIONS)
     from faster_whisper import BatchedInferencePipeline
 
-    pieces = [{"start": start / RATE, "end": end / RATE} for start, end in cut_pieces(samples)]
+    pieces = [{"start": start / SPEECH_RATE, "end": end / SPEECH_RATE} for start, end in cut_pieces(samples)]
     return BatchedInferencePipeline(model_files).transcribe(
         samples,
         language=language or None,
@@ -119,7 +118,7 @@ def cut_pieces(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
 
     A piece ends in the quietest ``QUIET_S`` of its second half, so that few words are cut.
     """
-    longest, quiet = int(LONGEST_PIECE_S * RATE), int(QUIET_S * RATE)
+    longest, quiet = int(LONGEST_PIECE_S * SPEECH_RATE), int(QUIET_S * SPEECH_RATE)
     pieces, start = [], 0
     while len(samples) - start > longest:
         first = start + longest // 2

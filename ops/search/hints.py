@@ -86,7 +86,7 @@ def collect_notes(
 def _explain_misplaced(typed: TypedFilter) -> str:
     """Return the note on a filter in the text of a condition or of the following shot."""
     shown = write_filter(typed.name, typed.value, is_negated=typed.is_negated)
-    return f"{shown!r} is read as words in --then, --all and --any: filters belong into the text of the search"
+    return f"{shown!r} is read as words in a condition or a next shot: filters belong into the text of the search"
 
 
 def find_meant_words(text: str, encoder: TextReader, names: Names, is_spoken: Callable[[str], bool]) -> dict[str, str]:

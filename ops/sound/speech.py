@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-RATE = 16_000
-BLOCK = 60 * RATE
-LEAD = 2 * RATE
+from ops.core.media import SPEECH_RATE
+
+BLOCK = 60 * SPEECH_RATE
+LEAD = 2 * SPEECH_RATE
 """Sound before a block that the model hears again, so that it knows the voice at its beginning."""
 LEAST_MS, PAUSE_MS = 250, 300
 """Shorter speech does not count, and a shorter pause does not divide it."""
@@ -64,7 +65,7 @@ class SpeechFinder:
         """Search the rest, and return the speech in seconds."""
         if self._start + self._held > self._done:
             self._search()
-        return merge_ranges(np.array(self._found, np.float64).reshape(-1, 2) / RATE)
+        return merge_ranges(np.array(self._found, np.float64).reshape(-1, 2) / SPEECH_RATE)
 
     def _search(self) -> None:
         sound = np.concatenate(self._pieces)

@@ -20,13 +20,12 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
-from ops.core.media import SoundTrack
+from ops.core.media import SPEECH_RATE, SoundTrack
 from ops.core.plural import plural
 from ops.videos.sound_line import Samples, SoundConverter, SoundLine, SoundMix, is_unnamed
 from ops.videos.sound_pieces import Piece, collect_pieces, select_tracks
 
 RATE = 48_000
-SPEECH_RATE = 16_000
 BLOCK = 10 * RATE
 MAX_LAG = 30 * RATE
 """How far one of several tracks may be behind the others in the file before it counts as silent there."""

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
-from ops.core.media import SoundTrack
+from ops.core.media import SPEECH_RATE, SoundTrack
 from ops.videos.sound_line import SoundMix
 from ops.videos.sound_pieces import Piece, collect_pieces, select_tracks
 
-RATE = 16_000
 LONGEST_S = 6 * 3600
 """Longest sound that is read: all of it is held in memory, 230 MB an hour."""
-BLOCK = 60 * RATE
-MAX_LAG = 30 * RATE
+BLOCK = 60 * SPEECH_RATE
+MAX_LAG = 30 * SPEECH_RATE
 """How far one of several tracks may be behind the others in the file before it counts as silent there."""
 
 
@@ -47,19 +46,19 @@ def write_speech_sound(request: SoundRequest) -> None:
 
 
 def _collect(pieces: Iterator[Piece], tracks: Sequence[SoundTrack]) -> NDArray[np.float32]:
-    mix = SoundMix(tracks, RATE)
+    mix = SoundMix(tracks, SPEECH_RATE)
     blocks: list[NDArray[np.float32]] = []
     end = 0
     for stream, time_s, frame in pieces:
         mix.add(stream, time_s, frame)
-        ready = min(max(mix.end, mix.last - MAX_LAG), LONGEST_S * RATE)
+        ready = min(max(mix.end, mix.last - MAX_LAG), LONGEST_S * SPEECH_RATE)
         if ready - end >= BLOCK:
             blocks.append(mix.take(end, ready).mean(axis=0))
             mix.forget(ready)
             end = ready
-        if end >= LONGEST_S * RATE:
+        if end >= LONGEST_S * SPEECH_RATE:
             break
-    blocks.append(mix.take(end, min(mix.last, LONGEST_S * RATE)).mean(axis=0))
+    blocks.append(mix.take(end, min(mix.last, LONGEST_S * SPEECH_RATE)).mean(axis=0))
     if not any(len(block) for block in blocks):
         raise MediaError("its sound cannot be decoded")
     return np.concatenate(blocks)

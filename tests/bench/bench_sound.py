@@ -33,7 +33,7 @@ RATE, SHOT_S = 48_000, 4.0
 Samples = NDArray[np.float32]
 VOICES = ("en-us", "en-gb+f3", "de+m2", "fr+f2", "es", "ja", "ar", "hi")
 SENTENCES = (
-    "The old house stands at the end of the road, and nobody lives there.",
+    "The old house stands at the end of the road, and it is empty.",
     "Please bring me a glass of cold water and close the door behind you.",
 )
 TONE_LEVELS = (-13, -23, -33, -43, -53)

@@ -52,7 +52,7 @@ def test_a_kind_of_sound_is_chosen_and_taken_back(open_desk: OpenDesk, with_soun
     desk.page.fill("#q", "-sound:speech")
     desk.page.press("#q", "Enter")
     desk.page.wait_for_selector("#parts >> text=audible speech")
-    assert choice.input_value() == "", "an exclusion is no choice"
+    assert choice.input_value() == "", "an exclusion is not a choice"
 
 
 def test_without_measures_there_is_no_choice(open_desk: OpenDesk, served: Served) -> None:

@@ -147,13 +147,13 @@ def test_the_models_of_the_table_are_those_that_open_clip_has() -> None:
 
 
 def test_the_command_lists_them_and_names_the_choice_of_auto() -> None:
-    told = json.loads(CliRunner().invoke(cli, ["models", "--json"], standalone_mode=False).stdout)
-    assert [each["spec"] for each in told["models"]] == [model.spec for model in MODELS]
-    assert set(told["models"][0]) >= {"licence", "languages", "image_gflops", "coco", "source", "cached"}
+    listed = json.loads(CliRunner().invoke(cli, ["models", "--json"], standalone_mode=False).stdout)
+    assert [each["spec"] for each in listed["models"]] == [model.spec for model in MODELS]
+    assert set(listed["models"][0]) >= {"licence", "languages", "image_gflops", "coco", "source", "cached"}
     table = CliRunner().invoke(cli, ["models"], standalone_mode=False).stdout.splitlines()
     assert [each.split()[0] for each in table[2 : len(MODELS) + 3]] == [*(model.spec for model in MODELS), "starter"]
-    assert table[1].split() == ["R@1", "%"] * 3 + ["GFLOPs"] * 2 and told["starter"]["image_gflops"] == 1.7
-    assert len(table) == len(MODELS) + 7 and table[-1].startswith(f"auto takes {told['auto']['spec']}: ")
+    assert table[1].split() == ["R@1", "%"] * 3 + ["GFLOPs"] * 2 and listed["starter"]["image_gflops"] == 1.7
+    assert len(table) == len(MODELS) + 7 and table[-1].startswith(f"auto takes {listed['auto']['spec']}: ")
 
 
 def test_the_first_of_many_processes_decides(tmp_path: Path) -> None:

@@ -214,7 +214,9 @@ def test_hints_are_notes_of_the_answer(searcher: Searcher) -> None:
 
 
 def test_a_filter_in_a_condition_or_after_then_is_named(searcher: Searcher) -> None:
-    misplaced = "'-person:Thom' is read as words in --then, --all and --any: filters belong into the text of the search"
+    misplaced = (
+        "'-person:Thom' is read as words in a condition or a next shot: filters belong into the text of the search"
+    )
     assert misplaced in notes(searcher, text="red", then={"text": "blue -person:Thom"})
     assert "'show:\"a b\"' is read" in notes(searcher, any=[{"text": 'show:"a b"'}])[0]
     assert not any("is read as words" in each for each in notes(searcher, text="red", then={"text": "blue: sky 16:9"}))

@@ -13,10 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
+from ops.core.media import SPEECH_RATE
 from ops.sound import measure as measure_module
 from ops.sound.measure import FilmSound, MeasureRequest, measure_sound
 from ops.sound.rows import find_silence
-from ops.sound.speech import RATE, SpeechFinder, merge_ranges
+from ops.sound.speech import SpeechFinder, merge_ranges
 from ops.videos.container import demux
 from ops.videos.loudness import NOTHING
 from ops.videos.probe import probe
@@ -169,10 +170,10 @@ def detect_power(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 def test_speech_is_joined_over_blocks() -> None:
     finder = SpeechFinder(detect_power)
-    sound = np.zeros(150 * RATE, np.float32)
+    sound = np.zeros(150 * SPEECH_RATE, np.float32)
     spoken = [(1.0, 2.0), (58.5, 61.25), (119.0, 121.0), (149.0, 150.0)]
     for start, end in spoken:
-        sound[round(start * RATE) : round(end * RATE)] = 1
+        sound[round(start * SPEECH_RATE) : round(end * SPEECH_RATE)] = 1
     for piece in np.split(sound, 15):
         finder.add(piece)
     assert finder.finish().tolist() == [list(each) for each in spoken]

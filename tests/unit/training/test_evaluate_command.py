@@ -163,7 +163,7 @@ def test_cuts_are_listed_with_their_faults_and_names_drive_no_terminal(tmp_path:
         (["--against", "finetuned:none"], "no fine-tuned encoder 'none'"),
         (["--against", "nonsense"], "'nonsense' is not an encoder"),
         (["--captions", "a.parquet", "--footage", "b"], "give one of --captions"),
-        (["--captions", "a.parquet"], "--captions a.parquet: there is no such file"),
+        (["--captions", "a.parquet"], "--captions a.parquet: the file does not exist"),
         (["--cuts-only"], "add --footage DIR"),
         (["--captions", "a.parquet", "--gallery", "all"], "all images of --captions compete"),
         (["--footage", "b", "--gallery", "catalogue"], "leave out --footage"),

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ops.core.media import SoundTrack
+from ops.core.media import SPEECH_RATE, SoundTrack
 from ops.core.storage import ObjectStore
 from ops.shots.segment import segment_video
 from ops.videos.clips import ClipSpan, cut_clips
 from ops.videos.probe import probe
 from ops.videos.sound_tracks import pick
-from ops.videos.speech_sound import RATE as SPEECH_RATE
 from ops.videos.speech_sound import read_speech_sound
 from tests.builders.films import run_ffmpeg
 from tests.sources.sound import MONO_SILENCE, RATE, SILENCE, Track, click, tone, write

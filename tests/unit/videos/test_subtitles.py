@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from ops.core.errors import MediaError
+from ops.core.media import SPEECH_RATE
 from ops.core.settings import Settings
 from ops.videos.languages import parse_language, parse_language_suffix
-from ops.videos.speech_sound import RATE, read_speech_sound
+from ops.videos.speech_sound import read_speech_sound
 from ops.videos.subtitles import find_sidecars, find_unowned_subtitles, look_inside, read_sidecar, read_track
 from tests.builders.films import make_film, run_ffmpeg
 from tests.builders.subtitles import srt
@@ -205,17 +206,19 @@ def test_pictures_that_start_late_are_told(tmp_path: Path) -> None:
 
 def test_sound_is_16_khz_mono_from_the_first_picture_on(film: Path) -> None:
     samples = read_speech_sound(film)
-    assert (str(samples.dtype), samples.ndim, RATE) == ("float32", 1, 16_000)
-    assert len(samples) / RATE == pytest.approx(130 / 24, abs=0.1)
+    assert (str(samples.dtype), samples.ndim, SPEECH_RATE) == ("float32", 1, 16_000)
+    assert len(samples) / SPEECH_RATE == pytest.approx(130 / 24, abs=0.1)
     assert 0.05 < np.abs(samples).max() <= 1
-    spectrum = np.abs(np.fft.rfft(samples[RATE : 3 * RATE]))
+    spectrum = np.abs(np.fft.rfft(samples[SPEECH_RATE : 3 * SPEECH_RATE]))
     assert np.argmax(spectrum) / 2 == pytest.approx(440, abs=1)  # the tone that the film was given
 
 
 def test_sound_before_the_first_picture_is_left_out(tmp_path: Path) -> None:
     late = make_film(tmp_path / "late.mkv", audio=True, delay_s=1.0)
     whole = make_film(tmp_path / "whole.mkv", audio=True)
-    assert len(read_speech_sound(whole.path)) - len(read_speech_sound(late.path)) == pytest.approx(RATE, abs=RATE / 10)
+    assert len(read_speech_sound(whole.path)) - len(read_speech_sound(late.path)) == pytest.approx(
+        SPEECH_RATE, abs=SPEECH_RATE / 10
+    )
 
 
 def test_a_film_without_sound_is_told(tmp_path: Path) -> None:
