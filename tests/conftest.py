@@ -32,7 +32,7 @@ hypothesis_settings.load_profile("needle")
 
 # The server that forks children imports them once, when it starts; a module that it lacks is imported by each
 # child, for up to 1.3 CPU seconds. A test compares them with the steps of the pipeline.
-CHILD_MODULES = ("ops.shots.processes", "ops.videos.probe_process", "ops.dialogue.sources")
+CHILD_MODULES = ("ops.shots.processes", "ops.videos.probe_process", "ops.dialogue.sources", "ops.sound.measure")
 preload_in_children(CHILD_MODULES)
 
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def test_no_function_in_assets_holds_a_loop_or_a_try() -> None:
     for path in modules("assets"):
         for node in ast.walk(ast.parse(path.read_text())):
             assert not isinstance(node, forbidden), f"{path}:{node.lineno}: move it to its package in ops/"
+
+
+def test_no_two_test_modules_have_one_name_for_pytest() -> None:
+    seen: dict[str, Path] = {}
+    for path in (each for each in modules("tests") if each.name.startswith("test_")):
+        packages = [*takewhile(lambda folder: (folder / "__init__.py").exists(), path.parents)]
+        name = ".".join([*(folder.name for folder in reversed(packages)), path.stem])
+        other = seen.setdefault(name, path)
+        assert other == path, f"pytest imports both as {name}: {other}, {path}"
 
 
 @pytest.mark.parametrize(
