@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ops.cli.catalogue_status import build_status
+from ops.cli.database_faults import describe_damage, find_damaged_databases
 from ops.cli.main import EXIT_FAILED, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cluster.session import describe_cluster
@@ -208,6 +209,14 @@ def _check_lake(settings: Settings) -> str:
     return "every file can be read"
 
 
+def _check_databases(settings: Settings) -> str:
+    """Read Feast's and Dagster's files. Raises ``StorageError`` with all damaged ones."""
+    if damaged := find_damaged_databases(settings):
+        lines = (make_printable(describe_damage(settings, path, reason)) for path, reason in damaged.items())
+        raise StorageError("\n  ".join([f"{plural(len(damaged), 'damaged file')}:", *lines]))
+    return "on Postgres" if settings.postgres_address else "every file can be read"
+
+
 def _check_engine(settings: Settings) -> str:
     return describe_cluster(settings.ray_address) if settings.engine == "ray" else "this process"
 
@@ -255,6 +264,7 @@ CHECKS = {
     "encoder": _check_encoder,
     "index": _index,
     "lake": _check_lake,
+    "databases": _check_databases,
     "footage": _check_footage,
     "engine": _check_engine,
     "postgres": _check_postgres,

@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.cli import runs
+from ops.cli.database_faults import describe_damage, drop_database, find_damaged_databases
 from ops.cli.looks import find_due_partitions
 from ops.cli.progress import Bars
 from ops.core.errors import DamagedTableError, VectorIndexError
+from ops.core.history import find_history_damage
 from ops.core.locks import lock_exclusively, lock_if_free
 from ops.core.plural import plural
 from ops.core.rows import LakeVideo
@@ -48,9 +50,11 @@ LINE_INDEXES = {LINES: DIALOGUE_LINES, TEXTS: SCREEN_TEXT}
 class HomeFaults:
     """Faults by kind; each is empty if there is none.
 
-    ``damaged`` are messages about files of the lake; while there are any, nothing else is judged. ``orphans`` are keys
-    of objects that no row names; ``is_shared``: other homes may have the same store, so they stay. ``due`` has the
-    partitions for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
+    ``damaged`` are messages about files of the lake, ``databases`` about those of the home, by their paths; while there
+    are any, nothing else is judged. ``history`` are messages about files of earlier versions of rows, which cannot be
+    mended. ``orphans`` are keys of objects that no row names; ``is_shared``: other homes may have the same store, so
+    they stay. ``empty`` are keys of objects without a byte, as a power failure leaves them. ``due`` has the partitions
+    for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
     ``indexes`` are indexes that differ from the lake, ``broken`` embedded ones that cannot be opened, with the reason.
     ``unregistered`` are videos with shots that the table ``videos`` does not have, or whose path it lost.
     ``interrupted`` counts ingests that were killed, ``leftovers`` are folders of killed processes, ``leases`` those
@@ -58,6 +62,9 @@ class HomeFaults:
     """
 
     damaged: tuple[str, ...] = ()
+    databases: Mapping[Path, str] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
     is_shared: bool = False
     due: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -71,7 +78,9 @@ class HomeFaults:
 
     def describe(self) -> list[str]:
         """Return a line for each kind of fault."""
-        lines = list(self.damaged)
+        lines = [*self.damaged, *self.databases.values(), *self.history]
+        if self.empty:
+            lines.append(f"{plural(len(self.empty), 'object is', 'objects are')} empty: {_name(self.empty)}")
         if self.orphans:
             objects = plural(len(self.orphans), "object that no row names", "objects that no row names")
             why = "; not deleted, because other homes may be writing to this store" if self.is_shared else ""
@@ -101,8 +110,11 @@ class HomeFaults:
 
 def find_faults(settings: Settings) -> HomeFaults:
     """Look for faults; writes nothing. Objects and markers of work that is going on are not faults."""
-    if damage := settings.lake.find_damage():
-        return HomeFaults(damaged=tuple(map(str, damage)))
+    damaged = tuple(map(str, settings.lake.find_damage()))
+    databases = {path: describe_damage(settings, path, why) for path, why in find_damaged_databases(settings).items()}
+    history = tuple(map(str, find_history_damage(settings.store)))
+    if damaged or databases:
+        return HomeFaults(damaged=damaged, databases=databases, history=history)
     encoder_id = resolve_encoder(settings).encoder_id
     rows = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
     ready = [video_id for video_id, row in rows.items() if row["state"] == "ready"]
@@ -126,6 +138,8 @@ def find_faults(settings: Settings) -> HomeFaults:
     lost_ids = {video_id for video_id, row in rows.items() if has_lost_path(settings, row)}
     cut = set(settings.lake.read("shots", None, ["video_id"])["video_id"].to_pylist())
     return HomeFaults(
+        history=history,
+        empty=tuple(find_empty_objects(settings)),
         orphans=() if is_busy else tuple(find_orphans(settings)),
         is_shared=bool(settings.storage),
         due={name: partitions for name, partitions in due.items() if partitions},
@@ -179,21 +193,37 @@ def find_orphans(settings: Settings) -> list[str]:
     spans = [(row["video_id"], row["start_frame"], row["end_frame"]) for row in shots]
     wanted_keys = {make(*span) for span in spans for make in (make_proxy_key, make_poster_key)}
     wanted_keys |= {make_sheet_key(video_id) for video_id, _, _ in spans}
-    folders = sorted({folder for step in list_steps() for folder in step.folders} | {"sheets"})
     cut = {video_id for video_id, _, _ in spans}
     uncut = {row["video_id"] for row in catalogue.read_videos(settings.lake)} - cut  # they may be cut again
-    keys = [key for folder in folders for key in settings.store.list(folder) if key not in wanted_keys]
+    keys = [key for folder in _list_folders() for key in settings.store.list(folder) if key not in wanted_keys]
     return [key for key in keys if key.split("/")[1].removesuffix(".jpg") not in uncut]
+
+
+def find_empty_objects(settings: Settings) -> list[str]:
+    """Return keys of proxies, posters and contact sheets that have no byte."""
+    stats = {key: stat for folder in _list_folders() for key, stat in settings.store.stats(folder).items()}
+    return [key for key, stat in stats.items() if not stat.size]
+
+
+def _list_folders() -> list[str]:
+    return sorted({folder for step in list_steps() for folder in step.folders} | {"sheets"})
 
 
 def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     """Move damaged files away, delete orphans, leftovers and leases, and run what is due, as an ingest does.
 
+    Empty objects and damaged databases are deleted, so that they are created again; the history stays as it is.
+
     Raises ``NeedleError`` if a step fails, and as :func:`ops.cli.runs.run_pipeline`.
     """
-    if faults.damaged:
+    if faults.damaged or faults.databases:
+        with lock_exclusively(settings.work_lock):
+            for path in faults.databases:
+                drop_database(settings, path)
         _put_damage_away(settings, bars)
         faults = find_faults(settings)
+    for key in faults.empty:
+        settings.store.delete(key)
     end_leases(settings.store, faults.leases)
     if faults.orphans and not faults.is_shared:
         with lock_exclusively(settings.work_lock):

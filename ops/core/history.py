@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -142,10 +142,19 @@ def divide_history(store: ObjectStore, resolve: Callable[[str], str]) -> None:
             store.delete(key)
 
 
+def find_history_damage(store: ObjectStore) -> Iterator[LakeError]:
+    """Yield each damaged file of the history, as the error that reading it raises. Reads every file."""
+    for key in list_history_files(store):
+        try:
+            _read(store, key)
+        except LakeError as error:
+            yield error
+
+
 def require_intact_history(store: ObjectStore) -> None:
     """Raise ``LakeError`` if a file of the history is damaged. Reads every file."""
-    for key in list_history_files(store):
-        _read(store, key)
+    for error in find_history_damage(store):
+        raise error
 
 
 def forget_rows(store: ObjectStore, table: str, is_lost: Callable[[pa.Table], pa.Array]) -> int:

@@ -211,6 +211,20 @@ def map_errors(doing: str, settings: Settings) -> Iterator[None]:
         raise FeatureStoreError(f"could not {doing}: {message}") from error
 
 
+def explain_registry_damage(path: Path) -> str:
+    """Return why the file of a registry cannot be read; empty if it can."""
+    load_feast()
+    from feast.protos.feast.core.Registry_pb2 import Registry
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs among the dependencies
+
+    data = path.read_bytes()
+    try:
+        Registry.FromString(data)
+    except DecodeError as error:
+        return str(error)
+    return "" if data else "it is empty"
+
+
 def is_about_rows(error: FeatureStoreError) -> bool:
     """Return whether the store refused the rows that it was given; false if it cannot be used, whatever the rows.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -55,13 +55,16 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
     rows = {row["video_id"]: row for row in read_videos(settings.lake)}
     tombstones = read_forgotten_ids(settings.store)
     result, paths = Registration(), scan.found
+    unknown_ids = {source.video_id for source in scan.files} - rows.keys() - tombstones
+    cut_since = _find_cut_videos(settings, unknown_ids) if unknown_ids else {}
     for source in scan.files:
         row = rows.get(source.video_id)
         if source.video_id not in tombstones and row and _is_copy(settings, source, row, paths):
             result.seen.append(source.video_id)
             result.copies.append((source.path, row["path"]))
         else:
-            _register_file(settings, source, row, tombstones, now, result)
+            since = cut_since.get(source.video_id, now)
+            _register_file(settings, source, row, tombstones, since, now, result)
     for path, reason in scan.set_aside:
         _register_unreadable(settings, path, reason, rows, tombstones, now)
     _drop_readable(settings, rows, {source.path for source in scan.files})
@@ -71,11 +74,22 @@ def register(settings: Settings, scan: Scan, now: datetime, *, whole_library: st
     return result
 
 
+def _find_cut_videos(settings: Settings, video_ids: Collection[str]) -> dict[str, datetime]:
+    """Return since when videos with shots are available, by id: their row in the register was lost, the shots were not.
+
+    Feast orders the versions of a row by this time, so a new row must not be younger than the shots.
+    """
+    partitions = set(map(settings.resolve_partition, video_ids)) & set(settings.lake.list_partitions("shots"))
+    rows = settings.lake.read("shots", sorted(partitions), ["video_id", "event_timestamp"]).to_pylist()
+    return {row["video_id"]: row["event_timestamp"] for row in rows if row["video_id"] in video_ids}
+
+
 def _register_file(
     settings: Settings,
     source: SourceFile,
     row: LakeVideo | None,
     tombstones: set[str],
+    since: datetime,
     now: datetime,
     result: Registration,
 ) -> None:
@@ -93,8 +107,8 @@ def _register_file(
             "content_hash": source.content_hash,
             "bytes": source.bytes,
             "state": "pending",
-            "available_at": now,
-            "event_timestamp": now,
+            "available_at": since,
+            "event_timestamp": since,
             "created_timestamp": now,
         }
         put_video(settings, fresh | description)

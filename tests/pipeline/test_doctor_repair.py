@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,6 +20,11 @@ from tests.builders.homes import Home
 
 def list_media(settings: Settings) -> list[str]:
     return [key for folder in ("proxies", "posters") for key in settings.store.list(folder)]
+
+
+def count_runs(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "runs.db")) as database:
+        return int(database.execute("SELECT count(*) FROM runs").fetchone()[0])
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +113,21 @@ def test_lines_whose_file_is_gone_are_read_again(healthy: Home) -> None:
     assert "nothing to do" not in healthy.run("ingest", str(source)).stderr and path.exists()
 
 
+def test_a_video_without_its_row_is_named_until_it_is_registered_again(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    video = healthy.json("status")["videos"][0]
+    (path,) = Path(settings.lake.path("videos")).glob("*.parquet")
+    path.unlink()
+    fault = f"1 video has shots, and no row in the table videos: {video['video_id']}; `needle ingest --retry`"
+    assert fault in healthy.run("doctor", "--faults", expect=1).stdout
+    assert fault in healthy.run("doctor", "--repair", expect=1).stdout
+    (before,) = pq.read_table(settings.lake.path("shots")).column("event_timestamp").unique().to_pylist()
+    healthy.run("ingest", video["path"])
+    assert "no faults" in healthy.run("doctor", "--faults").stdout
+    (row,) = pq.read_table(path).to_pylist()
+    assert row["available_at"] == row["event_timestamp"] == before, "it is not younger than its shots"
+
+
 def test_a_video_whose_row_is_damaged_is_named_until_it_is_registered_again(healthy: Home) -> None:
     settings = load_settings(home=healthy.path)
     video = healthy.json("status")["videos"][0]
@@ -120,16 +143,54 @@ def test_a_video_whose_row_is_damaged_is_named_until_it_is_registered_again(heal
     settings.store.delete(f"damaged/videos/{path.name}")
 
 
-def test_a_video_without_its_row_is_named_until_it_is_registered_again(healthy: Home) -> None:
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"damaged" * 99), lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("name", ["feast/registry.db", "feast/online.db", "dagster/storage/history/runs.db"])
+def test_a_damaged_database_is_named_and_created_again(
+    healthy: Home, name: str, spoil: Callable[[Path], object]
+) -> None:
+    path = healthy.path / name
+    spoil(path)
     settings = load_settings(home=healthy.path)
-    video = healthy.json("status")["videos"][0]
-    (path,) = Path(settings.lake.path("videos")).glob("*.parquet")
-    path.unlink()
-    fault = f"1 video has shots, and no row in the table videos: {video['video_id']}; `needle ingest --retry`"
-    assert fault in healthy.run("doctor", "--faults", expect=1).stdout
-    assert fault in healthy.run("doctor", "--repair", expect=1).stdout
-    healthy.run("ingest", video["path"])
-    assert "no faults" in healthy.run("doctor", "--faults").stdout
+    settings.store.delete(list_media(settings)[0])  # so that the repair needs a run
+    (line,) = healthy.run("doctor", "--faults", expect=1).stdout.splitlines()
+    assert line.startswith(f"{path} is damaged (") and "`needle doctor --repair` replaces it" in line
+    assert line in healthy.run("doctor", expect=1).stdout
+    assert ("the records of all earlier runs are lost" in line) == name.startswith("dagster")
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
+    assert len(healthy.json("search", "anything")["hits"]) == 2
+    source = healthy.json("status")["videos"][0]["path"]
+    assert "nothing to do" in healthy.run("ingest", source).stderr
+
+
+def test_a_damaged_record_of_one_run_costs_this_run_only(healthy: Home) -> None:
+    folder = healthy.path / "dagster" / "storage" / "history"
+    path = next(each for each in sorted((folder / "runs").glob("*.db")) if each.stem != "index")
+    path.write_bytes(b"damaged" * 99)
+    before = count_runs(folder)
+    assert f"{path} is damaged" in healthy.run("doctor", "--faults", expect=1).stdout
+    assert "no faults" in healthy.run("doctor", "--repair").stdout and not path.exists()
+    assert count_runs(folder) == before
+
+
+def test_empty_objects_are_named_and_made_again(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    media = list_media(settings)
+    for key in (media[0], media[-1]):
+        settings.store.write_bytes(key, b"")
+    assert f"2 objects are empty: {media[-1]}, {media[0]}" in healthy.run("doctor", "--faults", expect=1).stdout
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
+    assert list_media(settings) == media and all(settings.store.read_bytes(key) for key in media)
+
+
+def test_damaged_history_is_named_and_left_to_people(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    key = "history/shots/00.0123456789abcdef.parquet"
+    settings.store.write_bytes(key, b"damaged")
+    for options in ("--faults", "--repair"):
+        (line,) = healthy.run("doctor", options, expect=1).stdout.splitlines()
+        assert line.startswith(f"{settings.store.path(key)} is damaged") and "restore the file from a backup" in line
+    assert settings.store.read_bytes(key) == b"damaged"
+    settings.store.delete(key)
 
 
 def test_a_damaged_table_is_mended_and_its_objects_are_no_orphans(healthy: Home) -> None:
