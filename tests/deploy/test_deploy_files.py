@@ -48,7 +48,7 @@ CHART_VALUES = {
         "existingSecret": "mine",
         "home": {"existingClaim": "mine"},
         "networkPolicies": {"enabled": False},
-        "postgres": {"enabled": False},
+        "postgres": {"enabled": False, "address": "needle@db.example:5432/needle?sslmode=require"},
         "qdrant": {"enabled": False, "url": "https://qdrant.example"},
         "ray": {"enabled": True, "address": "ray.example:6379"},
         "s3": {"enabled": False},
@@ -154,6 +154,21 @@ def test_servers_of_the_chart_can_write_where_they_must() -> None:
     assert {"/qdrant/storage", "/qdrant/snapshots"} <= {mount["mountPath"] for mount in qdrant["volumeMounts"]}
 
 
+def test_the_password_of_a_postgres_of_ones_own_is_in_the_secret() -> None:
+    for values, address in (
+        (CHART_VALUES["servers of one's own"], "needle:p@db.example:5432/needle?sslmode=require"),
+        (SECRETS, "needle:p@demo-needle-postgres:5432/needle"),
+    ):
+        containers = list_containers(render_chart(values))
+        (service,) = (each for each in containers if each["name"] == "service")
+        variables = {each["name"]: each for each in service["env"]}
+        assert variables["POSTGRES_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == "POSTGRES_PASSWORD"
+        url = variables["NEEDLE_POSTGRES"]["value"]
+        assert url.replace("$(POSTGRES_PASSWORD)", "p") == f"postgresql://{address}"
+        names = list(variables)
+        assert names.index("POSTGRES_PASSWORD") < names.index("NEEDLE_POSTGRES"), "Kubernetes fills in earlier ones"
+
+
 def test_the_job_of_the_rules_is_that_of_the_chart() -> None:
     documents = render_chart(CHART_VALUES["everything"])
     (monitor,) = (each for each in documents if each["kind"] == "ServiceMonitor")
@@ -172,6 +187,8 @@ def test_the_job_of_the_rules_is_that_of_the_chart() -> None:
         {**SECRETS, "storge": "s3://b/p"},
         {**SECRETS, "home": {"size": "20"}},
         {**SECRETS, "storage": "bucket"},
+        {**SECRETS, "postgres": {"enabled": False, "address": "needle:secret@db.example/needle"}},
+        {"secrets": {**KEYS, "postgresPassword": ""}, "postgres": {"enabled": False, "address": "needle@db/needle"}},
         *({"secrets": {**KEYS, name: ""}} for name in KEYS),  # a server of the chart would have none, or its default
     ],
 )

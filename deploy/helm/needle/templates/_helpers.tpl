@@ -71,10 +71,11 @@ capabilities: {drop: [ALL]}
 - name: NEEDLE_QDRANT_API_KEY
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: NEEDLE_QDRANT_API_KEY, optional: true}}
 {{- end }}
-{{- if .Values.postgres.enabled }}
+{{- with ternary (printf "needle@%s-postgres:5432/needle" $name) .Values.postgres.address .Values.postgres.enabled }}
+{{- $parts := splitn "@" 2 . }}
 - name: POSTGRES_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: POSTGRES_PASSWORD}}
-- {name: NEEDLE_POSTGRES, value: "postgresql://needle:$(POSTGRES_PASSWORD)@{{ $name }}-postgres:5432/needle"}
+- {name: NEEDLE_POSTGRES, value: {{ printf "postgresql://%s:$(POSTGRES_PASSWORD)@%s" $parts._0 $parts._1 | quote }}}
 {{- end }}
 {{- if .Values.ray.enabled }}
 - {name: NEEDLE_ENGINE, value: ray}
