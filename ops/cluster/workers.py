@@ -57,6 +57,11 @@ class WorkerReport:
         if self._is_first:
             self._mailbox.report.remote(step)
 
+    def resume(self, step: int) -> None:
+        """Report the number of steps that earlier runs finished, before the first new one."""
+        if self._is_first:
+            self._mailbox.resume.remote(step)
+
     def restore(self, folder: Path) -> None:
         """Copy the files of the last :meth:`save` into ``folder``; nothing if there is none."""
         import ray.train
@@ -79,16 +84,18 @@ def run_workers(
     *,
     folder: Path,
     on_step: Callable[[int], None],
+    on_resume: Callable[[int], None],
     counts: Sequence[int] = (),
     storage: str = "",
 ) -> int:
     """Call ``work(argument, device, report)`` in each worker; return the last number of workers when all are done.
 
     ``work`` is a function of a module; ``argument`` goes through Ray's object store, once per node. The first worker
-    reports finished steps, which ``on_step`` receives here. Lost workers are replaced as long as there are new steps;
-    three losses in a row without one end the run. If their resources do not come back within seconds, the run goes on
-    with fewer workers, one of ``counts``. ``folder`` must be shared by all nodes, unless ``storage``, an address such
-    as ``s3://bucket/prefix``, keeps the files that workers ``save``: Ray Train's storage.
+    reports finished steps, which ``on_step`` receives here; ``on_resume`` receives those of an earlier run before, if
+    there are any. Lost workers are replaced as long as there are new steps; three losses in a row without one end the
+    run. If their resources do not come back within seconds, the run goes on with fewer workers, one of ``counts``.
+    ``folder`` must be shared by all nodes, unless ``storage``, an address such as ``s3://bucket/prefix``, keeps the
+    files that workers ``save``: Ray Train's storage.
 
     Raises:
         NeedleError: as raised by a worker.
@@ -101,30 +108,29 @@ def run_workers(
     task = {"work": work, "argument": ray.put(argument), "mailbox": mailbox}
     losses = WorkerLosses()
     place = _configure_storage(folder, storage)
+    reports = _Reports(mailbox=mailbox, on_step=on_step, on_resume=on_resume)
     while True:
         try:
-            attempt = _run_attempt(task, group, place, on_step)
+            attempt = _run_attempt(task, group, place, reports)
         except ray.exceptions.RayError as error:
             raise ClusterError(
                 f"the Ray cluster is gone ({take_first_sentence(error)}): start the same command again"
             ) from error
-        if attempt.error is not None:
-            raise attempt.error
+        if reports.error is not None:
+            raise reports.error
         if attempt.loss is None:
             if storage:
                 _fetch(attempt.checkpoint, folder)
             return group.workers
-        losses.count(attempt.step, attempt.loss)
-        log.warning("a worker was lost after step %d: all resume from the last checkpoint", attempt.step)
+        losses.count(reports.step, attempt.loss)
+        log.warning("a worker was lost after step %d: all resume from the last checkpoint", reports.step)
         group = reduce_workers(cluster, group, counts)
 
 
 @dataclass(kw_only=True)
 class _WorkerAttempt:
-    """The result of one attempt: the last step, an error of Needle, or why a worker was lost."""
+    """The result of one attempt: the last checkpoint, or why a worker was lost."""
 
-    step: int = 0
-    error: NeedleError | None = None
     loss: str | None = None
     checkpoint: Any = None
 
@@ -133,16 +139,41 @@ class _Mailbox:
     """An actor that holds the workers' reports until the driver reads them."""
 
     def __init__(self) -> None:
-        self._step, self._error = 0, None
+        self._step, self._resumed_at, self._error = 0, 0, None
 
     def report(self, step: int) -> None:
         self._step = step
 
+    def resume(self, step: int) -> None:
+        self._resumed_at = step
+
     def fail(self, error: Any) -> None:
         self._error = self._error or error
 
-    def read(self) -> tuple[int, Any]:
-        return self._step, self._error
+    def read(self) -> tuple[int, int, Any]:
+        return self._step, self._resumed_at, self._error
+
+
+@dataclass(kw_only=True)
+class _Reports:
+    """Passes the workers' reports on. Steps after which workers resume when one was lost are no news."""
+
+    mailbox: Any
+    on_step: Callable[[int], None]
+    on_resume: Callable[[int], None]
+    step: int = 0
+    error: NeedleError | None = None
+
+    def pass_on(self) -> None:
+        import ray
+
+        step, resumed_at, self.error = ray.get(self.mailbox.read.remote())
+        if resumed_at and not self.step:
+            self.step = resumed_at
+            self.on_resume(resumed_at)
+        if step > self.step:
+            self.step = step
+            self.on_step(step)
 
 
 def _start_mailbox() -> Any:
@@ -154,9 +185,7 @@ def _start_mailbox() -> Any:
     return ray.remote(num_cpus=0)(_Mailbox).options(scheduling_strategy=here).remote()
 
 
-def _run_attempt(
-    task: dict[str, Any], group: WorkerGroup, place: dict[str, Any], on_step: Callable[[int], None]
-) -> _WorkerAttempt:
+def _run_attempt(task: dict[str, Any], group: WorkerGroup, place: dict[str, Any], reports: _Reports) -> _WorkerAttempt:
     """Start the workers once and wait for them in a thread: in the main thread Ray Train would handle Ctrl-C itself."""
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -193,11 +222,8 @@ def _run_attempt(
     try:
         while thread.is_alive():
             thread.join(_POLL_S)
-            step, _ = ray.get(task["mailbox"].read.remote())
-            if step > attempt.step:
-                attempt.step = step
-                on_step(step)
-        attempt.error = ray.get(task["mailbox"].read.remote())[1]
+            reports.pass_on()
+        reports.pass_on()
     except ray.exceptions.RayError:
         thread.join(_END_S)
         raise

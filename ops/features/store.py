@@ -215,7 +215,7 @@ def explain_registry_damage(path: Path) -> str:
     """Return why the file of a registry cannot be read; empty if it can."""
     load_feast()
     from feast.protos.feast.core.Registry_pb2 import Registry
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs among the dependencies
+    from google.protobuf.message import DecodeError
 
     data = path.read_bytes()
     try:

@@ -160,7 +160,12 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
 
 async def _handle_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return build_problem_response(422, "; ".join(_list_messages(error.errors())))
+    found = error.errors()
+    if any(each["loc"] == ("body",) for each in found) and "json" not in request.headers.get("content-type", ""):
+        return build_problem_response(
+            422, "the body is not read as JSON: send the header content-type: application/json"
+        )
+    return build_problem_response(422, "; ".join(_list_messages(found)))
 
 
 def _list_messages(errors: Sequence[Any]) -> list[str]:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 """Seconds between two checks for a new version."""
-RETRY_S = (1.0, 60.0)
+RETRY_S = (1.0, 15.0)
 """Seconds before a retry after a failure: the first and the longest delay."""
 REFRESH_S = 5.0
 """Minimum seconds between two refreshes; slow ones run less often, and take at most a 20th of the time."""

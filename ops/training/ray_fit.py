@@ -43,13 +43,14 @@ class RayFit:
         recipe: Recipe,
         checkpoint: Checkpoint,
         on_step: Callable[[int], None],
+        on_resume: Callable[[int], None],
     ) -> int:
         """Fit until ``checkpoint`` is complete; a call of ``loop.fit`` then returns the fitted model.
         Returns the last number of workers.
 
         Model and examples are sent to the workers, so these need no file but the checkpoint, and images if a tower
-        that is trained streams them. ``on_step`` receives the number of finished steps. Raises as ``loop.fit``
-        does, and ``ClusterError``.
+        that is trained streams them. ``on_step`` and ``on_resume`` as for ``loop.fit``, without the loss. Raises as
+        it does, and ``ClusterError``.
         """
         share = _Share(
             model=model,
@@ -67,6 +68,7 @@ class RayFit:
             self.group,
             folder=checkpoint.path.parent,
             on_step=on_step,
+            on_resume=on_resume,
             counts=[count for count in range(1, self.readers + 1) if self.readers % count == 0],
             storage=self.storage,
         )
@@ -147,4 +149,5 @@ def _work(share: Any, device: str, report: WorkerReport) -> None:
             device=device,
             checkpoint=checkpoint,
             on_step=lambda step, loss: report.reach(step),
+            on_resume=report.resume,
         )

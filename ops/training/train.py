@@ -168,7 +168,7 @@ def _fit(
             steps = _Steps(progress, examples, count_steps(recipe, len(examples)))
             worker_count = 1
             if ray_fit:
-                worker_count = ray_fit.fit(model, examples, recipe, checkpoint, steps.reach)
+                worker_count = ray_fit.fit(model, examples, recipe, checkpoint, steps.reach, steps.resume)
             fit_result = fit(
                 model,
                 examples,

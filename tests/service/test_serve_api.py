@@ -310,8 +310,17 @@ def test_a_body_that_is_no_json_is_refused(client: TestClient, content: bytes) -
     assert answer.status_code in (400, 422), answer.text
     told = require_problem(answer)
     assert content != b"{" or told.startswith("the body is not JSON (at character 1: ")
-    plain = client.post("/api/search", content=b'{"text": "red"}', headers={"content-type": "text/plain"})
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}]
+)
+def test_a_body_of_another_type_is_refused_with_the_header_that_is_missing(
+    client: TestClient, headers: dict[str, str]
+) -> None:
+    plain = client.post("/api/search", content=b'{"text": "red"}', headers=headers)
     assert plain.status_code == 422  # what a form of another page could send
+    assert require_problem(plain).endswith("send the header content-type: application/json")
 
 
 def test_unknown_shots_shows_and_probes_are_named(client: TestClient) -> None:

@@ -75,6 +75,14 @@ def steps_of(checkpoint: Path) -> int:
         return 0
 
 
+def wait_for_step(process: subprocess.Popen[str], checkpoint: Path) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while steps_of(checkpoint) < KILLED_AFTER:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"step {steps_of(checkpoint)}"
+        time.sleep(0.05)
+
+
 def below(pid: int) -> dict[int, str]:
     """Every process that descends from ``pid``, with its command line."""
     parents, names = {}, {}
@@ -108,11 +116,7 @@ def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scra
 
     with command(settings, scratch, "killed", *ray) as process:
         checkpoint = settings.home / "training" / "killed" / "checkpoint.pt"
-        end = time.monotonic() + PATIENCE_S
-        while steps_of(checkpoint) < KILLED_AFTER:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < end, f"step {steps_of(checkpoint)}"
-            time.sleep(0.05)
+        wait_for_step(process, checkpoint)
         started = below(process.pid)
         victim = next(pid for pid, name in started.items() if "RayTrainWorker" in name)
         os.kill(victim, signal.SIGKILL)
@@ -128,3 +132,20 @@ def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scra
         np.testing.assert_allclose(value, head_of(settings, "calm")[key], atol=1e-6, err_msg=key)
     left = [name for pid, name in started.items() if Path(f"/proc/{pid}").exists()]
     assert not left and not list(scratch.glob("needle-ray-*")), left
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)  # as above
+def test_a_stopped_fit_of_a_cluster_says_after_which_step_it_goes_on(settings: Settings, scratch: Path) -> None:
+    ray = ("--engine", "ray", "--workers", "1", "--json")
+    checkpoint = settings.home / "training" / "stopped" / "checkpoint.pt"
+    with command(settings, scratch, "stopped", *ray) as process:
+        wait_for_step(process, checkpoint)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=2 * PATIENCE_S)
+    reached = steps_of(checkpoint)
+    assert process.returncode == 130 and KILLED_AFTER <= reached < STEPS
+    with command(settings, scratch, "stopped", *ray) as process:
+        told = ended(process)[1]
+    assert f"the fit goes on after step {reached} of {STEPS}, from the checkpoint of an earlier run" in told
+    assert told.count("goes on after") == 1
