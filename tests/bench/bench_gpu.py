@@ -130,7 +130,8 @@ def measure_training(model: str, settings: Settings, options: argparse.Namespace
             checkpoint.path.parent.mkdir(parents=True)
             if options.ray:
                 with plan_ray_fit("", recipe, 1, True, None) as planned:
-                    planned.fit(base.build_model(), examples, recipe, checkpoint, lambda step: None)
+                    quiet = {"on_step": lambda step: None, "on_resume": lambda step: None}
+                    planned.fit(base.build_model(), examples, recipe, checkpoint, **quiet)
             else:
                 fit(base.build_model(), examples, recipe, device="cuda", checkpoint=checkpoint)
         steps = list(read_metrics(folder / model / name))[2:]
