@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -39,16 +39,17 @@ def describe_damage(settings: Settings, path: Path, reason: str) -> str:
     return f"{path} is damaged ({reason}): `needle doctor --repair` replaces it by a new one; {lost}"
 
 
-def drop_database(settings: Settings, path: Path) -> None:
-    """Delete a damaged database, so that the next run creates it. The caller must exclude all writers.
+def drop_databases(settings: Settings, paths: Iterable[Path]) -> None:
+    """Delete damaged databases, so that the next run creates them. The caller must exclude all writers.
 
     Dagster's databases refer to each other, and it creates them only together; but that of one run stands alone.
     """
-    if _holds_records(settings, path) and not _is_of_one_run(path):
+    damaged = list(paths)
+    if any(_holds_records(settings, path) and not _is_of_one_run(path) for path in damaged):
         shutil.rmtree(_locate_records(settings))
-        return
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    for path in damaged:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _list_databases(settings: Settings) -> Iterator[Path]:

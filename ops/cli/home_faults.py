@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.cli import runs
-from ops.cli.database_faults import describe_damage, drop_database, find_damaged_databases
+from ops.cli.database_faults import describe_damage, drop_databases, find_damaged_databases
 from ops.cli.looks import find_due_partitions
 from ops.cli.progress import Bars
 from ops.core.errors import DamagedTableError, VectorIndexError
@@ -218,8 +218,7 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     """
     if faults.damaged or faults.databases:
         with lock_exclusively(settings.work_lock):
-            for path in faults.databases:
-                drop_database(settings, path)
+            drop_databases(settings, faults.databases)
         _put_damage_away(settings, bars)
         faults = find_faults(settings)
     for key in faults.empty:

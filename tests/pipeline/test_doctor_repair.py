@@ -172,6 +172,16 @@ def test_a_damaged_record_of_one_run_costs_this_run_only(healthy: Home) -> None:
     assert count_runs(folder) == before
 
 
+def test_databases_that_are_all_damaged_are_all_created_again(healthy: Home) -> None:
+    paths = [path for folder in ("dagster", "feast") for path in (healthy.path / folder).rglob("*.db")]
+    assert len(paths) >= 5
+    for path in paths:
+        path.write_bytes(b"damaged" * 99)
+    assert len(healthy.run("doctor", "--faults", expect=1).stdout.splitlines()) == len(paths)
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
+    assert len(healthy.json("search", "anything")["hits"]) == 2
+
+
 def test_empty_objects_are_named_and_made_again(healthy: Home) -> None:
     settings = load_settings(home=healthy.path)
     media = list_media(settings)
