@@ -41,10 +41,11 @@ TOGETHER = {
 """Beginnings of the paths of files that one worker runs, by the reason why."""
 
 SECONDS = {
-    "a Ray or a daemon beside a Ray starves, and tests kill workers that they see": 1200,
+    "a Ray or a daemon beside a Ray starves, and tests kill workers that they see": 1300,
     "one home is served to the browser": 630,
     "tests/quality/test_shots_quality.py": 320,
     "the annotated films are watched once": 250,
+    "tests/service/test_shared_encoder.py": 180,
     "tests/pipeline/test_killed_ingest.py": 150,
     "tests/unit/upgrade/test_upgrade_command.py": 120,
     "tests/unit/videos/test_source_kinds.py": 110,
@@ -54,6 +55,7 @@ SECONDS = {
     "tests/pipeline/test_containment.py": 105,
     "tests/pipeline/test_damaged_tables.py": 100,
     "tests/notebooks/test_reports.py": 130,
+    "tests/pipeline/test_doctor_repair.py": 90,
     "tests/service/test_load.py": 70,
     "tests/unit/shots/test_reference_pictures.py": 75,
     "tests/service/test_postgres.py": 70,
@@ -83,7 +85,7 @@ SECONDS = {
     "tests/unit/training/test_shard_stream.py": 20,
     "tests/pipeline/test_dialogue.py": 20,
 }
-"""Seconds of the longest parts (files, and reasons of :data:`TOGETHER`), with three workers on two cores (2026-11-29).
+"""Seconds of the longest parts (files, and reasons of :data:`TOGETHER`), with three workers on two cores (2026-11-30).
 
 At the end, workers wait for the part that was begun last. The others take less than 20 s and follow in their order.
 """

@@ -142,9 +142,10 @@ def test_a_stopped_fit_of_a_cluster_says_after_which_step_it_goes_on(settings: S
     with command(settings, scratch, "stopped", *ray) as process:
         wait_for_step(process, checkpoint)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=2 * PATIENCE_S)
+        stopped = process.communicate(timeout=2 * PATIENCE_S)[1]
     reached = steps_of(checkpoint)
-    assert process.returncode == 130 and KILLED_AFTER <= reached < STEPS
+    assert process.returncode == 1 and "stopped; run the same command again" in stopped
+    assert KILLED_AFTER <= reached < STEPS
     with command(settings, scratch, "stopped", *ray) as process:
         told = ended(process)[1]
     assert f"the fit goes on after step {reached} of {STEPS}, from the checkpoint of an earlier run" in told
