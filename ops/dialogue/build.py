@@ -235,21 +235,25 @@ class _DialogueReader:
         ]
 
     def _find_speech(self, video: LakeVideo, clock: FrameClock) -> list[SubtitleSource]:
-        """Return the speech of a video without subtitles, stored or recognised now; empty if that is impossible."""
-        if self.settings.speech == OFF:
+        """Return the speech of a video without subtitles, stored or recognised now.
+
+        If the model cannot be used, it is that of an earlier model, which stays until the new one can hear the video.
+        """
+        settings = self.settings
+        if settings.speech == OFF:
             return []
         self.silent.append(video["path"])
-        if speech := find_earlier_speech(self.settings, video):
-            return [speech]
-        if self.problem:
-            return []
-        language = find_speech_language(self.settings.speech_language, video["show"])
-        try:
-            hear = load_recogniser(self.settings.speech, language)
-            return [recognise_speech(self.settings, video, hear, clock.length_s, self.sound_process)]
-        except UsageError as error:
-            self.problem = str(error)
-            return []
+        speech = find_earlier_speech(settings, video)
+        if speech is None and not self.problem:
+            language = find_speech_language(settings.speech_language, video["show"])
+            try:
+                hear = load_recogniser(settings.speech, language)
+                speech = recognise_speech(settings, video, hear, clock.length_s, self.sound_process)
+            except UsageError as error:
+                self.problem = str(error)
+        if speech is None:
+            speech = find_earlier_speech(settings, video, any_model=True)
+        return [speech] if speech else []
 
     def _set_aside(self, video: LakeVideo, clock: FrameClock, reason: str, inputs: str, content_hash: str) -> int:
         """Note why a video's dialogue cannot be read, and keep the lines that were read before."""

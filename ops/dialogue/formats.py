@@ -71,7 +71,7 @@ def parse_frames(lines: list[str], result: Parsed, fps: Fraction | None) -> None
         match = _FRAMES.match(line[:10_000])
         if match is None:
             if line.strip():
-                result.problems.append((number, f"text that belongs to no time is left out: {line.strip()[:60]!r}"))
+                result.problems.append((number, "text that belongs to no time is left out"))
             continue
         first, last, tenths, last_tenth, raw = match.groups()
         if first is not None and not result.cues and re.fullmatch(r"\s*\d{1,3}([.,]\d+)?\s*", raw) and int(first) <= 1:

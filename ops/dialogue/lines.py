@@ -47,7 +47,8 @@ def build_lines(
 
     ``shift_s`` is subtracted from all times: the time of the first frame after the source's zero. If a cue ends before
     it starts, its times are swapped. A cue that begins before the video is cut there; a cue wholly before it is left
-    out. A line past the end of the video, ``length_s`` long, is kept, and named.
+    out. A line past the end of the video, ``length_s`` long, is kept, and named. Notes do not quote what is said: they
+    are in logs and in Dagster's records, which outlast a video that is forgotten.
     """
     # A language inside the file counts if the name gives none, or if it holds several.
     is_named = bool(language) and len(list_languages(document.cues)) < 2
@@ -57,7 +58,7 @@ def build_lines(
     for cue in document.cues:
         start, end, what = _mend(cue.start_s - shift_s, cue.end_s - shift_s, length_s)
         if what:
-            notes.append(_name_line(cue.line, f"{what}: {cue.text[:60]!r}"))
+            notes.append(_name_line(cue.line, what) if cue.line else f"cue at {cue.start_s:.1f} s: {what}")
         if end > 0:
             line_language = language if is_named or not cue.language else cue.language
             lines.append(

@@ -151,7 +151,7 @@ def _note_loose(lines: list[str], start: int, end: int, kind: str, result: Parse
         first = lines[block[0]].strip()
         is_name = end < len(lines) and block == [end - 1]
         if not is_name and not (kind == "vtt" and first.startswith(_NO_CUES)):
-            result.problems.append((block[0] + 1, f"text that belongs to no time is left out: {first[:60]!r}"))
+            result.problems.append((block[0] + 1, "text that belongs to no time is left out"))
 
 
 def _parse_seconds(groups: tuple[str | None, ...]) -> float:

@@ -36,14 +36,17 @@ def _name_recognition(settings: Settings, video: LakeVideo) -> str:
     return name_recognition(settings.speech, find_speech_language(settings.speech_language, video["show"]))
 
 
-def find_earlier_speech(settings: Settings, video: LakeVideo) -> SubtitleSource | None:
-    """Return the speech that the same model recognised in this video before: new shots need no second recognition."""
+def find_earlier_speech(settings: Settings, video: LakeVideo, *, any_model: bool = False) -> SubtitleSource | None:
+    """Return the speech that the same model, or any, recognised in this video before.
+
+    New shots need no second recognition.
+    """
     partition = settings.resolve_partition(video["video_id"])
     rows = group_by_video(settings, "subtitles", partition).get(video["video_id"], [])
     row = next((row for row in rows if row["source"] == "asr"), None)
     if row is None or row["reason"] or settings.speech == OFF:
         return None
-    if settings.speech and row["content_hash"] != _name_recognition(settings, video):
+    if settings.speech and not any_model and row["content_hash"] != _name_recognition(settings, video):
         return None
     stored_lines = group_by_video(settings, "dialogue", partition).get(video["video_id"], [])
     lines = [read_line(line) for line in stored_lines if line["source"] == "asr"]

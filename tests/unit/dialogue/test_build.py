@@ -495,6 +495,21 @@ def test_recognised_lines_stay_without_a_model_and_are_deleted_if_speech_is_off(
     assert not find_due(off, [PARTITION]) and build(off, LATER)[0].changed == 0
 
 
+@pytest.mark.parametrize("model", ["missing-model", "/missing/model"])
+def test_recognised_lines_stay_until_another_model_can_hear_the_film(heard_film: Settings, model: str) -> None:
+    build(heard_film.model_copy(update={"speech": "small"}))
+    lines = said(heard_film)
+    mistyped = heard_film.model_copy(update={"speech": model})
+    recut = [shot_rows(0)[0] | {"end_frame": 96, "end_s": 96 * 1001 / 24000}]
+    heard_film.lake.write("shots", PARTITION, recut)  # so that it is due in any case
+    _, progress = build(mistyped, LATER)
+    assert [line["text"] for line in said(mistyped)] == [line["text"] for line in lines] and lines
+    assert len(progress.notes) == 1 and "films with sound and no subtitles: 1" in progress.notes[0]
+    assert model in progress.notes[0]
+    build(heard_film.model_copy(update={"speech": "large"}), LATER)
+    assert HeardModel.heard == 2
+
+
 def test_recognised_lines_are_deleted_if_speech_is_off_and_the_film_cannot_be_read(heard_film: Settings) -> None:
     build(heard_film.model_copy(update={"speech": "small"}))
     off = heard_film.model_copy(update={"speech": "off"})
