@@ -118,6 +118,8 @@ def _show(settings: Settings, row: LakeVideo, as_json: bool) -> None:
         click.echo(f"{line['start_timecode']}  {times} {make_printable(' '.join(line['text'].split()))} ({origin})")
     if not timing.is_plain:
         announce(f"subtitles: times x {timing.stretch:.6f}, then {timing.shift_s:+.3f} s; --reset undoes it")
+        if all(source["source"] == "asr" for source in sources):
+            announce("note: the video has no subtitles yet, so this changes nothing until some come")
     for source in sources:
         name = row["path"] if source["source"] == "asr" else source["path"]  # the path of speech is the model's
         for note in filter(None, [source["reason"], *(source["notes"] or [])]):

@@ -6,7 +6,6 @@ belong to none of them.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from ops.core.errors import DamagedTableError, VectorIndexError
 from ops.core.history import find_history_damage
 from ops.core.locks import lock_exclusively, lock_if_free
 from ops.core.plural import plural
-from ops.core.rows import LakeVideo
 from ops.core.settings import Settings
 from ops.core.steps import never_due
 from ops.core.store_leases import Lease, end_leases, find_stale_leases
@@ -39,7 +37,6 @@ from ops.shots.segment import make_poster_key, make_proxy_key
 from ops.shots.sheet import make_sheet_key
 from ops.videos import catalogue
 from ops.videos.damaged_tables import has_lost_path, put_away_all
-from ops.videos.objects import is_remote
 
 MOST_NAMED = 3
 SHOTS, LINES, TEXTS = "search_index", "dialogue_index", "index of writing"
@@ -128,7 +125,7 @@ def find_faults(settings: Settings) -> HomeFaults:
     lost_videos = [
         rows[video_id]["path"]
         for video_id in ready
-        if settings.resolve_partition(video_id) in due_partitions and not _has_source(rows[video_id])
+        if settings.resolve_partition(video_id) in due_partitions and not catalogue.has_source(rows[video_id])
     ]
     checks: dict[str, Callable[[], bool]] = {
         SHOTS: lambda: index_is_current(settings, encoder_id),
@@ -237,9 +234,8 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
             for name in faults.broken:
                 _drop_index(settings, encoder_id, name)
     rows = {row["video_id"]: row for row in catalogue.read_videos(settings.lake)}
-    reachable = [
-        video_id for video_id, row in rows.items() if row["state"] in ("ready", "pending") and _has_source(row)
-    ]
+    usable = (row for row in rows.values() if row["state"] in ("ready", "pending"))
+    reachable = [row["video_id"] for row in usable if catalogue.has_source(row)]
     due = find_due_partitions(settings, encoder_id, reachable)
     due -= {settings.resolve_partition(video_id) for video_id, row in rows.items() if row["path"] in faults.unreachable}
     interrupted_runs = runs.find_interrupted_ingests(settings)
@@ -263,10 +259,6 @@ def _find_leftovers(settings: Settings) -> Iterable[Path]:
     with lock_if_free(settings.work_lock) as is_free:
         if is_free and settings.scratch.is_dir() and any(settings.scratch.iterdir()):
             yield settings.scratch
-
-
-def _has_source(row: LakeVideo) -> bool:
-    return is_remote(row["path"]) or not os.path.isabs(row["path"]) or os.path.exists(row["path"])
 
 
 def _name(things: Iterable[str]) -> str:

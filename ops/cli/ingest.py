@@ -14,7 +14,7 @@ from ops.cli import runs
 from ops.cli.catalogue_status import Status, VideoStatus, build_status, count_indexed
 from ops.cli.forget import forget_here_too
 from ops.cli.forget_people import forget_names_in_collections
-from ops.cli.looks import describe_look, find_due_partitions
+from ops.cli.looks import describe_look, find_due_partitions, find_switched_off, remember_switches
 from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cli.probe_runs import is_scored
@@ -129,8 +129,7 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             follow(settings, bars)
         live = resolve_encoder(settings).encoder_id
         if not (retry or report) and (earlier_answer := _recall(settings, live, library_scan, start)):
-            if settings.speech not in ("", SPEECH_OFF) and (problem := explain_speech_problem(settings.speech)):
-                bars.note("dialogue", problem)
+            _note_speech_problem(settings, bars)
             _print(earlier_answer, as_json, library_scan, {}, set())
             return EXIT_SET_ASIDE if earlier_answer["set_aside"] else 0
         if settings.people == "off" and has_stored_people(settings):
@@ -173,6 +172,12 @@ def _print(
     if as_json:
         print_json(summary)
     _tell(summary, old_paths | {source.video_id: source.path for source in library_scan.files}, printed_notes)
+
+
+def _note_speech_problem(settings: Settings, bars: Bars) -> None:
+    """Note why the model of the settings cannot be used; a run in which a film needs it says that itself."""
+    if settings.speech not in ("", SPEECH_OFF) and (problem := explain_speech_problem(settings.speech)):
+        bars.note("dialogue", problem)
 
 
 def _recall(settings: Settings, encoder_id: str, library_scan: Scan, start: float) -> IngestSummary | None:
@@ -234,6 +239,7 @@ def _bring_up_to_date(
             _retry(settings, registration.seen, encoder.encoder_id)
             settings.lake_memory.forget_checks()
         due = find_due_partitions(settings, encoder.encoder_id, [*registration.seen, *registration.replaced])
+        due |= find_switched_off(settings, encoder.encoder_id)
         has_lines = has_current_lines(settings) and has_current_texts(settings)
         is_indexed = index_is_current(settings, encoder.encoder_id) and has_lines
         return due, is_indexed and _has_current_results(settings, encoder.encoder_id)
@@ -242,6 +248,8 @@ def _bring_up_to_date(
     due |= {partition for ingest in interrupted_ingests for partition in ingest.partitions}
     due -= read_forgotten_ids(settings.store)
     if not (due or interrupted_ingests or report) and is_current:
+        remember_switches(settings)
+        _note_speech_problem(settings, bars)
         return None, None
     bars.report(f"encoder {encoder.encoder_id}: {encoder.reason}")
     run_id = runs.run_pipeline(
@@ -255,6 +263,7 @@ def _bring_up_to_date(
             *(("catalogue_report",) if report else ()),
         ),
     )
+    remember_switches(settings)
     return due, settings.home / "reports" / run_id / "catalogue_report.html" if report else None
 
 

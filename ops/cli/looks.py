@@ -37,6 +37,9 @@ NO_INPUTS = (
     "public_url", "failure_webhook", "searchable_within", "tokens", "rate_limit", "open_seconds", "log", "metrics_push",
 )  # fmt: skip
 """Settings that decide no row of the lake; home, storage and encoder are named otherwise."""
+_SWITCHED = {"sound": "sound", "screen_text": "screen_text", "dialogue": "speech"}
+"""Steps that delete their results if a setting is off, with the setting's name; faces are deleted at once."""
+_SWITCHES = "switched off"
 SAMPLE = 1
 """Videos whose objects in a remote store are listed in each look: there, a folder has no stamp."""
 
@@ -83,6 +86,31 @@ def find_due_partitions(
         ready = {row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "ready"}
         due |= _find_due(settings, encoder_id, ready, [step for step in steps if step.in_home], least)
     return due
+
+
+def find_switched_off(settings: Settings, encoder_id: str) -> set[str]:
+    """Return the partitions with results of a setting that was set to off, also of videos that are elsewhere now.
+
+    They are looked for once after that. A setting that is off because it is not set concerns the videos of an ingest
+    only: a shell without it must not cost the results of a whole catalogue.
+    """
+    names = _list_switched_off(settings)
+    if not names or settings.lake_memory.read_checks(_SWITCHES).get("") == " ".join(names):
+        return set()
+    ready = {row["video_id"] for row in catalogue.read_videos(settings.lake) if row["state"] == "ready"}
+    return _find_due(settings, encoder_id, ready, [step for step in list_steps() if step.name in names], LEAST_KEPT)
+
+
+def remember_switches(settings: Settings) -> None:
+    """Note that no result of a setting that is off is left."""
+    names = " ".join(_list_switched_off(settings))
+    if settings.lake_memory.read_checks(_SWITCHES).get("", "") != names:
+        settings.lake_memory.put_checks(_SWITCHES, {"": names})
+
+
+def _list_switched_off(settings: Settings) -> list[str]:
+    explicit = settings.model_fields_set
+    return [step for step, name in _SWITCHED.items() if name in explicit and getattr(settings, name) == "off"]
 
 
 def _find_due(
@@ -175,7 +203,7 @@ def describe_look(settings: Settings, encoder_id: str, library_scan: Scan) -> st
             *describe_subtitle_folders((file.path for file in library_scan.files), library_scan.listings),
             state.digest,
             repr((sorted(read_forgotten_ids(store)), objects, skipped_videos, versions)),
-            repr((load_definitions(settings), explain_speech_problem(settings.speech))),
+            repr((load_definitions(settings), explain_speech_problem(settings.speech), _list_switched_off(settings))),
             repr((explain_setting(settings), describe_model(settings) if settings.people == "on" else "")),
             describe_online_store(settings),
         ]

@@ -119,14 +119,15 @@ def find_due(settings: Settings, partitions: Iterable[str]) -> list[Due]:
             video_shots = sorted(shots.get(video["video_id"], []), key=lambda row: row["index"])
             files = sidecars.get(video["video_id"])
             stored_rows = read.get(video["video_id"], [])
-            if not video_shots or (files is None and stored_rows):
+            video_sources = sources.get(video["video_id"], [])
+            is_other_speech = has_other_speech(settings, video, video_sources, hears=hears)
+            if not video_shots or (files is None and stored_rows and not (settings.speech == OFF and is_other_speech)):
                 continue  # not cut yet; or its folder cannot be read just now: its stored dialogue stays
             inputs = hash_inputs(video_shots, files or [], timings.get(video["video_id"], PLAIN))
             current = {(shot["shot_id"], inputs) for shot in video_shots}
             is_read = {(row["shot_id"], row["input_hash"]) for row in stored_rows} == current
-            video_sources = sources.get(video["video_id"], [])
             is_whole = all(partition in names for names in stored)  # each table has a file, even without a row
-            if not is_read or not is_whole or has_other_speech(settings, video, video_sources, hears=hears):
+            if not is_read or not is_whole or is_other_speech:
                 due.append((video, video_shots, files or []))
     return due
 
@@ -167,6 +168,8 @@ class _DialogueReader:
         inputs = hash_inputs(shots, sidecars, timing)
         if reason := _explain_loss(self.settings, video):
             return self._set_aside(video, clock, reason, inputs, LOST_DIALOGUE)
+        if self.settings.speech == OFF and not catalogue.has_source(video):
+            return self._put_stored(video, clock, inputs)  # without speech
         try:
             with convert_film_errors(video["path"], "reading its dialogue"):
                 sources = self._read(video, sidecars, clock.length_s, timing)
@@ -259,6 +262,11 @@ class _DialogueReader:
         """Note why a video's dialogue cannot be read, and keep the lines that were read before."""
         self.refusals[video["path"]] = reason
         self.progress.set_aside(STAGE, video["path"], reason)
+        film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
+        return self._put_stored(video, clock, inputs, build_subtitle_rows(video, [film], self.now))
+
+    def _put_stored(self, video: LakeVideo, clock: FrameClock, inputs: str, film: Sequence[LakeSubtitle] = ()) -> int:
+        """Write the stored lines and sources again, without speech if that is off, with the fault of the film."""
         partition, video_id = self.settings.resolve_partition(video["video_id"]), video["video_id"]
         stored_rows = group_by_video(self.settings, "dialogue", partition).get(video_id, [])
         old_rows = group_by_video(self.settings, "subtitles", partition).get(video_id, [])
@@ -267,9 +275,7 @@ class _DialogueReader:
             stored_rows, old_rows = (
                 [row for row in rows if row["source"] != SPEECH] for rows in (stored_rows, old_rows)
             )
-        film = SubtitleSource(path=video["path"], source=FILM, language="", content_hash=content_hash, reason=reason)
-        sources = [renew_subtitle_row(row) for row in old_rows if row["source"] != FILM]
-        sources += build_subtitle_rows(video, [film], self.now)
+        sources = [*(renew_subtitle_row(row) for row in old_rows if not film or row["source"] != FILM), *film]
         line_rows = build_line_rows(video, clock, list(map(read_line, stored_rows)), self.now)
         return self._put(video, line_rows, sources, build_shot_rows(video, clock, line_rows, inputs, self.now))
 

@@ -9,6 +9,7 @@ with nothing but its id.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -23,6 +24,7 @@ from ops.core.settings import Settings
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake
 from ops.videos.forgotten import read_forgotten_ids
+from ops.videos.objects import is_remote
 
 TABLE = "videos"
 LAYOUT = "lake/layout.json"
@@ -59,6 +61,11 @@ def read_usable_videos(settings: Settings, video_ids: Collection[str]) -> list[L
     partitions = sorted({settings.resolve_partition(video_id) for video_id in ids})
     rows = read_videos(settings.lake, partitions)
     return [row for row in rows if row["video_id"] in ids and row["state"] in ("ready", "pending")]
+
+
+def has_source(video: LakeVideo) -> bool:
+    """Return whether the file of a video exists; that of a remote store is not looked for."""
+    return is_remote(video["path"]) or not os.path.isabs(video["path"]) or os.path.exists(video["path"])
 
 
 def find_video(lake: Lake, text: str) -> LakeVideo:

@@ -75,6 +75,21 @@ def test_features_and_lineage(heard: tuple[Home, Path], monkeypatch: pytest.Monk
         assert event and event.asset_materialization
 
 
+def test_off_deletes_it_of_films_that_are_elsewhere_too(heard: tuple[Home, Path]) -> None:
+    home, folder = heard
+    away = folder.parent / "away.mkv"
+    (folder / "heard.mkv").rename(away)
+    home.run("ingest", str(folder))
+    assert search(home, "sound:silent") == ["heard:0"], "a shell without the setting costs the films of its ingest only"
+    home.run("ingest", str(folder), NEEDLE_SOUND="off")
+    assert {(row["loudness"], row["silence"], row["kinds"]) for row in rows_of(home)} == {(None, None, None)}
+    assert "NEEDLE_SOUND=on" in home.run("search", "sound:silent", expect=1).stderr
+    assert home.json("ingest", str(folder), NEEDLE_SOUND="off")["up_to_date"]
+    away.rename(folder / "heard.mkv")
+    home.run("ingest", str(folder), **MEASURED)
+    assert search(home, "sound:silent") == ["heard:0"]
+
+
 def test_off_and_forget_delete_it(heard: tuple[Home, Path]) -> None:
     home, folder = heard
     home.run("ingest", str(folder))

@@ -517,6 +517,25 @@ def test_recognised_lines_are_deleted_if_speech_is_off_and_the_film_cannot_be_re
     assert said(off) == [] and not find_due(off, [PARTITION])
 
 
+@pytest.mark.parametrize("is_folder_there", [True, False])
+def test_recognised_lines_are_deleted_if_speech_is_off_and_the_film_is_elsewhere(
+    heard_film: Settings, is_folder_there: bool
+) -> None:
+    build(heard_film.model_copy(update={"speech": "small"}))
+    before = [row for row in heard_film.lake.read("subtitles").to_pylist() if row["source"] != "asr"]
+    folder = Path(heard_film.library)
+    away = folder.with_name("away")
+    moved = (folder / "film.mkv", folder / "away.mkv") if is_folder_there else (folder, away)
+    moved[0].rename(moved[1])
+    off = heard_film.model_copy(update={"speech": "off"})
+    assert len(find_due(off, [PARTITION])) == 1
+    _, progress = build(off, LATER)
+    assert said(off) == [] and not progress.refused and not find_due(off, [PARTITION])
+    assert [row["path"] for row in off.lake.read("subtitles").to_pylist()] == [row["path"] for row in before]
+    moved[1].rename(moved[0])
+    assert not find_due(off, [PARTITION])
+
+
 def test_a_language_is_set_by_show_and_a_changed_one_is_heard_again(heard_film: Settings) -> None:
     (show,) = {row["show"] for row in heard_film.lake.read("videos").to_pylist()}
     hearing = heard_film.model_copy(update={"speech": "small", "speech_language": "Another, show=fr"})
