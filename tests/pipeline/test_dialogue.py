@@ -141,6 +141,23 @@ def test_a_timing_of_subtitles_moves_lines_and_index_and_stays(talking: tuple[Ho
     assert [line["start_s"] for line in home.json("dialogue", "b.mkv", "--reset")["lines"]] == [0.5]
 
 
+def test_a_timing_without_subtitles_is_named(talking: tuple[Home, Path, Any], tmp_path: Path) -> None:
+    home = talking[0]
+    home.run("ingest", str(make_film(tmp_path / "plain.mp4", cuts=(), frames=24, seed=5).path))
+    note = "the video has no subtitles yet, so this changes nothing until some come"
+    assert note in home.run("dialogue", "plain.mp4", "--shift", "1").stderr
+    assert note not in home.run("dialogue", "plain.mp4", "--reset").stderr
+    assert note not in home.run("dialogue", "b.mkv", "--shift", "1").stderr
+    home.run("dialogue", "b.mkv", "--reset")
+
+
+def test_a_model_that_is_missing_is_named_also_if_there_is_nothing_to_do(talking: tuple[Home, Path, Any]) -> None:
+    home, folder, _ = talking
+    for _ in range(2):  # the second answer is remembered
+        done = home.run("ingest", str(folder), NEEDLE_SPEECH="/missing/model")
+        assert "nothing to do" in done.stderr and "it has no model.bin" in done.stderr
+
+
 def test_a_forgotten_film_leaves_no_word(talking: tuple[Home, Path, Any]) -> None:
     home = talking[0]
     home.run("forget", "a.mp4", "--yes")
