@@ -52,16 +52,11 @@ def compose(
     probes: ProbeScores,
     sound: SoundShots,
 ) -> Selection:
-    """Apply ``then``, the conditions and the probe filters of the query to the selection.
+    """Apply the conditions, ``then`` and the probe filters of the query to the selection.
 
+    Conditions come first: without a description, their shots are the first ones of the sequences.
     Raises ``NotFoundError`` for an unknown example or probe, and for a condition on words that are not indexed.
     """
-    if query.then:
-        part = retrieval.look_like(query.then.text.strip(), query.then.like, query.then.unlike)
-        pairs = find_sequences(selection.apply_filters(), part.apply_filters(), details.list_starts, query.then.within)
-        selection = Selection(
-            ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines, texts=selection.texts
-        )
     if query.all or query.any:
         reader = ConditionReader(scope, retrieval, details, lines, texts, probes, sound)
         all_of, any_of = ([reader.read(each) for each in part] for part in (query.all, query.any))
@@ -82,6 +77,12 @@ def compose(
                 lines=reader.lines,
                 texts=reader.texts,
             )
+    if query.then:
+        part = retrieval.look_like(query.then.text.strip(), query.then.like, query.then.unlike)
+        pairs = find_sequences(selection.apply_filters(), part.apply_filters(), details.list_starts, query.then.within)
+        selection = Selection(
+            ranking=FixedRanking(pairs), vector=selection.vector, lines=selection.lines, texts=selection.texts
+        )
     if query.where:
         probe_scores = probes.find_fulfilling([parse_filter(each) for each in query.where])
         selection = replace(selection, filters=(*selection.filters, keep_only(probe_scores)))

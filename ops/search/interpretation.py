@@ -117,28 +117,33 @@ def interpret(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInter
         meaning = QueryInterpretation(
             visual=True, dialogue=False, why="the pictures were searched for shots like the examples"
         )
+    elif query.conditions:
+        meaning = _describe_conditions(query)
     else:
-        if not query.conditions:
-            order = "the least like what is left out first" if query.unlike else "in the order of its video"
-            why = f"no words to search for: every shot that fulfils the filters, {order}"
-            return QueryInterpretation(visual=True, dialogue=False, why=why)
-        are_spoken = [isinstance(each, DialogueCondition | WrittenCondition) for each in query.conditions]
-        one = len(query.conditions) == 1
-        why = f"frames that fulfil the condition{'' if one else 's'} were searched"
-        if query.unlike:
-            why = f"{why}; shots the least like what is left out come first"
-        elif not one:
-            why = f"{why}; relevance is that of the weakest"
-        is_spoken = any(isinstance(each, DialogueCondition) for each in query.conditions)
-        return QueryInterpretation(visual=not all(are_spoken), dialogue=is_spoken, why=why)
+        order = ", the least like what is left out first" if query.unlike else ", in the order of its video"
+        why = f"no words to search for: every shot that fulfils the filters{'' if query.then else order}"
+        meaning = QueryInterpretation(visual=True, dialogue=False, why=why)
     why = meaning.why
     if query.then:
         within = query.then.within
         shots = "the next shot" if within == 1 else f"one of the next {within} shots"
         why = f"{why}; {shots} must match what follows, and relevance is the mean of both"
-    if query.all or query.any:
+    if query.conditions and query.is_described:
         why = f"{why}; only frames that fulfil the conditions count"
     return replace(meaning, why=why)
+
+
+def _describe_conditions(query: Query) -> QueryInterpretation:
+    """Return the interpretation of a query without a description."""
+    are_spoken = [isinstance(each, DialogueCondition | WrittenCondition) for each in query.conditions]
+    one = len(query.conditions) == 1
+    why = f"frames that fulfil the condition{'' if one else 's'} were searched"
+    if query.unlike and not query.then:
+        why = f"{why}; shots the least like what is left out come first"
+    elif not one:
+        why = f"{why}; relevance is that of the weakest"
+    is_spoken = any(isinstance(each, DialogueCondition) for each in query.conditions)
+    return QueryInterpretation(visual=not all(are_spoken), dialogue=is_spoken, why=why)
 
 
 def _read_text(query: Query, scope: Scope, lines: LineIndex | None) -> QueryInterpretation:

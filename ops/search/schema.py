@@ -191,8 +191,6 @@ class Query(SearchFields):
             raise UsageError(f"by '{self.by}' compares with one shot: give it as the only example")
         if self.unlike and not self.is_described:
             raise UsageError("'unlike' alone does not describe anything: add a text or an example")
-        if self.then and not self.is_described:
-            raise UsageError("'then' needs something to come first: add a text or an example of it")
 
 
 class Span(Answered):

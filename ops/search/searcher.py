@@ -1,6 +1,6 @@
 """Search the catalogue: by words, by shots, by images, or by all of them at once.
 
-A query passes six steps, each in a module: interpret → retrieve → rank → compose (next shot, conditions, probes) → page
+A query passes six steps, each in a module: interpret → retrieve → rank → compose (conditions, next shot, probes) → page
 → write.
 """
 

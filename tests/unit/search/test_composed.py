@@ -307,6 +307,39 @@ def test_a_sequence_is_a_shot_and_what_follows_it(searcher: Searcher) -> None:
     assert not {shot(n, 5) for n in range(3)} & set(best), "nothing follows the last shot"
 
 
+CHRISTMAS, HAND = DialogueCondition(dialogue='"merry christmas"'), DialogueCondition(dialogue="hand")
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        ({"text": 'said:"merry christmas"'}, {(0, 0), (0, 1)}),
+        ({"text": 'green said:"merry christmas"'}, {(0, 0), (0, 1)}),
+        ({"text": 'said:"merry christmas" -red'}, {(0, 0), (0, 1)}),
+        ({"text": 'said:"merry christmas" said:everybody'}, {(0, 0), (0, 1)}),
+        ({"text": 'said:* show:"show 2"'}, {(2, 2), (2, 4)}),
+        ({"text": '-said:* show:"show 2"'}, {(2, 0), (2, 1), (2, 3)}),
+        ({"all": (CHRISTMAS,)}, {(0, 0), (0, 1)}),
+        ({"any": (CHRISTMAS, HAND)}, {(0, 0), (0, 1), (1, 1), (2, 4)}),
+        ({"text": "said:christmas", "all": (HAND,)}, set()),
+    ],
+)
+def test_filters_on_words_and_conditions_are_the_first_shots_of_a_sequence(
+    searcher: Searcher, query: dict[str, Any], pairs: set[tuple[int, int]]
+) -> None:
+    answer = searcher.search(Query(**query, then=Then(text="a colour", within=1), limit=100))
+    assert {hit.shot_id for hit in answer.hits} == {shot(film, at) for film, at in pairs}
+    assert all(hit.then and hit.then.start_frame == hit.end_frame for hit in answer.hits)
+    assert "the next shot must match what follows, and relevance is the mean of both" in answer.reading.why
+
+
+def test_a_sequence_of_spoken_words_and_an_example(searcher: Searcher) -> None:
+    query = Query(text='said:"merry christmas"', then=Then(like=(shot(0, 4),), within=2), limit=100)
+    hits = searcher.search(query).hits
+    assert {hit.shot_id for hit in hits} == {shot(0, 0), shot(0, 1)}
+    assert hits[0].lines and {hit.match.start_frame for hit in hits} == {12, 24} and all(hit.then for hit in hits)
+
+
 def test_near_duplicates_are_folded_over_all_pages(settings: Settings) -> None:
     publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
     searcher = Searcher(settings, encoder=ColourEncoder())
