@@ -16,12 +16,12 @@ from ops.core.types import make_shot_id, parse_shot_id
 from ops.index.fetching import fetch_until
 from ops.index.lines import LineHit, LineIndex
 from ops.search.conditions import (
-    ANY_WORDS,
     Condition,
     DialogueCondition,
     SoundCondition,
     TextCondition,
     WrittenCondition,
+    means_any_words,
 )
 from ops.search.interpretation import NO_DIALOGUE, find_said
 from ops.search.probe_filters import ProbeScores
@@ -184,13 +184,13 @@ class ConditionReader:
     def _find_spoken(self, text: str) -> Fulfilled:
         if self._lines is None:
             raise NotFoundError(NO_DIALOGUE)
-        if text == ANY_WORDS:
+        if means_any_words(text):
             shots = find_spoken_shots(text, self._lines, self._scope)
             return replace(self._convert_strengths(dict.fromkeys(shots, 1.0)), kind="dialogue")
         return self._convert_lines("dialogue", find_said(text, self._lines, self._scope), self.lines)
 
     def _find_written(self, text: str) -> Fulfilled:
-        if text == ANY_WORDS:
+        if means_any_words(text):
             shots = find_written_shots(text, self._texts, self._scope)
             return replace(self._convert_strengths(dict.fromkeys(shots, 1.0)), kind="written")
         return self._convert_lines("written", find_texts(text, self._texts, self._scope), self.texts)

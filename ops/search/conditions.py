@@ -18,6 +18,8 @@ CONDITION_MESSAGE = "a condition has exactly one of text, dialogue, written, sou
 ANY_WORDS = "*"
 """The value of a condition on spoken or written words that any words fulfil."""
 
+_QUOTES = '"“”„«»'
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 ConditionText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 ProbeFilterText = Annotated[str, Field(min_length=3, max_length=200, description="such as `closeup>=0.5`")]
@@ -60,6 +62,11 @@ class ProbeCondition(Asked):
     """Shots that a probe scores so."""
 
     probe: ProbeFilterText
+
+
+def means_any_words(words: str) -> bool:
+    """Return True if any words fulfil a condition on these spoken or written words: ``*``, also in quotes."""
+    return words.strip(_QUOTES).strip() == ANY_WORDS
 
 
 def _find_kind(condition: object) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ops.index.lines import LineIndex
 from ops.index.words import split_words
-from ops.search.conditions import ANY_WORDS, Condition, DialogueCondition, WrittenCondition
+from ops.search.conditions import Condition, DialogueCondition, WrittenCondition, means_any_words
 from ops.search.interpretation import find_meant_spoken, find_said, parse_words
 from ops.search.literals import is_literal
 from ops.search.query_parts import QueryChange, QueryPart
@@ -72,7 +72,7 @@ def find_meant_in_conditions(
             words, index = condition.written, texts
         else:
             continue
-        if index is None or words == ANY_WORDS or find_said(words, index, scope):
+        if index is None or means_any_words(words) or find_said(words, index, scope):
             continue
         corrections = find_meant_spoken(parse_words(words), index, scope)
         if corrections and find_said(replace_words(words, corrections), index, scope):

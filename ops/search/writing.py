@@ -8,7 +8,7 @@ from ops.core.errors import NotFoundError
 from ops.core.types import parse_shot_id
 from ops.index.lines import LineHit, LineIndex
 from ops.index.words import split_words
-from ops.search.conditions import ANY_WORDS
+from ops.search.conditions import means_any_words
 from ops.search.interpretation import TOGETHER, Words, find_lines, find_said, parse_words, select_content_words
 from ops.search.searched_catalogue import Scope
 
@@ -31,14 +31,14 @@ def find_texts(text: str, texts: LineIndex | None, scope: Scope) -> list[tuple[L
 
 def find_spoken_shots(text: str, lines: LineIndex, scope: Scope) -> frozenset[str]:
     """Return the shots in which ``text`` is spoken, or with any speech for ``*``."""
-    if text == ANY_WORDS:
+    if means_any_words(text):
         return _list_shots(lines, scope)
     return frozenset(shot for line, _ in find_said(text, lines, scope) for shot in line.shot_ids)
 
 
 def find_written_shots(text: str, texts: LineIndex | None, scope: Scope) -> frozenset[str]:
     """Return the shots in which ``text`` is written, or with any writing for ``*``; errors as :func:`find_texts`."""
-    if text != ANY_WORDS:
+    if not means_any_words(text):
         return frozenset(shot for line, _ in find_texts(text, texts, scope) for shot in line.shot_ids)
     if texts is None:
         raise NotFoundError(NO_TEXTS)

@@ -368,7 +368,8 @@ def test_any_speech_is_a_filter(searcher: Searcher, catalogue: Settings) -> None
     assert find_shots(searcher, "red said:*") == spoken
     assert find_shots(searcher, "red -said:*") == find_shots(searcher, "red") - spoken
     assert find_shots(searcher, "show:sintel said:*") == spoken & find_shots(searcher, "show:sintel")
-    assert not find_shots(searcher, 'said:"*"'), "in quotes, it is a sign"
+    for quoted in ('said:"*"', "said:“*”", "said:' * '"):
+        assert find_shots(searcher, quoted) == spoken and find_shots(searcher, f"-{quoted}") == silent, quoted
 
 
 def test_said_and_label_filter_shots(searcher: Searcher) -> None:

@@ -101,7 +101,10 @@ def test_a_phrase_on_two_lines_of_a_sign_is_found(searcher: Searcher) -> None:
 
 def test_any_text_is_a_facet(searcher: Searcher) -> None:
     written = {shot(0, 0), shot(0, 1), shot(1, 0), shot(1, 1), shot(2, 0)}
-    assert shots(ask(searcher, "text:*")) == written
+    for text in ("text:*", 'text:"*"', "text: '*'"):
+        answer = ask(searcher, text)
+        assert shots(answer) == written and [part.label for part in answer.reading.parts] == ["with any text"], text
+    assert shots(ask(searcher, "", all=[{"written": '"*"'}])) == written
     assert not shots(ask(searcher, "red -text:*")) & written
     assert shots(ask(searcher, "text:* red", shows=(SHOWS[0],))) <= {shot(0, 0), shot(0, 1)}
 
