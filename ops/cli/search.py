@@ -109,11 +109,12 @@ def _describe_part(part: QueryPart, literal: Sequence[str]) -> str:
     if part.kind == "spelling":
         undo = "".join(f" --literal {shlex.quote(word)}" for word in part.text.split(", "))
         return f"{part.label};{undo} searches the words as typed"
+    name = "exclusion" if part.kind == "without" else "filter"
     if part.is_applied:
         undo = "" if part.is_typed else f"; --literal {shlex.quote(part.text)} reads it as words"
-        return f"filter: {part.label} (from '{part.text}'){undo}"
+        return f"{name}: {part.label} (from '{part.text}'){undo}"
     if tuple(part.change.literal) != tuple(literal):
-        return f"not a filter: {part.label} ('{part.text}' is read as words because of --literal)"
+        return f"not applied: {part.label} ('{part.text}' is read as words because of --literal)"
     return f"'{part.text}' may mean {part.label}: write {shlex.quote(part.change.text)}"
 
 

@@ -110,7 +110,10 @@ def find_worded_parts(
 
 
 def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
-    """Return a few words for people: "show Sintel", "without a rabbit", "not said hello"."""
+    """Return a few words for people: "show Sintel", "less like a rabbit", "not said hello".
+
+    An exclusion hides nothing, so its label differs from those of filters: "without speech" is ``-said:*``.
+    """
     if kind == "said" and value == ANY_WORDS:
         return f"{'without' if is_negated else 'with'} speech"
     if kind == "text":
@@ -120,7 +123,7 @@ def describe_part(kind: str, value: str, *, is_negated: bool = False) -> str:
         return f"{'without' if is_negated else 'with'} {'anybody' if value == ANY_WORDS else value}"
     if kind == "sound":
         return f"{'without' if is_negated else 'with'} {SOUND_LABELS.get(value, value)}"
-    return f"without {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
+    return f"less like {value}" if kind == "without" else f"{'not ' if is_negated else ''}{kind} {value}"
 
 
 def _plain(each: TypedFilter) -> FoundPart:

@@ -60,7 +60,9 @@ class QueryPart(Answered):
     kind: PartKind
     text: str = Field(description="the part of the text, as written")
     value: str = Field(description="its meaning: a show, a file, a date, a label, or words")
-    label: str = Field(description="its meaning in a few words for people, such as `show Sintel` or `without a rabbit`")
+    label: str = Field(
+        description="its meaning in a few words for people, such as `show Sintel` or `less like a rabbit`"
+    )
     is_negated: bool = Field(description="true for a filter that leaves out what it names")
     is_typed: bool = Field(
         description="true for `show:Sintel` or `-rabbit`, false for a part recognised in plain words"

@@ -81,7 +81,7 @@ def describe_scope(understanding: Understanding) -> tuple[str, ...]:
     """Return a note if the filters together leave no video."""
     if not understanding.scope.is_empty:
         return ()
-    labels = [each.label for each in understanding.parts if each.is_applied]
+    labels = [each.label for each in understanding.parts if each.is_applied and each.kind != "without"]
     shows = [f"show {' or '.join(understanding.query.shows)}"] if understanding.query.shows else []
     videos = [f"video {' or '.join(understanding.query.videos)}"] if understanding.query.videos else []
     return (f"no video fulfils all filters: {', '.join([*shows, *videos, *labels])}",)

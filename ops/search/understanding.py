@@ -14,7 +14,7 @@ from datetime import date
 
 from ops.core.errors import UsageError
 from ops.search.conditions import DialogueCondition, WrittenCondition
-from ops.search.found_parts import FoundPart, find_typed_parts, find_worded_parts
+from ops.search.found_parts import FoundPart, describe_part, find_typed_parts, find_worded_parts
 from ops.search.literals import is_literal, reads_literally
 from ops.search.query_parts import QueryChange, QueryPart, is_words
 from ops.search.schema import Query
@@ -90,7 +90,9 @@ def understand(query: Query, catalogue: SearchedCatalogue, today: date) -> Under
     query = query.model_copy(update={"text": clean_text(query.text)})
     text = query.text
     parts, notes = find_typed_parts(text, catalogue, today, query.literal)
-    if query.dialogue != "only":  # a name may be spoken
+    if query.dialogue == "only":
+        parts = [_exclude_spoken(each) if each.kind == "without" else each for each in parts]
+    else:  # with "only", a name may be spoken
         typed_spans = [(each.start, each.end) for each in parts]
         plain_parts, more = find_worded_parts(text, catalogue, today, typed_spans, query.literal)
         parts = sorted([*parts, *_keep_words(query, text, parts, plain_parts)], key=lambda each: each.start)
@@ -159,6 +161,11 @@ def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
     text = re.sub(r"[(\[]\s*[)\]]", " ", text)
     text = re.sub(r"\s+([,;.!?)])", r"\1", " ".join(text.split()))
     return re.sub(r"([,;])(?:\s*[,;])+", r"\1", re.sub(r"([(\[])\s+", r"\1", text)).strip(" ,;").lstrip(":.!? ")
+
+
+def _exclude_spoken(each: FoundPart) -> FoundPart:
+    """Return an exclusion in a search of lines alone: a filter on what is spoken."""
+    return replace(each, label=describe_part("said", each.value, is_negated=True))
 
 
 def _keep_words(

@@ -9,6 +9,12 @@ export function removable(word, value, remove) {
     word && el("span", { class: "muted" }, word), value, icon("close"));
 }
 
+/** The first words of a label, and its value: "show" and "Sintel". @param {string} label @returns {[string, string]} */
+function divide(label) {
+  const at = label.startsWith("less like ") ? "less like".length : label.indexOf(" ");
+  return [label.slice(0, at), label.slice(at + 1)];
+}
+
 /** The filters and exclusions that were found in the text; each click asks again without that part, or with it. */
 export class TextParts {
   place = byId("parts", HTMLElement);
@@ -33,15 +39,15 @@ export class TextParts {
   chip(part) {
     const change = () => this.page.change({ text: part.change.text, literal: [...part.change.literal] });
     const isSpelling = part.kind === "spelling"; // its label is a sentence
-    const [word, ...rest] = isSpelling ? ["spelling", part.value] : part.label.split(" ");
+    const [word, value] = isSpelling ? ["spelling", part.value] : divide(part.label);
     if (part.is_applied) {
       const undo = part.is_typed ? "Take it out of the text" : `Search for the words “${part.text}” instead`;
-      const chip = removable(word, rest.join(" "), change);
+      const chip = removable(word, value, change);
       chip.title = isSpelling ? "Search the words as typed" : undo;
       return chip;
     }
     return el("button", { type: "button", class: "chip offered", title: isSpelling ? "Search for this" : `“${part.text}” was read as words`,
-      "aria-label": isSpelling ? part.label : `“${part.text}” was read as words: use the filter ${part.label}`, onclick: change },
-    icon("add"), word && el("span", { class: "muted" }, word), rest.join(" "));
+      "aria-label": isSpelling ? part.label : `“${part.text}” was read as words: use ${part.label}`, onclick: change },
+    icon("add"), word && el("span", { class: "muted" }, word), value);
   }
 }

@@ -707,7 +707,7 @@ export type QueryPart = {
   text: string;
   /** its meaning: a show, a file, a date, a label, or words */
   value: string;
-  /** its meaning in a few words for people, such as `show Sintel` or `without a rabbit` */
+  /** its meaning in a few words for people, such as `show Sintel` or `less like a rabbit` */
   label: string;
   /** true for a filter that leaves out what it names */
   is_negated: boolean;

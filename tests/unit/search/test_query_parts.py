@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.exceptions import NoSuchOption
 
-from ops.cli.search import command
+from ops.cli.search import command, print_reading
 from ops.core.errors import NotFoundError, UsageError
 from ops.core.settings import Settings
 from ops.index.line_publishing import publish_lines
@@ -370,6 +370,20 @@ def test_any_speech_is_a_filter(searcher: Searcher, catalogue: Settings) -> None
     assert find_shots(searcher, "show:sintel said:*") == spoken & find_shots(searcher, "show:sintel")
     for quoted in ('said:"*"', "said:“*”", "said:' * '"):
         assert find_shots(searcher, quoted) == spoken and find_shots(searcher, f"-{quoted}") == silent, quoted
+
+
+def test_an_exclusion_is_not_labelled_as_a_filter(searcher: Searcher, capsys: pytest.CaptureFixture[str]) -> None:
+    def labels(text: str, **fields: Any) -> list[str]:
+        return [part.label for part in ask(searcher, text, **fields).reading.parts]
+
+    assert labels("red without speech") == labels("red -speech") == ["less like speech"]
+    assert labels("red -said:*") == ["without speech"]
+    assert labels("red -speech", dialogue="only") == ["not said speech"], "there it is one"
+    assert labels("red -sintel") == ["not show Sintel"]
+    print_reading(ask(searcher, "red -speech"))
+    assert "exclusion: less like speech (from '-speech')" in capsys.readouterr().err
+    contradiction = ask(searcher, "show:sintel file:ice red without speech").reading.notes
+    assert "no video fulfils all filters: show Sintel, file ice" in contradiction
 
 
 def test_said_and_label_filter_shots(searcher: Searcher) -> None:
