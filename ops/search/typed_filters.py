@@ -12,7 +12,8 @@ from difflib import get_close_matches
 
 NAMES = ("show", "file", "after", "before", "person", "said", "text", "sound", "label")
 _QUOTED = '"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|«([^»]*)»'
-_VALUE = rf"{_QUOTED}|'([^']*)'(?!\w)"
+# The closing single quote is also the apostrophe: one before a letter belongs to its word ("the cat’s").
+_VALUE = rf"{_QUOTED}|'([^']*)'(?!\w)|‘((?:[^‘’]|’(?=\w))*)’(?!\w)"
 # Keyboards, word processors and telephones write a minus as any of these.
 _MINUS = "-−–‐‑－"
 _START = r"(?<![^\s(\[])"
