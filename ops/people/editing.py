@@ -6,6 +6,7 @@ Groups that faces form by their vectors are never altered. A killed change is co
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 import pyarrow.compute as pc
 
 from ops.core.errors import NotFoundError, UsageError
-from ops.core.names import fold_name, require_name
+from ops.core.names import find_invisible, fold_name, require_name
 from ops.core.rows import LakeFace, LakePerson
 from ops.core.settings import Settings
 from ops.people import catalogue
@@ -89,6 +90,11 @@ def require_person_name(name: str) -> str:
     text = " ".join(require_name(name, "person").split())
     if '"' in text or text == "*" or is_person_id(text):
         raise UsageError(f"{text!r} cannot be the name of a person: no quotes, no id of a person, and not * alone")
+    if sign := find_invisible(text):
+        character = f"U+{ord(sign):04X} {unicodedata.name(sign, 'control character')}"
+        raise UsageError(
+            f"{text!r} cannot be the name of a person: it has the invisible character {character}; type it without"
+        )
     return text
 
 

@@ -18,8 +18,8 @@ from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress, StepReport
 from ops.people import editing
 from ops.people.build import build_faces, find_due
-from ops.people.catalogue import FaceVectors, KnownPeople, read_people, read_vectors
-from ops.people.changes import read_changes
+from ops.people.catalogue import FaceVectors, KnownPeople, read_people, read_vectors, write_people
+from ops.people.changes import PersonChange, apply_changes, read_changes, write_changes
 from ops.people.face_model import FaceModel
 from ops.people.forget import find_stored_person, forget_all_people, forget_person, forget_videos, list_names
 from ops.people.rows import make_face_id
@@ -388,13 +388,37 @@ def test_a_name_of_somebody_else_is_no_reason_to_delete_a_search(home: Settings)
     assert list_names(home, editing.find_person(home, first)) == {first, "Thomasina"}
 
 
-@pytest.mark.parametrize("name", ["*", 'The "Duke"', "P3f2a9c1e77b0"])
+@pytest.mark.parametrize(
+    "name", ["*", 'The "Duke"', "P3f2a9c1e77b0", "Ann\u2060", "\u202eevil", "An\u00adn", "Ann\u200d", "Ann \u200c Lee"]
+)
 def test_a_name_that_no_search_would_find_is_refused(home: Settings, name: str) -> None:
     build(home)
     first = read_people(home)[0]["person_id"]
     with pytest.raises(UsageError, match="cannot be the name of a person"):
         editing.name_person(home, first, name, "me", LATER)
     assert editing.name_person(home, first, " Thom   Yorke ", "me", LATER)["name"] == "Thom Yorke"
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0645\u06cc\u200c\u0631\u0627", "\u0d05\u0d28\u0d4d\u200d", "\u0da1\u0d9a\u0dca\u200d\u0dbb", "Zoë"]
+)
+def test_a_name_keeps_the_joiners_that_its_letters_need(home: Settings, name: str) -> None:
+    build(home)
+    first = read_people(home)[0]["person_id"]
+    assert editing.name_person(home, first, name, "me", LATER)["name"] == name
+
+
+def test_names_that_look_the_same_are_one_name(home: Settings) -> None:
+    build(home)
+    first, second = (row["person_id"] for row in read_people(home))
+    write_changes(
+        home, [PersonChange(action="named", person_id=first, name="Zo\u2060e\u0308", author="me", created_at=LATER)]
+    )
+    write_people(home, apply_changes(read_changes(home)), LATER)  # a name from before such characters were refused
+    with pytest.raises(UsageError, match="is called 'Zo\\\\u2060"):
+        editing.name_person(home, second, "zoë", "me", LATER)
+    assert editing.find_person(home, "Zoë")["person_id"] == first
+    assert editing.name_person(home, first, "Zoë", "me", LATER)["name"] == "Zoë"
 
 
 def test_with_a_forgotten_video_go_the_people_who_are_in_no_other(home: Settings, tmp_path: Path) -> None:
