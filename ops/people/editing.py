@@ -27,7 +27,8 @@ from ops.people.sampling import count_looks
 from ops.videos.catalogue import require_same_division
 
 MOST_NAMED = 10
-_TICK = timedelta(microseconds=1)
+TICK = timedelta(microseconds=1)
+"""Time between two changes of one command."""
 _ID = re.compile(r"p[0-9a-f]{12}")
 _COLUMNS = tuple(name for name in LakeFace.__annotations__ if name != "embedding")
 
@@ -219,8 +220,8 @@ def apply_now(settings: Settings, changes: Sequence[PersonChange], now: datetime
     They get the time ``now``, or later ones: the order counts, also if the clock of this machine is behind.
     """
     history = read_changes(settings)
-    at = max([now, *(each.created_at + _TICK for each in history)])
-    stamped = [replace(change, created_at=at + number * _TICK) for number, change in enumerate(changes)]
+    at = max([now, *(each.created_at + TICK for each in history)])
+    stamped = [replace(change, created_at=at + number * TICK) for number, change in enumerate(changes)]
     write_changes(settings, [*history, *stamped])
     identities = apply_changes([*history, *stamped])
     renew_people(settings, _find_changed_partitions(settings, stamped), identities, now)

@@ -6,7 +6,7 @@ tables only; pictures of faces are cut from proxies when they are shown, and nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -33,7 +33,7 @@ from ops.people.build import (
 )
 from ops.people.changes import FACE_ACTIONS, LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.clusters import TRACK_SLACK, measure_distances
-from ops.people.editing import find_partitions, find_person, write_video
+from ops.people.editing import TICK, find_partitions, find_person, write_video
 from ops.people.face_model import SAME_DISTANCES
 
 
@@ -67,7 +67,10 @@ def find_stored_person(settings: Settings, person: str) -> LakePerson:
 def list_names(settings: Settings, person: LakePerson) -> set[str]:
     """Return every id and name that a person has or had, without names that others have now."""
     history = read_changes(settings)
-    identities = apply_changes(history)
+    return _list_names(history, apply_changes(history), person)
+
+
+def _list_names(history: Sequence[PersonChange], identities: Identities, person: LakePerson) -> set[str]:
     all_ids = {each for change in history for each in (change.person_id, change.other_id)}
     ids = {each for each in all_ids if each and identities.find(each) == person["person_id"]} | {person["person_id"]}
     other_names = {fold_name(name) for each, name in identities.names.items() if each != person["person_id"]}
@@ -106,6 +109,8 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
         _delete_damaged(settings)
         remaining = [each for each in history if not _concerns(each, person_id, identities)]
         remaining = _drop_faces(remaining, all_lost_ids.__contains__)
+        names = {each: name for each, name in identities.names.items() if identities.find(each) != person_id}
+        remaining = _drop_names(remaining, _list_names(history, identities, person), names)
         write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
     return sorted(shots)
@@ -182,6 +187,39 @@ def _drop_faces(history: Sequence[PersonChange], is_lost: Callable[[str], bool])
     """Return the changes without lost faces, and without those of which no face is left."""
     changes = [replace(each, face_ids=tuple(face for face in each.face_ids if not is_lost(face))) for each in history]
     return [each for each in changes if each.face_ids or each.action not in FACE_ACTIONS]
+
+
+def _drop_names(
+    history: Sequence[PersonChange], lost_names: Collection[str], names: Mapping[str, str]
+) -> list[PersonChange]:
+    """Return the changes without those by which others once had a lost name. ``names`` are the present ones by person.
+
+    If present names would not follow from the rest, because people were merged and came apart again, such a change
+    stays without its name, and a name that differs even so is given once more.
+    """
+    folded_names = set(map(fold_name, lost_names))
+
+    def is_lost(change: PersonChange) -> bool:
+        return change.action == "named" and fold_name(change.name) in folded_names
+
+    remaining = [each for each in history if not is_lost(each)]
+    if apply_changes(remaining).names == names:
+        return remaining
+    nameless = [replace(each, name="") if is_lost(each) else each for each in history]
+    before = apply_changes(nameless).names
+    differing = sorted(each for each in {*before, *names} if before.get(each) != names.get(each))
+    last = nameless[-1]
+    fixes = [
+        PersonChange(
+            action="named",
+            person_id=each,
+            author=last.author,
+            created_at=last.created_at + number * TICK,
+            name=names.get(each, ""),
+        )
+        for number, each in enumerate(differing, 1)
+    ]
+    return [*nameless, *fixes]
 
 
 def _read_known_ids(settings: Settings) -> set[str]:

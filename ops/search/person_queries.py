@@ -14,6 +14,7 @@ from ops.search.conditions import DialogueCondition, TextCondition, WrittenCondi
 from ops.search.people import is_part_of_name
 from ops.search.schema import Query
 from ops.search.typed_filters import parse_filters
+from ops.search.understanding import clean_text
 
 
 def names_people(text: str, people: Collection[str] | None) -> bool:
@@ -21,6 +22,7 @@ def names_people(text: str, people: Collection[str] | None) -> bool:
 
     A name of several words counts in free words, too. One word alone may mean something else: a rose, a bell.
     """
+    text = clean_text(text)  # as a search does before it looks for filters
     values = [each.value for each in parse_filters(text).filters if each.name == "person"]
     if people is None:
         return bool(values)

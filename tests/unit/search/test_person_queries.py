@@ -17,6 +17,8 @@ NAMES = {"Zebedée Quillfeather", "p0123456789ab"}
         "person:zebedee at night",
         "-person:Quillfeather",
         "person:quillf*",
+        "person: Quillfeather at night",
+        "\u200bperson:Quill\u00adfeather",
         "person:P0123456789AB",
         "zebedee quillfeather talking",
     ],
