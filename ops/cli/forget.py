@@ -19,6 +19,7 @@ from ops.core.history import forget_versions
 from ops.core.known_rows import count_rows
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
+from ops.core.rows import LakePerson
 from ops.core.schemas import find_family
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGE_FOLDER
@@ -88,14 +89,26 @@ def _forget_person(settings: Settings, name: str, yes: bool) -> int:
     from ops.people.forget import find_stored_person
 
     person = find_stored_person(settings, name)
-    counts = f"{plural(person['faces'], 'face')} in {plural(person['shots'], 'shot')}"
-    click.echo(f"{make_printable(person['name'] or person['person_id'])} ({person['person_id']}): {counts}")
+    name = make_printable(person["name"] or person["person_id"])
+    click.echo(f"{name} ({person['person_id']}): {_describe_lost_faces(settings, person)}")
     if not yes:
         announce("nothing was removed: add --yes to remove for good")
         return EXIT_FAILED
     delete_people(settings, person)
     click.echo("forgotten")
     return 0
+
+
+def _describe_lost_faces(settings: Settings, person: LakePerson) -> str:
+    """Return how many faces go; only those that the person is known by, if a table is damaged."""
+    from ops.people.forget import count_lost_faces
+
+    try:
+        lost = count_lost_faces(settings, person)
+    except DamagedTableError:
+        return f"{plural(person['faces'], 'face')} in {plural(person['shots'], 'shot')}"
+    counts = f"{plural(lost.faces, 'face')} in {plural(lost.shots, 'shot')}"
+    return counts + (f", {lost.unknown} of them without a person, which may be theirs" if lost.unknown else "")
 
 
 def forget_here_too(settings: Settings) -> list[str]:

@@ -7,12 +7,13 @@ tables only; pictures of faces are cut from proxies when they are shown, and nev
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ops.core.errors import NotFoundError
 from ops.core.history import forget_rows, forget_versions
@@ -33,8 +34,12 @@ from ops.people.build import (
 )
 from ops.people.changes import FACE_ACTIONS, LOCK, Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.clusters import TRACK_SLACK, measure_distances
-from ops.people.editing import TICK, find_partitions, find_person, write_video
+from ops.people.editing import TICK, find_person, write_video
 from ops.people.face_model import SAME_DISTANCES
+from ops.people.rows import has_quality
+
+CLEARLY_NEARER = 1.2
+"""A face is another person's if that one is nearer by this factor: vectors of one person vary as much within a shot."""
 
 
 def find_stored_person(settings: Settings, person: str) -> LakePerson:
@@ -78,25 +83,47 @@ def _list_names(history: Sequence[PersonChange], identities: Identities, person:
     return ids | {name for name in names if fold_name(name) not in other_names}
 
 
+@dataclass(frozen=True, kw_only=True)
+class LostFaces:
+    """The faces that go with a person: all of them, those among them without a person, and the shots with them."""
+
+    faces: int
+    unknown: int
+    shots: int
+
+
+def count_lost_faces(settings: Settings, person: LakePerson) -> LostFaces:
+    """Return what :func:`forget_person` would remove. Raises ``DamagedTableError``.
+
+    Faces without a person count if they are unclear and in a shot of the person, or look like the person and are not
+    clearly nearer to another one: in doubt they may be theirs.
+    """
+    videos = list_stored_videos(settings, settings.lake.list_partitions("faces"))
+    lost_ids = _select_lost(videos, person["person_id"])
+    rows = [row for video in videos for row in video.face_rows if row["face_id"] in lost_ids]
+    return LostFaces(
+        faces=len(rows),
+        unknown=sum(row["person_id"] is None for row in rows),
+        shots=len({row["shot_id"] for row in rows}),
+    )
+
+
 def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list[str]:
     """Remove a person: faces, vectors, name and changes; return the ids of the shots with them.
 
-    Faces without a person are removed with them, if they are in the same shots or look alike: they were too small or
-    too blurred to be sure.
+    Faces without a person that may be theirs are removed, too: see :func:`count_lost_faces`.
     """
     with settings.lake.hold_lock(LOCK):
         history = read_changes(settings)
         identities = apply_changes(history)
         person_id = person["person_id"]
-        shots, all_lost_ids = set[str](), set[str]()
-        examples = _read_examples(settings, person_id)
-        for video in list_stored_videos(settings, settings.lake.list_partitions("faces")):
-            lost_rows = _select_lost(video, person_id, examples)
-            if not lost_rows:
+        videos = list_stored_videos(settings, settings.lake.list_partitions("faces"))
+        lost_ids, shots = _select_lost(videos, person_id), set[str]()
+        for video in videos:
+            lost_shots = {row["shot_id"] for row in video.face_rows if row["face_id"] in lost_ids}
+            if not lost_shots:
                 continue
-            shots |= {row["shot_id"] for row in lost_rows}
-            lost_ids = {row["face_id"] for row in lost_rows}
-            all_lost_ids |= lost_ids
+            shots |= lost_shots
             rows = [
                 _fix_group(row, history, identities, person_id)
                 for row in video.face_rows
@@ -108,7 +135,7 @@ def forget_person(settings: Settings, person: LakePerson, now: datetime) -> list
         _forget_versions_with(settings, person_id, history, identities)
         _delete_damaged(settings)
         remaining = [each for each in history if not _concerns(each, person_id, identities)]
-        remaining = _drop_faces(remaining, all_lost_ids.__contains__)
+        remaining = _drop_faces(remaining, lost_ids.__contains__)
         names = {each: name for each, name in identities.names.items() if identities.find(each) != person_id}
         remaining = _drop_names(remaining, _list_names(history, identities, person), names)
         write_changes(settings, remaining)
@@ -230,31 +257,44 @@ def _read_known_ids(settings: Settings) -> set[str]:
     return ids - {None, ""}
 
 
-def _read_examples(settings: Settings, person_id: str) -> dict[str, list[list[float]]]:
-    """Return the vectors of a person, by model."""
-    rows = settings.lake.read("faces", find_partitions(settings, {person_id}), ("person_id", "model", "embedding"))
-    vectors: dict[str, list[list[float]]] = {}
-    for row in rows.to_pylist():
-        if row["person_id"] == person_id:
-            vectors.setdefault(row["model"], []).append(row["embedding"])
-    return vectors
+def _select_lost(videos: Sequence[VideoFaces], person_id: str) -> set[str]:
+    """Return the ids of the faces that go with a person.
+
+    A face without a person goes if it is unclear and in a shot of the person, or if it looks like the person, unless it
+    is clearly nearer to another one.
+    """
+    rows = [row for video in videos for row in video.face_rows]
+    own_rows = [row for row in rows if row["person_id"] == person_id]
+    shots = {row["shot_id"] for row in own_rows}
+    lost_ids = {row["face_id"] for row in own_rows}
+    by_model: dict[str, list[LakeFace]] = {}
+    for row in rows:
+        if row["person_id"] is None and row["shot_id"] in shots and not has_quality(row):
+            lost_ids.add(row["face_id"])
+        elif row["person_id"] is None:
+            by_model.setdefault(row["model"], []).append(row)
+    for model, unknown_rows in by_model.items():
+        own_N = _measure_nearest(unknown_rows, [row for row in own_rows if row["model"] == model])
+        same_distance = SAME_DISTANCES[model.split("-")[0]]
+        like = [at for at, distance in enumerate(own_N) if distance < TRACK_SLACK * same_distance]
+        like_rows = [unknown_rows[at] for at in like]
+        other_N = np.full(len(like), np.inf)
+        for video in videos if like else ():
+            known_rows = [row for row in video.face_rows if row["model"] == model]
+            known_rows = [row for row in known_rows if row["person_id"] not in (None, person_id)]
+            other_N = np.minimum(other_N, _measure_nearest(like_rows, known_rows))
+        is_others_N = (other_N < same_distance) & (CLEARLY_NEARER * other_N < own_N[like])
+        lost_ids |= {row["face_id"] for row, is_others in zip(like_rows, is_others_N, strict=True) if not is_others}
+    return lost_ids
 
 
-def _select_lost(video: VideoFaces, person_id: str, examples: dict[str, list[list[float]]]) -> list[LakeFace]:
-    shots = {row["shot_id"] for row in video.face_rows if row["person_id"] == person_id}
-    return [
-        row
-        for row in video.face_rows
-        if row["person_id"] == person_id
-        or (row["person_id"] is None and (row["shot_id"] in shots or _looks_like(row, examples.get(row["model"]))))
-    ]
-
-
-def _looks_like(row: LakeFace, examples: list[list[float]] | None) -> bool:
-    if not examples:
-        return False
-    distances = measure_distances(np.asarray([row["embedding"]], np.float32), np.asarray(examples, np.float32))
-    return bool(distances.min() < TRACK_SLACK * SAME_DISTANCES[row["model"].split("-")[0]])
+def _measure_nearest(rows: Sequence[LakeFace], others: Sequence[LakeFace]) -> NDArray[np.float64]:
+    """Return the distance (N,) of each face to the nearest of the others; infinite if there are none."""
+    if not rows or not others:
+        return np.full(len(rows), np.inf)
+    vectors = (np.asarray([row["embedding"] for row in each], np.float32) for each in (rows, others))
+    nearest_N: NDArray[np.float64] = measure_distances(*vectors).min(axis=1)
+    return nearest_N
 
 
 def _fix_group(row: LakeFace, history: list[PersonChange], identities: Identities, person_id: str) -> LakeFace:

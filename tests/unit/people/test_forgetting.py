@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ops.cli.main import cli
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 from ops.people import editing
 from ops.people.build import build_faces
-from ops.people.catalogue import read_people
-from ops.people.changes import PersonChange, apply_changes, read_changes, write_changes
+from ops.people.catalogue import read_people, write_people
+from ops.people.changes import Identities, PersonChange, apply_changes, read_changes, write_changes
 from ops.people.forget import find_stored_person, forget_person
 from tests.builders.faces import LEFT, RIGHT, NumberFaces
 from tests.builders.lakes import COMPUTED, video_id
@@ -28,6 +31,61 @@ def home(tmp_path: Path) -> Settings:
     model = NumberFaces(lambda number: [(0, LEFT, 0.9), (1, RIGHT, 0.8)])
     build_faces(settings, [VIDEO], COMPUTED, SilentProgress(), make=lambda _: model)
     return settings
+
+
+def write_faces(settings: Settings, faces: dict[str, tuple[int, float, float, str | None]]) -> None:
+    """Faces by id, with the number of the shot, the quality, the angle of the vector in a plane, and the person."""
+    example = settings.lake.read("faces", [VIDEO]).to_pylist()[0]
+    rows = [
+        example
+        | {"face_id": face_id, "shot_id": f"{VIDEO}:{24 * shot}", "index": shot, "frame": 24 * shot + number}
+        | {"quality": quality, "embedding": [math.cos(angle), math.sin(angle), *126 * [0.0]]}
+        | {"cluster_id": person, "person_id": person}
+        for number, (face_id, (shot, quality, angle, person)) in enumerate(faces.items())
+    ]
+    settings.lake.write("faces", VIDEO, rows)
+    write_people(settings, Identities(names={"anna": "Anna", "omar": "Omar"}), COMPUTED)
+
+
+def test_faces_without_a_person_go_only_if_they_may_be_the_forgotten_one(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_faces(
+        home,
+        {
+            "of Anna": (0, 0.9, 0.0, "anna"),
+            "unclear in her shot": (0, 0.3, 2.0, None),
+            "clear in her shot, like nobody": (0, 0.9, 2.0, None),
+            "unclear elsewhere, like nobody": (1, 0.3, 2.0, None),
+            "clear elsewhere, like Anna": (1, 1.0, 0.1, None),
+            "unclear elsewhere, like Anna": (1, 0.3, 0.1, None),
+            "as near to both": (1, 1.0, 0.29, None),
+            "hardly nearer to Omar": (1, 1.0, 0.3, None),
+            "like Anna, nearer to Omar": (1, 1.0, 0.415, None),  # 0.41 and 0.16 away
+            "of Omar": (2, 0.9, 0.58, "omar"),
+        },
+    )
+    monkeypatch.setenv("NEEDLE_HOME", str(home.home))
+    refused = CliRunner().invoke(cli, ["forget", "--person", "Anna"], standalone_mode=False)
+    assert "Anna (anna): 6 faces in 2 shots, 5 of them without a person, which may be theirs\n" in refused.output
+    assert len(forget_person(home, find_stored_person(home, "Anna"), COMPUTED)) == 2
+    assert [row["face_id"] for row in home.lake.read("faces", [VIDEO]).to_pylist()] == [
+        "clear in her shot, like nobody",
+        "unclear elsewhere, like nobody",
+        "like Anna, nearer to Omar",
+        "of Omar",
+    ]
+
+
+def test_a_damaged_file_of_faces_does_not_keep_a_person_from_being_forgotten(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, _) = (row["person_id"] for row in read_people(home))
+    faces = read_people(home)[0]["faces"]
+    home.store.write_bytes(f"lake/faces/{VIDEO}.parquet", b"damaged")
+    monkeypatch.setenv("NEEDLE_HOME", str(home.home))
+    refused = CliRunner().invoke(cli, ["forget", "--person", first], standalone_mode=False)
+    assert refused.exception is None and f"({first}): {faces} faces in" in refused.output
 
 
 def has_trace(settings: Settings, word: str) -> bool:
