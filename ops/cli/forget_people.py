@@ -6,15 +6,13 @@ import shutil
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-import click
-
 from ops.cli.main import announce, make_printable
 from ops.collections.store import forget_entry_queries
 from ops.core.locks import lock_exclusively
 from ops.core.plural import plural
 from ops.core.rows import LakePerson
 from ops.core.settings import Settings
-from ops.core.types import SilentProgress
+from ops.core.types import Progress, SilentProgress
 from ops.embeddings.encoder import resolve_encoder
 from ops.features import forget_features
 from ops.features.build import build_features
@@ -25,14 +23,15 @@ from ops.videos.damaged_tables import put_away_all
 from ops.videos.division import delete_copies
 
 
-def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
+def delete_people(settings: Settings, person: LakePerson | None, progress: Progress | None = None) -> list[str]:
     """Remove a person, or everybody, from lake, history, features, searches and reports; return their shots.
 
-    Faces are in no index, and pictures of them in no cache. The footage stays.
+    Faces are in no index, and pictures of them in no cache. The footage stays. Standard output stays empty: an ingest
+    prints its document there. ``progress`` gets notes on damaged files.
     """
     encoder_id = resolve_encoder(settings).encoder_id
     # Rows cannot be removed from unreadable files. This comes before the lock, because each of these calls holds it.
-    put_away_all(settings, encoder_id, SilentProgress())
+    put_away_all(settings, encoder_id, progress or SilentProgress())
     announce("waiting until nothing is being computed")
     now = datetime.now(UTC)
     with lock_exclusively(settings.work_lock):
@@ -44,7 +43,7 @@ def delete_people(settings: Settings, person: LakePerson | None) -> list[str]:
             names = list_names(settings, person)
             shots = forget_person(settings, person, now)
         for search in forget_person_searches(settings, names):
-            click.echo(f"saved search deleted, because it names them: {make_printable(search)}")
+            announce(f"saved search deleted, because it names them: {make_printable(search)}")
         forget_names_in_collections(settings, names, now)
         partitions = sorted({settings.resolve_partition(shot.split(":")[0]) for shot in shots})
         if shots:

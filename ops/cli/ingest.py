@@ -13,7 +13,7 @@ import click
 from ops.cli import runs
 from ops.cli.catalogue_status import Status, VideoStatus, build_status, count_indexed
 from ops.cli.forget import forget_here_too
-from ops.cli.forget_people import forget_names_in_collections
+from ops.cli.forget_people import delete_people
 from ops.cli.looks import describe_look, find_due_partitions, find_switched_off, remember_switches
 from ops.cli.main import EXIT_SET_ASIDE, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
@@ -37,7 +37,6 @@ from ops.people.choice import require_decision
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
 from ops.search.saved_matches import has_current_matches
-from ops.search.saved_searches import forget_person_searches
 from ops.shots.not_applied import FAILURE
 from ops.videos import catalogue
 from ops.videos.damaged_tables import retry_past_damage
@@ -134,10 +133,9 @@ def command(paths: tuple[str, ...], retry: bool, report: bool, as_json: bool, **
             return EXIT_SET_ASIDE if earlier_answer["set_aside"] else 0
         if settings.people == "off" and has_stored_people(settings):
             require_decision(settings)
+            catalogue.require_layout(settings)
             bars.note("people", "NEEDLE_PEOPLE is off: all faces, people and names are deleted")
-            for search in forget_person_searches(settings, None):
-                bars.note("people", f"saved search deleted, because it names people: {make_printable(search)}")
-            forget_names_in_collections(settings, None, datetime.now(UTC))
+            delete_people(settings, None, bars)  # also of films that this ingest does not read
         if forgotten_ids := forget_here_too(settings):
             bars.console.print(f"forgotten in another home, removed here too: {', '.join(forgotten_ids)}")
         registration = retry_past_damage(

@@ -340,10 +340,11 @@ def _bring_up_to_date(settings: Settings) -> None:
 
 def _delete_all(settings: Settings, yes: bool) -> int:
     from ops.cli.forget_people import delete_people
+    from ops.people.build import count_stored_faces
 
     people = _read(settings)
     name_count = sum(bool(each["name"]) for each in people)
-    faces = sum(each["faces"] for each in people)
+    faces = max(count_stored_faces(settings), sum(each["faces"] for each in people))  # if a file is damaged
     click.echo(f"{plural(len(people), 'person', 'people')} ({name_count} with a name), {plural(faces, 'face')}")
     if not yes:
         announce("nothing was removed: add --yes to remove for good")

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ops.core.errors import DamagedTableError
 from ops.core.schemas import find_schema
@@ -63,11 +64,21 @@ def read_rows(
 
 
 def count_rows(
-    lake: Lake, table: str, *, damage: list[DamagedTableError] | None = None, least: int = LEAST_KEPT
+    lake: Lake,
+    table: str,
+    *,
+    column: str = "video_id",
+    damage: list[DamagedTableError] | None = None,
+    least: int = LEAST_KEPT,
 ) -> Counter[str]:
-    """Count the rows of each video in a whole table."""
+    """Count the rows of each video in a whole table; only those with a value in ``column``."""
+    kind = "counts" if column == "video_id" else f"counts of {column}"
+
+    def dump(rows: pa.Table) -> str:
+        return json.dumps(Counter(rows.filter(pc.is_valid(rows[column]))["video_id"].to_pylist()))
+
     counts = Counter[str]()
-    for content in _read_contents(lake, "counts", table, ["video_id"], _dump_counts, damage, least).values():
+    for content in _read_contents(lake, kind, table, sorted({"video_id", column}), dump, damage, least).values():
         counts.update(json.loads(content))
     return counts
 
@@ -80,10 +91,6 @@ def _dump_value(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{value!r} cannot be kept")
-
-
-def _dump_counts(rows: pa.Table) -> str:
-    return json.dumps(Counter(rows["video_id"].to_pylist()))
 
 
 def _read_contents(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ops.core.errors import MediaError
 from ops.core.history import forget_versions
+from ops.core.known_rows import count_rows
 from ops.core.rows import LakeFace, LakeShot, LakeShotPeople
 from ops.core.settings import Settings
 from ops.core.tables import DAMAGE_FOLDER, compute_digest
@@ -114,7 +115,7 @@ def load_faces(settings: Settings, video_id: str, shots: list[LakeShot]) -> Vide
 def find_due(settings: Settings, video_ids: Collection[str]) -> set[str]:
     """Return the partitions of those of the videos whose faces are missing, out of date, or to be deleted."""
     partitions = sorted(set(map(settings.resolve_partition, video_ids)))
-    if settings.people == "off" and has_stored_people(settings):
+    if settings.people == "off" and has_people_tables(settings):
         return set(partitions)
     identities = apply_changes(read_changes(settings))
     videos = [video for video in list_videos(settings, partitions) if video.video_id in video_ids]
@@ -129,10 +130,25 @@ def find_due(settings: Settings, video_ids: Collection[str]) -> set[str]:
     return due
 
 
-def has_stored_people(settings: Settings) -> bool:
+def has_people_tables(settings: Settings) -> bool:
     """Return True if the tables of people and of changes exist."""
     tables = ((people_table.TABLE, people_table.PARTITION), (changes.TABLE, changes.PARTITION))
     return any(settings.lake.exists(table, partition) for table, partition in tables)
+
+
+def count_stored_faces(settings: Settings) -> int:
+    """Return the number of stored faces, clear or not; without those of damaged files."""
+    return count_rows(settings.lake, "faces", damage=[]).total()
+
+
+def has_stored_people(settings: Settings) -> bool:
+    """Return True if anything about people is stored: one of their tables, a face, or a shot that was looked through.
+
+    Faces of some videos may be left although the tables are deleted: a run deletes those of its own videos only.
+    """
+    if has_people_tables(settings) or count_stored_faces(settings):
+        return True
+    return bool(count_rows(settings.lake, "shot_people", column="faces", damage=[]))
 
 
 def describe_changes(settings: Settings, video_ids: Collection[str]) -> dict[str, str | None]:
@@ -212,7 +228,7 @@ def delete_people_tables(settings: Settings) -> int:
 
     What is stored of videos whose files are gone is deleted, too, because no run computes them.
     """
-    if has_stored_people(settings):
+    if has_people_tables(settings):
         for partition in list_partitions(settings):
             usable = {row["video_id"] for row in catalogue.read_videos(settings.lake, [partition]) if is_usable(row)}
             for video in list_stored_videos(settings, [partition]):

@@ -28,7 +28,7 @@ from ops.people.build import (
     VideoFaces,
     build_under_lock,
     delete_people_tables,
-    has_stored_people,
+    has_people_tables,
     list_partitions,
     list_stored_videos,
 )
@@ -184,7 +184,7 @@ def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime)
     The name of a person who was in no other video is removed. That of a person who had no face before is kept while
     a change of another face of theirs is.
     """
-    if not has_stored_people(settings):
+    if not has_people_tables(settings):
         _delete_damaged(settings)
         return
     with settings.lake.hold_lock(LOCK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from ops.core.errors import SettingsError, UsageError
 from ops.core.history import list_history_files
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
+from ops.embeddings.encoder import resolve_encoder
+from ops.features.build import build_features
 from ops.people import editing
 from ops.people.build import build_faces
 from ops.people.catalogue import read_people
@@ -112,6 +115,45 @@ def test_an_ingest_deletes_people_and_searches_for_them_only_if_the_setting_says
     build_faces(load_settings(), [video_id(0)], COMPUTED, SilentProgress())  # the library of the ingest is empty
     assert read_people(settings) == []
     assert b"Thomasina" not in b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("tables", ["all", "without names"])
+def test_an_ingest_without_people_deletes_faces_of_films_that_it_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: str
+) -> None:
+    from ops.shots.segment import make_proxy_key
+    from tests.builders.films import make_film
+
+    settings = load_settings(home=captioned_home(tmp_path, 2).home, people="on", encoder="starter")
+    proxy = make_film(tmp_path / "proxy.mp4", cuts=(), frames=24).path.read_bytes()
+    settings.store.write_bytes(make_proxy_key(video_id(0), 0, 24), proxy)
+    model = NumberFaces(lambda number: [(0, LEFT, 0.9)])
+    build_faces(settings, [video_id(0)], COMPUTED, SilentProgress(), make=lambda _: model)
+    build_features(settings, resolve_encoder(settings).encoder_id, [video_id(0)], SilentProgress(), now=COMPUTED)
+    (person,) = (row["person_id"] for row in read_people(settings))
+    save_search(settings, "none", "Her", Query(text="person:*"), author="me", now=COMPUTED)
+    database = settings.home / "feast" / "online.db"
+    assert person.encode() in database.read_bytes()
+    if tables == "without names":  # as an ingest of other films left it before
+        for table in ("people", "people_changes"):
+            settings.lake.delete_table(table, keep_versions=False)
+    monkeypatch.setenv("NEEDLE_HOME", str(settings.home))
+    monkeypatch.setenv("NEEDLE_ENCODER", "starter")
+    monkeypatch.setenv("NEEDLE_PEOPLE", "off")
+    library = tmp_path / "empty"
+    library.mkdir()
+    counted = CliRunner().invoke(cli, ["people", "--off"], standalone_mode=False)
+    assert "(0 with a name), 3 faces" in counted.output
+    done = CliRunner().invoke(cli, ["ingest", str(library), "--json"], standalone_mode=False)
+    assert done.exception is None and json.loads(done.stdout)["videos"] == 0, done.output
+    assert "NEEDLE_PEOPLE is off: all faces" in done.stderr and "saved search deleted" in done.stderr
+    assert not settings.lake.read("faces").num_rows and not list_searches(settings)
+    assert set(settings.lake.read("shot_people")["faces"].to_pylist()) == {None}
+    traces = [path for path in settings.home.rglob("*") if path.is_file() and person.encode() in path.read_bytes()]
+    assert traces == []
+    again = CliRunner().invoke(cli, ["ingest", str(library)], standalone_mode=False)
+    assert "NEEDLE_PEOPLE is off" not in again.output
 
 
 @pytest.mark.parametrize(
