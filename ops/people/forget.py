@@ -181,8 +181,8 @@ def forget_all_people(settings: Settings, now: datetime) -> list[str]:
 def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime) -> None:
     """Remove what other tables than those of the videos hold: counts, best faces, changes of their faces.
 
-    The name of a person who was in no other video is removed. That of a person who had no face before is kept while
-    a change of another face of theirs is.
+    The name of a person who was in no other video is removed, also as a former name of others. That of a person who
+    had no face before is kept while a change of another face of theirs is.
     """
     if not has_people_tables(settings):
         _delete_damaged(settings)
@@ -204,10 +204,17 @@ def forget_videos(settings: Settings, video_ids: Collection[str], now: datetime)
             for each in changes
             if each.face_ids or {identities.find(each.person_id), identities.find(each.other_id)} & kept_ids
         ]
+        names = apply_changes(remaining).names
+        lost_names = {each.name for each in set(changes) - set(remaining)} - {""}
+        remaining = _drop_names(remaining, {each for each in lost_names if not _has_name(names, each)}, names)
         if remaining != history:
             write_changes(settings, remaining)
         catalogue.write_people(settings, apply_changes(remaining), now)
         _delete_damaged(settings)
+
+
+def _has_name(names: Mapping[str, str], name: str) -> bool:
+    return fold_name(name) in map(fold_name, names.values())
 
 
 def _drop_faces(history: Sequence[PersonChange], is_lost: Callable[[str], bool]) -> list[PersonChange]:
@@ -225,6 +232,8 @@ def _drop_names(
     stays without its name, and a name that differs even so is given once more.
     """
     folded_names = set(map(fold_name, lost_names))
+    if not folded_names:
+        return list(history)
 
     def is_lost(change: PersonChange) -> bool:
         return change.action == "named" and fold_name(change.name) in folded_names

@@ -15,7 +15,7 @@ from ops.people import editing
 from ops.people.build import build_faces
 from ops.people.catalogue import read_people, write_people
 from ops.people.changes import Identities, PersonChange, apply_changes, read_changes, write_changes
-from ops.people.forget import find_stored_person, forget_person
+from ops.people.forget import find_stored_person, forget_person, forget_videos
 from tests.builders.faces import LEFT, RIGHT, NumberFaces
 from tests.builders.lakes import COMPUTED, video_id
 from tests.builders.upgrades import add_film
@@ -132,3 +132,19 @@ def test_present_names_stay_when_a_former_one_is_forgotten(home: Settings, steps
     forget_person(home, find_stored_person(home, "Quentin"), COMPUTED)
     assert names.pop("p2") == "Quentin" and apply_changes(read_changes(home)).names == names
     assert not has_trace(home, "Quentin")
+
+
+def test_the_name_of_a_person_who_goes_with_a_film_is_not_kept_as_a_former_one(home: Settings, tmp_path: Path) -> None:
+    first, second = (person["person_id"] for person in read_people(home))
+    add_film(home, tmp_path, 1, captions=False, proxies=True)
+    model = NumberFaces(lambda number: [(2, LEFT, 0.9)])
+    build_faces(home, [video_id(1)], COMPUTED, SilentProgress(), make=lambda _: model)
+    (third,) = {person["person_id"] for person in read_people(home)} - {first, second}
+    for person, name in ((first, "Quentin"), (first, "Omar"), (second, "Ann"), (third, "Quentin")):
+        editing.name_person(home, person, name, "ann", COMPUTED)
+    for table in ("faces", "shot_people"):
+        home.lake.write(table, video_id(1), [], keep_versions=False)
+    forget_videos(home, [video_id(1)], COMPUTED)
+    assert apply_changes(read_changes(home)).names == {first: "Omar", second: "Ann"}
+    assert "Quentin" not in {change.name for change in read_changes(home)}
+    assert {person["name"] for person in read_people(home)} == {"Omar", "Ann"}
