@@ -55,8 +55,8 @@ def test_faces_without_a_person_go_only_if_they_may_be_the_forgotten_one(
         {
             "of Anna": (0, 0.9, 0.0, "anna"),
             "unclear in her shot": (0, 0.3, 2.0, None),
-            "clear in her shot, like nobody": (0, 0.9, 2.0, None),
-            "unclear elsewhere, like nobody": (1, 0.3, 2.0, None),
+            "clear in her shot, like no other": (0, 0.9, 2.0, None),
+            "unclear elsewhere, like no other": (1, 0.3, 2.0, None),
             "clear elsewhere, like Anna": (1, 1.0, 0.1, None),
             "unclear elsewhere, like Anna": (1, 0.3, 0.1, None),
             "as near to both": (1, 1.0, 0.29, None),
@@ -70,8 +70,8 @@ def test_faces_without_a_person_go_only_if_they_may_be_the_forgotten_one(
     assert "Anna (anna): 6 faces in 2 shots, 5 of them without a person, which may be theirs\n" in refused.output
     assert len(forget_person(home, find_stored_person(home, "Anna"), COMPUTED)) == 2
     assert [row["face_id"] for row in home.lake.read("faces", [VIDEO]).to_pylist()] == [
-        "clear in her shot, like nobody",
-        "unclear elsewhere, like nobody",
+        "clear in her shot, like no other",
+        "unclear elsewhere, like no other",
         "like Anna, nearer to Omar",
         "of Omar",
     ]

@@ -147,6 +147,6 @@ def test_a_stopped_fit_of_a_cluster_says_after_which_step_it_goes_on(settings: S
     assert process.returncode == 1 and "stopped; run the same command again" in stopped
     assert KILLED_AFTER <= reached < STEPS
     with command(settings, scratch, "stopped", *ray) as process:
-        told = ended(process)[1]
-    assert f"the fit goes on after step {reached} of {STEPS}, from the checkpoint of an earlier run" in told
-    assert told.count("goes on after") == 1
+        report = ended(process)[1]
+    assert f"the fit goes on after step {reached} of {STEPS}, from the checkpoint of an earlier run" in report
+    assert report.count("goes on after") == 1
