@@ -57,6 +57,7 @@ SECONDS = {
     "tests/notebooks/test_reports.py": 130,
     "tests/pipeline/test_doctor_repair.py": 90,
     "tests/service/test_load.py": 70,
+    "tests/pipeline/test_full_disks.py": 60,
     "tests/unit/shots/test_reference_pictures.py": 75,
     "tests/service/test_postgres.py": 70,
     "tests/unit/training/test_train.py": 70,

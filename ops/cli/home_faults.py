@@ -33,8 +33,9 @@ from ops.index.lines import SCREEN_TEXT, LineIndex, choose_line_engine, open_lin
 from ops.index.screen_text import has_current_texts, open_texts
 from ops.pipeline import list_steps
 from ops.probes.definitions import load_definitions
+from ops.shots.build import read_shots
 from ops.shots.segment import make_poster_key, make_proxy_key
-from ops.shots.sheet import make_sheet_key
+from ops.shots.sheet import FOLDER, find_without_sheet, make_sheet_key, write_sheet
 from ops.videos import catalogue
 from ops.videos.damaged_tables import has_lost_path, put_away_all
 
@@ -53,7 +54,8 @@ class HomeFaults:
     they stay. ``empty`` are keys of objects without a byte, as a power failure leaves them. ``due`` has the partitions
     for which a step would write, by step: objects, rows, vectors or features are missing or out of date.
     ``indexes`` are indexes that differ from the lake, ``broken`` embedded ones that cannot be opened, with the reason.
-    ``unregistered`` are videos with shots that the table ``videos`` does not have, or whose path it lost.
+    ``without_sheet`` are videos with shots and without a contact sheet, ``unregistered`` those with shots that the
+    table ``videos`` does not have, or whose path it lost.
     ``interrupted`` counts ingests that were killed, ``leftovers`` are folders of killed processes, ``leases`` those
     that they hold in the store. ``unreachable`` are paths of videos with something due whose source cannot be found.
     """
@@ -67,6 +69,7 @@ class HomeFaults:
     due: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: tuple[str, ...] = ()
     broken: Mapping[str, str] = field(default_factory=dict)
+    without_sheet: tuple[str, ...] = ()
     unregistered: tuple[str, ...] = ()
     interrupted: int = 0
     leftovers: tuple[Path, ...] = ()
@@ -88,6 +91,9 @@ class HomeFaults:
             )
         lines += [f"{index} differs from the lake" for index in self.indexes if index not in self.broken]
         lines += [f"{index} cannot be opened: {reason}" for index, reason in self.broken.items()]
+        if self.without_sheet:
+            videos = plural(len(self.without_sheet), "video has", "videos have")
+            lines.append(f"{videos} no contact sheet: {_name(self.without_sheet)}")
         if self.unregistered:
             lines.append(
                 f"{plural(len(self.unregistered), 'video has', 'videos have')} shots, and no row in the table videos: "
@@ -142,6 +148,7 @@ def find_faults(settings: Settings) -> HomeFaults:
         due={name: partitions for name, partitions in due.items() if partitions},
         indexes=tuple(name for name, is_current in checks.items() if ready and not is_current()),
         broken={} if settings.qdrant_url else _find_broken_indexes(settings, encoder_id),
+        without_sheet=tuple(find_without_sheet(settings)),
         unregistered=tuple(sorted(cut - rows.keys() | lost_ids)),
         interrupted=len(runs.find_interrupted_ingests(settings)),
         leftovers=() if is_busy else tuple(_find_leftovers(settings)),
@@ -203,13 +210,14 @@ def find_empty_objects(settings: Settings) -> list[str]:
 
 
 def _list_folders() -> list[str]:
-    return sorted({folder for step in list_steps() for folder in step.folders} | {"sheets"})
+    return sorted({folder for step in list_steps() for folder in step.folders} | {FOLDER})
 
 
 def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     """Move damaged files away, delete orphans, leftovers and leases, and run what is due, as an ingest does.
 
-    Empty objects and damaged databases are deleted, so that they are created again; the history stays as it is.
+    Empty objects and damaged databases are deleted, so that they are created again; contact sheets are written again.
+    The history stays as it is.
 
     Raises ``NeedleError`` if a step fails, and as :func:`ops.cli.runs.run_pipeline`.
     """
@@ -242,6 +250,9 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     if due or interrupted_runs or faults.indexes or faults.broken:
         last = (*(f"probe_scores/{label}" for label in load_definitions(settings)), "saved_searches")
         runs.run_pipeline(settings, sorted(due), interrupted_runs, bars, last=last, started_by="needle doctor")
+    with lock_exclusively(settings.work_lock):
+        for video_id in find_without_sheet(settings):
+            write_sheet(settings.store, read_shots(settings, video_id))
 
 
 def _put_damage_away(settings: Settings, bars: Bars) -> None:

@@ -27,6 +27,7 @@ A message reports the fault, the affected thing, and the next step.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection
 from pathlib import Path
 
@@ -135,6 +136,10 @@ class ChecksFailedError(NeedleError):
 
 class JobCancelledError(NeedleError):
     """Work that was cancelled before its end; it leaves no partial results."""
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of ``OSError``: a full disk, a quota, a disk that may only be read."""
 
 
 def make_home_error(path: Path, error: Exception) -> StorageError:

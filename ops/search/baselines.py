@@ -10,13 +10,13 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.errors import EncoderError
+from ops.core.storage import write_atomically
 from ops.search.calibration import Scale, find_scale
 from ops.search.query_encoding import QueryEncoder
 from ops.search.titles import CARDS_RECIPE, TitleDirection, draw_cards
@@ -39,7 +39,8 @@ class ScoreBaselines:
 def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     """Load the encoder's baselines from ``<home>/cache/search/``, or compute them (some seconds) and store them there.
 
-    If the encoder cannot encode images on this machine, title cards are not recognised and nothing is stored.
+    If the encoder cannot encode images on this machine, title cards are not recognised and nothing is stored. A home
+    that cannot be written is logged.
     """
     recipe = hashlib.sha256("\n".join((CARDS_RECIPE, *GENERIC_TEXTS)).encode()).hexdigest()[:8]
     path = home / "cache" / "search" / f"{encoder.encoder_id}-{recipe}.npz"
@@ -58,10 +59,11 @@ def load_baselines(home: Path, encoder: QueryEncoder) -> ScoreBaselines:
     except EncoderError as error:
         log.warning("title cards cannot be distinguished from other shots: %s", error)
         return ScoreBaselines(texts=texts, titles=None, scale=scale)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as handle:
-        np.savez(handle, texts=texts, titles=titles.vector, own=titles.agreement)
-    Path(handle.name).replace(path)
+    try:
+        with write_atomically(path) as temporary:
+            np.savez(temporary, texts=texts, titles=titles.vector, own=titles.agreement)
+    except OSError as error:
+        log.warning("%s cannot be written (%s): each process computes it again", path, error.strerror or error)
     return ScoreBaselines(texts=texts, titles=titles, scale=scale)
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from ops.core.errors import (
+    NO_ROOM,
     ConflictError,
     EncoderError,
     LakeError,
@@ -131,6 +132,7 @@ def install_problems(app: FastAPI) -> None:
     """Make every error of the app's routes a problem document."""
     app.add_exception_handler(ProblemError, _handle_problem)
     app.add_exception_handler(NeedleError, _handle_needle_error)
+    app.add_exception_handler(OSError, _handle_os_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
 
@@ -146,6 +148,16 @@ async def _handle_needle_error(request: Request, error: Exception) -> Response:
         # The template, because addresses hold names of labels and people.
         log.warning("%s %s: %s", request.method, getattr(request.scope.get("route"), "path", "none"), error)
     return build_problem_response(status, str(error))
+
+
+async def _handle_os_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    if error.errno not in NO_ROOM:
+        raise error  # an unexpected one
+    log.warning("%s %s: %s", request.method, getattr(request.scope.get("route"), "path", "none"), error)
+    return build_problem_response(
+        503, f"the service cannot write to its disk ({error.strerror}): whoever runs it has to make room there"
+    )
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:

@@ -160,7 +160,8 @@ def _settle(
     }
     rows = [_build_row(video, shot, made_by.get(shot.start_frame, version), now) for shot in outcome.shots]
     notes = [*outcome.notes, *list_correction_notes(settings, video, job.corrections, frames)]
-    # Count and notes first: shots mark a video as finished, so they come last.
+    # Sheet, count and notes first: shots mark a video as finished, so they come last.
+    write_sheet(settings.store, rows)
     new_row = catalogue.set_decoded(settings, video, frames, notes)
     if job.corrections:
         new_row |= put_detected(settings, video, outcome.detected, version, now)
@@ -196,6 +197,7 @@ def _settle_recut(
     ]
     notes = list_correction_notes(settings, video, job.corrections, rows[-1]["end_frame"])
     catalogue.replace_notes(settings, video, NOTE, notes)
+    write_sheet(settings.store, rows)
     changes = _put_shots(settings, video, rows)
     spans = {each.span for each in job.recut.shots}
     for row in old_rows:
@@ -252,7 +254,6 @@ def _report(
     rows_by_video, footage_cut = _group_by_video(rows), 0.0
     for video_id in cut:
         if video_rows := rows_by_video.get(video_id):
-            write_sheet(settings.store, video_rows)
             footage_cut += sum(row["end_s"] - row["start_s"] for row in video_rows)
     spans = ((row["shot_id"], f"{row['end_frame']} {row['show']} {row['detector']}") for row in rows)
     return StepReport(

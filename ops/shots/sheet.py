@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops.core.rows import LakeShot
+from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.shots.segment import make_poster_key
 
 logger = logging.getLogger(__name__)
 
+FOLDER = "sheets"
 COLUMNS, ROWS = 6, 4
 TILE = (240, 136)
 """Width and height of one image, pixels."""
@@ -22,7 +24,14 @@ TILE = (240, 136)
 
 def make_sheet_key(video_id: str) -> str:
     """Object key of a video's contact sheet."""
-    return f"sheets/{video_id}.jpg"
+    return f"{FOLDER}/{video_id}.jpg"
+
+
+def find_without_sheet(settings: Settings) -> list[str]:
+    """Return the ids of videos that have shots and no contact sheet, sorted."""
+    cut = set(settings.lake.read("shots", None, ["video_id"])["video_id"].to_pylist())
+    there = set(settings.store.list(FOLDER))
+    return sorted(video_id for video_id in cut if make_sheet_key(video_id) not in there)
 
 
 def spread_evenly(shots: Sequence[LakeShot]) -> list[LakeShot]:

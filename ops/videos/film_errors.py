@@ -32,7 +32,7 @@ from pathlib import Path
 
 import av
 
-from ops.core.errors import MediaError, NeedleError, take_first_sentence
+from ops.core.errors import NO_ROOM, MediaError, NeedleError, take_first_sentence
 from ops.core.process_limits import is_memory_limited
 from ops.videos.container import explain_os_error
 
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 _NO_MEMORY = re.compile("cannot allocate|can't allocate|failed to allocate|insufficient memory|start new thread", re.I)
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PYAV_SOURCES = "av/"
 """Names of PyAV's source files in a traceback begin with this; the files are compiled, so they have no folder."""
 _PYAV_DATA_ERRORS = (ValueError, ArithmeticError, LookupError, EOFError, BufferError, RuntimeError)
@@ -85,7 +84,7 @@ def _build_data_error(path: str, step: str, error: Exception) -> MediaError:
 def _is_about_system(error: OSError) -> bool:
     """Return whether the system is at fault; an error of PyAV that names a function is about the data of the video."""
     is_pyav = isinstance(error, av.FFmpegError)
-    return not is_pyav or error.errno in _FULL_DISK or os.path.isabs(str(error.filename))
+    return not is_pyav or error.errno in NO_ROOM or os.path.isabs(str(error.filename))
 
 
 @contextmanager

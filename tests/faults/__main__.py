@@ -2,10 +2,10 @@
 
 ``python -m tests.faults [--kills N] [--only NAME] [--seed N]``. For each kill: a copy of the same home, the command,
 ``kill -9`` to it and all its children, the command once more, and an ingest. Then the lake, the store, Feast's rows and
-the index must equal those of a home in which nobody was killed, and nothing may be left over. The same holds after full
-disks, an S3 server that fails, a Postgres server that goes away, two ingests at once, an ingest beside the daemon, and
-a clock that jumps. Disks that fill up need the right to mount a small one, the clock needs libfaketime; without them
-they are named as not tried.
+the index must equal those of an undisturbed home, and nothing may be left over. The same holds after each command met
+a full disk or a quota, and after an S3 server that fails, a Postgres server that goes away, two ingests at once, an
+ingest beside the daemon, and a clock that jumps. Disks need root, who may mount them, quotas btrfs-progs, the clock
+libfaketime; what cannot be tried is named, and counts as a fault.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import argparse
 import itertools
 import json
 import random
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,13 +27,14 @@ from tests.builders.films import Film
 from tests.builders.homes import Home, make_library
 from tests.faults.clock import try_clock
 from tests.faults.contents import compare, digest_home, list_leftovers
+from tests.faults.disks import LIMITS, Task, find_obstacle, try_disks
 from tests.faults.neighbours import STORE_FAULTS, try_daemon, try_database, try_store, try_two_ingests
 from tests.faults.result import Result
 
 LABEL, ENCODER = "dark", "mine"
 _TRAIN = ("train", "--recipe", "debug", "--pooling", "mean", "--epochs", "2", "--threads", "1", "--name", ENCODER)
+DISKS = {"disk": "full disk", "quota": "quota"}
 Attempt = Callable[[], Result]
-_NO_SPACE = re.compile("no space left|disk is full", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=10, help="of each command")
     parser.add_argument(
-        "--only", default="", help="one of the operations, disk, two, daemon, clock, postgres, or s3-FAULT"
+        "--only", default="", help="one of the operations, disk, quota, two, daemon, clock, postgres, or s3-FAULT"
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -89,11 +88,14 @@ def main() -> int:
         for film in make_library(library).values():
             _write_captions(film)
         print(f"{'':<24}{'disturbed':>10}{'ended before':>14}{'wrong':>7}")
-        faults = []
+        faults, bus_errors = [], 0
         for title, attempt in _list_attempts(options.only, library, folder, options.kills, options.seed):
             result = _try(attempt)
             print(f"{title:<24}{result.killed:>10}{result.ended:>14}{len(result.faults):>7}", flush=True)
             faults += [f"{title}: {fault}" for fault in result.faults]
+            bus_errors += result.bus_errors
+        if bus_errors:
+            print(f"of these, ended by SIGBUS beyond a quota: {bus_errors}")
     print("\n".join(faults))
     return 1 if faults else 0
 
@@ -108,11 +110,16 @@ def _try(attempt: Attempt) -> Result:
 
 def _list_attempts(only: str, library: Path, folder: Path, kills: int, seed: int) -> Iterator[tuple[str, Attempt]]:
     """Yield title and function of what is to be tried: ``kills`` of each command, and a third as many of the others."""
-    operations = [each for each in list_operations(library) if only in ("", each.name)]
-    homes = _make_homes(folder, library) if operations else {}
-    for each in operations:
+    operations = list_operations(library)
+    killed = [each for each in operations if only in ("", each.name)]
+    disks = [title for name, title in DISKS.items() if only in ("", name)]
+    homes = _make_homes(folder, library) if killed or disks else {}
+    for each in killed:
         yield f"kill -9: {each.name}", partial(try_kills, each, homes, library, folder, kills, random.Random(seed))
-    others: dict[str, tuple[str, Attempt]] = {"disk": ("disk full: ingest", partial(try_full_disks, library, folder))}
+    for title in disks:
+        for each in operations:
+            yield f"{title}: {each.name}", partial(_try_disks, title, each, homes, library, folder)
+    others: dict[str, tuple[str, Attempt]] = {}
     for name, title, attempt in (
         ("two", "two ingests at once", try_two_ingests),
         ("postgres", "Postgres goes away", try_database),
@@ -204,50 +211,17 @@ def _run(home: Home, arguments: list[str], operation: Operation, result: Result,
     return done.returncode in operation.statuses
 
 
-def try_full_disks(library: Path, folder: Path) -> Result:
-    """Ingest onto disks that are too small, then make each larger and run the same command again."""
-    result = Result()
-    calm = Home(folder / "disk" / "calm")
-    calm.fork("ingest", str(library), expect=3)
-    expected = digest_home(calm)
-    needed = sum(path.stat().st_size for path in calm.path.rglob("*") if path.is_file())
-    for share in (0.1, 0.3, 0.5, 0.7, 0.9):
-        place = folder / "disk" / f"{share}"
-        place.mkdir()
-        if not _mount(place, int(share * needed)):
-            result.add("a disk cannot be mounted here: full disks were not tried")
-            return result
-        try:
-            result.killed += 1
-            home = Home(place / "home")
-            moment = f"disk with {share:.0%} of the space"
-            status, told = _ingest_on_full_disk(home, library)
-            if status != 1 or not _NO_SPACE.search(told) or "Traceback" in told:
-                result.add(f"{moment}: it ended with {status}: {told[-300:]}")
-            _mount(place, 20 * needed + (64 << 20), change=True)
-            home.fork("ingest", str(library), expect=3)
-            for wrong in [*compare(expected, digest_home(home)), *(f"{left} is left" for left in list_leftovers(home))]:
-                result.add(f"{moment}: {wrong}")
-        except AssertionError as error:
-            result.add(f"{moment}: {str(error)[-300:]}")
-        finally:
-            subprocess.run(["umount", str(place)], check=True)
-    return result
-
-
-def _ingest_on_full_disk(home: Home, library: Path) -> tuple[int, str]:
-    try:
-        done = home.fork("ingest", str(library))
-        return done.returncode, done.stderr
-    except AssertionError as error:
-        first, _, told = str(error).partition("\n")
-        return int(first.rpartition(" ")[2]) if first.rpartition(" ")[2].lstrip("-").isdigit() else 0, told
-
-
-def _mount(place: Path, size: int, *, change: bool = False) -> bool:
-    options = f"{'remount,' if change else ''}size={size}"
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+def _try_disks(title: str, operation: Operation, homes: dict[str, Home], library: Path, folder: Path) -> Result:
+    home = homes[operation.begins_with]
+    task = Task(
+        begins_with=home,
+        arguments=tuple(operation.arguments(home)),
+        statuses=operation.statuses,
+        library=library,
+    )
+    if obstacle := find_obstacle(title):
+        return Result(faults=[f"{obstacle}: not tried"])
+    return try_disks(LIMITS[title], task, folder / title / operation.name)
 
 
 def _copy(home: Home, target: Path) -> Home:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(kw_only=True)
 class Result:
-    """How many runs were disturbed, how many ended before, and what was wrong afterwards."""
+    """How many runs were disturbed, how many ended before, and what was wrong afterwards.
+
+    ``bus_errors`` are disturbed runs that the system ended with SIGBUS, without a message.
+    """
 
     killed: int = 0
     ended: int = 0
+    bus_errors: int = 0
     faults: list[str] = field(default_factory=list)
 
     def add(self, fault: str) -> None:

@@ -19,7 +19,7 @@ from tests.builders.homes import Home
 
 
 def list_media(settings: Settings) -> list[str]:
-    return [key for folder in ("proxies", "posters") for key in settings.store.list(folder)]
+    return [key for folder in ("posters", "proxies", "sheets") for key in settings.store.list(folder)]
 
 
 def count_runs(folder: Path) -> int:
@@ -40,6 +40,7 @@ def test_every_kind_of_fault_is_named_and_mended(healthy: Home) -> None:
     before = list_media(settings)
     assert "no faults" in healthy.run("doctor", "--faults").stdout
     settings.store.delete(before[0])
+    settings.store.delete(before[-1])
     settings.store.write_bytes("proxies/00000000000000ff/0-9.mp4", b"of no video")
     settings.store.write_bytes(f"{before[0].rpartition('/')[0]}/7-8.mp4", b"of no shot")
     shutil.rmtree(healthy.path / "index")
@@ -54,6 +55,7 @@ def test_every_kind_of_fault_is_named_and_mended(healthy: Home) -> None:
     for fault in (
         "2 objects that no row names",
         "shots: 1 partition is due",
+        "1 video has no contact sheet",
         "shot_embeddings: 1 partition is due",
         "media_features: 1 partition is due",
         "search_index differs from the lake",
@@ -185,9 +187,12 @@ def test_databases_that_are_all_damaged_are_all_created_again(healthy: Home) -> 
 def test_empty_objects_are_named_and_made_again(healthy: Home) -> None:
     settings = load_settings(home=healthy.path)
     media = list_media(settings)
-    for key in (media[0], media[-1]):
+    for key in (media[0], media[2], media[-1]):
         settings.store.write_bytes(key, b"")
-    assert f"2 objects are empty: {media[-1]}, {media[0]}" in healthy.run("doctor", "--faults", expect=1).stdout
+    assert (
+        f"3 objects are empty: {media[0]}, {media[2]}, {media[-1]}"
+        in healthy.run("doctor", "--faults", expect=1).stdout
+    )
     assert "no faults" in healthy.run("doctor", "--repair").stdout
     assert list_media(settings) == media and all(settings.store.read_bytes(key) for key in media)
 
@@ -212,3 +217,14 @@ def test_a_damaged_table_is_mended_and_its_objects_are_no_orphans(healthy: Home)
     assert "is damaged" in told and "no row names" not in told
     assert list_media(settings) == before
     assert "no faults" in healthy.run("doctor", "--repair").stdout and list_media(settings) == before
+
+
+def test_a_contact_sheet_alone_is_written_again(healthy: Home) -> None:
+    settings = load_settings(home=healthy.path)
+    before = list_media(settings)
+    (sheet,) = settings.store.list("sheets")
+    for spoil in (lambda: settings.store.delete(sheet), lambda: settings.store.write_bytes(sheet, b"")):
+        spoil()
+        assert sheet.split("/")[1].removesuffix(".jpg") in healthy.run("doctor", "--faults", expect=1).stdout
+        assert "no faults" in healthy.run("doctor", "--repair").stdout
+        assert list_media(settings) == before and settings.store.read_bytes(sheet)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import logging
+import os
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from starlette.testclient import TestClient
 from ops.core.settings import Settings, load_settings
 from ops.exports.registry import export_formats, find_format
 from ops.index.index import open_index
+from ops.serve import problems
 from tests.builders.colours import index_lake, lean, shot, write_video
 from tests.builders.lakes import ENCODER, video_id
 from tests.builders.served import client_of, desk_home, fill_desk, jpeg
@@ -244,6 +249,33 @@ BAD_PICTURES = {
     "bomb": png_bomb(200_000),
     "small bomb": png_bomb(11_000),
 }
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [(errno.ENOSPC, 503, "make room"), (errno.EDQUOT, 503, "quota"), (errno.EIO, 500, "its log has the details")],
+)
+def test_a_disk_without_room_is_named(
+    client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    status: int,
+    says: str,
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger=problems.__name__)  # another error is logged as unexpected
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    content = jpeg("green", (300 + number, 100))
+    for address, sent in (
+        ("/api/images", {"content": content}),
+        ("/api/export", {"json": {"format": "edl", "picks": [{"shot_id": shot(0, 0)}]}}),
+    ):
+        answer = client.post(address, **sent)  # type: ignore[arg-type]
+        assert answer.status_code == status and says in answer.json()["detail"], address
 
 
 @pytest.mark.parametrize("data", BAD_PICTURES.values(), ids=BAD_PICTURES.keys())

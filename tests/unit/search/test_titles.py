@@ -87,6 +87,16 @@ def test_titles_come_after_the_other_shots_of_their_page_unless_asked(tmp_path: 
     assert list((tmp_path / "cache" / "search").iterdir()), "kept for the next process"
 
 
+def test_a_home_that_cannot_be_written_is_searched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = load_settings(home=tmp_path)
+    write_video(settings, 0, [lean((1, 0, 0)), lean((0, 1, 0))])
+    publish(settings, ENCODER, lambda: read_wanted_rows(settings, ENCODER))
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    (tmp_path / "cache" / "search").write_text("a file where the folder should be: for root, too")
+    assert len(Searcher(settings, encoder=WritingEncoder()).search(Query(text="red")).hits) == 2
+    assert "cannot be written" in caplog.text and "each process computes it again" in caplog.text
+
+
 def test_an_encoder_that_sees_no_writing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = load_settings(home=tmp_path)
     write_video(settings, 0, [lean(colour) for colour in ((1, 0, 0), (0.3, 0.3, 0.3), (0, 0, 0), (0.5, 0.5, 0.4))])
