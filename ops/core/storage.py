@@ -224,11 +224,12 @@ class ObjectStore:
         """Key and facts of every object below ``prefix`` of a remote store."""
         base = self._fs._strip_protocol(self.root).rstrip("/")
         facts: Mapping[str, dict[str, Any]]
-        if self._s3 and prefix:
-            folder, _, name = prefix.rpartition("/")
-            facts = self._s3.list(self.path(folder), name)
-        else:
-            facts = self._fs.find(self.path(prefix), detail=True)
+        with self._report_missing_bucket():
+            if self._s3 and prefix:
+                folder, _, name = prefix.rpartition("/")
+                facts = self._s3.list(self.path(folder), name)
+            else:
+                facts = self._fs.find(self.path(prefix), detail=True)
         keys = ((path[len(base) + 1 :], info) for path, info in facts.items())
         return {key: info for key, info in keys if not key.rpartition("/")[2].startswith(TEMPORARY)}
 
@@ -260,11 +261,13 @@ class ObjectStore:
 
     @contextmanager
     def _report_missing_bucket(self) -> Iterator[None]:
-        """On write, FileNotFoundError means that the bucket is missing, not an object."""
+        """Of a write or a listing, FileNotFoundError means that the bucket is missing, not an object."""
         try:
             yield
         except FileNotFoundError as error:
-            raise StorageError(f"object store {self.root}: no such bucket or folder") from error
+            raise StorageError(
+                f"object store {self.root}: no such bucket or folder: create it, or set NEEDLE_STORAGE to another one"
+            ) from error
 
     @contextmanager
     def _map_errors(self, key: str) -> Iterator[None]:

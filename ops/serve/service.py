@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from PIL import UnidentifiedImageError
 
-from ops.core.errors import VectorIndexError
+from ops.core.errors import StorageError, VectorIndexError
+from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
 from ops.embeddings.encoder import Encoder
@@ -34,7 +35,9 @@ KEPT_POSTERS = 512
 READERS = 8
 log = logging.getLogger(__name__)
 
+GONE = "the index of this home is gone: whoever runs the service has to run `needle ingest`, which builds it again"
 HINT = "nothing was ingested yet: run `needle ingest PATH` with a folder of footage, and it appears here by itself"
+UNINDEXED = "no shot is searchable yet: a running ingest builds the index at its end; if none runs, run `needle ingest`"
 WARM_UP_S = 120.0
 
 
@@ -72,7 +75,8 @@ class Service:
         self.since = SearchableSince(settings, runs)
         self.fits = FitJobs(fit, lambda _: self.searcher.probes.forget())
         self._warmth = Warmup(self._read_published, self._warm_up, self._refresh)
-        self._are_runs_loaded = self._are_details_read = False
+        self._are_runs_loaded = self._are_details_read = self._had_index = False
+        self._stored_shots = 0
 
     @property
     def details(self) -> ShotDetails:
@@ -107,16 +111,26 @@ class Service:
         try:
             self.searcher.follow()
             self.searcher.warm()
+            self._had_index = True
         except VectorIndexError:
-            if self.index_version() is not None:  # an empty home is not a failure
+            # An empty home is not a failure; a home that lost its index is one.
+            if self.index_version() is not None or (self._had_index and self.details.warm()):
                 raise
         if self._are_details_read:
             self.details.warm()
 
     def _refresh(self) -> None:
-        """Read changes that come without a new index: titles, and videos in processing; tidy up memory."""
-        self.details.warm()
+        """Read changes that come without a new index: titles, and videos in processing; tidy up memory.
+
+        Raises ``StorageError`` if the store has no shots and the index has some.
+        """
+        self._stored_shots = self.details.warm()
         self._are_details_read = True
+        if not self._stored_shots and self.index_version() is not None and (indexed := self.searcher.index().count()):
+            raise StorageError(
+                f"{plural(indexed, 'shot is', 'shots are')} indexed, and {self.settings.store.root} has none: it was "
+                "moved, or is not mounted"
+            )
         if self.runs and not self._are_runs_loaded:
             self.runs([])  # Dagster takes a second to load, which should not delay the first request for a shot
             self._are_runs_loaded = True
@@ -136,15 +150,20 @@ class Service:
         return read_current_version(self.settings, self.searcher.encoder_id)
 
     def index(self) -> VectorIndex:
-        """Return the current index. Raises ``ProblemError`` 409 if nothing was ingested yet."""
+        """Return the current index. Raises as :meth:`require_footage`."""
         self.require_footage()
         return self.searcher.index()
 
     def require_footage(self) -> None:
-        """Wait until the service is warm. Raises ``ProblemError`` 409 if there is nothing to search."""
+        """Wait until the service is warm.
+
+        Raises ``ProblemError`` 409 if there is nothing to search, 503 if the index was lost.
+        """
         self._warmth.wait(WARM_UP_S)
         if self.index_version() is None:
-            raise ProblemError(409, HINT)
+            if self._warmth.has_failed:
+                raise ProblemError(503, GONE)
+            raise ProblemError(409, UNINDEXED if self._stored_shots else HINT)
 
     def count_shots(self) -> int:
         """Return the number of searchable shots."""

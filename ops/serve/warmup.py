@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from threading import Event, Thread
 
-from ops.core.errors import NeedleError
+from ops.core.errors import NeedleError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Warmup:
         self._was_tried = Event()
         self._is_stopping = Event()
         self.has_failed = False
-        """True if the last warm-up failed; the log has the reason."""
+        """True if the last warm-up failed, or the store could not be read since; the log has the reason."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -62,7 +62,7 @@ class Warmup:
                 elif time.monotonic() >= refresh_at:
                     start_time = time.monotonic()
                     refresh_at = start_time + REFRESH_S  # also after a failure
-                    self._refresh()
+                    self._refresh_once()
                     refresh_at += 20 * (time.monotonic() - start_time)
             except (NeedleError, OSError) as error:
                 log.warning("%s: %s", "refreshing failed" if is_warm else "warming up failed", error)
@@ -71,6 +71,14 @@ class Warmup:
             finally:
                 self._was_tried.set()
             self._is_stopping.wait(pause_s)
+
+    def _refresh_once(self) -> None:
+        try:
+            self._refresh()
+            self.has_failed = False
+        except (StorageError, OSError):
+            self.has_failed = True
+            raise
 
     def _warm_once(self) -> None:
         is_done = False

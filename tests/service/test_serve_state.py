@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 from ops.core.logs import JsonFormatter
 from ops.core.settings import Settings, load_settings
 from ops.core.stage_metrics import record_figures
+from ops.serve import warmup
+from tests.builders.homes import wait_until
 from tests.builders.served import client_of, desk_home, fill_desk
 
 pytestmark = pytest.mark.home(fill=fill_desk)
@@ -34,6 +36,29 @@ def test_a_service_that_cannot_answer_is_alive_and_not_ready(tmp_path: Path) -> 
         assert client.get("/livez").status_code == 200
         answer = client.get("/readyz")
         assert answer.status_code == 503 and answer.json() == {"status": "failed"}
+
+
+@pytest.mark.parametrize("lost", ["index", "media"])
+def test_a_service_that_lost_its_index_or_its_store_is_not_ready_until_it_is_back(
+    tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warmup, "REFRESH_S", 0.2)
+    settings = desk_home(tmp_path / "home")
+    folder, away = settings.home / lost, tmp_path / "away"
+    with client_of(settings) as client:
+
+        def wait_for(status: str) -> None:
+            wait_until(lambda: client.get("/readyz").json() == {"status": status}, 30, f"status {status}", 0.1)
+
+        wait_for("ok")
+        folder.rename(away)
+        wait_for("failed")
+        assert client.get("/readyz").status_code == 503 and "needle_ready 0.0" in client.get("/metrics").text
+        if lost == "index":
+            answer = client.post("/api/search", json={"text": "red"})
+            assert answer.status_code == 503 and "needle ingest" in answer.json()["detail"]
+        away.rename(folder)
+        wait_for("ok")
 
 
 @pytest.mark.parametrize(
