@@ -42,7 +42,7 @@ CHART_VALUES = {
         "monitoring": {"serviceMonitor": True, "prometheusRule": True},
         "networkPolicies": {"clients": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]},
         "publicUrl": "https://needle.example",
-        "ray": {"enabled": True, "gpus": 1},
+        "ray": {"enabled": True, "gpus": 1, "peers": [{"podSelector": {"matchLabels": {"app": "ray"}}}]},
     },
     "servers of one's own": {
         "existingSecret": "mine",
@@ -152,6 +152,26 @@ def test_pods_of_the_chart_are_restricted_and_secrets_are_in_secrets() -> None:
 def test_servers_of_the_chart_can_write_where_they_must() -> None:
     (qdrant,) = (each for each in list_containers(render_chart(SECRETS)) if each["name"] == "qdrant")
     assert {"/qdrant/storage", "/qdrant/snapshots"} <= {mount["mountPath"] for mount in qdrant["volumeMounts"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("everything", "demo-needle-ray:6379"), ("servers of one's own", "ray.example:6379")],
+)
+def test_the_pod_that_starts_ingests_is_a_node_of_the_ray_cluster(name: str, address: str) -> None:
+    documents = render_chart(CHART_VALUES[name])
+    (pod,) = (
+        each["spec"]["template"]["spec"]
+        for each in documents
+        if each["kind"] == "Deployment" and each["metadata"]["name"].endswith("-dagster")
+    )
+    containers = {each["name"]: each for each in pod["containers"]}
+    assert {"--num-cpus=0", "--num-gpus=0", f"--address={address}"} <= set(containers["ray"]["command"])
+    variables = {each["name"]: each.get("value") for each in containers["daemon"]["env"]}
+    assert variables["NEEDLE_RAY_ADDRESS"] == address
+    for part in ("ray", "daemon"):  # a command finds the sockets of its node in /tmp, and its objects in /dev/shm
+        assert {"/tmp", "/dev/shm"} <= {mount["mountPath"] for mount in containers[part]["volumeMounts"]}
+    assert "shm" in {volume["name"] for volume in pod["volumes"]} and pod["shareProcessNamespace"] is True
 
 
 def test_the_password_of_a_postgres_of_ones_own_is_in_the_secret() -> None:

@@ -79,10 +79,28 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if .Values.ray.enabled }}
 - {name: NEEDLE_ENGINE, value: ray}
-- {name: NEEDLE_RAY_ADDRESS, value: {{ .Values.ray.address | default (printf "%s-ray:6379" $name) | quote }}}
+- {name: NEEDLE_RAY_ADDRESS, value: {{ include "needle.rayAddress" . | quote }}}
 {{- end }}
 {{- range $key, $value := omit .Values.settings "AWS_DEFAULT_REGION" }}
 - {name: {{ $key }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "needle.rayAddress" -}}
+{{ .Values.ray.address | default (printf "%s-ray:6379" (include "needle.fullname" .)) }}
+{{- end }}
+
+{{/* Memory that the processes of a node of Ray share. */}}
+{{- define "needle.rayMount" -}}
+{{- if .Values.ray.enabled }}
+- {name: shm, mountPath: /dev/shm}
+{{- end }}
+{{- end }}
+
+{{- define "needle.rayVolume" -}}
+{{- if .Values.ray.enabled }}
+- name: shm
+  emptyDir: {medium: Memory, sizeLimit: 4Gi}
 {{- end }}
 {{- end }}
 
