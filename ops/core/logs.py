@@ -27,6 +27,8 @@ _ids: ContextVar[Mapping[str, str]] = ContextVar("ids", default=_NO_IDS)
 _DAGSTER_IDS = {"run_id": "run_id", "step": "step_key"}
 
 _SHOT_ID = re.compile(r"(?<![0-9a-f])([0-9a-f]{16}):\d+\b")
+_OTHER_ID = re.compile(r"\b(?:collections|saved_searches|saved_matches)/[0-9a-f]{16}\b")
+"""Part of a key of the store that has the form of a video's id, and is none."""
 _VIDEO_ID = re.compile(r"(?<![0-9A-Za-z_-])[0-9a-f]{16}(?![0-9A-Za-z_-])")
 
 
@@ -66,6 +68,7 @@ class JsonFormatter(logging.Formatter):
 
 def find_ids(message: str) -> dict[str, str]:
     """Return ``video_id`` and ``shot_id`` if the message names exactly one of them."""
+    message = _OTHER_ID.sub("", message)
     shots = {match.group() for match in _SHOT_ID.finditer(message)}
     videos = set(_VIDEO_ID.findall(message)) | {shot.partition(":")[0] for shot in shots}
     return ({"video_id": min(videos)} if len(videos) == 1 else {}) | (

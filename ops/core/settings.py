@@ -6,6 +6,7 @@ The only module that reads the environment. Nothing is read at import.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import tomllib
@@ -30,7 +31,7 @@ from ops.core.tables import Lake, resolve_partition
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The folder of ``ops``, ``assets``, ``feature_repo`` and ``notebooks``: the checkout, or that of installed wheels."""
 DEFAULT_SERVICE_URL = "http://127.0.0.1:8080"
-_PUBLIC_URL = r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,4}|:[1-5]\d{4})?/?)?$"
+_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?/?")
 
 
 def _make_absolute(path: Path) -> Path:
@@ -139,7 +140,7 @@ class Settings(BaseSettings):
         description="Postgres database for Dagster's records and Feast's registry and online rows: "
         "postgresql://user:password@host:5432/database (default: SQLite files in the home)",
     )
-    public_url: Annotated[str, Field(pattern=_PUBLIC_URL), AfterValidator(_normalise_address)] = Field(
+    public_url: str = Field(
         default="",
         description=(
             "address under which people reach the service, for a proxy and for links from Dagster and reports: "
@@ -173,12 +174,25 @@ class Settings(BaseSettings):
         description="Prometheus Pushgateway to which runs push the metrics of their stages: http://gateway:9091",
     )
 
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str) -> str:
+        match = _PUBLIC_URL.fullmatch(value)
+        if value and not (match and int(match["port"] or 0) < 1 << 16):
+            raise ValueError("write http:// or https://, a host and, unless it is the usual one, a port; no path")
+        return value.rstrip("/")
+
     @field_validator("metrics_push")
     @classmethod
     def _check_gateway(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("write an address that begins with http:// or https://")
-        return value
+        return _require_no_password(value, "a gateway is reached without one, or through a proxy")
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _check_server(cls, value: str) -> str:
+        return _require_no_password(value, "set NEEDLE_QDRANT_API_KEY")
 
     @field_validator("failure_webhook")
     @classmethod
@@ -273,6 +287,16 @@ class Settings(BaseSettings):
         return resolve_partition(video_id, self.partitions)
 
 
+def _has_password(address: str) -> bool:
+    return "@" in address.partition("://")[2].partition("/")[0]
+
+
+def _require_no_password(address: str, remedy: str) -> str:
+    if _has_password(address):
+        raise ValueError(f"an address is shown in messages, so it must not have a user or a password: {remedy}")
+    return address
+
+
 _SECRETS = ("qdrant_api_key", "postgres", "failure_webhook", "tokens")
 """Settings whose values appear in no message."""
 
@@ -310,9 +334,10 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        is_secret = name in _SECRETS
+        is_secret = name in _SECRETS or _has_password(str(first["input"]))
         value = "(hidden)" if is_secret else repr(first["input"])
-        raise SettingsError(f"NEEDLE_{name.upper()} = {value} ({_find_source(name, values)}): {first['msg']}") from (
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"NEEDLE_{name.upper()} = {value} ({_find_source(name, values)}): {reason}") from (
             None if is_secret else error
         )
     except (OSError, ValueError) as error:  # tomllib.TOMLDecodeError is a ValueError

@@ -155,9 +155,8 @@ async def _handle_os_error(request: Request, error: Exception) -> Response:
     if error.errno not in NO_ROOM:
         raise error  # an unexpected one
     log.warning("%s %s: %s", request.method, getattr(request.scope.get("route"), "path", "none"), error)
-    return build_problem_response(
-        503, f"the service cannot write to its disk ({error.strerror}): whoever runs it has to make room there"
-    )
+    remedy = "whoever runs it has to make room there, or let it write"
+    return build_problem_response(503, f"the service cannot write to its disk ({error.strerror}): {remedy}")
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:

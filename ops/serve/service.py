@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from PIL import UnidentifiedImageError
 
-from ops.core.errors import StorageError, VectorIndexError
+from ops.core.errors import NO_ROOM, StorageError, VectorIndexError, make_home_error
 from ops.core.plural import plural
 from ops.core.settings import Settings
 from ops.core.storage import ObjectStore
@@ -83,8 +83,16 @@ class Service:
         return self.searcher.details
 
     def start(self) -> None:
-        """Start to warm up in a separate thread, and delete leftovers of a killed service."""
-        self.exports.clear()
+        """Start to warm up in a separate thread, and delete leftovers of a killed service.
+
+        A disk without room, or one that may only be read, is logged: searches need no room.
+        """
+        try:
+            self.exports.clear()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            log.warning("%s", make_home_error(self.settings.home, error))
         self._warmth.start()
 
     def stop(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -36,6 +39,21 @@ def test_a_service_that_cannot_answer_is_alive_and_not_ready(tmp_path: Path) -> 
         assert client.get("/livez").status_code == 200
         answer = client.get("/readyz")
         assert answer.status_code == 503 and answer.json() == {"status": "failed"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_service_starts_on_a_disk_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    settings = desk_home(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with client_of(settings) as client:
+        monkeypatch.undo()
+        wait_until(lambda: client.get("/readyz").json() == {"status": "ok"}, 30, "the service to be ready", 0.1)
+    assert f"{os.strerror(number)}): set NEEDLE_HOME" in caplog.text
 
 
 @pytest.mark.parametrize("lost", ["index", "media"])

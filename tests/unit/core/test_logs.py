@@ -34,6 +34,8 @@ def read_record(message: str, *arguments: object, **extra: Any) -> dict[str, str
         (f"{VIDEO}:24 and {VIDEO}:48", {"video_id": VIDEO}),
         (f"{VIDEO}:24 looks like {OTHER}:0", {}),
         (f"lake/shots/{VIDEO}.parquet is damaged", {"video_id": VIDEO}),
+        (f"'lake/collections/{VIDEO}.parquet': no space", {}),
+        (f"'saved_matches/{VIDEO}.json', of {OTHER}:24", {"video_id": OTHER, "shot_id": f"{OTHER}:24"}),
         (f"encoder starter-{VIDEO}", {}),
         (f"sha256 {VIDEO}{OTHER}", {}),
         ("nothing", {}),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_an_invalid_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, tmp_
     with pytest.raises(SettingsError, match=f"NEEDLE_{name.upper()} = .hidden.") as refused:
         load_settings()
     assert "4711" not in str(refused.value) and refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", ["qdrant_url", "metrics_push", "public_url"])
+def test_an_address_with_a_password_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"NEEDLE_{name.upper()}", "http://user:hidden-word@127.0.0.1:6333/path")
+    with pytest.raises(SettingsError, match=f"NEEDLE_{name.upper()} = .hidden.") as failure:
+        load_settings()
+    assert "hidden-word" not in "".join(traceback.format_exception(failure.value))
+
+
+@pytest.mark.parametrize(("port", "is_one"), [("1", True), ("65535", True), ("65536", False), ("99999", False)])
+def test_every_port_can_be_that_of_the_page(port: str, is_one: bool) -> None:
+    if is_one:
+        assert load_settings(public_url=f"https://needle.example:{port}/").service_url.endswith(f":{port}")
+    else:
+        with pytest.raises(SettingsError, match="a host and"):
+            load_settings(public_url=f"https://needle.example:{port}")
 
 
 def test_an_unknown_name_in_the_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
