@@ -10,7 +10,8 @@ import click
 from ops.cli.main import announce
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.cli.progress import Bars
-from ops.core.backup import back_up, describe_backup
+from ops.core.backup import back_up
+from ops.core.backup_manifest import describe_backup
 
 
 @click.command(name="backup")

@@ -10,7 +10,8 @@ import click
 from ops.cli.main import announce
 from ops.cli.options import add_setting_options, load_command_settings
 from ops.cli.progress import Bars
-from ops.core.backup import describe_backup, restore
+from ops.core.backup_manifest import describe_backup
+from ops.core.restore import restore
 from ops.embeddings.shared_choice import forget_all_homes
 
 

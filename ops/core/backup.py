@@ -8,7 +8,6 @@ first; then everything that changed is copied while no step computes, and databa
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -17,148 +16,99 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
-
-from ops.core.errors import NotFoundError, StorageError, UsageError
-from ops.core.locks import lock_exclusively
-from ops.core.plural import plural
+from ops.core.backup_manifest import FORMAT, Manifest, describe_file, leads_inside, list_files, write_manifest
+from ops.core.errors import StorageError, UsageError
+from ops.core.locks import lock_exclusively, lock_temporarily
 from ops.core.settings import Settings
-from ops.core.storage import ObjectStore, write_atomically
+from ops.core.storage import ObjectStore
 from ops.core.types import Progress
 
-FORMAT: Literal[1] = 1
-MANIFEST = "backup.json"
-MARKER = "restore.unfinished"
-"""File of a home in which a restore was begun: the moment of its backup."""
+UNFINISHED = "backup.unfinished"
+"""File in the folder of a backup that is being written: only such a folder is deleted after a killed backup."""
 NOT_KEPT = ("cache", "ingests", "locks", "scratch", "serve/exports")
 """Folders of a home that are computed again, or belong to processes that run."""
 HOME_ID = "home_id"
 """File with the id of a home. A backup has none: what is restored from it is another home."""
-MOST_NAMED = 5
 STAGE = "backup"
 _SQLITE = b"SQLite format 3\x00"
 _PIECE = 1 << 20
-
-
-def _require_inner(target: str) -> str:
-    """Return the target of a link. Raises ``ValueError`` if it leads out of the folder of the link."""
-    if not _leads_inside(target):
-        raise ValueError(f"a link leads to {target}")
-    return target
-
-
-def _leads_inside(target: str) -> bool:
-    return not os.path.isabs(target) and ".." not in Path(target).parts
-
-
-class BackupFile(BaseModel):
-    """Size and BLAKE2b (32 hex digits) of a file of a backup."""
-
-    size: int = Field(ge=0)
-    digest: str = Field(pattern="^[0-9a-f]{32}$")
-
-
-class Manifest(BaseModel):
-    """Files of a backup by their path below it: ``home/...`` and ``store/...``; links of the home, with their targets.
-
-    A link names the current version of an index. Earlier backups have none: `needle doctor --repair` after a restore
-    publishes the indexes again.
-    """
-
-    format: Literal[1]
-    needle: str
-    created_at: datetime
-    files: dict[str, BackupFile]
-    links: dict[str, Annotated[str, AfterValidator(_require_inner)]] = {}
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, on_wait: Callable[[], None]) -> Manifest:
     """Copy home and store into the new folder ``target``, which appears when it is complete.
 
     Computing steps of other processes wait while tables and databases are copied; ``on_wait`` is called before that,
-    because this waits for a step that runs. Raises ``UsageError`` if ``target`` exists or is inside the home, and
-    ``StorageError`` if its disk is full.
+    because this waits for a step that runs. A backup that fails deletes its copies; those of a killed one are deleted
+    by the next backup to ``target``.
+
+    Raises ``UsageError`` if ``target`` exists, is inside the home or the store, or is being written by another backup,
+    and ``StorageError`` if its disk is full.
     """
     _require_place(settings, target)
-    with _report_full_disk(str(target.parent)):
-        return _back_up(settings, target, progress, on_wait)
-
-
-def _back_up(settings: Settings, target: Path, progress: Progress, on_wait: Callable[[], None]) -> Manifest:
     partial_folder = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(partial_folder, ignore_errors=True)  # of a backup that was killed
+    with (
+        report_full_disk(f"{target.parent}", " (the unfinished copy was deleted)"),
+        lock_temporarily(target.with_name(f"{target.name}.unfinished.lock")) as is_free,
+    ):
+        if not is_free:
+            raise UsageError(f"another `needle backup` is writing {target}: wait until it has ended, or name another")
+        _require_place(settings, target)  # again: another backup may have completed it
+        _prepare_folder(partial_folder)
+        try:
+            manifest = _copy_all(settings, partial_folder, progress, on_wait)
+            partial_folder.rename(target)
+        finally:
+            shutil.rmtree(partial_folder, ignore_errors=True)
+        (target / UNFINISHED).unlink()
+    progress.finish(STAGE)
+    return manifest
+
+
+def _copy_all(settings: Settings, folder: Path, progress: Progress, on_wait: Callable[[], None]) -> Manifest:
     store = settings.store
     stamps: dict[str, str] = {}
     progress.start(STAGE, 0, "files")
-    _copy_store(store, partial_folder / "store", stamps, progress)
+    _copy_store(store, folder / "store", stamps, progress)
     on_wait()
     with lock_exclusively(settings.work_lock):
-        _copy_store(store, partial_folder / "store", stamps, progress)
+        _copy_store(store, folder / "store", stamps, progress)
         for path in list_home_files(settings):
-            _copy_home_file(path, partial_folder / "home" / path.relative_to(settings.home), progress)
+            _copy_home_file(path, folder / "home" / path.relative_to(settings.home), progress)
         links = {str(path.relative_to(settings.home)): os.readlink(path) for path in _list_links(settings)}
+    paths = [path for path in list_files(folder) if path != folder / UNFINISHED]
     manifest = Manifest(
         format=FORMAT,
         needle=version("needle"),
         created_at=datetime.now(UTC),
-        files={str(path.relative_to(partial_folder)): _describe(path) for path in _list_files(partial_folder)},
+        files={str(path.relative_to(folder)): describe_file(path) for path in paths},
         links=links,
     )
-    with write_atomically(partial_folder / MANIFEST) as temporary:
-        temporary.write_text(manifest.model_dump_json(indent=1))
-    partial_folder.rename(target)
-    progress.finish(STAGE)
+    write_manifest(folder, manifest)
     return manifest
 
 
-def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
-    """Copy a backup into an empty home and an empty store, after its files were compared with their digests.
+def _prepare_folder(folder: Path) -> None:
+    """Make an empty folder with the marker of a backup, in the place of one of a backup that was killed.
 
-    A restore that was killed is begun again by the same command, which knows it by a file in the home. Raises
-    ``NotFoundError`` if the folder has no backup, ``StorageError`` if files of it are missing or damaged or the disk is
-    full, and ``UsageError`` if the home or the store is in use.
+    Raises ``UsageError`` if anything else has this name.
     """
-    manifest = read_manifest(source)
-    if damage := find_damage(source, manifest):
-        more = f" and {len(damage) - MOST_NAMED} more" if len(damage) > MOST_NAMED else ""
-        names = ", ".join(damage[:MOST_NAMED]) + more
-        raise StorageError(f"the backup {source} is incomplete or damaged: {names}; nothing was restored")
-    marker = settings.home / MARKER
-    if not marker.exists() or marker.read_text() != manifest.created_at.isoformat():
-        _require_empty(settings)
-    with _report_full_disk(f"{settings.home} or of {settings.storage_uri}"):
-        _copy_back(settings, source, manifest, progress)
-    return manifest
-
-
-def _copy_back(settings: Settings, source: Path, manifest: Manifest, progress: Progress) -> None:
-    marker = settings.home / MARKER
-    with write_atomically(marker) as temporary:
-        temporary.write_text(manifest.created_at.isoformat())
-    progress.start(STAGE, len(manifest.files), "files")
-    store, copy = settings.store, settings.scratch / "restored"
-    for name in manifest.files:
-        place, _, rest = name.partition("/")
-        target = copy if place == "store" else settings.home / rest
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / name, target)
-        if place == "store":
-            store.put_file(copy, rest)
-        progress.advance(STAGE)
-    for name, link_target in manifest.links.items():
-        link = settings.home / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)  # of a restore that was killed
-        link.symlink_to(link_target)
-    marker.unlink()
-    progress.finish(STAGE)
+    if os.path.lexists(folder):
+        is_folder = folder.is_dir() and not folder.is_symlink()
+        # A backup that was killed at once left a folder without a file.
+        if not is_folder or not ((folder / UNFINISHED).exists() or next(folder.iterdir(), None) is None):
+            raise UsageError(
+                f"{folder} exists, and no `needle backup` of this version wrote it: move or delete it, or name another "
+                "folder for the backup"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / UNFINISHED).touch()
 
 
 @contextmanager
-def _report_full_disk(place: str) -> Iterator[None]:
-    """Raise the error of a full disk as ``StorageError`` with the place that is written.
+def report_full_disk(place: str, remark: str = "") -> Iterator[None]:
+    """Raise the error of a full disk as ``StorageError`` with the place that is written, and a remark.
 
     The error itself names the file that was read, or none.
     """
@@ -169,37 +119,15 @@ def _report_full_disk(place: str) -> Iterator[None]:
         is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
         if is_full or (isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode == sqlite3.SQLITE_FULL):
             raise StorageError(
-                f"the disk of {place} is full: free some space, then run the same command again"
+                f"the disk of {place} is full{remark}: free some space, then run the same command again"
             ) from error
         raise
 
 
-def read_manifest(source: Path) -> Manifest:
-    """Return the list of a backup's files. Raises ``NotFoundError``, or ``StorageError`` if it cannot be read."""
-    try:
-        return Manifest.model_validate_json((source / MANIFEST).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError(f"{source} is not a backup: it has no {MANIFEST}") from None
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise StorageError(
-            f"{source / MANIFEST} cannot be read ({where}: {fault['msg']}): use another backup"
-        ) from None
-
-
-def find_damage(source: Path, manifest: Manifest) -> list[str]:
-    """Return the files of a backup that are missing or have another content, sorted."""
-    present = {str(path.relative_to(source)) for path in _list_files(source)}
-    return sorted(
-        name for name, file in manifest.files.items() if name not in present or _describe(source / name) != file
-    )
-
-
 def list_home_files(settings: Settings) -> Iterator[Path]:
     """Yield the files of a home that a backup keeps, without the store."""
-    left_out = _list_left_out(settings)
-    for path in _list_files(settings.home):
+    left_out = list_left_out(settings)
+    for path in list_files(settings.home):
         is_journal = path.name.endswith(("-wal", "-shm", "-journal"))  # of a database, which is copied through SQLite
         is_ours = path.suffix != ".lock" and path.name != ".lock" and path != settings.home / HOME_ID
         if left_out.isdisjoint(path.parents) and is_ours and not is_journal:
@@ -207,35 +135,31 @@ def list_home_files(settings: Settings) -> Iterator[Path]:
 
 
 def _list_links(settings: Settings) -> Iterator[Path]:
-    left_out = _list_left_out(settings)
+    left_out = list_left_out(settings)
     links = (path for path in sorted(settings.home.rglob("*")) if path.is_symlink())
-    # A link to another place is not Needle's.
-    yield from (path for path in links if left_out.isdisjoint(path.parents) and _leads_inside(os.readlink(path)))
+    for path in links:
+        is_kept = left_out.isdisjoint((path, *path.parents))
+        if is_kept and leads_inside(os.readlink(path)):  # a link to another place is not Needle's
+            yield path
 
 
-def _list_left_out(settings: Settings) -> set[Path]:
+def list_left_out(settings: Settings) -> set[Path]:
+    """Return the folders of a home that no backup has, and the folder of a local store."""
     left_out = {settings.home / name for name in NOT_KEPT}
     return left_out | {Path(settings.store.path(""))} if settings.store.is_local else left_out
 
 
 def _require_place(settings: Settings, target: Path) -> None:
-    if target.exists():
+    if os.path.lexists(target):
         raise UsageError(f"{target} exists: name a new folder for the backup")
-    if settings.home in target.absolute().parents:
-        raise UsageError(f"{target} is inside the home that is backed up: choose another place")
     if not settings.home.is_dir():
         raise UsageError(f"there is no home at {settings.home}: nothing to back up")
-
-
-def _require_empty(settings: Settings) -> None:
-    if settings.home.exists() and (first_file := next(list_home_files(settings), None)):
+    place = Path(os.path.realpath(target))
+    if place.is_relative_to(os.path.realpath(settings.home)):
+        raise UsageError(f"{target} is inside the home that is backed up: choose another place")
+    if settings.store.is_local and place.is_relative_to(os.path.realpath(settings.store.path(""))):
         raise UsageError(
-            f"the home {settings.home} has files ({first_file.name}): name a new one by --home or NEEDLE_HOME"
-        )
-    if keys := settings.store.list():
-        raise UsageError(
-            f"the object store {settings.storage_uri} has objects ({keys[0]}): name another one by --storage or "
-            "NEEDLE_STORAGE"
+            f"{target} is inside the object store {settings.storage_uri}, which is backed up: choose another place"
         )
 
 
@@ -278,21 +202,3 @@ def _copy_home_file(path: Path, target: Path, progress: Progress) -> None:
     except sqlite3.Error as error:
         raise StorageError(f"the database {path} cannot be copied: {error}") from error
     progress.advance(STAGE)
-
-
-def _list_files(folder: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-
-
-def _describe(path: Path) -> BackupFile:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return BackupFile(size=path.stat().st_size, digest=digest.hexdigest())
-
-
-def describe_backup(manifest: Manifest) -> str:
-    """Return one line: number of files, bytes, and the moment."""
-    size = sum(file.size for file in manifest.files.values())
-    return f"{plural(len(manifest.files), 'file')}, {size / 1e6:.1f} MB, of {manifest.created_at:%Y-%m-%d %H:%M} UTC"

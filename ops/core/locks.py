@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 @contextmanager
@@ -35,6 +36,22 @@ def lock_if_free(path: Path) -> Iterator[bool]:
     try:
         with _hold_lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield True
+    except BlockingIOError:
+        yield False
+
+
+@contextmanager
+def lock_temporarily(path: Path) -> Iterator[bool]:
+    """As :func:`lock_if_free`, with a lock file that is deleted at the end of the block: for folders of users."""
+    try:
+        with _hold_lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as handle:
+            # A holder that ended between the opening and the locking has deleted this file: it locks nothing.
+            is_held = _is_at(handle, path)
+            try:
+                yield is_held
+            finally:
+                if is_held:
+                    path.unlink(missing_ok=True)
     except BlockingIOError:
         yield False
 
@@ -66,8 +83,16 @@ def is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _hold_lock(path: Path, how: int) -> Iterator[None]:
+def _hold_lock(path: Path, how: int) -> Iterator[TextIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         fcntl.flock(handle, how)
-        yield
+        yield handle
+
+
+def _is_at(handle: TextIO, path: Path) -> bool:
+    """Return whether ``path`` still names the open file."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

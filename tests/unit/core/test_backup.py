@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ops.core.backup import MANIFEST, MARKER, Manifest, back_up, restore
+from ops.core.backup import UNFINISHED, back_up
+from ops.core.backup_manifest import MANIFEST, Manifest
 from ops.core.errors import NotFoundError, StorageError, UsageError
-from ops.core.locks import lock_shared
+from ops.core.locks import lock_if_free, lock_shared, lock_temporarily
+from ops.core.restore import restore
+from ops.core.restore_marker import MARKER
 from ops.core.settings import Settings, load_settings
 from ops.core.types import SilentProgress
 
@@ -76,8 +81,82 @@ def test_a_link_that_leads_out_of_the_home_is_refused(tmp_path: Path) -> None:
     manifest = (backup / MANIFEST).read_text()
     for target in ("../../../other", "/etc"):
         (backup / MANIFEST).write_text(manifest.replace('"versions/v1"', f'"{target}"'))
-        with pytest.raises(StorageError, match=r"index/e/current: .*leads to"):
+        with pytest.raises(StorageError, match="index/e/current' leads to"):
             restore(load_settings(home=tmp_path / "copy"), backup, SilentProgress())
+
+
+@pytest.mark.parametrize(
+    "name", ["/victim", "../victim", "index/../../victim", "", "a//b", "a\x00b", "index/e", "serve/tokens.json", MARKER]
+)
+def test_a_link_at_a_wrong_place_is_refused(tmp_path: Path, name: str) -> None:
+    name = str(tmp_path / "victim") if name == "/victim" else name
+    assert "entry that no backup has" in refuse_changed(tmp_path, lambda list_: list_["links"].update({name: "x"}))
+
+
+@pytest.mark.parametrize("name", ["cache", "scratch", "media", "locks/x"])
+def test_a_link_in_the_place_of_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    assert name in refuse_changed(tmp_path, lambda list_: list_["links"].update({name: "x"}))
+
+
+@pytest.mark.parametrize("target", ["", "a\x00b", "..", "x/../../..", "\ud800"])
+def test_a_wrong_target_of_a_link_is_refused(tmp_path: Path, target: str) -> None:
+    assert "'l' leads to" in refuse_changed(tmp_path, lambda list_: list_["links"].update({"l": target}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("home/../x", "store/../../x", "/etc/x", "x", MANIFEST, "home", "home/", "home/./x", "home/a\x00b", "other/x"),
+        *(f"home/{MARKER}", f"home/{MARKER}/x", "home/\ud800", "store/" + "x" * 256),
+    ],
+)
+def test_a_file_at_a_wrong_place_is_refused(tmp_path: Path, name: str) -> None:
+    def change(list_: dict[str, Any]) -> None:
+        list_["files"][name] = list_["files"]["home/serve/tokens.json"]
+
+    assert "entry that no backup has" in refuse_changed(tmp_path, change)
+
+
+@pytest.mark.parametrize("change", [{"size": -1}, {"size": "2"}, {"digest": "A" * 32}, {"digest": "../x"}])
+def test_a_wrong_size_or_digest_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    name = "home/serve/tokens.json"
+    assert name in refuse_changed(tmp_path, lambda list_: list_["files"][name].update(change))
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[" * 100_000, b"1" * 5000, b"{}x"])
+def test_a_list_that_is_not_json_is_refused(tmp_path: Path, text: bytes) -> None:
+    backup = tmp_path / "monday"
+    make_backup(fill(tmp_path / "home"), backup)
+    (backup / MANIFEST).write_bytes(text)
+    with pytest.raises(StorageError, match=r"backup\.json cannot be read"):
+        restore(load_settings(home=tmp_path / "copy"), backup, SilentProgress())
+
+
+def refuse_changed(folder: Path, change: Callable[[dict[str, Any]], None]) -> str:
+    """Change the list of a backup; return the refusal of its restore, which wrote nothing."""
+    backup = folder / "monday"
+    make_backup(fill(folder / "home"), backup)
+    (folder / "victim").write_text("a user's own")
+    document = json.loads((backup / MANIFEST).read_text())
+    change(document)
+    (backup / MANIFEST).write_text(json.dumps(document))
+    with pytest.raises(StorageError) as refusal:
+        restore(load_settings(home=folder / "copy"), backup, SilentProgress())
+    assert not (folder / "copy").exists() and (folder / "victim").read_text() == "a user's own"
+    return str(refusal.value)
+
+
+def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
+    settings = fill(tmp_path / "home")
+    name = os.fsdecode(b"caf\xe9.txt")
+    (settings.home / name).write_text("a note")
+    settings.store.write_bytes(f"posters/{name}", b"a poster")
+    (settings.home / "link").symlink_to(name)
+    make_backup(settings, tmp_path / "monday")
+    copied = load_settings(home=tmp_path / "copy")
+    restore(copied, tmp_path / "monday", SilentProgress())
+    assert (copied.home / name).read_text() == (copied.home / "link").read_text() == "a note"
+    assert copied.store.read_bytes(f"posters/{name}") == b"a poster"
 
 
 def test_it_waits_for_computing_steps_and_takes_what_they_wrote(tmp_path: Path) -> None:
@@ -150,6 +229,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         make_backup(settings, backup)
     with pytest.raises(UsageError, match="inside the home"):
         make_backup(settings, settings.home / "backup")
+    (tmp_path / "same").symlink_to(settings.home)
+    with pytest.raises(UsageError, match="inside the home"):
+        make_backup(settings, tmp_path / "same" / "backup")
     with pytest.raises(UsageError, match="no home at"):
         make_backup(load_settings(home=tmp_path / "nothing"), tmp_path / "tuesday")
     with pytest.raises(UsageError, match="has files"):
@@ -161,11 +243,72 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert read_objects(settings) == OBJECTS
 
 
-def test_the_same_command_finishes_a_restore_that_was_killed(tmp_path: Path) -> None:
-    class Killed(SilentProgress):
-        def advance(self, stage: str, amount: float = 1) -> None:
-            raise KeyboardInterrupt
+def test_a_backup_inside_the_store_is_refused(tmp_path: Path) -> None:
+    settings = fill(tmp_path / "home", str(tmp_path / "store"))
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    for target in (tmp_path / "store" / "backup", tmp_path / "link" / "backup"):
+        with pytest.raises(UsageError, match="inside the object store"):
+            make_backup(settings, target)
+    assert read_objects(settings) == OBJECTS
 
+
+def test_a_folder_that_no_backup_wrote_is_not_deleted(tmp_path: Path) -> None:
+    settings = fill(tmp_path / "home")
+    own = tmp_path / "monday.unfinished"
+    own.mkdir()
+    (own / "novel.txt").write_text("chapter 1")
+    (tmp_path / "tuesday.unfinished").symlink_to(own)
+    (tmp_path / "friday.unfinished").write_text("a file")
+    (tmp_path / "sunday").symlink_to("nowhere")
+    for name in ("monday", "tuesday", "friday"):
+        with pytest.raises(UsageError, match=f"{name}.unfinished exists, and no `needle backup`"):
+            make_backup(settings, tmp_path / name)
+    with pytest.raises(UsageError, match="sunday exists"):
+        make_backup(settings, tmp_path / "sunday")
+    assert (own / "novel.txt").read_text() == "chapter 1" and (tmp_path / "friday.unfinished").is_file()
+    (own / "novel.txt").unlink()  # an empty folder holds nothing of a user
+    make_backup(settings, tmp_path / "monday")
+
+
+def test_copies_of_a_killed_backup_are_replaced(tmp_path: Path) -> None:
+    settings = fill(tmp_path / "home")
+    folder = tmp_path / "monday.unfinished"
+    folder.mkdir()
+    for name in (UNFINISHED, "old"):
+        (folder / name).touch()
+    make_backup(settings, tmp_path / "monday")
+    assert sorted(path.name for path in (tmp_path / "monday").iterdir()) == [MANIFEST, "home", "store"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "monday"]
+
+
+def test_a_second_backup_to_the_same_folder_is_refused(tmp_path: Path) -> None:
+    settings, others = fill(tmp_path / "home"), fill(tmp_path / "other")
+    target = tmp_path / "monday"
+
+    def back_up_too() -> None:
+        for each in (settings, others):
+            with pytest.raises(UsageError, match=r"another `needle backup` is writing .*monday"):
+                make_backup(each, target)
+
+    make_backup(settings, target, back_up_too)
+    restore(load_settings(home=tmp_path / "copy"), target, SilentProgress())
+
+
+def test_a_temporary_lock_is_held_once_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with lock_temporarily(path) as is_first, lock_temporarily(path) as is_second:
+        assert is_first and not is_second and path.exists()
+    assert not path.exists()
+
+
+class Killed(SilentProgress):
+    """Ends a restore after its first file."""
+
+    def advance(self, stage: str, amount: float = 1) -> None:
+        raise KeyboardInterrupt
+
+
+def test_the_same_command_finishes_a_restore_that_was_killed(tmp_path: Path) -> None:
     backup = tmp_path / "monday"
     make_backup(fill(tmp_path / "home"), backup)
     copied = load_settings(home=tmp_path / "copy")
@@ -173,6 +316,16 @@ def test_the_same_command_finishes_a_restore_that_was_killed(tmp_path: Path) -> 
         restore(copied, backup, Killed())
     restore(copied, backup, SilentProgress())
     assert read_objects(copied) == OBJECTS and not (copied.home / MARKER).exists()
+
+
+def test_two_restores_into_one_home_are_refused(tmp_path: Path) -> None:
+    make_backup(fill(tmp_path / "home"), tmp_path / "monday")
+    copied = load_settings(home=tmp_path / "copy")
+    with (
+        lock_if_free(copied.home / "locks" / "restore.lock"),
+        pytest.raises(UsageError, match="another `needle restore`"),
+    ):
+        restore(copied, tmp_path / "monday", SilentProgress())
 
 
 @pytest.mark.parametrize("copies", ["copyfileobj", "copy2"])
@@ -186,6 +339,7 @@ def test_a_full_disk_is_named_by_what_is_written(tmp_path: Path, monkeypatch: py
         full.setattr(shutil, copies, fail)
         with pytest.raises(StorageError, match=f"the disk of {tmp_path / 'backups'} is full"):
             make_backup(settings, tmp_path / "backups" / "monday")
+    assert not list((tmp_path / "backups").iterdir())  # the disk has its room back
     make_backup(settings, tmp_path / "backups" / "monday")
     copied = load_settings(home=tmp_path / "copy")
     with monkeypatch.context() as full:
