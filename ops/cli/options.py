@@ -11,7 +11,7 @@ import click
 from ops.cli.main import announce
 from ops.core.errors import UsageError
 from ops.core.logs import write_json_logs
-from ops.core.settings import Settings, export_settings, load_settings
+from ops.core.settings import Settings, export_settings, load_settings, load_settings_of_any_home
 from ops.core.tracing import start_tracing
 
 if TYPE_CHECKING:
@@ -144,15 +144,18 @@ def parse_condition(text: str) -> dict[str, str]:
     return {name: rest.strip()} if name else {"text": text}
 
 
-def load_command_settings(options: Mapping[str, Any], *, follows_live: bool = True) -> Settings:
+def load_command_settings(
+    options: Mapping[str, Any], *, follows_live: bool = True, is_restore: bool = False
+) -> Settings:
     """Load settings with the command's options on top, also for the processes that the command starts.
 
     With ``follows_live``, an option ``--encoder`` that contradicts the live encoder is refused, and a note reports a
-    setting that an upgrade has replaced. Commands for other encoders switch this off.
+    setting that an upgrade has replaced. Commands for other encoders switch this off. Only with ``is_restore`` the home
+    may have an unfinished restore.
     Raises ``UsageError``.
     """
     values = {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}
-    settings = load_settings(**values)
+    settings = load_settings_of_any_home(**values) if is_restore else load_settings(**values)
     write_json_logs(settings)
     start_tracing()
     if follows_live:

@@ -22,12 +22,13 @@ def command(source: Path, **options: Any) -> int:
     """Copy the backup SOURCE into the home and the object store of the settings, which must be empty.
 
     Every file is compared with its digest first. Videos that were forgotten after the backup come back: forget them
-    again.
+    again. Until a restore is complete, no other command accepts its home; the same command finishes one that was
+    interrupted.
 
     \b
     Example: needle restore /backups/monday --home ~/restored
     """
-    settings = load_command_settings(options, follows_live=False)
+    settings = load_command_settings(options, follows_live=False, is_restore=True)
     with Bars() as bars:
         manifest = restore(settings, source.absolute(), bars)
     forget_all_homes(settings.store)

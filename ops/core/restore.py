@@ -19,7 +19,8 @@ MOST_NAMED = 5
 def restore(settings: Settings, source: Path, progress: Progress) -> Manifest:
     """Copy a backup into an empty home and an empty store, after its files were compared with their digests.
 
-    A restore that was killed is begun again by the same command, which knows it by a file in the home.
+    A restore that was killed is begun again by the same command, which knows it by a file in the home. Until then no
+    other command accepts the home.
 
     Raises ``NotFoundError`` if the folder has no backup, ``StorageError`` if files of it are missing or damaged, its
     list was changed, or the disk is full, and ``UsageError`` if the home or the store is in use.

@@ -1,4 +1,7 @@
-"""The file of a home into which a backup is being restored."""
+"""The file of a home into which a backup is being restored, and the refusal of such a home.
+
+Stands alone because settings are loaded with this check, and restores need settings.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ops.core.errors import SettingsError
 from ops.core.storage import write_atomically
 
 MARKER = "restore.unfinished"
@@ -51,3 +55,12 @@ def write_marker(home: Path, marker: RestoreMarker) -> None:
     """Write the marker, atomically and durably."""
     with write_atomically(home / MARKER) as temporary:
         temporary.write_text(json.dumps(asdict(marker)))
+
+
+def require_restored(home: Path) -> None:
+    """Raise ``SettingsError`` with the command that finishes the restore, if one into this home is unfinished."""
+    if marker := read_marker(home):
+        raise SettingsError(
+            f"the home {home} is incomplete, because a restore into it is running or was interrupted: "
+            f"{marker.describe_command(home)} finishes it"
+        )

@@ -24,6 +24,7 @@ from ops.core.locks import lock_shared
 from ops.core.postgres import PostgresAddress, parse_postgres_url
 from ops.core.process_limits import ProcessLimits
 from ops.core.qdrant_options import check_qdrant_options
+from ops.core.restore_marker import require_restored
 from ops.core.speech_language import check_speech_language
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
@@ -322,8 +323,16 @@ def find_toml() -> Path:
 def load_settings(**overrides: Any) -> Settings:
     """Load settings from overrides (command-line options), environment, ``needle.toml`` and defaults, in this order.
 
-    Overrides that are ``None`` are ignored. Raises ``SettingsError`` with the name, the bad value and its source.
+    Overrides that are ``None`` are ignored. Raises ``SettingsError`` with the name, the bad value and its source, or if
+    a restore into the home is unfinished: every command, the service, the daemon and its runs load their settings here.
     """
+    settings = load_settings_of_any_home(**overrides)
+    require_restored(settings.home)
+    return settings
+
+
+def load_settings_of_any_home(**overrides: Any) -> Settings:
+    """As :func:`load_settings`, also if a restore into the home is unfinished: for the command that finishes it."""
     refuse_telemetry()
     values = {name: value for name, value in overrides.items() if value is not None}
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from ops.core.restore_marker import RestoreMarker, write_marker
 from tests.builders.films import make_film
 from tests.builders.forked import ForkedCommand
 from tests.builders.homes import Home
@@ -34,3 +35,21 @@ def test_a_backup_of_a_home_in_use_is_a_whole_catalogue(tmp_path: Path) -> None:
     copy.run("ingest", str(films[1].path))
     assert "no faults" in copy.run("doctor", "--faults").stdout
     assert len(copy.json("search", "anything")["hits"]) == len(home.json("search", "anything")["hits"]) == 4
+
+
+def test_every_command_refuses_a_home_whose_restore_was_killed(tmp_path: Path) -> None:
+    home, film = Home(tmp_path / "home"), tmp_path / "film.mp4"
+    film.touch()
+    write_marker(home.path, RestoreMarker(created_at="2026-11-30", source="/backups/monday"))
+    before = home.files()
+    for command in (
+        *("status", "doctor", "doctor --faults", "doctor --repair", "compact", "report", "dagster", "serve", "people"),
+        *(f"ingest {film}", f"doctor {film}", "search cat", f"similar {film}", "shots film.mp4", "forget film.mp4"),
+        *(f"backup {tmp_path / 'copy'}", "collections list", "searches", "probe list", "token list", "evaluate"),
+        *("upgrade --encoder starter", f"label dark --export {tmp_path / 'x.csv'}", "dialogue film.mp4"),
+        *("train --recipe debug", f"export --query cat -o {tmp_path / 'x.edl'}"),
+    ):
+        refusal = home.run(*command.split(), expect=2).stderr
+        assert f"`needle restore /backups/monday --home {home.path}` finishes it" in refusal, (command, refusal)
+    assert home.files() == before and not (tmp_path / "copy").exists()
+    assert home.run("search", "--help").stdout and home.run("--version").stdout

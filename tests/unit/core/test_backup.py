@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
+from assets.resources import Needle
+from ops.api.catalogue import open_catalogue
 from ops.core.backup import UNFINISHED, back_up
 from ops.core.backup_manifest import MANIFEST, Manifest
-from ops.core.errors import NotFoundError, StorageError, UsageError
+from ops.core.errors import NotFoundError, SettingsError, StorageError, UsageError
 from ops.core.locks import lock_if_free, lock_shared, lock_temporarily
 from ops.core.restore import restore
 from ops.core.restore_marker import MARKER
-from ops.core.settings import Settings, load_settings
+from ops.core.settings import Settings, load_settings, load_settings_of_any_home
 from ops.core.types import SilentProgress
 
 OBJECTS = {"lake/videos/a.parquet": b"rows", "proxies/a/0-24.mp4": b"film" * 400_000, "posters/a/0 ü.jpg": b""}
@@ -316,6 +318,40 @@ def test_the_same_command_finishes_a_restore_that_was_killed(tmp_path: Path) -> 
         restore(copied, backup, Killed())
     restore(copied, backup, SilentProgress())
     assert read_objects(copied) == OBJECTS and not (copied.home / MARKER).exists()
+
+
+def test_a_home_with_an_unfinished_restore_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backup, home = tmp_path / "my monday", tmp_path / "copy"
+    make_backup(fill(tmp_path / "home"), backup)
+    copied = load_settings(home=home, storage=str(tmp_path / "store"))
+    with pytest.raises(KeyboardInterrupt):
+        restore(copied, backup, Killed())
+    command = f"`needle restore '{backup}' --home {home} --storage {tmp_path / 'store'}`"
+    monkeypatch.setenv("NEEDLE_HOME", str(home))
+    for load in (load_settings, lambda: open_catalogue(home), lambda: Needle().settings):
+        with pytest.raises(SettingsError, match=f"is incomplete.*{command} finishes it"):
+            load()
+    settings = load_settings_of_any_home()  # whose store is in the home
+    with pytest.raises(UsageError, match=f"into another object store: {command}"):
+        restore(settings, backup, SilentProgress())
+    make_backup(fill(tmp_path / "second"), tmp_path / "tuesday")
+    with pytest.raises(UsageError, match=f"of another backup.*{command}"):
+        restore(copied, tmp_path / "tuesday", SilentProgress())
+    restore(copied, backup, SilentProgress())
+    assert load_settings().home == home
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_earlier_marker_of_a_restore_is_known(tmp_path: Path, end: str) -> None:
+    backup, home = tmp_path / "monday", tmp_path / "copy"
+    moment = make_backup(fill(tmp_path / "home"), backup).created_at.isoformat()
+    copied = load_settings(home=home)
+    home.mkdir()
+    (home / MARKER).write_text(moment + end)
+    with pytest.raises(SettingsError, match=f"needle restore BACKUP --home {home}` with the backup of .* finishes it"):
+        load_settings(home=home)
+    restore(copied, backup, SilentProgress())
+    assert read_objects(copied) == OBJECTS
 
 
 def test_two_restores_into_one_home_are_refused(tmp_path: Path) -> None:
