@@ -35,8 +35,21 @@ DEFAULT_SERVICE_URL = "http://127.0.0.1:8080"
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?/?")
 
 
-def _make_absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+def _make_home(path: Path) -> Path:
+    """Make the path of a home absolute. Raises ``ValueError`` if Dagster would write its databases beside it.
+
+    Dagster 1.13 names a database by a URL, and puts the path into it as it is: a ``?`` ends the path there, and ``%41``
+    is read as ``A``. May go when Dagster quotes the path.
+    """
+    home = path.expanduser().absolute()
+    try:
+        text = os.fsencode(home).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("the path is not UTF-8: choose another folder") from error
+    for sign in ("?", *re.findall("%[0-9A-Fa-f]{2}", text)[:1]):
+        if sign in text:
+            raise ValueError(f"Dagster cannot keep its databases on a path with {sign!r}: choose another folder")
+    return home
 
 
 def _normalise_address(value: str) -> str:
@@ -59,7 +72,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NEEDLE_", frozen=True, extra="ignore")
 
-    home: Annotated[Path, AfterValidator(_make_absolute)] = Field(
+    home: Annotated[Path, AfterValidator(_make_home)] = Field(
         default_factory=lambda: find_own_folder() / ".needle",
         description="the folder of everything that Needle writes",
     )

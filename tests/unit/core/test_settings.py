@@ -138,3 +138,23 @@ def test_libraries_of_models_report_nothing_to_their_makers(tmp_path: Path) -> N
     subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, timeout=300)
     left = [path for path in user.rglob("*") if path.is_file() and {"intel", ".onnxruntime"} & set(path.parts)]
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "fault"),
+    [("q?y", "a path with '?': choose another folder"), ("p%41", "a path with '%41'"), ("caf\udce9", "is not UTF-8")],
+)
+def test_a_home_on_a_path_that_dagster_misreads_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, fault: str
+) -> None:
+    monkeypatch.setenv("NEEDLE_HOME", str(tmp_path / folder / "home"))
+    with pytest.raises(SettingsError, match=r"NEEDLE_HOME = '.*' \(environment\)") as refused:
+        load_settings()
+    assert fault in str(refused.value)
+    str(refused.value).encode()  # can be printed
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["100% done", "a#b", "it's", 'a "b"', "a\nb", "Füm"])
+def test_a_home_may_have_other_characters_in_its_path(tmp_path: Path, folder: str) -> None:
+    assert load_settings(home=tmp_path / folder).home == tmp_path / folder
