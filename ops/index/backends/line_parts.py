@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -38,9 +39,10 @@ class LinePart:
     def __init__(self, folder: Path) -> None:
         import tantivy
 
-        index = tantivy.Index.open(str(folder))
-        index.config_reader("manual")  # the default watches the files, in a thread
-        index.reload()
+        with _find_lockable(folder) as lockable:
+            index = tantivy.Index.open(str(lockable))
+            index.config_reader("manual")  # the default watches the files, in a thread
+            index.reload()  # opens every file
         self._schema = index.schema
         self._searcher = index.searcher()
 
@@ -124,6 +126,22 @@ class LinePart:
         if len(words) == 1:
             return Query.term_query(self._schema, "words", words[0])
         return Query.phrase_query(self._schema, "words", words)
+
+
+@contextmanager
+def _find_lockable(folder: Path) -> Iterator[Path]:
+    """Yield the folder, or one of links to its files if it may only be read: Tantivy creates a lock file to open them.
+
+    The lock is not needed there, because no process changes the files of a version.
+    """
+    if os.access(folder, os.W_OK):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="needle-") as name:
+        for file in folder.iterdir():
+            if file.suffix != ".lock":
+                Path(name, file.name).symlink_to(file.absolute())
+        yield Path(name)
 
 
 def _parse_payload(document: tantivy.Document) -> LinePayload:

@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ops.core.errors import VectorIndexError
+from ops.core.errors import VectorIndexError, make_home_error
 from ops.index import tuning
 from ops.index.points import Base, Manifest, VideoDigest, VideoDigests, require_rows
 
@@ -133,11 +133,22 @@ class ShardVersions(ABC, Generic[Item, Store]):
         return self.folder / "versions" / version
 
     def _hold(self, version: str) -> int:
-        """Return a descriptor of the version's lock file, locked shared: only :meth:`drop_old` deletes it then."""
+        """Return a descriptor of the version's lock file, locked shared: only :meth:`drop_old` deletes it then.
+
+        Raises ``VectorIndexError`` if the version is gone, ``StorageError`` if it has no lock file and none can be
+        created.
+        """
         if not self._path(version).is_dir():
             raise VectorIndexError(f"version {version} of the index {self.folder} is gone: open the current one")
-        (self.folder / "locks").mkdir(exist_ok=True)
-        descriptor = os.open(self.folder / "locks" / version, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = self.folder / "locks" / version
+        try:
+            lock.parent.mkdir(exist_ok=True)
+            # Opened for reading, which suffices for a shared lock: the home may be on a disk that may only be read.
+            descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
+        except FileNotFoundError:  # the index was dropped meanwhile
+            raise
+        except OSError as error:
+            raise make_home_error(lock, error) from error
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         return descriptor
 
