@@ -18,7 +18,15 @@ from ops.cli.main import EXIT_FAILED, announce, make_printable
 from ops.cli.options import add_setting_options, json_option, load_command_settings, print_json
 from ops.cluster.session import describe_cluster
 from ops.core.alerts import describe_webhook
-from ops.core.errors import LakeError, NeedleError, NotFoundError, StorageError, UsageError, make_home_error
+from ops.core.errors import (
+    LakeError,
+    NeedleError,
+    NotFoundError,
+    StorageError,
+    UsageError,
+    describe_system_error,
+    make_home_error,
+)
 from ops.core.plural import plural
 from ops.core.postgres import claim_database, connect
 from ops.core.settings import Settings, describe_settings
@@ -103,8 +111,10 @@ def _report_faults(settings: Settings, *, wants_repair: bool, as_json: bool) -> 
 def _run_check(name: str, check: Callable[[Settings], str], settings: Settings) -> tuple[str, bool, str]:
     try:
         return name, True, check(settings)
-    except (NeedleError, OSError) as error:
+    except NeedleError as error:
         return name, False, str(error)
+    except OSError as error:
+        return name, False, describe_system_error(error)
 
 
 def _check_python(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ops.core.errors import NeedleError, UsageError
+from ops.core.errors import NeedleError, UsageError, describe_system_error
 from ops.core.logs import are_logs_json
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> Any:
         complain(str(error))
         sys.exit(EXIT_FAILED)
     except OSError as error:  # a full disk, a home that cannot be written
-        complain(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+        complain(describe_system_error(error))
         sys.exit(EXIT_FAILED)
     # The interpreter's last collections would visit every object of torch, Dagster and Feast: 1.5 s after an ingest
     # instead of 0.4. The operating system frees the memory.

@@ -46,6 +46,8 @@ def open_cache(path: Path, tables: str, name: str) -> Iterator[sqlite3.Connectio
         raise make_home_error(path, error) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits give details
+        if code in _UNWRITABLE and path.is_dir():
+            raise make_home_error(path, IsADirectoryError()) from error
         if code in _UNWRITABLE:
             raise make_home_error(path, error) from error
         if code in _LOCK_ERRORS:

@@ -140,15 +140,38 @@ class JobCancelledError(NeedleError):
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Numbers of ``OSError``: a full disk, a quota, a disk that may only be read."""
+NOT_PERMITTED = "this user may not read or write it; give it to the user that runs Needle"
 
 
 def make_home_error(path: Path, error: Exception) -> StorageError:
     """The error to raise if the system refuses to read or write a file or folder ``path`` of the home."""
+    if isinstance(error, IsADirectoryError):
+        return StorageError(
+            f"{error.filename or path} is a folder where a file is expected: move it away, or run "
+            "`needle doctor --repair`"
+        )
     reason = getattr(error, "strerror", None) or error
+    if isinstance(error, PermissionError):
+        return StorageError(
+            f"the home cannot be used ({path}: {reason}): give this file or folder to the user that runs Needle, or "
+            "set NEEDLE_HOME to a folder that your user may write"
+        )
     return StorageError(
         f"the home cannot be written ({path}: {reason}): set NEEDLE_HOME to a folder that your user may write, on a "
         "disk with room"
     )
+
+
+def describe_system_error(error: OSError) -> str:
+    """Return what the system refused, for which file, and the way out if there is a usual one."""
+    text = f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+    if error.errno in NO_ROOM:
+        return (
+            f"{text}: it needs a disk with room that may be written; NEEDLE_HOME sets the folder of Needle's own files"
+        )
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{text}: {NOT_PERMITTED}"
+    return text
 
 
 def take_first_sentence(error: BaseException) -> str:

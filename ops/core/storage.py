@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
-from ops.core.errors import StorageError, StoreUnavailableError
+from ops.core.errors import NO_ROOM, NOT_PERMITTED, StorageError, StoreUnavailableError
 from ops.core.listings import TEMPORARY, ObjectStat, convert_stat, list_stats, walk
 from ops.core.locks import is_alive
 
@@ -278,6 +278,8 @@ class ObjectStore:
         except _store_errors(self.is_local) as error:
             text = getattr(error, "strerror", None) or error
             kind = StoreUnavailableError if _is_transient(error) else StorageError
+            if self.is_local and isinstance(error, PermissionError):
+                text = f"{text}: {NOT_PERMITTED}"
             raise kind(f"object store {self.root}: {key!r}: {text}") from error
 
 
@@ -327,7 +329,8 @@ def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
 
     ``mode`` is the mode of the file, by default as the umask allows. The temporary file is readable by its owner only.
 
-    Raises ``OSError`` that names ``target`` if the folder does not accept new files.
+    Raises ``OSError`` that names ``target`` if the folder does not accept new files, or the disk has no room for the
+    content (:data:`ops.core.errors.NO_ROOM`).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f"{TEMPORARY}{os.getpid()}-"
@@ -343,6 +346,10 @@ def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.chmod(0o666 & ~_read_umask() if mode is None else mode)
         temporary.replace(target)
+    except OSError as error:  # the system names no file if a write to an open one, or its fsync, fails
+        if error.errno in NO_ROOM and error.filename in (None, name):
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,11 @@ import pytest
 
 from ops.core.settings import Settings, load_settings
 from tests.builders.films import make_film
-from tests.builders.homes import Home
+from tests.builders.homes import CHECKOUT, Home
+
+_RIGHTS = "-dac_override,-dac_read_search"
+WITHOUT_PRIVILEGES = [] if os.geteuid() else ["setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}"]
+"""The beginning of a command that may read only what its user may, also if that is root."""
 
 
 def list_media(settings: Settings) -> list[str]:
@@ -172,6 +178,66 @@ def test_a_damaged_record_of_one_run_costs_this_run_only(healthy: Home) -> None:
     assert f"{path} is damaged" in healthy.run("doctor", "--faults", expect=1).stdout
     assert "no faults" in healthy.run("doctor", "--repair").stdout and not path.exists()
     assert count_runs(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "has_content"),
+    [
+        ("dagster/storage/history/runs.db", False),
+        ("dagster/storage/history/runs.db", True),
+        ("dagster/storage/history/runs/index.db", False),
+        ("dagster/storage/schedules/schedules.db", False),
+        ("cache/lake.db", False),
+        ("encoder.json", True),
+        ("feast/online.db", False),
+        ("feast/registry.db", True),
+        ("index/starter*/locks/*", False),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_is_named_and_put_away(healthy: Home, name: str, has_content: bool) -> None:
+    path = next(healthy.path.glob(name), healthy.path / name)  # Dagster's are created by the next run only
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+    place = healthy.path / "damaged" / path.relative_to(healthy.path)
+    if has_content:
+        (path / "note.txt").write_text("of a person")
+    (line,) = healthy.run("doctor", "--faults", expect=1).stdout.splitlines()
+    assert line.startswith(f"{path} is a folder where a file is expected: `needle doctor --repair` deletes it if")
+    assert line in healthy.run("doctor", expect=1).stdout
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
+    assert (place / "note.txt").is_file() == has_content and not path.is_dir()
+    assert len(healthy.json("search", "anything")["hits"]) == 2
+    shutil.rmtree(healthy.path / "damaged", ignore_errors=True)
+
+
+def test_a_second_folder_is_put_beside_the_first_one(healthy: Home) -> None:
+    path = healthy.path / "cache" / "lake.db"
+    for number in range(3):
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        (path / f"note{number}.txt").write_text("of a person")
+        healthy.run("doctor", "--repair")
+    moved = [str(each.relative_to(healthy.path)) for each in sorted((healthy.path / "damaged").rglob("*.txt"))]
+    assert moved == [
+        f"damaged/cache/{name}" for name in ("lake.db/note0.txt", "lake.db-2/note1.txt", "lake.db-3/note2.txt")
+    ]
+    shutil.rmtree(healthy.path / "damaged")
+
+
+@pytest.mark.parametrize("name", ["media/lake/shots/*.parquet", "index", "feast/online.db", "encoder.json"])
+def test_a_file_that_this_user_may_not_read_is_named_with_the_way_out(healthy: Home, name: str) -> None:
+    path = next(healthy.path.glob(name))
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        done = subprocess.run(
+            [*WITHOUT_PRIVILEGES, sys.executable, "-m", "ops.cli", "doctor", "--faults"],
+            env=healthy.environment(), cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    finally:
+        path.chmod(mode)
+    assert done.returncode == 1 and path.name in done.stderr and "Permission denied" in done.stderr
+    assert "to the user that runs Needle" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_databases_that_are_all_damaged_are_all_created_again(healthy: Home) -> None:

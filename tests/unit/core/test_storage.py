@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import pickle
 import subprocess
 import sys
@@ -122,3 +123,15 @@ def test_stamps_of_a_store_change_with_each_write(store: ObjectStore) -> None:
     assert {name for name, stamp in store.stat_folders("a").items() if stamp != folders[name]} == {"b"}
     assert store.stats("nothing here") == store.stat_folders("nothing here") == {}
     assert store.stats("a/d.bin") == {} and store.list("a/d.bin") == []
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_write_without_room_names_the_file(tmp_path: Path, is_named: bool) -> None:
+    target = tmp_path / "tokens.json"
+    with pytest.raises(OSError, match="No space left") as raised, write_atomically(target) as temporary:
+        # as the system does: writes to an open file name none, opening one names the temporary file
+        raise OSError(errno.ENOSPC, "No space left on device", *([str(temporary)] if is_named else []))
+    assert raised.value.filename == str(target) and not list(tmp_path.iterdir())
+    with pytest.raises(OSError, match="Input/output") as other, write_atomically(target):
+        raise OSError(errno.EIO, "Input/output error")
+    assert other.value.filename is None, "errors of other causes stay as they are"
