@@ -25,6 +25,9 @@ from tests.builders.films import Film, make_film
 from tests.builders.forked import ForkedCommand
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+_RIGHTS = "-dac_override,-dac_read_search"
+WITHOUT_PRIVILEGES = [] if os.geteuid() else ["setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}"]
+"""The beginning of a command that may read only what its user may, also if that is root."""
 Done = subprocess.CompletedProcess[str]
 
 

@@ -17,11 +17,7 @@ import pytest
 
 from ops.core.settings import Settings, load_settings
 from tests.builders.films import make_film
-from tests.builders.homes import CHECKOUT, Home
-
-_RIGHTS = "-dac_override,-dac_read_search"
-WITHOUT_PRIVILEGES = [] if os.geteuid() else ["setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}"]
-"""The beginning of a command that may read only what its user may, also if that is root."""
+from tests.builders.homes import CHECKOUT, WITHOUT_PRIVILEGES, Home
 
 
 def list_media(settings: Settings) -> list[str]:

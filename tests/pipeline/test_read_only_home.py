@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders.films import make_film
-from tests.builders.homes import Home
+from tests.builders.homes import CHECKOUT, WITHOUT_PRIVILEGES, Home
 from tests.faults.disks import find_obstacle
 
 pytestmark = pytest.mark.skipif(bool(find_obstacle("full disk")), reason=find_obstacle("full disk") or "root may mount")
@@ -59,6 +60,18 @@ def test_doctor_names_the_disk(read_only: Home, option: str) -> None:
     reported = read_only.run("doctor", option, expect=1).stderr
     assert "Read-only file system" in reported and "set NEEDLE_HOME to a folder that your user may write" in reported
     assert "is damaged" not in reported and read_only.files() == before
+
+
+def test_a_home_of_another_user_is_named_and_not_called_damaged(healthy: Home, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(healthy.path, home.path, symlinks=True)
+    subprocess.run(["chown", "-R", "65534", str(home.path)], check=True)
+    command = [*WITHOUT_PRIVILEGES, sys.executable, "-m", "ops.cli", "search", "said:christmas"]
+    done = subprocess.run(
+        command, env=home.environment(), cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1 and "give it to the user that runs Needle" in done.stderr
+    assert f"{home.path}/index/dialogue/" in done.stderr and "--repair" not in done.stderr
 
 
 def test_what_must_write_names_file_and_way_out(read_only: Home) -> None:

@@ -132,13 +132,16 @@ class LinePart:
 def _find_lockable(folder: Path) -> Iterator[Path]:
     """Yield the folder, or one of links to its files if it may only be read: Tantivy creates a lock file to open them.
 
-    The lock is not needed there, because no process changes the files of a version.
+    The lock is not needed there, because no process changes the files of a version. Raises ``PermissionError`` for a
+    file that this user may not read: Tantivy's error would count as damage, which `needle doctor --repair` deletes.
     """
     if os.access(folder, os.W_OK):
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="needle-") as name:
         for file in folder.iterdir():
+            if not os.access(file, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
             if file.suffix != ".lock":
                 Path(name, file.name).symlink_to(file.absolute())
         yield Path(name)
