@@ -6,7 +6,6 @@ The only module that reads the environment. Nothing is read at import.
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 import tomllib
@@ -25,6 +24,7 @@ from ops.core.postgres import PostgresAddress, parse_postgres_url
 from ops.core.process_limits import ProcessLimits
 from ops.core.qdrant_options import check_qdrant_options
 from ops.core.restore_marker import require_restored
+from ops.core.setting_checks import check_public_url, has_password, make_home, require_no_password
 from ops.core.speech_language import check_speech_language
 from ops.core.storage import ObjectStore, resolve_local_path
 from ops.core.tables import Lake, resolve_partition
@@ -32,24 +32,6 @@ from ops.core.tables import Lake, resolve_partition
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The folder of ``ops``, ``assets``, ``feature_repo`` and ``notebooks``: the checkout, or that of installed wheels."""
 DEFAULT_SERVICE_URL = "http://127.0.0.1:8080"
-_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?/?")
-
-
-def _make_home(path: Path) -> Path:
-    """Make the path of a home absolute. Raises ``ValueError`` if Dagster would write its databases beside it.
-
-    Dagster 1.13 names a database by a URL, and puts the path into it as it is: a ``?`` ends the path there, and ``%41``
-    is read as ``A``. May go when Dagster quotes the path.
-    """
-    home = path.expanduser().absolute()
-    try:
-        text = os.fsencode(home).decode()
-    except UnicodeDecodeError as error:
-        raise ValueError("the path is not UTF-8: choose another folder") from error
-    for sign in ("?", *re.findall("%[0-9A-Fa-f]{2}", text)[:1]):
-        if sign in text:
-            raise ValueError(f"Dagster cannot keep its databases on a path with {sign!r}: choose another folder")
-    return home
 
 
 def _normalise_address(value: str) -> str:
@@ -72,7 +54,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NEEDLE_", frozen=True, extra="ignore")
 
-    home: Annotated[Path, AfterValidator(_make_home)] = Field(
+    home: Annotated[Path, AfterValidator(make_home)] = Field(
         default_factory=lambda: find_own_folder() / ".needle",
         description="the folder of everything that Needle writes",
     )
@@ -154,7 +136,7 @@ class Settings(BaseSettings):
         description="Postgres database for Dagster's records and Feast's registry and online rows: "
         "postgresql://user:password@host:5432/database (default: SQLite files in the home)",
     )
-    public_url: str = Field(
+    public_url: Annotated[str, AfterValidator(check_public_url)] = Field(
         default="",
         description=(
             "address under which people reach the service, for a proxy and for links from Dagster and reports: "
@@ -188,25 +170,17 @@ class Settings(BaseSettings):
         description="Prometheus Pushgateway to which runs push the metrics of their stages: http://gateway:9091",
     )
 
-    @field_validator("public_url")
-    @classmethod
-    def _check_public_url(cls, value: str) -> str:
-        match = _PUBLIC_URL.fullmatch(value)
-        if value and not (match and int(match["port"] or 0) < 1 << 16):
-            raise ValueError("write http:// or https://, a host and, unless it is the usual one, a port; no path")
-        return value.rstrip("/")
-
     @field_validator("metrics_push")
     @classmethod
     def _check_gateway(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("write an address that begins with http:// or https://")
-        return _require_no_password(value, "a gateway is reached without one, or through a proxy")
+        return require_no_password(value, "a gateway is reached without one, or through a proxy")
 
     @field_validator("qdrant_url")
     @classmethod
     def _check_server(cls, value: str) -> str:
-        return _require_no_password(value, "set NEEDLE_QDRANT_API_KEY")
+        return require_no_password(value, "set NEEDLE_QDRANT_API_KEY")
 
     @field_validator("failure_webhook")
     @classmethod
@@ -301,16 +275,6 @@ class Settings(BaseSettings):
         return resolve_partition(video_id, self.partitions)
 
 
-def _has_password(address: str) -> bool:
-    return "@" in address.partition("://")[2].partition("/")[0]
-
-
-def _require_no_password(address: str, remedy: str) -> str:
-    if _has_password(address):
-        raise ValueError(f"an address is shown in messages, so it must not have a user or a password: {remedy}")
-    return address
-
-
 _SECRETS = ("qdrant_api_key", "postgres", "failure_webhook", "tokens")
 """Settings whose values appear in no message."""
 
@@ -356,7 +320,7 @@ def load_settings_of_any_home(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        is_secret = name in _SECRETS or _has_password(str(first["input"]))
+        is_secret = name in _SECRETS or has_password(str(first["input"]))
         value = "(hidden)" if is_secret else repr(first["input"])
         reason = first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"NEEDLE_{name.upper()} = {value} ({_find_source(name, values)}): {reason}") from (
