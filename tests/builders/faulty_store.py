@@ -22,8 +22,9 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "serv
 class FaultyStore:
     """Faults of the proxy: a ``share`` of the requests that each kind of fault concerns is answered with it.
 
-    ``stall_s`` is how long a stalled request waits before its connection is closed without an answer. A stale list is
-    the one that the same request got ``stale_s`` seconds ago or longer.
+    ``counts`` are the requests that were answered wrongly, by fault. ``stall_s`` is how long a stalled request waits
+    before its connection is closed without an answer. A stale list is the one that the same request got ``stale_s``
+    seconds ago or longer.
     """
 
     target: str
@@ -45,9 +46,11 @@ class FaultyStore:
         with self._lock:
             if not possible or self._chance.random() >= self.share:
                 return None
-            fault = self._chance.choice(possible)
+            return self._chance.choice(possible)
+
+    def count(self, fault: Fault) -> None:
+        with self._lock:
             self.counts[fault] = self.counts.get(fault, 0) + 1
-            return fault
 
     def remember(self, path: str, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         with self._lock:
@@ -84,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         is_list = self.command == "GET" and "list-type=2" in self.path
         fault = self.store.draw(is_list, self.command == "GET")
+        if fault and fault != "stale":
+            self.store.count(fault)
         if fault == "stall":
             time.sleep(self.store.stall_s)
             self.close_connection = True
@@ -97,6 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         if is_list:
             self.store.remember(self.path, status, headers, answer)
             if fault == "stale" and (old := self.store.recall(self.path)):
+                self.store.count(fault)
                 status, headers, answer = old
         self._answer(status, headers, answer, cut_at=len(answer) // 2 if fault == "half" else None)
 

@@ -25,8 +25,9 @@ from tests.builders.postgres import PostgresServer, find_binaries
 from tests.faults.contents import compare, digest_home, digest_undisturbed, list_leftovers
 from tests.faults.result import Result
 
-STORE_FAULTS: tuple[Fault, ...] = ("error", "stall", "half", "stale")
-SHARE, TRIES = 0.05, 6
+STORE_FAULTS: dict[Fault, float] = {"error": 0.05, "stall": 0.05, "half": 0.2, "stale": 1.0}
+"""The share of requests that is answered with each fault, of those that it concerns: few read, fewer list twice."""
+TRIES = 6
 DAEMON_S = (5, 40)
 """Seconds in which the daemon starts, finds the library and begins its first runs."""
 _DAEMON_ONLY = "lake/caption_pairs/"
@@ -52,12 +53,15 @@ class NeighbourHome(Home):
 def try_store(fault: Fault, library: Path, folder: Path, seed: int) -> Result:
     """Ingest into a bucket whose server answers some requests wrongly, again and again, then once undisturbed."""
     result = Result()
-    with _serve_s3() as target, FaultyStore(target=target, faults=(fault,), stall_s=3, seed=seed).serve() as proxy:
+    with (
+        _serve_s3() as target,
+        FaultyStore(target=target, faults=(fault,), stall_s=3, stale_s=0.5, seed=seed).serve() as proxy,
+    ):
         calm = _home_in_bucket(folder / "calm", target, f"calm-{fault}")
         calm.fork("ingest", str(library), expect=3)
         expected = _digest_bucket(calm, target)
         home = _home_in_bucket(folder / "home", proxy.url, f"disturbed-{fault}")
-        proxy.share = SHARE
+        proxy.share = STORE_FAULTS[fault]
         for _ in range(TRIES):
             status, text = run_to_end(home, "ingest", str(library))
             if status not in (1, 3) or "Traceback" in text:
