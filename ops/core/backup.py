@@ -59,7 +59,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, on_wait: Calla
             manifest = _copy_all(settings, partial_folder, progress, on_wait)
             partial_folder.rename(target)
         finally:
-            shutil.rmtree(partial_folder, ignore_errors=True)
+            _delete_copies(partial_folder)
         (target / UNFINISHED).unlink()
     progress.finish(STAGE)
     return manifest
@@ -101,9 +101,19 @@ def _prepare_folder(folder: Path) -> None:
                 f"{folder} exists, and no `needle backup` of this version wrote it: move or delete it, or name another "
                 "folder for the backup"
             )
-        shutil.rmtree(folder)
+        _delete_copies(folder)
     folder.mkdir(parents=True)
     (folder / UNFINISHED).touch()
+
+
+def _delete_copies(folder: Path) -> None:
+    """Delete the folder of an unfinished backup, its marker last: the next backup knows by it what it may delete."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != UNFINISHED:
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -112,8 +112,11 @@ def _refuse_entry(manifest: Manifest) -> str:
         if not target or _find_unwritable(target) or not leads_inside(target):
             return f"the link {name!r} leads to {target!r}"
     for name in [*manifest.files, *sorted(links)]:
-        if link := next((str(parent) for parent in Path(name).parents if str(parent) in links), None):
-            return f"{name!r} is written through the link {link!r}"
+        for parent in map(str, Path(name).parents):
+            if parent in links:
+                return f"{name!r} is written through the link {parent!r}"
+            if parent in manifest.files:
+                return f"{name!r} is below the file {parent!r}"
     return ""
 
 

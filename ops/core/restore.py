@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -70,10 +71,13 @@ def _require_place(settings: Settings, manifest: Manifest) -> None:
 
 
 def _require_empty(settings: Settings) -> None:
-    if settings.home.exists() and (first_file := next(list_home_files(settings), None)):
-        raise UsageError(
-            f"the home {settings.home} has files ({first_file.name}): name a new one by --home or NEEDLE_HOME"
-        )
+    left_out = list_left_out(settings)
+    if settings.home.exists():
+        links = (path for path in settings.home.rglob("*") if path.is_symlink() and path not in left_out)
+        if first := next(itertools.chain(list_home_files(settings), links), None):
+            raise UsageError(
+                f"the home {settings.home} has files ({first.name}): name a new one by --home or NEEDLE_HOME"
+            )
     if keys := settings.store.list():
         raise UsageError(
             f"the object store {settings.storage_uri} has objects ({keys[0]}): name another one by --storage or "

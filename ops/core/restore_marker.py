@@ -42,7 +42,7 @@ def read_marker(home: Path) -> RestoreMarker | None:
     """Return the marker of a home; ``None`` if no restore into it is unfinished."""
     try:
         text = (home / MARKER).read_text(errors="replace").strip()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return None
     try:
         document = json.loads(text)

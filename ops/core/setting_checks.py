@@ -18,28 +18,35 @@ def make_home(path: Path) -> Path:
     Dagster 1.13 names a database by a URL, and puts the path into it as it is: a ``?`` ends the path there, and ``%41``
     is read as ``A``. May go when Dagster quotes the path.
     """
-    home = path.expanduser().absolute()
+    try:
+        home = path.expanduser().absolute()
+    except RuntimeError as error:  # ~name
+        raise ValueError(f"no user of this machine has the folder {path.parts[0]}: write the whole path") from error
     try:
         text = os.fsencode(home).decode()
     except UnicodeDecodeError as error:
         raise ValueError("the path is not UTF-8: choose another folder") from error
-    for sign in ("?", *re.findall("%[0-9A-Fa-f]{2}", text)[:1]):
-        if sign in text:
-            raise ValueError(f"Dagster cannot keep its databases on a path with {sign!r}: choose another folder")
+    if sequence := re.search(r"\?|%[0-9A-Fa-f]{2}", text):
+        raise ValueError(
+            f"Dagster cannot keep its databases on a path with {sequence.group()!r}: choose another folder"
+        )
     return home
 
 
 def check_public_url(address: str) -> str:
     """Return an address of the service without a trailing slash. Raises ``ValueError`` if it is not one."""
     match = _PUBLIC_URL.fullmatch(address)
-    if address and not (match and int(match["port"] or 0) < 1 << 16):
+    if address and not (match and 0 < int(match["port"] or 443) < 1 << 16):
         raise ValueError("write http:// or https://, a host and, unless it is the usual one, a port; no path")
     return address.rstrip("/")
 
 
 def has_password(address: str) -> bool:
-    """Return whether an address has a user or a password before its host."""
-    return "@" in address.partition("://")[2].partition("/")[0]
+    """Return whether an address of a server may have a user or a password before its host.
+
+    A password may have a slash, and an address with a fault no scheme, so any ``@`` counts.
+    """
+    return "@" in address
 
 
 def require_no_password(address: str, remedy: str) -> str:

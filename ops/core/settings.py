@@ -37,6 +37,8 @@ DEFAULT_SERVICE_URL = "http://127.0.0.1:8080"
 def _normalise_address(value: str) -> str:
     """A folder as an absolute path, or a ``scheme://`` address without a trailing slash."""
     if not value or ("://" in value and not value.startswith("file://")):
+        if "@" in value.partition("://")[2].partition("/")[0]:  # a key may have one
+            require_no_password(value, "set the store's own variables, such as AWS_ACCESS_KEY_ID")
         return value.rstrip("/")
     return resolve_local_path(value)
 
@@ -176,6 +178,11 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("write an address that begins with http:// or https://")
         return require_no_password(value, "a gateway is reached without one, or through a proxy")
+
+    @field_validator("ray_address")
+    @classmethod
+    def _check_ray(cls, value: str) -> str:
+        return require_no_password(value, "write HOST:PORT")
 
     @field_validator("qdrant_url")
     @classmethod

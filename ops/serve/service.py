@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import UnidentifiedImageError
 
@@ -36,6 +37,7 @@ READERS = 8
 log = logging.getLogger(__name__)
 
 GONE = "the index of this home is gone: whoever runs the service has to run `needle ingest`, which builds it again"
+UNREADABLE = "the footage of this home cannot be read now: the log of the service has the reason"
 HINT = "nothing was ingested yet: run `needle ingest PATH` with a folder of footage, and it appears here by itself"
 UNINDEXED = "no shot is searchable yet: a running ingest builds the index at its end; if none runs, run `needle ingest`"
 WARM_UP_S = 120.0
@@ -75,7 +77,7 @@ class Service:
         self.since = SearchableSince(settings, runs)
         self.fits = FitJobs(fit, lambda _: self.searcher.probes.forget())
         self._warmth = Warmup(self._read_published, self._warm_up, self._refresh)
-        self._are_runs_loaded = self._are_details_read = self._had_index = False
+        self._are_runs_loaded = self._are_details_read = self._had_index = self._has_lost_shots = False
         self._stored_shots = 0
 
     @property
@@ -122,10 +124,16 @@ class Service:
             self._had_index = True
         except VectorIndexError:
             # An empty home is not a failure; a home that lost its index is one.
-            if self.index_version() is not None or (self._had_index and self.details.warm()):
+            if self.index_version() is not None or self._has_lost_index():
                 raise
         if self._are_details_read:
             self.details.warm()
+
+    def _has_lost_index(self) -> bool:
+        """Return whether an index that was searched is gone although not all footage was forgotten."""
+        store = self.settings.store
+        is_store_gone = store.is_local and not Path(store.path("lake")).is_dir()
+        return self._had_index and (is_store_gone or self.details.warm() > 0)
 
     def _refresh(self) -> None:
         """Read changes that come without a new index: titles, and videos in processing; tidy up memory.
@@ -134,15 +142,21 @@ class Service:
         """
         self._stored_shots = self.details.warm()
         self._are_details_read = True
-        if not self._stored_shots and self.index_version() is not None and (indexed := self.searcher.index().count()):
+        has_index = self.index_version() is not None
+        indexed = self.searcher.index().count() if has_index and not self._stored_shots else 0
+        self._has_lost_shots = indexed > 0
+        if indexed:
             raise StorageError(
                 f"{plural(indexed, 'shot is', 'shots are')} indexed, and {self.settings.store.root} has none: it was "
                 "moved, or is not mounted"
             )
-        if self.runs and not self._are_runs_loaded:
-            self.runs([])  # Dagster takes a second to load, which should not delay the first request for a shot
-            self._are_runs_loaded = True
         return_free_memory()
+        if self.runs and not self._are_runs_loaded:
+            self._are_runs_loaded = True
+            try:
+                self.runs([])  # Dagster takes a second to load, which should not delay the first request for a shot
+            except (StorageError, OSError) as error:  # searches do not need them
+                log.warning("the runs of this home cannot be read: %s", error)
 
     @property
     def status(self) -> str:
@@ -165,13 +179,15 @@ class Service:
     def require_footage(self) -> None:
         """Wait until the service is warm.
 
-        Raises ``ProblemError`` 409 if there is nothing to search, 503 if the index was lost.
+        Raises ``ProblemError`` 409 if there is nothing to search, 503 if the index or all shots of the lake were lost.
         """
         self._warmth.wait(WARM_UP_S)
         if self.index_version() is None:
             if self._warmth.has_failed:
-                raise ProblemError(503, GONE)
+                raise ProblemError(503, GONE if self._had_index else UNREADABLE)
             raise ProblemError(409, UNINDEXED if self._stored_shots else HINT)
+        if self._has_lost_shots:
+            raise ProblemError(503, UNREADABLE)
 
     def count_shots(self) -> int:
         """Return the number of searchable shots."""

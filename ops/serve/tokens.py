@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ops.core.errors import NO_ROOM
 from ops.core.settings import Settings
 from ops.serve.roles import ANYBODY, Identity
 from ops.serve.token_list import TokenList, WatchedTokenList, hash_token
@@ -124,14 +125,20 @@ def has_valid_token(settings: Settings) -> bool:
 
 
 def load_session_secret(path: Path) -> bytes:
-    """Return the key of this home's sessions, created at first use, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Return the key of this home's sessions, created at first use, readable by its owner only.
+
+    On a disk without room, or one that may only be read, sessions end with this process.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
             handle.write(secrets.token_bytes(32))
     except FileExistsError:
         pass
-    secret = path.read_bytes()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+    secret = path.read_bytes() if path.exists() else b""
     # Empty for a moment while another process creates it, or permanently after a kill: then sessions end with this
     # process.
     return secret if len(secret) == 32 else secrets.token_bytes(32)

@@ -30,8 +30,8 @@ def make_sheet_key(video_id: str) -> str:
 def find_without_sheet(settings: Settings) -> list[str]:
     """Return the ids of videos that have shots and no contact sheet, sorted."""
     cut = set(settings.lake.read("shots", None, ["video_id"])["video_id"].to_pylist())
-    there = set(settings.store.list(FOLDER))
-    return sorted(video_id for video_id in cut if make_sheet_key(video_id) not in there)
+    sheets = set(settings.store.list(FOLDER))
+    return sorted(video_id for video_id in cut if make_sheet_key(video_id) not in sheets)
 
 
 def spread_evenly(shots: Sequence[LakeShot]) -> list[LakeShot]:

@@ -252,7 +252,7 @@ BAD_PICTURES = {
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "says"),
+    ("number", "status", "detail"),
     [(errno.ENOSPC, 503, "make room"), (errno.EDQUOT, 503, "quota"), (errno.EIO, 500, "its log has the details")],
 )
 def test_a_disk_without_room_is_named(
@@ -261,7 +261,7 @@ def test_a_disk_without_room_is_named(
     caplog: pytest.LogCaptureFixture,
     number: int,
     status: int,
-    says: str,
+    detail: str,
 ) -> None:
     caplog.set_level(logging.CRITICAL, logger=problems.__name__)  # another error is logged as unexpected
 
@@ -275,7 +275,7 @@ def test_a_disk_without_room_is_named(
         ("/api/export", {"json": {"format": "edl", "picks": [{"shot_id": shot(0, 0)}]}}),
     ):
         answer = client.post(address, **sent)  # type: ignore[arg-type]
-        assert answer.status_code == status and says in answer.json()["detail"], address
+        assert answer.status_code == status and detail in answer.json()["detail"], address
 
 
 @pytest.mark.parametrize("data", BAD_PICTURES.values(), ids=BAD_PICTURES.keys())

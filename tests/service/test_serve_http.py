@@ -306,6 +306,18 @@ def test_the_secret_is_the_owners(tmp_path: Path) -> None:
     assert load_session_secret(path) == load_session_secret(path) and path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
+def test_sessions_of_a_home_that_cannot_be_written_end_with_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert len(load_session_secret(tmp_path / "serve" / "secret")) == 32
+    assert load_session_secret(tmp_path / "serve" / "secret") != load_session_secret(tmp_path / "serve" / "secret")
+
+
 def test_an_address_that_others_reach_needs_tokens(tmp_path: Path) -> None:
     open_home = load_settings(home=tmp_path)
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,22 @@ def test_a_service_that_cannot_answer_is_alive_and_not_ready(tmp_path: Path) -> 
         assert answer.status_code == 503 and answer.json() == {"status": "failed"}
 
 
+def test_records_that_cannot_be_read_do_not_stop_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: object) -> list[object]:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "dagster.yaml")
+
+    monkeypatch.setattr(warmup, "REFRESH_S", 0.1)
+    settings = desk_home(tmp_path)
+    with client_of(settings) as client:
+        client.app.state.service.runs = refuse  # type: ignore[attr-defined]
+        wait_until(lambda: "runs of this home cannot be read" in caplog.text, 30, "the records to be read", 0.1)
+        for _ in range(5):
+            assert client.get("/readyz").json() == {"status": "ok"}
+            time.sleep(0.1)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_a_service_starts_on_a_disk_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
@@ -56,8 +73,8 @@ def test_a_service_starts_on_a_disk_that_cannot_be_written(
     assert f"{os.strerror(number)}): set NEEDLE_HOME" in caplog.text
 
 
-@pytest.mark.parametrize("lost", ["index", "media"])
-def test_a_service_that_lost_its_index_or_its_store_is_not_ready_until_it_is_back(
+@pytest.mark.parametrize("lost", ["index", "media", ""])
+def test_a_service_that_lost_its_index_its_store_or_all_is_not_ready_until_it_is_back(
     tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(warmup, "REFRESH_S", 0.2)
@@ -72,9 +89,11 @@ def test_a_service_that_lost_its_index_or_its_store_is_not_ready_until_it_is_bac
         folder.rename(away)
         wait_for("failed")
         assert client.get("/readyz").status_code == 503 and "needle_ready 0.0" in client.get("/metrics").text
-        if lost == "index":
-            answer = client.post("/api/search", json={"text": "red"})
-            assert answer.status_code == 503 and "needle ingest" in answer.json()["detail"]
+        answer = client.post("/api/search", json={"text": "red"})
+        assert answer.status_code == 503
+        assert ("cannot be read now" if lost == "media" else "needle ingest") in answer.json()["detail"]
+        if not lost:
+            shutil.rmtree(folder, ignore_errors=True)  # what the service has written meanwhile
         away.rename(folder)
         wait_for("ok")
 

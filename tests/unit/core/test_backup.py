@@ -88,7 +88,11 @@ def test_a_link_that_leads_out_of_the_home_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["/victim", "../victim", "index/../../victim", "", "a//b", "a\x00b", "index/e", "serve/tokens.json", MARKER]
+    "name",
+    [
+        *("/victim", "../victim", "index/../../victim", "", "a//b", "a\x00b", "index/e", MARKER),
+        *("serve/tokens.json", "serve/tokens.json/x", "serve/tokens.json/x/y"),
+    ],
 )
 def test_a_link_at_a_wrong_place_is_refused(tmp_path: Path, name: str) -> None:
     name = str(tmp_path / "victim") if name == "/victim" else name
@@ -109,7 +113,7 @@ def test_a_wrong_target_of_a_link_is_refused(tmp_path: Path, target: str) -> Non
     "name",
     [
         *("home/../x", "store/../../x", "/etc/x", "x", MANIFEST, "home", "home/", "home/./x", "home/a\x00b", "other/x"),
-        *(f"home/{MARKER}", f"home/{MARKER}/x", "home/\ud800", "store/" + "x" * 256),
+        *(f"home/{MARKER}", f"home/{MARKER}/x", "home/\ud800", "store/" + "x" * 256, "home/serve/tokens.json/x"),
     ],
 )
 def test_a_file_at_a_wrong_place_is_refused(tmp_path: Path, name: str) -> None:
@@ -242,6 +246,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         restore(load_settings(home=tmp_path / "new", storage=settings.storage_uri), backup, SilentProgress())
     with pytest.raises(NotFoundError, match="is not a backup"):
         restore(load_settings(home=tmp_path / "new"), tmp_path, SilentProgress())
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "feast").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match=r"has files \(feast\)"):
+        restore(load_settings(home=linked), backup, SilentProgress())
     assert read_objects(settings) == OBJECTS
 
 
@@ -281,6 +290,23 @@ def test_copies_of_a_killed_backup_are_replaced(tmp_path: Path) -> None:
     make_backup(settings, tmp_path / "monday")
     assert sorted(path.name for path in (tmp_path / "monday").iterdir()) == [MANIFEST, "home", "store"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "monday"]
+
+
+def test_a_kill_while_copies_are_deleted_leaves_what_marks_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "monday.unfinished"
+    (folder / "home").mkdir(parents=True)
+    (folder / UNFINISHED).touch()
+
+    def end(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", end)
+        make_backup(fill(tmp_path / "home"), tmp_path / "monday")
+    assert (folder / UNFINISHED).exists()
+    make_backup(load_settings(home=tmp_path / "home"), tmp_path / "monday")
 
 
 def test_a_second_backup_to_the_same_folder_is_refused(tmp_path: Path) -> None:

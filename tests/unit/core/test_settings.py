@@ -67,15 +67,31 @@ def test_an_invalid_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "4711" not in str(refused.value) and refused.value.__suppress_context__
 
 
-@pytest.mark.parametrize("name", ["qdrant_url", "metrics_push", "public_url"])
-def test_an_address_with_a_password_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(f"NEEDLE_{name.upper()}", "http://user:hidden-word@127.0.0.1:6333/path")
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        *(
+            (name, "http://user:hidden-word@127.0.0.1:6333/path")
+            for name in ("qdrant_url", "metrics_push", "public_url")
+        ),
+        ("qdrant_url", "user:hidden-word@127.0.0.1:6333"),
+        ("qdrant_url", "http://user:hidden-word/slash@127.0.0.1"),
+        ("metrics_push", "user:hidden-word@gateway:9091"),
+        ("ray_address", "ray://user:hidden-word@head:6379"),
+        ("storage", "s3://key:hidden-word@bucket/prefix"),
+        ("library", "s3://key:hidden-word@bucket/films"),
+    ],
+)
+def test_an_address_with_a_password_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    monkeypatch.setenv(f"NEEDLE_{name.upper()}", address)
     with pytest.raises(SettingsError, match=f"NEEDLE_{name.upper()} = .hidden.") as failure:
         load_settings()
     assert "hidden-word" not in "".join(traceback.format_exception(failure.value))
 
 
-@pytest.mark.parametrize(("port", "is_one"), [("1", True), ("65535", True), ("65536", False), ("99999", False)])
+@pytest.mark.parametrize(("port", "is_one"), [("1", True), ("65535", True), ("0", False), ("65536", False)])
 def test_every_port_can_be_that_of_the_page(port: str, is_one: bool) -> None:
     if is_one:
         assert load_settings(public_url=f"https://needle.example:{port}/").service_url.endswith(f":{port}")
