@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.builders.homes import Home
 from tests.faults.contents import compare, digest_home, list_leftovers
+from tests.faults.neighbours import run_to_end
 from tests.faults.result import Result
 
 Limit = tuple[str, float]
@@ -76,7 +77,7 @@ def _disturb(result: Result, home: Home, task: Task, kind: str, moment: str) -> 
 
     Btrfs has no third way for SQLite (Dagster's records), which maps memory into a file: it gets SIGBUS.
     """
-    status, text = _finish(home, task.arguments)
+    status, text = run_to_end(home, *task.arguments)
     if status == task.statuses[0] and not _NO_ROOM.search(text):
         result.ended += 1
         return
@@ -86,7 +87,7 @@ def _disturb(result: Result, home: Home, task: Task, kind: str, moment: str) -> 
     elif status != 1 or not _NO_ROOM.search(text) or "Traceback" in text:
         result.add(f"{moment}: it ended with {status}: {text[-600:]}")
     for arguments in _READ if (task.begins_with.path / "index").exists() else ():
-        status, text = _finish(home, arguments)
+        status, text = run_to_end(home, *arguments)
         if status != 0 or "Traceback" in text:
             result.add(f"{moment}: meanwhile, {arguments[0]} ended with {status}: {text[-600:]}")
 
@@ -103,18 +104,8 @@ def _try_again(result: Result, home: Home, task: Task, moment: str, expected: di
 
 
 def _run(home: Home, task: Task) -> None:
-    status, text = _finish(home, task.arguments)
+    status, text = run_to_end(home, *task.arguments)
     assert status in task.statuses and "Traceback" not in text, f"{task.arguments} ended with {status}: {text}"
-
-
-def _finish(home: Home, arguments: tuple[str, ...]) -> tuple[int, str]:
-    """Run a command that may fail; return its status and what it printed."""
-    try:
-        done = home.fork(*arguments)
-        return done.returncode, done.stderr
-    except AssertionError as error:
-        match = re.search(r"ended with (-?\d+)", str(error))
-        return int(match[1]) if match else 0, str(error)
 
 
 def _copy(home: Home, disk: Path) -> Home:
