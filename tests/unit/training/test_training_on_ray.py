@@ -10,10 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -83,19 +84,21 @@ def wait_for_step(process: subprocess.Popen[str], checkpoint: Path) -> None:
         time.sleep(0.05)
 
 
-def below(pid: int) -> dict[int, str]:
+def list_below(pid: int) -> dict[psutil.Process, str]:
     """Every process that descends from ``pid``, with its command line."""
-    parents, names = {}, {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            names[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ").strip()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found: set[int] = {pid}
-    while more := {own for own, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {own: names[own] for own in found - {pid}}
+    names = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            names[process] = " ".join(process.cmdline())
+    return names
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether it runs. A process that has ended is listed, as a zombie, until the machine's first process reaps it."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def head_of(settings: Settings, name: str) -> dict[str, np.ndarray]:
@@ -105,7 +108,6 @@ def head_of(settings: Settings, name: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)  # many processes of Ray beside other tests on two cores
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes under /proc")
 def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scratch: Path) -> None:
     with command(settings, scratch, "here", "--json") as process:
         here = ended(process)[0]
@@ -117,9 +119,8 @@ def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scra
     with command(settings, scratch, "killed", *ray) as process:
         checkpoint = settings.home / "training" / "killed" / "checkpoint.pt"
         wait_for_step(process, checkpoint)
-        started = below(process.pid)
-        victim = next(pid for pid, name in started.items() if "RayTrainWorker" in name)
-        os.kill(victim, signal.SIGKILL)
+        started = list_below(process.pid)
+        next(worker for worker, name in started.items() if "RayTrainWorker" in name).kill()
         killed, told = ended(process)
     assert "a worker was lost after step" in told and killed.startswith("{"), told
 
@@ -130,7 +131,7 @@ def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scra
             np.testing.assert_allclose(value, first[key], atol=tolerance, err_msg=f"{name} {key}")
     for key, value in head_of(settings, "killed").items():
         np.testing.assert_allclose(value, head_of(settings, "calm")[key], atol=1e-6, err_msg=key)
-    left = [name for pid, name in started.items() if Path(f"/proc/{pid}").exists()]
+    left = [name for process, name in started.items() if is_running(process)]
     assert not left and not list(scratch.glob("needle-ray-*")), left
 
 
