@@ -23,6 +23,7 @@ from ops.features.config import locate_file, locate_registry
 from ops.features.store import explain_registry_damage
 
 IS_FOLDER = "it is a folder where a file is expected"
+_NO_LINK = "it is not a link to a version"
 _AWAY = "damaged"
 _PROBE_BYTES = 1 << 16
 """More than SQLite's index of a write-ahead log, 32 kB, which reading such a database needs."""
@@ -38,6 +39,8 @@ def find_damaged_databases(settings: Settings) -> dict[Path, str]:
     registry = locate_registry(settings)
     places = [*databases, *([registry] if registry else []), *_list_other_files(settings)]
     reasons = {path: IS_FOLDER for path in places if path.is_dir()}
+    current_versions = sorted((settings.home / "index").glob("*/current"))
+    reasons |= {path: IS_FOLDER if path.is_dir() else _NO_LINK for path in current_versions if not path.is_symlink()}
     reasons |= {path: _explain_damage(path) for path in databases if path not in reasons}
     if registry and registry.is_file():
         reasons[registry] = explain_registry_damage(registry)
@@ -57,6 +60,13 @@ def describe_damage(settings: Settings, path: Path, reason: str) -> str:
             f"moves it to {settings.home / _AWAY} if not; {lost}"
         )
     return f"{path} is damaged ({reason}): `needle doctor --repair` replaces it by a new one; {lost}"
+
+
+def free_locks(settings: Settings, paths: Iterable[Path]) -> None:
+    """Put away the folders among ``paths`` that are in the place of a lock, so that it can be taken."""
+    for path in paths:
+        if path.parent == settings.work_lock.parent:
+            _move_away(settings, path)
 
 
 def drop_databases(settings: Settings, paths: Iterable[Path]) -> None:
@@ -90,6 +100,8 @@ def _list_other_files(settings: Settings) -> Iterator[Path]:
     yield from (encoders, encoders.with_suffix(".lock"))
     yield from sorted((settings.home / "cache").glob("*.db"))
     yield from sorted((settings.home / "index").glob("*/locks/*"))
+    yield from sorted(settings.work_lock.parent.glob("*"))
+    yield settings.home / "feast" / ".lock"
 
 
 def _move_away(settings: Settings, folder: Path) -> None:

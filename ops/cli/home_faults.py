@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ops.cli import runs
-from ops.cli.database_faults import describe_damage, drop_databases, find_damaged_databases
+from ops.cli.database_faults import describe_damage, drop_databases, find_damaged_databases, free_locks
 from ops.cli.looks import find_due_partitions
 from ops.cli.progress import Bars
 from ops.core.errors import DamagedTableError, VectorIndexError
@@ -222,6 +222,7 @@ def repair(settings: Settings, faults: HomeFaults, bars: Bars) -> None:
     Raises ``NeedleError`` if a step fails, and as :func:`ops.cli.runs.run_pipeline`.
     """
     if faults.damaged or faults.databases:
+        free_locks(settings, faults.databases)
         with lock_exclusively(settings.work_lock):
             drop_databases(settings, faults.databases)
         _put_damage_away(settings, bars)

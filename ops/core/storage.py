@@ -168,7 +168,7 @@ class ObjectStore:
                 else:
                     self._fs.pipe_file(self.path(key), data)
                 return
-            with write_atomically(Path(self.path(key))) as temporary:
+            with self._replace_locally(key) as temporary:
                 temporary.write_bytes(data)
 
     def put_file(self, source: Path, key: str) -> None:
@@ -181,8 +181,19 @@ class ObjectStore:
                     self._fs.put_file(str(source), self.path(key))
                 source.unlink()
                 return
-            with write_atomically(Path(self.path(key))) as temporary:
+            with self._replace_locally(key) as temporary:
                 shutil.move(source, temporary)
+
+    @contextmanager
+    def _replace_locally(self, key: str) -> Iterator[Path]:
+        """Write as :func:`write_atomically`; empty folders in the place of the object, not listed, are deleted."""
+        target = Path(self.path(key))
+        if target.is_dir() and not target.is_symlink():
+            for folder, _, _ in os.walk(target, topdown=False):
+                with suppress(OSError):  # not empty: the write reports it
+                    os.rmdir(folder)
+        with write_atomically(target) as temporary:
+            yield temporary
 
     def delete(self, key: str) -> None:
         """Delete one object; do nothing if it is missing."""
@@ -344,7 +355,7 @@ def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o666 & ~_read_umask() if mode is None else mode)
+        temporary.chmod(0o666 & ~read_umask() if mode is None else mode)
         temporary.replace(target)
     except OSError as error:  # the system names no file if a write to an open one, or its fsync, fails
         if error.errno in NO_ROOM and error.filename in (None, name):
@@ -354,7 +365,7 @@ def write_atomically(target: Path, mode: int | None = None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _read_umask() -> int:
+def read_umask() -> int:
     """The process's umask; the system returns it only in exchange for a new one."""
     mask = os.umask(0o077)
     os.umask(mask)

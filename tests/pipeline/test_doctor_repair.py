@@ -188,6 +188,12 @@ def test_a_damaged_record_of_one_run_costs_this_run_only(healthy: Home) -> None:
         ("feast/online.db", False),
         ("feast/registry.db", True),
         ("index/starter*/locks/*", False),
+        ("index/starter*/current", False),
+        ("index/starter*/current", True),
+        ("locks/work.lock", False),
+        ("locks/work.lock", True),
+        ("locks/lake.lock", False),
+        ("feast/.lock", True),
     ],
 )
 def test_a_folder_in_the_place_of_a_file_is_named_and_put_away(healthy: Home, name: str, has_content: bool) -> None:
@@ -201,9 +207,34 @@ def test_a_folder_in_the_place_of_a_file_is_named_and_put_away(healthy: Home, na
     assert line.startswith(f"{path} is a folder where a file is expected: `needle doctor --repair` deletes it if")
     assert line in healthy.run("doctor", expect=1).stdout
     assert "no faults" in healthy.run("doctor", "--repair").stdout
-    assert (place / "note.txt").is_file() == has_content and not path.is_dir()
+    assert (place / "note.txt").is_file() == has_content
+    assert path.is_symlink() or not path.is_dir()  # a version of an index is a folder, and a link names it
     assert len(healthy.json("search", "anything")["hits"]) == 2
     shutil.rmtree(healthy.path / "damaged", ignore_errors=True)
+
+
+@pytest.mark.parametrize("has_content", [False, True])
+@pytest.mark.parametrize("name", ["sheets/*.jpg", "posters/*/*.jpg", "proxies/*/*.mp4"])
+def test_a_folder_in_the_place_of_an_object_makes_way_for_it(healthy: Home, name: str, has_content: bool) -> None:
+    path = next((healthy.path / "media").glob(name))
+    path.unlink()
+    (path / "empty" / "empty too").mkdir(parents=True)
+    if has_content:
+        (path / "empty" / "note.txt").write_text("of a copy that went wrong")
+    assert healthy.run("doctor", "--faults", expect=1).stdout
+    assert "no faults" in healthy.run("doctor", "--repair").stdout
+    assert path.stat().st_size and path.is_file()
+
+
+def test_a_file_in_the_place_of_the_link_to_a_version_is_replaced(healthy: Home) -> None:
+    path = next(healthy.path.glob("index/starter*/current"))
+    path.unlink()
+    path.write_text("v1")
+    (line,) = healthy.run("doctor", "--faults", expect=1).stdout.splitlines()
+    assert "`needle doctor --repair`" in healthy.run("search", "anything", expect=1).stderr
+    assert line.startswith(f"{path} is damaged (it is not a link to a version): `needle doctor --repair` replaces it")
+    assert "no faults" in healthy.run("doctor", "--repair").stdout and path.is_symlink()
+    assert len(healthy.json("search", "anything")["hits"]) == 2
 
 
 def test_a_second_folder_is_put_beside_the_first_one(healthy: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -62,16 +63,25 @@ def test_doctor_names_the_disk(read_only: Home, option: str) -> None:
     assert "is damaged" not in reported and read_only.files() == before
 
 
-def test_a_home_of_another_user_is_named_and_not_called_damaged(healthy: Home, tmp_path: Path) -> None:
+def test_a_home_of_another_user_is_searched_as_far_as_it_may_be_read(healthy: Home, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     shutil.copytree(healthy.path, home.path, symlinks=True)
     subprocess.run(["chown", "-R", "65534", str(home.path)], check=True)
-    command = [*WITHOUT_PRIVILEGES, sys.executable, "-m", "ops.cli", "search", "said:christmas"]
-    done = subprocess.run(
-        command, env=home.environment(), cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
-    )
+    (hit,) = json.loads(search_without_privileges(home).stdout)["hits"]
+    assert hit["lines"][0]["text"] == "Merry Christmas"
+
+    path = next((home.path / "index" / "dialogue").rglob("meta.json"))
+    path.chmod(0o600)
+    done = search_without_privileges(home)
     assert done.returncode == 1 and "give it to the user that runs Needle" in done.stderr
-    assert f"{home.path}/index/dialogue/" in done.stderr and "--repair" not in done.stderr
+    assert str(path) in done.stderr and "--repair" not in done.stderr
+
+
+def search_without_privileges(home: Home) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*WITHOUT_PRIVILEGES, sys.executable, "-m", "ops.cli", "search", "said:christmas", "--json"],
+        env=home.environment(), cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
 
 
 def test_what_must_write_names_file_and_way_out(read_only: Home) -> None:

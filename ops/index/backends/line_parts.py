@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ops.core.errors import make_home_error
+from ops.core.storage import read_umask
 from ops.index.backends.shards import link_file, mapped
 from ops.index.line_points import LinePayload, LinePoint, WantedLines
 from ops.index.words import split_words
@@ -202,6 +203,8 @@ class LinePartWriter:
         with self._map_errors():
             self._writer.commit()
             self._writer.wait_merging_threads()
+            for file in self._folder.glob("*.json"):  # Tantivy lets only the user who wrote them read these
+                file.chmod(0o666 & ~read_umask())
 
     @contextmanager
     def _map_errors(self) -> Iterator[None]:

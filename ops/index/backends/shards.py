@@ -15,6 +15,7 @@ the same content (``shard/parts.json``). Versions share the files of parts by ha
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -51,6 +52,10 @@ class ShardVersions(ABC, Generic[Item, Store]):
             return os.path.basename(os.readlink(self._link))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # it is a file or a folder
+                raise
+            raise VectorIndexError(f"{self._link} is not a link to a version: {REPAIR}") from error
 
     def has(self, version: str) -> bool:
         return (self._path(version) / "manifest.json").exists()
