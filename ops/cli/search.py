@@ -25,6 +25,12 @@ from ops.search.query_parts import QueryPart
 from ops.search.schema import Hit, SearchResult
 from ops.search.searcher import Searcher
 
+_NARROWING_OPTIONS = {
+    "shows": "--show", "videos": "--video", "where": "--where", "all": "--all", "any": "--any",
+    "min_relevance": "--min-relevance",
+}  # fmt: skip
+"""Options that leave shots out, by the fields of a query."""
+
 
 class TextCommand(click.Command):
     """A command whose text may begin with a minus: ``needle search "-rabbit show:Sintel"``."""
@@ -145,15 +151,15 @@ def _format_marks(hit: Hit) -> str:
 
 def _explain_nothing(answer: SearchResult) -> str:
     query = answer.query
-    if parts := [f"'{part.text}'" for part in answer.reading.parts if part.is_applied]:
-        return f"no shots: take a filter away ({', '.join(parts)})"
-    narrow = [
-        name for name in ("shows", "videos", "where", "all", "any", "then", "min_relevance") if getattr(query, name)
-    ]
+    parts = [f"'{part.text}'" for part in answer.reading.parts if part.is_applied]
+    options = [option for field, option in _NARROWING_OPTIONS.items() if getattr(query, field)]
+    if query.then:
+        options.append("--then" if query.then.text else "--then-like")
     ways = ["quotes"] if parse_words(query.text).phrases else []
     ways += ["`--dialogue only`"] if query.dialogue == "only" else []
+    advice = []
     if ways and answer.reading.dialogue and not answer.reading.visual:
-        return f"no shots: no line has these words; without {' and '.join(ways)} the pictures are searched"
-    if narrow:
-        return f"no shots: take something away ({', '.join(narrow)})"
-    return "no shots: is there footage in the catalogue? `needle status` lists it"
+        advice.append(f"no line has these words; without {' and '.join(ways)} the pictures are searched")
+    if parts or options:
+        advice.append(f"take something away ({', '.join([*parts, *options])})")
+    return "no shots: " + ("; or ".join(advice) or "is there footage in the catalogue? `needle status` lists it")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from ops.search.quotes import ALL_QUOTES
 from ops.sound.kinds import SoundKind
 
 MAX_TEXT = 2_000
@@ -17,8 +18,6 @@ MAX_CONDITIONS = 20
 CONDITION_MESSAGE = "a condition has exactly one of text, dialogue, written, sound and probe"
 ANY_WORDS = "*"
 """The value of a condition on spoken or written words that any words fulfil."""
-
-_QUOTES = '"“”„«»'
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 ConditionText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
@@ -66,7 +65,7 @@ class ProbeCondition(Asked):
 
 def means_any_words(words: str) -> bool:
     """Return True if any words fulfil a condition on these spoken or written words: ``*``, also in quotes."""
-    return words.strip(_QUOTES).strip() == ANY_WORDS
+    return words.strip(ALL_QUOTES).strip() == ANY_WORDS
 
 
 def _find_kind(condition: object) -> str | None:

@@ -14,6 +14,7 @@ from ops.search.exclusions import Exclusion, find_exclusions
 from ops.search.literals import is_literal
 from ops.search.named import NameMatch
 from ops.search.query_parts import PartKind
+from ops.search.quotes import write_quoted
 from ops.search.searched_catalogue import NAMED_SHOWS, SearchedCatalogue
 from ops.search.sound import require_kind
 from ops.search.typed_filters import TypedFilter, parse_filters, phrase_spans, write_filter
@@ -149,7 +150,7 @@ def _resolve(each: TypedFilter, catalogue: SearchedCatalogue, today: date) -> Fo
         label = describe_part("sound", kind, is_negated=part.is_negated)
         return replace(part, value=kind, label=label, words=(kind,))
     is_phrase = each.name in ("said", "text") and each.is_quoted
-    return replace(part, words=(f'"{each.value}"' if is_phrase else each.value,))
+    return replace(part, words=(write_quoted(each.value) if is_phrase else each.value,))
 
 
 def _with_shows(part: FoundPart, shows: tuple[str, ...]) -> FoundPart:

@@ -6,7 +6,6 @@ them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +18,7 @@ from ops.search.conditions import DialogueCondition, WrittenCondition
 from ops.search.english import LEAST_LETTERS, find_nearest_word
 from ops.search.hints import correct_words
 from ops.search.query_parts import QueryPart, Reading
+from ops.search.quotes import find_phrases, remove_phrases, remove_quotes
 from ops.search.schema import Query
 from ops.search.searched_catalogue import Scope
 
@@ -30,11 +30,6 @@ MOST_LINES = 1000
 # A line must have this share of a query's content words, and at least two of them: one word that is also
 # spoken somewhere ("car") does not show the intent; and users remember most of a line, not all of it.
 TOGETHER = 0.75
-
-# Straight and curly double quotes, and guillemets. Single quotes are apostrophes far more often.
-_OPENING, _CLOSING = '"“„«', '"”“»'
-_PHRASE = re.compile(f"[{_OPENING}]([^{_OPENING}{_CLOSING}]*)[{_CLOSING}]")
-_QUOTES = re.compile(f"[{_OPENING}{_CLOSING}]")
 
 # Words without content of their own: English articles, pronouns, prepositions, auxiliaries, and the fragments that
 # remain after an apostrophe. Short on purpose: a word too many here would hide a line, a word too few costs nothing.
@@ -313,9 +308,8 @@ def parse_words(text: str) -> Words:
 
     A phrase without any letter or digit is ignored.
     """
-    phrases = tuple(" ".join(phrase.split()) for phrase in _PHRASE.findall(text) if split_words(phrase))
-    rest = " ".join(_QUOTES.sub(" ", _PHRASE.sub(" ", text)).split())
-    return Words(phrases=phrases, rest=rest, plain=" ".join(_QUOTES.sub(" ", text).split()))
+    phrases = tuple(" ".join(phrase.split()) for *_, phrase in find_phrases(text) if split_words(phrase))
+    return Words(phrases=phrases, rest=remove_phrases(text), plain=remove_quotes(text))
 
 
 def select_content_words(text: str) -> list[str]:

@@ -10,22 +10,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from ops.search.quotes import ALL_QUOTES, QUOTED_PATTERN, find_phrases, read_quoted, write_quoted
+
 NAMES = ("show", "file", "after", "before", "person", "said", "text", "sound", "label")
-_QUOTED = '"([^"]*)"|“([^”]*)”|„([^“”]*)[“”]|«([^»]*)»'
-# The closing single quote is also the apostrophe: one before a letter belongs to its word ("the cat’s").
-_VALUE = rf"{_QUOTED}|'([^']*)'(?!\w)|‘((?:[^‘’]|’(?=\w))*)’(?!\w)"
+# The closing single quote is also the apostrophe: one between letters belongs to its word ("the cat's"), a curly one
+# before a letter too.
+_VALUE = rf"{QUOTED_PATTERN}|'((?:[^']|(?<=\w)'(?=\w))*+)'(?!\w)|‘((?:[^‘’]|’(?=\w))*)’(?!\w)"
 # Keyboards, word processors and telephones write a minus as any of these.
 _MINUS = "-−–‐‑－"
 _START = r"(?<![^\s(\[])"
 _NOT = r"(?:(?:but|and)\s+)?(?:not|without|except(?:\s+for)?|excluding)\s+"
 _FILTER = re.compile(
-    rf"{_START}([{_MINUS}]|{_NOT})?({'|'.join(NAMES)})[:：](\s*)(?:{_VALUE}|([^\s\"“„«]\S*))?", re.IGNORECASE
+    rf"{_START}([{_MINUS}]|{_NOT})?({'|'.join(NAMES)})[:：](\s*)(?:{_VALUE}|([^\s{ALL_QUOTES}]\S*))?", re.IGNORECASE
 )
 # A word, or a picture (emoji); "-5 degrees" excludes nothing.
 _EXCLUSION = re.compile(rf"{_START}[{_MINUS}](?:{_VALUE}|([^\W\d_]\S*|[\u2600-\u27bf\U0001f000-\U0001faff]\S*))")
 # "Mission: Impossible", "16:9" and "https://..." are not meant as filters.
-_UNKNOWN = re.compile(rf"{_START}[{_MINUS}]?([a-z_]{{3,20}})[:：](?!//)(?=[\w\"“])")
-_PHRASE = re.compile(_QUOTED)
+_UNKNOWN = re.compile(rf"{_START}[{_MINUS}]?([a-z_]{{3,20}})[:：](?!//)(?=[\w{ALL_QUOTES}])")
 _END_MARKS = ",;"
 _SENTENCE_MARKS = ",;.!?"
 _ABBREVIATION = re.compile(r"(?:\w\.){2,}")
@@ -73,14 +74,14 @@ def parse_filters(text: str) -> Typed:
         if _is_inside(match.start(), phrases):
             continue
         *quoted_values, plain = match.groups()[3:]
-        value = next((each for each in quoted_values if each is not None), None)
+        value = read_quoted(quoted_values)
         end = match.end()
         if plain is not None:
             value = _strip_end(plain, _END_MARKS)
             end -= len(plain) - len(value)
         name, value = match[2].lower(), " ".join((value or "").split())
         if not value:
-            is_open = text[end : end + 1] in tuple('"“„«')
+            is_open = text[end : end + 1] in tuple(ALL_QUOTES)
             problem = "lacks the second quote of its value" if is_open else "has no value"
             notes.append(f"'{match[2]}:' {problem} and is read as a word: write {_EXAMPLES[name]}")
             continue
@@ -115,13 +116,13 @@ def _strip_end(word: str, marks: str) -> str:
 
 def write_filter(name: str, value: str, *, is_negated: bool = False) -> str:
     """Return the typed form of a filter; a value with blanks is quoted."""
-    shown_value = f'"{value}"' if re.search(r"\s", value) else value
+    shown_value = write_quoted(value) if re.search(rf"[\s{ALL_QUOTES}]", value) else value
     return f"{'-' if is_negated else ''}{name}:{shown_value}"
 
 
 def phrase_spans(text: str) -> list[tuple[int, int]]:
     """Return the places of quoted phrases, quotes included."""
-    return [match.span() for match in _PHRASE.finditer(text)]
+    return [(start, end) for start, end, _ in find_phrases(text)]
 
 
 _EXAMPLES = {
@@ -145,7 +146,7 @@ def _exclusions(text: str, filters: list[TypedFilter]) -> Iterator[TypedFilter]:
             word = _strip_end(plain, _SENTENCE_MARKS)
             end -= len(plain) - len(word)
         else:
-            word = next((each for each in match.groups() if each), "")
+            word = read_quoted(match.groups()) or ""
         is_part = any(each.start < end and match.start() < each.end for each in filters)
         if is_part or _is_inside(match.start(), phrases) or not any(map(_is_sign_of_word, word)):
             continue

@@ -6,6 +6,8 @@ import { counted, el } from "./dom.js";
  * @import {Changes, Child} from "./types.d.ts"
  */
 
+const QUOTES = /\\?["“”„«»‹›「」『』＂]/u;
+
 /** Grey cards of the size of results. */
 export function loading(count = 15) {
   const cards = Array.from({ length: count }, () => el("li", { class: "card skeleton", "aria-hidden": "true" },
@@ -32,8 +34,8 @@ export function nothing(query, change, parts) {
     offers.push(offer(`Without “${part.text}”`, () => change({ text: part.change.text, literal: [...part.change.literal] })));
   }
   if (query.shows.length) offers.push(offer("Search all shows", () => change({ shows: [] })));
-  if (/["“”„]/.test(query.text)) {
-    offers.push(offer("Any lines with these words", () => change({ text: query.text.replace(/["“”„]/g, ""), dialogue: "only" })));
+  if (QUOTES.test(query.text)) {
+    offers.push(offer("Any lines with these words", () => change({ text: query.text.replace(new RegExp(QUOTES, "gu"), ""), dialogue: "only" })));
   }
   if (query.dialogue === "only") offers.push(offer("Search pictures too", () => change({ dialogue: "auto" })));
   if (query.then) offers.push(offer("Without “then”", () => change({ then: null })));

@@ -235,7 +235,15 @@ def test_dialogue_can_be_off_or_alone(searcher: Searcher) -> None:
         ),
         (Query(text='"dragon"', dialogue="only"), "without quotes and `--dialogue only` the pictures are searched"),
         (Query(text="“dragon”"), "no line has these words; without quotes the pictures are searched"),
-        (Query(all=(DialogueCondition(dialogue="dragon"),)), "no shots: take something away (all)"),
+        (Query(all=(DialogueCondition(dialogue="dragon"),)), "no shots: take something away (--all)"),
+        (
+            Query(text="label:closeup>=0.99 red", then=Then(text="blue")),
+            "no shots: take something away ('label:closeup>=0.99', --then)",
+        ),
+        (
+            Query(text="show:show “dragon”"),
+            "the pictures are searched; or take something away ('show:show')",
+        ),
     ],
 )
 def test_where_nobody_says_it_the_way_out_is_what_was_asked(

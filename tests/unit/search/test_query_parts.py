@@ -22,7 +22,7 @@ from ops.search.named import CatalogueWords
 from ops.search.query_parts import QueryPart
 from ops.search.schema import Query, SearchResult
 from ops.search.searcher import Searcher
-from ops.search.typed_filters import parse_filters
+from ops.search.typed_filters import parse_filters, write_filter
 from tests.builders.colours import ColourEncoder, index_lake, lean, shot, write_video
 from tests.builders.lakes import video_id
 from tests.builders.subtitles import line_row
@@ -48,6 +48,19 @@ TODAY = date(2026, 11, 28)
         ("text:‘he said’ x", [("text", "he said", "text:‘he said’")]),
         ("-show:‘The Cat’s Eye’, -‘two words’", [("show", "The Cat’s Eye", "-show:‘The Cat’s Eye’"),
         ("without", "two words", "-‘two words’")]),
+        ("said:'don't go' x", [("said", "don't go", "said:'don't go'")]),
+        ("-'the cat's tail' x said:don't 'y'", [("without", "the cat's tail", "-'the cat's tail'"),
+        ("said", "don't", "said:don't")]),
+        (r'show:"The \"Best\" of Us" x', [("show", 'The "Best" of Us', r'show:"The \"Best\" of Us"')]),
+        (r'file:"C:\films\" said:"x y"', [("file", "C:\\films\\", r'file:"C:\films\"'), ("said", "x y", 'said:"x y"')]),
+        (r'-\"dog\" show:"x y"', [("without", "dog", r'-\"dog\"'), ("show", "x y", 'show:"x y"')]),
+        ('show:„Der "Alte" Titel“ x', [("show", 'Der "Alte" Titel', 'show:„Der "Alte" Titel“')]),
+        ('said:"good day” show:"x y"', [("said", "good day", 'said:"good day”'), ("show", "x y", 'show:"x y"')]),
+        ("said:'don't go show:'a b' y", [("said", "'don't", "said:'don't"), ("show", "a b", "show:'a b'")]),
+        ("bonjour » show:x « adieu", [("show", "x", "show:x")]),
+        ("said:»guten Tag« -said:„na ja\" text:”god dag”", [("said", "guten Tag", "said:»guten Tag«"),
+        ("said", "na ja", "-said:„na ja\""), ("text", "god dag", "text:”god dag”")]),
+        ("said:「こんにちは」 x", [("said", "こんにちは", "said:「こんにちは」")]),
         ("said:‘the cat’s’ x", [("said", "the cat’s", "said:‘the cat’s’")]),
         ("said:cat’s ‘x y’ text:‘tis", [("said", "cat’s", "said:cat’s"), ("text", "‘tis", "text:‘tis")]),
         ("(show:x a fox) [-cat]", [("show", "x", "show:x"), ("without", "cat", "-cat")]),
@@ -65,6 +78,19 @@ def test_typed_filters_are_found(text: str, found: list[tuple[str, str, str]]) -
     typed = parse_filters(text)
     assert [(each.name, each.value, text[each.start : each.end]) for each in typed.filters] == found
     assert typed.notes == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x", "two words", 'a "quoted" word', '"', "«so»", "don't go", "«“‹", r"C:\films", "C:\\my films\\", r"a\"b",
+        '"\\',
+    ],
+)  # fmt: skip
+def test_a_written_filter_is_read_back(value: str) -> None:
+    text = f'{write_filter("show", value)} said:"a fox"'
+    typed = parse_filters(text).filters
+    assert [(each.name, each.value) for each in typed] == [("show", value), ("said", "a fox")]
 
 
 @pytest.mark.parametrize(
