@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import logging
@@ -83,6 +84,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; exit status 0 done, 1 failed, 2 wrong usage, 3 some inputs set aside."""
+    if sys.__stderr__ is not None and not faulthandler.is_enabled():
+        # A crash in foreign native code, or memory mapped beyond a quota (SIGBUS), is reported with its place.
+        faulthandler.enable(sys.__stderr__)
     try:
         status = cli.main(arguments, standalone_mode=False)
     except click.ClickException as error:

@@ -87,6 +87,7 @@ class Desk:
             self.page.wait_for_timeout(300)
 
     def cards(self) -> Any:
+        """Those below the window have no text yet: the browser does not lay them out before they come near it."""
         return self.page.locator("#cards .card:not([hidden])")
 
     def shot_ids(self) -> list[str]:
@@ -123,6 +124,14 @@ class Desk:
             self.page.evaluate("fetch('/healthz?asked').then(answer => answer.text())")
         self.page.route(f"**{path}", act, times=times)
 
+    def first_of(self, held: list[Any]) -> Any:
+        """Wait for the first of the requests that a route holds back in this list."""
+        end = time.monotonic() + 20
+        while not held:
+            assert time.monotonic() < end, "the page does not ask"
+            self.page.wait_for_timeout(20)
+        return held[0]
+
     def until(self, condition: str) -> None:
         """Wait for a condition in the page. Playwright's own waiting needs `eval`, which the page's policy forbids."""
         end = time.monotonic() + 20
@@ -157,6 +166,23 @@ class Desk:
         data = self.page.evaluate(script, selector)
         image = Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("RGB")
         return np.asarray(image, np.uint8)
+
+
+Texts = str | re.Pattern[str] | list[str | re.Pattern[str]]
+
+
+def shows(locator: Any, text: Texts) -> None:
+    """Wait until the text that a reader sees there contains this one; a break of lines counts as a space."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_contain_text(text, use_inner_text=True, timeout=20_000)
+
+
+def reads(locator: Any, text: Texts) -> None:
+    """Wait until the text that a reader sees there is this one; a list is the texts of all that is found, in order."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_text(text, use_inner_text=True, timeout=20_000)
 
 
 @dataclass(frozen=True)

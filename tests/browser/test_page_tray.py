@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import QUERY, Desk
+import pytest
+
+from tests.browser.conftest import QUERY, Desk, shows
 
 
 def filled(desk: Desk, count: int = 3) -> list[str]:
@@ -40,7 +43,7 @@ def test_selected_shots_come_in_order_and_stay_over_a_reload(desk: Desk) -> None
     ids = filled(desk)
     assert order(desk) == ids
     assert desk.page.locator(".card.selected").count() == 3
-    assert "3 shots" in desk.page.inner_text(".tray-summary")
+    shows(desk.page.locator(".tray-summary"), "3 shots")
     desk.page.reload()
     desk.page.wait_for_selector("body.ready")
     assert desk.page.get_attribute("#tray-button", "aria-label") == "Tray, 3 shots, 2.5 s"
@@ -62,9 +65,48 @@ def test_order_changes_by_dragging_and_by_keys(desk: Desk) -> None:
     assert order(desk) == [b, a, c]
     desk.keys("ArrowUp")
     assert order(desk) == [a, b, c]
-    assert "Number 1 of 3" in desk.page.inner_text("#tray .told")
+    shows(desk.page.locator("#tray .told"), "Number 1 of 3")
     desk.keys("Delete")
     assert order(desk) == [b, c]
+
+
+def filled_before_the_formats(desk: Desk) -> tuple[list[str], Callable[[], None]]:
+    """A tray that waits for the list of formats, and what lets it arrive."""
+    held: list[Any] = []
+    desk.open().answer("/api/export/formats", lambda route: held.append(route))
+    ids = filled(desk)
+
+    def arrive() -> None:
+        desk.first_of(held).continue_()
+        desk.page.wait_for_selector("#export-format option[value=otio]", state="attached")
+
+    return ids, arrive
+
+
+@pytest.mark.parametrize("field", ["#tray .pick-note >> nth=0", "#export-title", "#export-handles"])
+def test_what_is_being_typed_stays_when_the_formats_arrive(desk: Desk, field: str) -> None:
+    _, arrive = filled_before_the_formats(desk)
+    desk.page.focus(field)
+    desk.keys("Control+a", "4")
+    arrive()
+    desk.keys("2", "Tab")
+    assert desk.page.input_value(field) == "42"
+    stored = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray'))")
+    assert "42" in (stored["title"], str(stored["handles"]), stored["picks"][0].get("note"))
+
+
+def test_a_shot_that_is_being_dragged_stays_when_the_formats_arrive(desk: Desk) -> None:
+    (a, b, c), arrive = filled_before_the_formats(desk)
+    grip = desk.page.locator("#tray .grip")
+    source, target = grip.nth(0).bounding_box(), grip.nth(2).bounding_box()
+    desk.page.mouse.move(source["x"] + 5, source["y"] + 5)
+    desk.page.mouse.down()
+    desk.page.mouse.move(target["x"] + 5, target["y"] + 30, steps=3)
+    arrive()
+    assert desk.page.locator(".pick.dragged").get_attribute("data-shot") == a
+    desk.page.mouse.up()
+    desk.until(f"document.querySelector('#tray .pick').dataset.shot === '{b}'")
+    assert order(desk) == [b, c, a]
 
 
 def test_in_and_out_are_typed_as_timecode_and_checked(desk: Desk) -> None:
@@ -74,7 +116,7 @@ def test_in_and_out_are_typed_as_timecode_and_checked(desk: Desk) -> None:
     last = field.input_value()
     field.fill("nonsense")
     field.press("Tab")
-    assert "is not a timecode" in desk.page.inner_text("#tray .told")
+    shows(desk.page.locator("#tray .told"), "is not a timecode")
     assert field.input_value() == last
     # beyond the end of the shot: a handle of its own
     seconds, frames = divmod(start + 30, 24)
@@ -83,7 +125,7 @@ def test_in_and_out_are_typed_as_timecode_and_checked(desk: Desk) -> None:
     desk.until("document.querySelector('#tray .pick').textContent.includes('31 f')")
     pick = desk.page.evaluate("JSON.parse(localStorage.getItem('needle.tray')).picks[0]")
     assert pick["out_frame"] == start + 31
-    assert "31 f" in desk.page.inner_text("#tray .pick")
+    shows(desk.page.locator("#tray .pick"), "31 f")
 
 
 def test_export_sends_the_order_and_downloads_the_file(desk: Desk, tmp_path: Path) -> None:
@@ -104,7 +146,7 @@ def test_export_sends_the_order_and_downloads_the_file(desk: Desk, tmp_path: Pat
     download.value.save_as(target)
     assert target.suffix == ".json"
     assert [b, a] == [shot for shot in _shots_in(json.loads(target.read_text())) if shot in (a, b)]
-    assert "Exported" in desk.page.inner_text("#tray .told")
+    shows(desk.page.locator("#tray .told"), "Exported")
 
 
 def test_every_pick_tells_the_search_that_found_it(desk: Desk, tmp_path: Path) -> None:

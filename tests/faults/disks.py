@@ -82,7 +82,7 @@ def _disturb(result: Result, home: Home, task: Task, kind: str, moment: str) -> 
         result.ended += 1
         return
     result.killed += 1
-    if kind == "quota" and status == -signal.SIGBUS:
+    if kind == "quota" and status == -signal.SIGBUS and "Fatal Python error: Bus error" in text:
         result.bus_errors += 1
     elif status != 1 or not _NO_ROOM.search(text) or "Traceback" in text:
         result.add(f"{moment}: it ended with {status}: {text[-600:]}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Result:
     """How many runs were disturbed, how many ended before, and what was wrong afterwards.
 
-    ``bus_errors`` are disturbed runs that the system ended with SIGBUS, without a message.
+    ``bus_errors`` are disturbed runs that the system ended with SIGBUS, which is reported with its place in the code.
     """
 
     killed: int = 0

@@ -98,3 +98,21 @@ def test_a_stopped_ingest_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in told and "Dagster" not in told
     assert home.json("status")["totals"]["shots"] < 80, "the films were cut all the same"
     assert home.json("ingest", str(films))["shots"] == 80
+
+
+def test_a_crash_of_native_code_is_reported_with_its_place(tmp_path: Path) -> None:
+    """As it ends a command whose SQLite has mapped memory into a file that then exceeds a quota (`make faults`)."""
+    script = "import os, signal; from ops.cli import main, status; {}; main.main(['status'])".format(
+        "status.command.callback = lambda **_: os.kill(os.getpid(), signal.SIGBUS)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=CHECKOUT,
+        env=Home(tmp_path / "home").environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGBUS
+    assert "Fatal Python error: Bus error" in ended.stderr and "in main" in ended.stderr

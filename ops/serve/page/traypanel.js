@@ -21,6 +21,8 @@ export class TrayPanel {
   /** from the service; empty until they are loaded @type {ExportFormatEntry[]} */
   formats = [];
   listed = "";
+  /** by shot id, kept while they show the same: what is being typed or dragged stays @type {Map<string, {item: HTMLElement, drawn: string}>} */
+  rows = new Map();
   isLoading = false;
   busy = false;
   stop = new AbortController();
@@ -36,7 +38,10 @@ export class TrayPanel {
   format = el("select", { id: "export-format", onchange: () => { this.selection.set({ format: this.format.value }); } });
   title = el("input", { type: "text", id: "export-title", maxlength: 120, onchange: () => { this.selection.set({ title: this.title.value }); } });
   handles = el("input", { type: "number", id: "export-handles", min: 0, max: MOST_HANDLES, "aria-describedby": "handles-note",
-    onchange: () => { this.selection.set({ handles: handlesOf(this.handles.value) }); } });
+    onchange: () => {
+      this.selection.set({ handles: handlesOf(this.handles.value) });
+      this.handles.value = String(this.selection.handles);
+    } });
   handlesNote = el("p", { class: "muted handles-note", id: "handles-note" });
   rateNote = el("p", { class: "wrong", role: "status", hidden: true });
   send = el("button", { type: "button", class: "primary", onclick: () => { this.export((signal, onProgress) => exportSelection(this.selection, signal, onProgress)); } }, "Export");
@@ -96,7 +101,7 @@ export class TrayPanel {
     const focused = this.list.contains(document.activeElement) ? document.activeElement : null;
     const shotId = focused?.closest(".pick")?.getAttribute("data-shot");
     const control = focused?.getAttribute("data-control");
-    this.list.replaceChildren(...picks.map((pick, at) => this.row(pick, at)));
+    this.drawRows();
     if (shotId && control) focusIn(this.list, `[data-shot="${CSS.escape(shotId)}"] [data-control=${control}]`);
     const seconds = picks.reduce((sum, pick) => sum + secondsOfPick(pick), 0);
     const { handles } = this.selection;
@@ -111,12 +116,26 @@ export class TrayPanel {
     this.takeOut.hidden = this.busy || !length;
     this.takeOut.textContent = length === 1 ? "Take out the one marked" : `Take out the ${length} marked`;
     this.showFormats();
-    this.title.value = this.selection.title;
-    this.handles.value = String(handles);
+    showStored(this.title, this.selection.title);
+    showStored(this.handles, String(handles));
     const entry = this.formats.find(({ format }) => format === this.format.value);
     this.handlesNote.textContent = (handles && entry?.handles_note) || "";
     this.showRates(entry);
     this.showWhole();
+  }
+
+  drawRows() {
+    this.rows = new Map(this.selection.picks.map((pick, at) => {
+      const { shot_id: shotId } = pick.hit;
+      const drawn = JSON.stringify([at, pick.in_frame, pick.out_frame, pick.note, this.refused.get(shotId)]);
+      const known = this.rows.get(shotId);
+      return [shotId, known?.drawn === drawn ? known : { item: this.row(pick, at), drawn }];
+    }));
+    const items = new Set([...this.rows.values()].map(({ item }) => item));
+    for (const old of allInside(this.list, ":scope > .pick")) if (!items.has(old)) old.remove();
+    [...items].forEach((item, at) => {
+      if (this.list.children[at] !== item) this.list.insertBefore(item, this.list.children[at] ?? null);
+    });
   }
 
   /** Warn before the export if the format refuses several frame rates. @param {ExportFormatEntry|undefined} entry */
@@ -347,6 +366,13 @@ export class TrayPanel {
     this.report.replaceChildren(...(text ? [text] : []), ...(more.length ? [el("ul", {}, ...more.map((one) => el("li", {}, one)))] : []));
     this.report.classList.toggle("wrong", bad);
   }
+}
+
+/** Show a stored value in a field, unless another one is being typed in it. @param {HTMLInputElement} field @param {string} value */
+function showStored(field, value) {
+  if (field === document.activeElement && field.defaultValue === value) return;
+  field.value = value;
+  field.defaultValue = value;
 }
 
 /** @param {Pick} pick */
