@@ -13,7 +13,7 @@ import pytest
 from ops.core.settings import load_settings
 from ops.serve.roles import Role
 from ops.serve.token_list import TokenList
-from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served
+from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, shows
 
 
 def wait_until_closed(url: str, closed: bool) -> None:
@@ -75,7 +75,7 @@ def test_the_page_offers_what_the_role_allows(open_desk: OpenDesk, served: Serve
     assert [vote["annotator"] for vote in votes] == ["label person"]
     labelling.page.locator("#account").click()
     panel = labelling.page.get_by_role("group", name="Signed in")
-    assert "label person · role label" in panel.inner_text()
+    shows(panel, "label person · role label")
     assert labelling.serious_violations() == []
     panel.get_by_role("button", name="Sign out").click()
     labelling.page.locator("dialog.sign-in[open]").wait_for()

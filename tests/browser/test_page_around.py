@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.conftest import HOSTILE, NARROW, QUERY, Desk, OpenDesk, Served
+from tests.browser.conftest import HOSTILE, NARROW, QUERY, Desk, OpenDesk, Served, reads, shows
 
 LOADED = "document.querySelector('{0}') && [...document.querySelectorAll('{0}')].some(image => image.naturalWidth > 0)"
 
@@ -29,11 +29,13 @@ def test_the_start_page_shows_posters_and_a_chosen_show_its_videos(desk: Desk) -
     assert not desk.serious_violations()
     page.locator("#home-shows .show-row", has_text="Many").click()
     page.wait_for_selector(".show-view .video")
-    assert page.url.endswith("/?show=Many") and page.locator(".show-view h1").inner_text() == "Many"
-    facts = page.locator(".show-view .video").inner_text()
-    assert "70 shots" in facts and "160×90" in facts and "no sound" in facts
+    assert page.url.endswith("/?show=Many")
+    reads(page.locator(".show-view h1"), "Many")
+    for fact in ("70 shots", "160×90", "no sound"):
+        shows(page.locator(".show-view .video"), fact)
     assert page.locator(".show-view .video-strip a").count() == 5
-    assert page.inner_text("#shows-label") == "Many" and page.title().startswith("Many")
+    reads(page.locator("#shows-label"), "Many")
+    assert page.title().startswith("Many")
     assert not desk.serious_violations()
     page.locator(".show-view .video-strip a").nth(3).click()
     page.wait_for_selector("#film .storyboard > li")
@@ -57,7 +59,7 @@ def test_a_show_is_searched_and_left_again(desk: Desk) -> None:
     desk.page.wait_for_selector(".show-view .video")
     desk.page.get_by_role("link", name="All shows").click()
     desk.page.wait_for_selector("#home-recent a")
-    assert desk.page.locator("#home-recent a").first.inner_text() == f"{QUERY} · in A Series"
+    reads(desk.page.locator("#home-recent a").first, f"{QUERY} · in A Series")
     desk.page.locator("#home-recent a").first.click()
     desk.page.wait_for_selector("#cards .card")
 

@@ -9,7 +9,7 @@ import pytest
 
 from ops.core.settings import load_settings
 from ops.shots.corrections import read_history
-from tests.browser.conftest import LINE, NARROW, Desk, OpenDesk, Served, serving
+from tests.browser.conftest import LINE, NARROW, Desk, OpenDesk, Served, reads, serving, shows
 from tests.builders.colours import index_lake, lean, write_video
 from tests.builders.films import make_film, read_barcode
 from tests.builders.homes import Home
@@ -52,10 +52,11 @@ def clean(served: Served) -> Iterator[Served]:
 
 def test_every_shot_stands_in_order_with_its_frames(desk: Desk, served: Served) -> None:
     film = open_film(desk, id_of(served, "drop"))
-    assert film.locator("h1").inner_text() == "Drop"
-    assert "2 shots" in film.locator(".film-head .muted").inner_text()
+    reads(film.locator("h1"), "Drop")
+    shows(film.locator(".film-head .muted"), "2 shots")
     assert desk.page.locator(TILES).count() == 2
-    assert "00:00:59;00" in tile(desk, 0).inner_text() and "0–69" in tile(desk, 0).inner_text()
+    shows(tile(desk, 0), "00:00:59;00")
+    shows(tile(desk, 0), "0–69")
     assert tile(desk, 0).get_attribute("aria-setsize") == "2"
     assert tile(desk, 0).locator(".merge").count() == 0 and tile(desk, 70).locator(".merge").count() == 1
     assert desk.serious_violations() == []
@@ -67,8 +68,8 @@ def test_two_shots_are_merged_and_that_is_taken_back(desk: Desk, clean: Served) 
     film.locator("#film-author").fill("ann")
     tile(desk, 60).locator(".merge").click()
     tile(desk, 60).locator(".cut-mark.waits").wait_for()
-    assert film.get_by_role("status").inner_text() == "No shot will begin at frame 60 after the next ingest."
-    assert "1 change will be searchable after the next ingest" in film.locator(".film-waiting").inner_text()
+    reads(film.get_by_role("status"), "No shot will begin at frame 60 after the next ingest.")
+    shows(film.locator(".film-waiting"), "1 change will be searchable after the next ingest")
     assert said(clean, video) == [("no_cut", 60, "ann", "")]
     assert desk.serious_violations() == []
     desk.page.reload()
@@ -92,13 +93,13 @@ def test_a_shot_is_split_at_the_very_frame_that_is_shown(open_desk: OpenDesk, cl
     for place, frame in ((".splitter figure:nth-child(1) video", 119), (".splitter figure:nth-child(2) video", 120)):
         desk.until(f"!document.querySelector('{place}').seeking")
         assert read_barcode(desk.picture(place)) == frame
-    assert dialog.locator("figcaption").first.locator("span").all_inner_texts() == ["ends 00:01:03;01", "frame 119"]
+    reads(dialog.locator("figcaption").first.locator("span"), ["ends 00:01:03;01", "frame 119"])
     assert desk.serious_violations() == []
     dialog.locator("#splitter-note").fill("a new scene")
     desk.keys("Enter")
     desk.page.wait_for_selector("dialog.splitter", state="hidden")
     tile(desk, 70).locator(".cut-mark.waits").wait_for()
-    assert "will split at 120" in tile(desk, 70).inner_text()
+    shows(tile(desk, 70), "will split at 120")
     assert said(clean, video) == [("cut", 120, "page", "a new scene")]
     tile(desk, 70).locator(".split").click()
     desk.page.locator("#splitter-frame").fill("121")
@@ -154,14 +155,14 @@ def test_timeline_picture_and_dialogue_stand_at_the_same_frame(desk: Desk, serve
     open_film(desk, id_of(served, "hostile"))
     lines = desk.page.locator(".transcript .line")
     lines.nth(1).wait_for()
-    assert lines.locator(".said").all_inner_texts() == [LINE, "Good night"]
+    reads(lines.locator(".said"), [LINE, "Good night"])
     assert desk.serious_violations() == []
     lines.nth(1).click()
     frame = current_frame(desk)
     assert 62 <= frame <= 63, "the line begins after 2.5 s"
     desk.until("document.querySelector('.film-stage video').readyState >= 2")
     assert read_barcode(desk.picture(".film-stage video")) == frame
-    assert desk.page.locator(".transcript .current .said").inner_text() == "Good night"
+    reads(desk.page.locator(".transcript .current .said"), "Good night")
     desk.page.locator(".film-bar").focus()
     desk.keys("End")
     assert current_frame(desk) == 50 and "shot 2 of 2" in str(desk.page.get_attribute(".film-bar", "aria-valuetext"))
@@ -179,7 +180,7 @@ def test_words_are_marked_in_the_dialogue_only_if_it_was_searched(desk: Desk, se
     marks = desk.page.locator(".transcript mark")
     open_film(desk, id_of(served, "hostile"), q="said:night")
     marks.first.wait_for()
-    assert marks.all_inner_texts() == ["night"]
+    reads(marks, ["night"])
     open_film(desk, id_of(served, "hostile"), q="a+pattern+at+night")
     desk.page.locator(".transcript .line").nth(1).wait_for()
     desk.page.get_by_text("hit").first.wait_for()
@@ -196,9 +197,9 @@ def test_hits_of_the_query_are_marked_and_a_key_goes_to_the_next(desk: Desk, ser
     for index in [each for each in marked if each > 0][:2]:
         desk.keys(".")
         assert desk.page.evaluate("+document.activeElement.closest('li').dataset.index") == index
-    assert "relevance" in desk.page.locator(".film-finds").inner_text()
+    shows(desk.page.locator(".film-finds"), "relevance")
     desk.keys("Home", ",")
-    assert "No more before this shot" in desk.page.locator(".film-finds").inner_text()
+    shows(desk.page.locator(".film-finds"), "No more before this shot")
 
 
 def test_a_range_of_shots_goes_into_the_tray_as_one_clip(desk: Desk, served: Served) -> None:
@@ -206,12 +207,12 @@ def test_a_range_of_shots_goes_into_the_tray_as_one_clip(desk: Desk, served: Ser
     open_film(desk, video)
     desk.keys("ArrowDown", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
     assert desk.page.locator(".film-tile.in-range").count() == 3
-    assert "3 shots, 2.5 s, frames 20–79" in desk.page.locator(".film-range").inner_text()
+    shows(desk.page.locator(".film-range"), "3 shots, 2.5 s, frames 20–79")
     assert desk.serious_violations() == []
     desk.keys("Escape")
     assert desk.page.locator(".film-range").is_hidden() and desk.page.locator("#film").is_visible()
     desk.keys("Shift+ArrowLeft", "x")
-    assert desk.page.locator("#film").get_by_role("status").inner_text() == "2 shots are in the tray as one clip."
+    reads(desk.page.locator("#film").get_by_role("status"), "2 shots are in the tray as one clip.")
     tile(desk, 200).locator(".open").focus()
     tile(desk, 260).locator(".open").click(modifiers=["Shift"])
     assert desk.page.locator(".film-tile.in-range").count() == 4
@@ -254,7 +255,7 @@ def test_a_label_that_is_concerned_is_named(desk: Desk, clean: Served) -> None:
     open_film(desk, video)
     tile(desk, 70).locator(".merge").click()
     desk.page.wait_for_selector(".cut-mark.waits")
-    assert "Label sky (yes): kept, and not used" in desk.page.locator(".film-news").inner_text()
+    shows(desk.page.locator(".film-news"), "Label sky (yes): kept, and not used")
     clean.home.run("label", "sky", f"{video}:70", "--value", "withdrawn")
 
 
@@ -283,7 +284,7 @@ def test_of_thousands_of_shots_only_those_near_the_screen_are_drawn(
     with served_lake(settings) as client:
         desk = open_desk(str(client.base_url).rstrip("/"), may_fail=True)  # there are no pictures
         open_film(desk, video_id(0))
-        assert f"{MANY:,} shots" in desk.page.locator(".film-head .muted").inner_text()
+        shows(desk.page.locator(".film-head .muted"), f"{MANY:,} shots")
         assert desk.page.locator(TILES).count() < 100
         desk.keys("ArrowDown", "End")
         last = f"{video_id(0)}:{(MANY - 1) * 24}"
@@ -322,9 +323,9 @@ def test_an_ingest_shows_by_itself(open_desk: OpenDesk, tmp_path_factory: pytest
         home.fork("ingest", str(film.path), "--detector", "adaptive")
         tile(desk, 30).wait_for(state="detached", timeout=20_000)
         assert desk.page.locator(TILES).count() == 2
-        assert "no cut at 30, page" in tile(desk, 0).inner_text()
+        shows(tile(desk, 0), "no cut at 30, page")
         assert desk.page.locator(".film-waiting").is_hidden()
         tile(desk, 0).locator(".open").click()
         desk.page.wait_for_selector("dialog.player[open] .details")
-        assert "no_cut@30" in desk.page.locator(".details").inner_text()
+        shows(desk.page.locator(".details"), "no_cut@30")
         desk.settle()

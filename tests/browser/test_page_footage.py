@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Desk, OpenDesk, Served, serving
+from tests.browser.conftest import Desk, OpenDesk, Served, reads, serving, shows
 from tests.builders.homes import Home
 
 pytestmark = pytest.mark.shared
@@ -44,7 +45,7 @@ def test_what_is_seen_finds_its_shot(page: Desk, footage: Path) -> None:
         page.search(query["query"], titles="1", fold="0")
         meant = [ranges[shot] for shot, grade in query["relevant"].items() if grade == 2]
         shown = page.cards().evaluate_all("cards => cards.slice(0, 6).map(card => card.dataset.shot)")
-        titles = page.page.locator(".card .title").all_inner_texts()
+        titles = page.page.locator(".card .title").all_text_contents()
         starts = [int(shot.split(":")[1]) for shot, title in zip(shown, titles, strict=False) if "sintel" in title]
         found.append(any(first <= start + 3 < last for start in starts for first, last in meant))
     assert sum(found) >= 4, list(zip([query["query"] for query in queries], found, strict=True))
@@ -57,9 +58,9 @@ def test_what_is_said_finds_its_line_and_its_shot(page: Desk) -> None:
     page.keys("Enter")
     line = page.page.locator(".card .line").first
     line.wait_for()
-    assert "freaked out by my robot hand" in line.inner_text().replace("\n", " ")
-    assert line.locator(".timecode").inner_text() == "00:00:30:19"  # 30.8 s at 24 frames a second
-    assert "dialogue" in page.page.inner_text("#why")
+    shows(line, "freaked out by my robot hand")
+    reads(line.locator(".timecode"), "00:00:30:19")  # 30.8 s at 24 frames a second
+    shows(page.page.locator("#why"), "dialogue")
     card = page.cards().first
     start = int((card.get_attribute("data-shot") or ":0").split(":")[1])
     assert start / 24 <= 34.0  # the shot begins before the line ends
@@ -67,4 +68,4 @@ def test_what_is_said_finds_its_line_and_its_shot(page: Desk) -> None:
     dialog = page.page.locator("dialog.player[open]")
     dialog.locator(".player-lines .line", has_text="robot hand").wait_for()
     page.keys("k")
-    assert ".srt" in dialog.inner_text() or "subtitle" in dialog.inner_text() or "sidecar" in dialog.inner_text()
+    shows(dialog, re.compile(r"\.srt|subtitle|sidecar"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from tests.browser.conftest import NARROW, Desk
+from tests.browser.conftest import NARROW, Desk, shows
 
 
 def query_of(desk: Desk) -> dict[str, list[str]]:
@@ -27,7 +27,7 @@ def test_what_could_follow_is_one_key_away_and_can_be_changed(desk: Desk) -> Non
     assert query_of(desk) == {"like": [first], "by": ["ending"]}
     assert desk.page.locator("dialog.player").is_hidden() and desk.page.input_value("#q") == ""
     assert first not in desk.shot_ids() and desk.shot_ids()
-    assert "begin as this shot ends" in desk.page.inner_text("#why")
+    shows(desk.page.locator("#why"), "begin as this shot ends")
     desk.page.get_by_role("button", name="could precede it").click()
     wait_for_choice(desk, "could precede it")
     assert query_of(desk)["by"] == ["beginning"]

@@ -21,7 +21,7 @@ from ops.people.build import build_faces
 from ops.people.catalogue import read_people
 from ops.people.editing import name_person, read_person_faces, reject_faces
 from ops.videos import catalogue
-from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, serving
+from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, reads, serving, shows
 from tests.builders.faces import LEFT, RIGHT, NumberFaces
 from tests.builders.homes import Home
 
@@ -62,7 +62,7 @@ def test_people_are_named_merged_and_searched(open_desk: OpenDesk, with_people: 
     rows.nth(0).locator("input").fill(NAME)
     rows.nth(0).locator("form .quiet").first.click()
     desk.page.wait_for_selector(".people-list select")
-    assert NAME in rows.nth(0).inner_text()
+    shows(rows.nth(0), NAME)
     choice = rows.nth(1).locator("select")
     choice.focus()
     desk.keys("ArrowDown")
@@ -74,7 +74,7 @@ def test_people_are_named_merged_and_searched(open_desk: OpenDesk, with_people: 
     assert [row["name"] for row in read_people(people_home)] == [NAME]
     status = desk.page.locator("#people-panel [role=status]")
     status.get_by_role("button", name="Undo").wait_for()
-    assert status.inner_text().startswith(f"A person without a name and {NAME} are one person now.")
+    shows(status, re.compile(f"^A person without a name and {re.escape(NAME)} are one person now."))
     desk.keys("Enter")
     desk.until("document.querySelectorAll('.people-list > li').length === 2")
     choice.select_option(label=NAME)
@@ -108,9 +108,10 @@ def test_faces_like_a_face_and_a_dropped_picture(open_desk: OpenDesk, with_peopl
     desk.page.locator(".people-list > li").nth(0).get_by_role("button", name="Faces").click()
     desk.page.locator(".people-list .faces li").nth(0).get_by_role("button", name="More faces like").click()
     desk.page.wait_for_selector(".face-likeness .faces li img")
-    assert desk.page.locator(".face-likeness strong").inner_text() == "Most like this face"
+    reads(desk.page.locator(".face-likeness strong"), "Most like this face")
     first = desk.page.locator(".face-likeness .faces li").nth(0)
-    assert "alike" in first.inner_text() and desk.page.evaluate("document.activeElement.tagName") == "STRONG"
+    shows(first, "alike")
+    assert desk.page.evaluate("document.activeElement.tagName") == "STRONG"
     assert not desk.serious_violations()
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "grey").save(buffer, "PNG")
@@ -137,7 +138,8 @@ def test_a_face_that_was_taken_away_is_given_back(
     row.get_by_role("button", name="is not this person").nth(0).click()
     status = desk.page.locator("#people-panel [role=status]")
     status.get_by_role("button", name="Undo").wait_for()
-    assert "taken away from" in status.inner_text() and read_people(people_home)[0]["faces"] == person["faces"] - 1
+    shows(status, "taken away from")
+    assert read_people(people_home)[0]["faces"] == person["faces"] - 1
     assert desk.page.evaluate("document.activeElement.textContent") == "Undo"
     assert row.get_by_role("button", name="Faces", exact=True).get_attribute("aria-expanded") == "true", (
         "its faces stay open"
@@ -197,7 +199,7 @@ def test_of_a_picture_with_two_faces_one_is_chosen_and_named(
     drop(desk, ".face-likeness", buffer.getvalue())
     note = desk.page.locator(".face-likeness section > p")
     note.wait_for()
-    assert "Your picture has 2 faces. This is face 1 from the left." in note.inner_text()
+    shows(note, "Your picture has 2 faces. This is face 1 from the left.")
     note.get_by_role("button", name="Use face 2").click()
     desk.until("document.querySelector('.face-likeness section > p').textContent.includes('face 2 from the left')")
     faces = desk.page.locator(".face-likeness .faces li")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ops.core.time import make_timecode
-from tests.browser.conftest import HOSTILE, Desk, OpenDesk, Served, serving
+from tests.browser.conftest import HOSTILE, Desk, OpenDesk, Served, reads, serving, shows
 from tests.builders.films import make_film, read_barcode
 from tests.builders.homes import Home, wait_until
 
@@ -90,7 +90,7 @@ def test_j_k_l_shuttle(desk: Desk) -> None:
     desk.keys("l")
     desk.until(f"!document.querySelector('{VIDEO}').paused")
     desk.keys("l")
-    assert dialog.locator(".speed").inner_text() == "2 ×"
+    reads(dialog.locator(".speed"), "2 ×")
     assert desk.page.evaluate(f"document.querySelector('{VIDEO}').playbackRate") == 2
     desk.keys("k")
     assert desk.page.evaluate(f"document.querySelector('{VIDEO}').paused") is True
@@ -98,7 +98,7 @@ def test_j_k_l_shuttle(desk: Desk) -> None:
     last = shown_is_told(desk, dialog)
     began = time.monotonic()
     desk.keys("j")
-    assert dialog.locator(".speed").inner_text() == "-1 ×"
+    reads(dialog.locator(".speed"), "-1 ×")
     wait_until(lambda: frame_number(dialog) < last, 15, "it to run backwards", 0.1)
     desk.keys("k")
     there = shown_is_told(desk, dialog)
@@ -126,7 +126,7 @@ def test_marks_are_half_open_and_go_into_the_tray(desk: Desk) -> None:
     dialog = desk.player()
     first = frame_number(dialog)
     desk.keys(*["ArrowRight"] * 4, "i", *["ArrowRight"] * 8, "o")
-    assert "length 0.4 s · 9 f" in re.sub(r"\s+", " ", dialog.locator(".span").inner_text())
+    shows(dialog.locator(".span"), "length 0.4 s · 9 f")
     desk.keys("Shift+I")
     assert frame_number(dialog) == first + 4
     desk.keys("Shift+O")
@@ -139,7 +139,7 @@ def test_marks_are_half_open_and_go_into_the_tray(desk: Desk) -> None:
     assert dialog.get_by_role("button", name="Update in tray").is_enabled()
     dialog.locator("#player-handles").fill("12")
     dialog.locator("#player-handles").blur()
-    assert "with handles" in dialog.locator(".span").inner_text()
+    shows(dialog.locator(".span"), "with handles")
 
 
 def test_handles_are_counted_within_the_film(desk: Desk) -> None:
@@ -148,7 +148,7 @@ def test_handles_are_counted_within_the_film(desk: Desk) -> None:
     dialog = desk.player(first)
     dialog.locator("#player-handles").fill("500")
     dialog.locator("#player-handles").blur()
-    assert "170 f" in dialog.locator(".span").inner_text()  # all there is of the film, not 60 + 2 * 500
+    shows(dialog.locator(".span"), "170 f")  # all there is of the film, not 60 + 2 * 500
     assert dialog.locator(".bar-shot").evaluate("part => part.style.left") == "0%"
 
 
@@ -192,7 +192,7 @@ def test_a_link_to_a_shot_that_is_gone_says_so_and_arms_nothing(open_desk: OpenD
     desk.open("/?shot=0123456789abcdef:3")
     dialog = desk.page.locator("dialog.player.no-shot[open]")
     dialog.wait_for()
-    assert "not in the catalogue any more" in dialog.inner_text()
+    shows(dialog, "not in the catalogue any more")
     assert dialog.locator("button:visible").evaluate_all("all => all.map(one => one.ariaLabel)") == ["Close"]
     desk.keys("i", "o", "c", "m", "n", "x", " ", "ArrowRight", "[", "Escape")
     dialog.wait_for(state="detached")
@@ -266,7 +266,7 @@ def test_names_are_not_broken_in_mid_word(desk: Desk) -> None:
         }).map(one => one.textContent)"""
     )
     assert told == []
-    assert "shot_embeddings" in dialog.locator(".details").inner_text()
+    shows(dialog.locator(".details"), "shot_embeddings")
 
 
 def test_where_this_came_from(desk: Desk, served: Served) -> None:

@@ -21,7 +21,7 @@ from ops.notebooks.report_files import KINDS, ReportRecord, build_latest_url, bu
 from ops.notebooks.run import NotebookRun
 from ops.probes.definitions import FILE, define
 from ops.serve.server import listen
-from tests.browser.conftest import Served
+from tests.browser.conftest import Served, reads
 from tests.builders.homes import CHECKOUT
 
 LABEL = "told_in_a_report"
@@ -118,7 +118,7 @@ def test_every_report_opens_from_the_page_of_dagster(browser: Any, dagster_url: 
                     page.locator(f"a[href='{served.url}{path}']").first.click()
                 title = opened.value.locator("h1[data-tried]")
                 title.wait_for()
-                assert title.inner_text() == name
+                reads(title, name)
                 assert title.get_attribute("data-tried") == "null SecurityError TypeError"
                 opened.value.close()
     finally:

@@ -9,7 +9,7 @@ import httpx
 
 from ops.core.settings import load_settings
 from ops.search.saved_searches import NewMatch, change_search_state
-from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served
+from tests.browser.conftest import NARROW, QUERY, Desk, OpenDesk, Served, shows
 
 
 def picture(desk: Desk, name: str) -> None:
@@ -29,7 +29,8 @@ def test_a_search_is_saved_and_its_new_matches_are_shown_until_seen(open_desk: O
     field.fill("Patterns <i>")
     desk.keys("Enter")
     panel.get_by_role("link", name="Patterns <i>").wait_for()
-    assert "Saved." in panel.inner_text() and desk.serious_violations() == []
+    shows(panel, "Saved.")
+    assert desk.serious_violations() == []
     (saved,) = httpx.get(f"{served.url}/api/searches").json()["searches"]
     assert (saved["search"]["text"], saved["search"]["shows"]) == (QUERY, ["Many"])
 

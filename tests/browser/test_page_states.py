@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.browser.conftest import HOSTILE, LINE, NARROW, QUERY, WIDE, Desk, OpenDesk, Served, serving
+from tests.browser.conftest import HOSTILE, LINE, NARROW, QUERY, WIDE, Desk, OpenDesk, Served, reads, serving, shows
 from tests.builders.homes import Home
 
 TOKEN = "a-token-for-the-page-0123456789"
@@ -53,16 +53,16 @@ def test_first_results_need_two_round_trips(browser: Any, served: Served) -> Non
 def test_text_from_films_and_subtitles_stays_text(desk: Desk) -> None:
     show = HOSTILE.replace("/", "")
     desk.search(show=show)
-    assert show in desk.cards().first.locator(".title").inner_text()
-    assert desk.page.inner_text("#shows-label") == show
+    shows(desk.cards().first.locator(".title"), show)
+    reads(desk.page.locator("#shows-label"), show)
     desk.keys("g")
-    assert show in desk.page.inner_text("section.show h2")
+    shows(desk.page.locator("section.show h2"), show)
     dialog = desk.player()
-    assert dialog.locator("h2").inner_text() == show
-    assert "<b>one.mp4" in dialog.locator(".details").inner_text().replace("\n", "")
+    reads(dialog.locator("h2"), show)
+    shows(dialog.locator(".details"), re.compile(r"<b>\s*one\.mp4"))
     desk.keys("x", "Escape")
     desk.keys("t")
-    assert desk.page.inner_text("#tray .pick .title") == show
+    reads(desk.page.locator("#tray .pick .title"), show)
     foreign = "main img:not([src^='/media/']):not([src^='data:image/jpeg;base64,'])"
     assert desk.page.locator(foreign).count() == 0
     # the harness looks for window.hacked when the test is over
@@ -71,7 +71,7 @@ def test_text_from_films_and_subtitles_stays_text(desk: Desk) -> None:
 def test_an_error_is_told_in_the_services_words_and_tried_again(open_desk: OpenDesk, served: Served) -> None:
     desk = open_desk(served.url, may_fail=True)
     desk.open(f"/?q={QUERY}&show=No+such+show")
-    assert "no show 'No such show'" in desk.page.inner_text("#state")
+    shows(desk.page.locator("#state"), "no show 'No such show'")
     desk.answer("/api/search", lambda route: route.abort(), times=1)
     desk.page.get_by_role("button", name="Try again").click()
     desk.page.wait_for_selector("text=needle serve")
@@ -97,9 +97,7 @@ def opened_without(desk: Desk, module: str, address: str) -> Any:
     desk.page.route(f"**/page/{module}", lambda route: held.append(route))
     desk.page.goto(desk.url + address)
     desk.page.wait_for_selector("#cards .card", state="attached")
-    while not held:
-        desk.page.wait_for_timeout(20)
-    return held[0]
+    return desk.first_of(held)
 
 
 def test_keys_pressed_before_the_page_is_ready_are_not_lost(desk: Desk) -> None:
@@ -185,7 +183,7 @@ def test_where_labelling_cannot_be_loaded_the_rest_works_and_it_is_said(open_des
 def test_dates_are_written_as_everywhere_in_the_page(desk: Desk) -> None:
     desk.open()
     desk.page.wait_for_selector(".show-row")
-    for row in desk.page.locator(".show-row").all_inner_texts():
+    for row in desk.page.locator(".show-row").all_text_contents():
         assert re.search(r"since \d{4}-\d\d-\d\d$", row.strip()), row
 
 
@@ -211,7 +209,7 @@ def test_waiting_shows_skeletons(desk: Desk) -> None:
     desk.page.goto(f"{desk.url}/?q={QUERY}&min=0")
     desk.page.wait_for_selector(".skeleton")
     assert desk.page.get_attribute("#results", "aria-busy") == "true"
-    held[0].continue_()
+    desk.first_of(held).continue_()
     desk.page.wait_for_selector(".card .open")
     assert desk.page.locator(".skeleton").count() == 0
 
@@ -220,7 +218,7 @@ def test_an_empty_home_says_what_to_run(open_desk: OpenDesk, tmp_path: Path) -> 
     with serving(Home(tmp_path / "home")) as empty:
         desk = open_desk(empty.url, may_fail=True).open()
         desk.page.wait_for_selector("text=No footage yet")
-        assert "needle ingest" in desk.page.inner_text("#state")
+        shows(desk.page.locator("#state"), "needle ingest")
         desk.settle()
 
 
@@ -256,9 +254,7 @@ def test_a_refusal_that_comes_after_the_token_is_not_asked_about_again(open_desk
         desk.page.goto(f"{locked.url}/?q={QUERY}&min=0")
         dialog = desk.page.locator("dialog.sign-in[open]")
         dialog.wait_for()
-        while not held:
-            desk.page.wait_for_timeout(20)
-        refused = held[0].fetch(headers={"accept": "application/json"})
+        refused = desk.first_of(held).fetch(headers={"accept": "application/json"})
         assert refused.status == 401
         dialog.get_by_label("Token").fill(TOKEN)
         desk.keys("Enter")
@@ -279,7 +275,7 @@ def test_how_search_works_has_searches_that_find_something(
     assert not desk.serious_violations()
     assert desk.page.evaluate("document.documentElement.scrollWidth") <= size[0]
     line = desk.page.get_by_role("link", name="Merry Christmas")
-    assert line.locator(".words").inner_text() == f'"{LINE}"'
+    reads(line.locator(".words"), f'"{LINE}"')
     line.click()
     desk.page.wait_for_selector("#cards .card", state="attached")
     desk.page.wait_for_selector("body.ready")
