@@ -21,7 +21,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-from tests.builders.films import Film, Picture, make_film
+from tests.builders.films import Film, Picture, make_film, read_barcode
 from tests.builders.forked import ForkedCommand
 from tests.builders.homes import Home
 
@@ -69,7 +69,12 @@ class Desk:
         self.page.goto(self.url + address)
         self.page.wait_for_selector("body.ready")
         self.page.wait_for_selector("#results:not([aria-busy=true])", state="attached")  # an answer may come later
+        self.until_styled()
         return self
+
+    def until_styled(self) -> None:
+        """Wait until the style sheets that were asked for are there: parts of the page ask for theirs as they open."""
+        self.until("[...document.querySelectorAll('link[rel=stylesheet]')].every(one => one.sheet)")
 
     def search(self, text: str = QUERY, **more: str) -> Desk:
         """Results of a text, none hidden for their relevance."""
@@ -102,9 +107,13 @@ class Desk:
         self.cards().nth(card).locator(".open").click()
         dialog = self.page.locator("dialog.player[open]")
         dialog.locator(".details").wait_for()
-        self.until("document.querySelector('.stage-video').readyState >= 2")
+        self.until_playable()
         self.keys("k", "Home")
         return dialog
+
+    def until_playable(self) -> None:
+        """Wait until the player has a frame and has moved to its shot, which it does as soon as it knows the video."""
+        self.until("(one => one?.readyState >= 2 && one.currentTime > 0)(document.querySelector('.stage-video'))")
 
     def answer(self, path: str, act: Callable[[Any], Any], times: int | None = None) -> None:
         """Answer requests of the page that is open in the service's place, each one that is made after this returns.
@@ -143,12 +152,19 @@ class Desk:
         """Rule, element and what to do, of what axe finds serious or critical in the page as it stands."""
         from axe_playwright_python.sync_playwright import Axe
 
+        self.until_styled()
         return [
             (one["id"], node["html"][:150], node.get("failureSummary", "")[:200])
             for one in Axe().run(self.page).response["violations"]
             if one["impact"] in ("serious", "critical")
             for node in one["nodes"]
         ]
+
+    def shows_frame(self, selector: str, frame: int) -> None:
+        """Wait until a video shows this frame, told by its barcode; a busy machine composes it late."""
+        end = time.monotonic() + 15
+        while (shown := read_barcode(self.picture(selector))) != frame:
+            assert time.monotonic() < end, f"frame {shown} is shown, and {frame} reported"
 
     def picture(self, selector: str) -> Picture:
         """What a video shows, uint8 RGB (H, W, 3), once it has stopped seeking."""

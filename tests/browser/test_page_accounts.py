@@ -59,8 +59,8 @@ def test_the_page_offers_what_the_role_allows(open_desk: OpenDesk, served: Serve
     sign_in(looking, secrets[Role.LOOK], f"/?q={QUERY}&min=0&label=stripes")
     assert secrets[Role.LOOK] not in looking.page.url
     looking.page.wait_for_selector("#cards .thumbs", state="attached")
-    assert not looking.page.locator("#cards .thumbs").first.is_visible()
-    assert not looking.page.get_by_label("as", exact=True).is_visible()
+    looking.page.locator("#cards .thumbs").first.wait_for(state="hidden")
+    looking.page.get_by_label("as", exact=True).wait_for(state="hidden")
     looking.keys("ArrowDown", "y")
     looking.page.wait_for_selector("text=Labelling needs the role “label”; yours is “look”")
     assert looking.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

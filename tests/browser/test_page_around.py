@@ -67,6 +67,7 @@ def test_a_show_is_searched_and_left_again(desk: Desk) -> None:
 def test_several_shows_and_unknown_ones(desk: Desk) -> None:
     desk.open("/?show=Many&show=Drop")
     desk.page.wait_for_selector("#home-shows .show-row")
+    desk.page.wait_for_load_state("networkidle")
     assert desk.page.locator("#home-shows .show-row").count() == 2 and desk.page.locator("#home-new").is_hidden()
     desk.open("/?show=Nope")
     desk.page.wait_for_selector("text=No show has this name.")

@@ -11,7 +11,7 @@ from ops.core.settings import load_settings
 from ops.shots.corrections import read_history
 from tests.browser.conftest import LINE, NARROW, Desk, OpenDesk, Served, reads, serving, shows
 from tests.builders.colours import index_lake, lean, write_video
-from tests.builders.films import make_film, read_barcode
+from tests.builders.films import make_film
 from tests.builders.homes import Home
 from tests.builders.lakes import video_id
 from tests.builders.served import served as served_lake
@@ -91,8 +91,7 @@ def test_a_shot_is_split_at_the_very_frame_that_is_shown(open_desk: OpenDesk, cl
     desk.keys("ArrowRight", "Shift+ArrowRight", "ArrowLeft")
     assert dialog.locator("#splitter-frame").input_value() == "120"
     for place, frame in ((".splitter figure:nth-child(1) video", 119), (".splitter figure:nth-child(2) video", 120)):
-        desk.until(f"!document.querySelector('{place}').seeking")
-        assert read_barcode(desk.picture(place)) == frame
+        desk.shows_frame(place, frame)
     reads(dialog.locator("figcaption").first.locator("span"), ["ends 00:01:03;01", "frame 119"])
     assert desk.serious_violations() == []
     dialog.locator("#splitter-note").fill("a new scene")
@@ -140,7 +139,7 @@ def test_the_player_leads_to_the_film_and_back(desk: Desk, served: Served) -> No
     desk.page.wait_for_selector(f"#film {TILES}")
     assert desk.page.locator("dialog.player[open]").count() == 0
     assert desk.page.evaluate("document.activeElement.closest('li').dataset.shot").endswith(f":{frame}")
-    assert desk.page.locator("#cards").is_hidden()
+    desk.page.locator("#cards").wait_for(state="hidden")
     assert f"frame={frame}" in desk.page.url
     desk.page.go_back()
     desk.page.wait_for_selector("#film", state="hidden")
@@ -161,7 +160,7 @@ def test_timeline_picture_and_dialogue_stand_at_the_same_frame(desk: Desk, serve
     frame = current_frame(desk)
     assert 62 <= frame <= 63, "the line begins after 2.5 s"
     desk.until("document.querySelector('.film-stage video').readyState >= 2")
-    assert read_barcode(desk.picture(".film-stage video")) == frame
+    desk.shows_frame(".film-stage video", frame)
     reads(desk.page.locator(".transcript .current .said"), "Good night")
     desk.page.locator(".film-bar").focus()
     desk.keys("End")
@@ -321,7 +320,7 @@ def test_an_ingest_shows_by_itself(open_desk: OpenDesk, tmp_path_factory: pytest
         tile(desk, 30).locator(".merge").click()
         desk.page.wait_for_selector(".cut-mark.waits")
         home.fork("ingest", str(film.path), "--detector", "adaptive")
-        tile(desk, 30).wait_for(state="detached", timeout=20_000)
+        tile(desk, 30).wait_for(state="detached")
         assert desk.page.locator(TILES).count() == 2
         shows(tile(desk, 0), "no cut at 30, page")
         assert desk.page.locator(".film-waiting").is_hidden()

@@ -113,7 +113,8 @@ def test_from_first_examples_to_a_filter_by_keyboard(open_desk: OpenDesk, servic
     (where,) = where_of(desk)
     assert re.fullmatch(r"big_squares>=0(\.\d+)?", where)
     found = ask(service, "/api/search", {"all": [{"probe": where}], "fold": True, "limit": 100})["hits"]
-    assert desk.shot_ids() == [hit["shot_id"] for hit in found][: len(desk.shot_ids())] != []
+    shown = desk.shot_ids()
+    assert shown == [hit["shot_id"] for hit in found][: len(shown)] != []
     page.locator("#conditions .chip").focus()
     desk.keys("Enter")
     page.wait_for_selector("#labelling .feed .card")
@@ -260,7 +261,7 @@ def test_what_was_said_last_of_a_shot_is_shown_whatever_becomes_of_the_rest(
     desk.answer("/api/labels", lambda route: sent.append(route))
 
     def pressed_while_on_its_way(number: int) -> list[str]:
-        for _ in range(200):
+        for _ in range(1000):
             if len(sent) > number:
                 break
             desk.page.wait_for_timeout(20)
@@ -303,15 +304,16 @@ def test_what_else_fails_does_not_hide_what_was_not_kept(open_desk: OpenDesk, se
     page = desk.page
     desk.search(label="scrolled")
     shot, there = desk.shot_ids()[0], desk.cards().count()
+    is_down = True
     for path in ("labels", "search"):
-        desk.answer(f"/api/{path}", lambda route: route.abort())
+        desk.answer(f"/api/{path}", lambda route: route.abort() if is_down else route.continue_())
     desk.cards().first.locator(".thumb.yes").click()
     page.wait_for_selector("#notice >> text=Not saved: 1 answer")
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/search")):
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.wait_for_timeout(100)
     shows(page.locator("#notice"), "Not saved: 1 answer for “scrolled”")
-    page.unroute_all()
+    is_down = False  # the routes stay: Chromium may lose a request while Playwright takes the last one away
     page.get_by_role("button", name="Try again").click()
     desk.until(f"document.querySelectorAll('#cards .card').length > {there}")
     page.wait_for_selector(".labelbar >> text=1 yes · 0 no")
@@ -406,6 +408,7 @@ def test_a_facet_counts_narrows_and_stands_in_the_address(open_desk: OpenDesk, s
     desk = open_desk(service.url)
     desk.search()
     page = desk.page
+    page.wait_for_selector("#foot >> text=shots")  # the catalogue, whose probes are listed anew
     desk.page.click("#labels")
     row = page.locator(".facet", has_text="pattern")
     counts = ask(service, "/api/probes/pattern")["at_least"]
@@ -473,5 +476,5 @@ def test_labelling_fits_a_narrow_screen_and_axe(open_desk: OpenDesk, service: Se
             cards.first.locator(".thumb.later").focus()
             if state == "conflict":
                 desk.page.wait_for_selector("#labelling .in-conflict")
-    assert desk.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert not desk.serious_violations()
+    assert desk.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

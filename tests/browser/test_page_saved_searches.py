@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -16,6 +17,28 @@ def picture(desk: Desk, name: str) -> None:
     """Keep a picture of the page for people, if the environment names a folder."""
     if folder := os.environ.get("PAGE_PICTURES"):
         desk.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def test_a_list_from_before_a_search_was_saved_does_not_take_its_place(open_desk: OpenDesk, served: Served) -> None:
+    desk = open_desk(served.url)
+    desk.search("older list")
+    desk.page.wait_for_selector("#foot >> text=shots")
+    held: list[Any] = []
+
+    desk.answer(
+        "/api/searches", lambda route: held.append(route) if route.request.method == "GET" else route.continue_()
+    )
+    desk.page.locator("#saved-button").click()
+    older = desk.first_of(held).fetch()
+    panel = desk.page.get_by_role("group", name="Saved searches")
+    panel.get_by_role("button", name="Save this search").click()
+    shows(panel, "Saved.")
+    with desk.page.expect_event("requestfinished"):
+        held[0].fulfill(response=older)
+    desk.page.evaluate("new Promise(done => setTimeout(done, 200))")
+    shows(panel, "Saved.")
+    panel.get_by_role("button", name="Delete the search older list").click(timeout=10_000)
+    panel.get_by_role("link", name="older list").wait_for(state="detached")
 
 
 def test_a_search_is_saved_and_its_new_matches_are_shown_until_seen(open_desk: OpenDesk, served: Served) -> None:
@@ -47,7 +70,7 @@ def test_a_search_is_saved_and_its_new_matches_are_shown_until_seen(open_desk: O
     picture(narrow, "saved-390")
     assert narrow.serious_violations() == []
     assert narrow.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    desk.page.reload()
+    desk.open()
     desk.page.wait_for_selector("#saved-button[aria-label='Saved searches, 1 new match']")
     desk.page.locator("#saved-button").click()
     panel = desk.page.get_by_role("group", name="Saved searches")

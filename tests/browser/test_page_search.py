@@ -223,6 +223,7 @@ def test_posters_load_as_they_come_near_and_shift_nothing(desk: Desk) -> None:
     )
     desk.search(fold="0", show="Many")
     desk.until("document.querySelector('.card img').naturalWidth > 0")
+    desk.until("performance.getEntriesByType('resource').some(one => one.name.includes('/poster.jpg'))")
     desk.page.wait_for_load_state("networkidle")
     assert desk.page.evaluate("window.shift") < 0.02
     asked = {one for one in desk.requests if "/poster.jpg" in one}
@@ -252,7 +253,7 @@ def test_near_duplicates_are_folded_and_unfold(desk: Desk, served: Served) -> No
     if not folded.count():
         pytest.skip("no two of the generated shots are near-duplicates for this encoder")
     button = folded.first
-    count = int(re.sub(r"\D", "", button.inner_text()))
+    count = int(re.sub(r"\D", "", str(button.text_content())))
     button.click()
     desk.until(f"document.querySelectorAll('.card.twin').length === {min(count, 24)}")
     twins = desk.page.locator(".card.twin")

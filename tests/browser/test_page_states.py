@@ -22,14 +22,15 @@ TOKEN = "a-token-for-the-page-0123456789"
 
 
 def test_first_results_need_two_round_trips(browser: Any, served: Served) -> None:
-    """With a second of delay for each request, the first card is painted before a third second has gone by."""
+    """Behind a slow line, the first card is painted after two waves of requests, before a third one is answered."""
+    delay_ms = 3000
     context = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
     page = context.new_page()
     page.goto(f"{served.url}/healthz")  # the connection and the process are there; nothing of the page is
     session = context.new_cdp_session(page)
     session.send("Network.enable")
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    limits = {"offline": False, "latency": 1000, "downloadThroughput": -1, "uploadThroughput": -1}
+    limits = {"offline": False, "latency": delay_ms, "downloadThroughput": -1, "uploadThroughput": -1}
     session.send("Network.emulateNetworkConditions", limits)
     page.add_init_script(
         "new MutationObserver(() => {"
@@ -40,10 +41,10 @@ def test_first_results_need_two_round_trips(browser: Any, served: Served) -> Non
     page.wait_for_selector("#cards .card", state="attached")
     painted = page.evaluate("window.painted - performance.getEntriesByType('navigation')[0].responseEnd")
     asked = page.evaluate(
-        "performance.getEntriesByType('resource').filter(one => one.startTime < window.painted)"
+        "performance.getEntriesByType('resource').filter(one => one.responseEnd < window.painted)"
         ".map(one => new URL(one.name).pathname)"
     )
-    assert 1900 < painted < 2900, asked
+    assert 1.9 * delay_ms < painted < 2.9 * delay_ms, asked
     code = [one for one in asked if one.startswith("/page/")]
     assert len(code) <= 11, "more files than two waves of six connections, with the search, can bring"
     assert not [one for one in asked if one.startswith("/api/") and one != "/api/search"]
@@ -61,7 +62,9 @@ def test_text_from_films_and_subtitles_stays_text(desk: Desk) -> None:
     reads(dialog.locator("h2"), show)
     shows(dialog.locator(".details"), re.compile(r"<b>\s*one\.mp4"))
     desk.keys("x", "Escape")
+    dialog.wait_for(state="hidden")
     desk.keys("t")
+    desk.page.locator("#tray .pick .title").wait_for()
     reads(desk.page.locator("#tray .pick .title"), show)
     foreign = "main img:not([src^='/media/']):not([src^='data:image/jpeg;base64,'])"
     assert desk.page.locator(foreign).count() == 0
@@ -189,16 +192,22 @@ def test_dates_are_written_as_everywhere_in_the_page(desk: Desk) -> None:
 
 def test_a_failing_next_page_can_be_asked_for_again(open_desk: OpenDesk, served: Served) -> None:
     desk = open_desk(served.url, may_fail=True)
-    desk.page.route(
-        "**/api/search",
-        lambda route: route.continue_() if '"cursor":null' in route.request.post_data else route.abort(),
-    )
+    is_down = True
+
+    def answer(route: Any) -> None:
+        """The route stays: Chromium may lose a request while Playwright takes the last route away."""
+        if is_down and '"cursor":null' not in route.request.post_data:
+            route.abort()
+        else:
+            route.continue_()
+
+    desk.page.route("**/api/search", answer)
     desk.search(fold="0", show="Many")
     desk.page.mouse.move(600, 500)
     desk.page.mouse.wheel(0, 30_000)
     desk.page.wait_for_selector("#notice:not([hidden])")
     assert desk.cards().count() < 70
-    desk.page.unroute_all()
+    is_down = False
     desk.page.locator("#notice").get_by_role("button", name="Try again").click()
     desk.until("document.querySelectorAll('#cards .card').length === 70")
 

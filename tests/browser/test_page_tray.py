@@ -73,7 +73,8 @@ def test_order_changes_by_dragging_and_by_keys(desk: Desk) -> None:
 def filled_before_the_formats(desk: Desk) -> tuple[list[str], Callable[[], None]]:
     """A tray that waits for the list of formats, and what lets it arrive."""
     held: list[Any] = []
-    desk.open().answer("/api/export/formats", lambda route: held.append(route))
+    desk.open().page.wait_for_selector("#export-format option[value=otio]", state="attached")  # this page has asked
+    desk.answer("/api/export/formats", lambda route: held.append(route))
     ids = filled(desk)
 
     def arrive() -> None:

@@ -12,8 +12,11 @@ import { who } from "./who.js";
  */
 
 const MOST_NAME = 120; // characters, as many as the service takes
+const NONE = "No saved searches yet. Search, then save the search here.";
 
 export class SavedSearches {
+  /** how often a change was asked for or answered: a list that was asked for before is out of date */
+  changes = 0;
   button = byId("saved-button", HTMLButtonElement);
   count = inside(this.button, ".count", HTMLElement);
   panel = byId("saved-panel", HTMLElement);
@@ -30,7 +33,7 @@ export class SavedSearches {
     this.popup = popup(this.button, this.panel, () => { this.prepare(); });
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.ask(async () => {
+      this.change(async () => {
         this.show(await saveSearch({ name: this.name.value, search: bodyOf(page.query), author: who() }));
         this.message.textContent = "Saved. Matches in footage that comes are counted here.";
       });
@@ -46,7 +49,11 @@ export class SavedSearches {
   }
 
   load() {
-    return this.ask(async () => this.show(await savedSearches()));
+    const { changes } = this;
+    return this.ask(async () => {
+      const answer = await savedSearches();
+      if (changes === this.changes) this.show(answer);
+    });
   }
 
   /** @param {SavedSearchesAnswer} answer */
@@ -54,8 +61,9 @@ export class SavedSearches {
     const { new_matches: found, searches } = answer;
     this.count.textContent = found ? String(found) : "";
     this.button.setAttribute("aria-label", found ? `Saved searches, ${counted(found, "new match", "new matches")}` : "Saved searches");
+    if (!searches.length) this.message.textContent = NONE;
+    else if (this.message.textContent === NONE || this.message.classList.contains("wrong")) this.message.textContent = "";
     this.message.classList.remove("wrong");
-    this.message.textContent = searches.length ? "" : "No saved searches yet. Search, then save the search here.";
     this.list.replaceChildren(...searches.map((one) => this.row(one)));
   }
 
@@ -68,9 +76,9 @@ export class SavedSearches {
       el("div", { class: "row" },
         el("a", { class: "grow title", href: address, onclick: (event) => { event.preventDefault(); this.popup.close(); this.page.open(address); } }, one.name),
         found > 0 && el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Mark the new matches of ${one.name} as seen`,
-          onclick: () => this.change(() => markSeen(one.search_id)) }, "Seen"),
+          onclick: () => this.changeList(() => markSeen(one.search_id)) }, "Seen"),
         el("button", { type: "button", class: "quiet", "data-needs": "label", "aria-label": `Delete the search ${one.name}`,
-          onclick: () => this.change(() => deleteSearch(one.search_id, who())) }, "Delete")),
+          onclick: () => this.changeList(() => deleteSearch(one.search_id, who())) }, "Delete")),
       el("p", { class: "muted" }, [describe(query), `by ${one.author}`, found && counted(found, "new match", "new matches")].filter(Boolean).join(" · ")),
       one.problem && el("p", { class: "wrong" }, one.problem),
       one.matches.length > 0 && el("ul", { class: "saved-matches" }, ...one.matches.map(({ shot, relevance }) => el("li", {},
@@ -79,11 +87,18 @@ export class SavedSearches {
   }
 
   /** @param {() => Promise<SavedSearchesAnswer>} request */
-  change(request) {
-    return this.ask(async () => {
+  changeList(request) {
+    return this.change(async () => {
+      this.message.textContent = "";
       this.show(await request());
       if (!focusIn(this.list, "a")) this.button.focus();
     });
+  }
+
+  /** @param {() => Promise<void>} run */
+  change(run) {
+    this.changes += 1;
+    return this.ask(run).finally(() => { this.changes += 1; });
   }
 
   /** @param {() => Promise<void>} run */
