@@ -27,6 +27,12 @@ log = logging.getLogger(__name__)
 
 FOLDER = CHECKOUT / "notebooks"
 RESULTS_TAG = "results"
+ATTEMPTS = 2
+"""To start a kernel: Jupyter looks for free ports, and another process may take one before the kernel does."""
+
+
+class _KernelStartError(Exception):
+    """The process of a notebook ended, or did not answer, before its first cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,7 @@ def run_notebook(
     Raises:
         NotFoundError: the notebook does not exist.
         UsageError: the notebook does not have a parameter.
-        NeedleError: a cell fails; names notebook and cell.
+        NeedleError: a cell fails; names notebook and cell. Its process does not start, twice.
     """
     source = folder / f"{name}.ipynb"
     if not source.is_file():
@@ -76,17 +82,19 @@ def run_notebook(
     out_dir.mkdir(parents=True, exist_ok=True)
     target = out_dir / f"{name}.ipynb"
     page = target.with_suffix(".html")
-    with tempfile.TemporaryDirectory(dir=out_dir, prefix=".tmp-") as scratch:
-        executed_path = Path(scratch) / source.name
-        failure = _execute(
-            source,
-            executed_path,
-            parameters,
-            _build_kernel_manager(Path(scratch), cache or out_dir / ".cache"),
-            timeout_s,
-        )
-        if executed_path.exists():
-            _keep(executed_path, target, page)
+    for attempt in range(ATTEMPTS):
+        with tempfile.TemporaryDirectory(dir=out_dir, prefix=".tmp-") as scratch:
+            executed_path = Path(scratch) / source.name
+            kernel_manager = _build_kernel_manager(Path(scratch), cache or out_dir / ".cache")
+            try:
+                failure = _execute(source, executed_path, parameters, kernel_manager, timeout_s)
+            except _KernelStartError as error:
+                if attempt + 1 < ATTEMPTS:
+                    continue
+                raise NeedleError(f"notebook {name}: its Python process did not start, twice ({error})") from error
+            if executed_path.exists():
+                _keep(executed_path, target, page)
+        break
     if failure:
         raise NeedleError(f"notebook {name}: {failure}; the cells up to it are in {target}")
     return open_kept_run(target)
@@ -121,7 +129,7 @@ def _execute(
     kernel_manager: type[AsyncKernelManager],
     timeout_s: int,
 ) -> str | None:
-    """Run the notebook into ``executed_path``; return the failure, or ``None``."""
+    """Run the notebook into ``executed_path``; return the failure, or ``None``. Raises ``_KernelStartError``."""
     import papermill
     from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
@@ -145,6 +153,10 @@ def _execute(
         return f"a cell took longer than {timeout_s} seconds"
     except (DeadKernelError, CellControlSignal) as error:
         return f"its Python process ended ({error}); out of memory is the usual reason"
+    except RuntimeError as error:
+        if not str(error).startswith(("Kernel died before", "Kernel didn't respond")):  # of jupyter_client 8.10
+            raise
+        raise _KernelStartError(str(error)) from error
     return None
 
 

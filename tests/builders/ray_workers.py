@@ -16,7 +16,7 @@ PATIENCE_S = 600
 
 def is_head(node: int) -> bool:
     """Return True if the process is the one of a cluster's first node."""
-    return "\0--head\0" in Path(f"/proc/{node}/cmdline").read_text()
+    return "\0--head\0" in Path(f"/proc/{node}/cmdline").read_text(errors="replace")
 
 
 def list_workers(name: str) -> dict[int, int]:
@@ -24,8 +24,9 @@ def list_workers(name: str) -> dict[int, int]:
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_text().startswith(f"ray::{name}"):
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if (folder / "cmdline").read_text(errors="replace").startswith(f"ray::{name}"):
+                status = (folder / "stat").read_text(errors="replace")
+                parents[int(folder.name)] = int(status.rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
     return parents

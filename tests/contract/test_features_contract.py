@@ -216,7 +216,7 @@ def test_feast_ui_starts(catalogue: Settings) -> None:
         answer = _until(lambda: _get(f"http://127.0.0.1:{port}/projects-list.json"), seconds=300)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
     assert [project["id"] for project in answer["projects"]] == ["needle"]
 
 
@@ -278,7 +278,7 @@ def test_feast_serve_answers_over_http(catalogue: Settings) -> None:
         answer = _until(lambda: _post(f"http://127.0.0.1:{port}/get-online-features", question), seconds=300)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
     columns = dict(zip(answer["metadata"]["feature_names"], answer["results"], strict=True))
     assert columns["start_frame"]["values"] == [72, None]
     assert columns["show"]["values"] == ["show 0", None]

@@ -20,6 +20,8 @@ GONE = (404, 409, 410)
 """Statuses of a shot whose film was forgotten since the client saw it."""
 BUSY = 429
 LAG_S = 0.05
+WEIGHTS = {"search": 40, "range of a preview": 30, "poster": 18, "label": 6, "export": 6}
+"""Kinds of requests, in the order of `Client._choose`, with how often each is chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,17 +86,10 @@ class Client:
         )
 
     def _choose(self) -> tuple[str, Callable[[], Awaitable[tuple[Answer, Check]]]]:
-        acts = (
-            ("search", 40, self._search),
-            ("range of a preview", 30, self._read_range),
-            ("poster", 18, self._read_poster),
-            ("label", 6, self._label),
-            ("export", 6, self._export),
-        )
         if not self._shots:
             return "search", self._search
-        kind, _, act = self._chance.choices(acts, [weight for _, weight, _ in acts])[0]
-        return kind, act
+        acts = (self._search, self._read_range, self._read_poster, self._label, self._export)
+        return self._chance.choices(list(zip(WEIGHTS, acts, strict=True)), list(WEIGHTS.values()))[0]
 
     async def _post(self, path: str, document: object) -> Answer:
         return await self._connection.send(build_request("POST", path, json.dumps(document).encode()))

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from tests.builders.homes import Home
-from tests.load.crowd import BUSY, Client, Record, Sample, list_lost_labels, measure_lag
+from tests.load.crowd import BUSY, WEIGHTS, Client, Record, Sample, list_lost_labels, measure_lag
 from tests.load.service import Service, Switcher, fill_home, list_videos, serve
 from tests.load.slow import HUGE, Outcome, SlowClients
 
 MEMORY_S = 0.5
 NOTICE_S = 3.0
 """Seconds in which the service and its clients notice a new index."""
+WARM_UP_S = 60.0
+"""At most, until a request of each kind was answered."""
 BUSY_SHARE = 0.01
 UNHURT = 1.5
 """How much slow clients may raise the median of the others, beside the slack of the plan."""
@@ -109,10 +111,12 @@ async def _run(plan: Plan, home: Home, service: Service, switcher: Switcher) -> 
 
 
 async def _warm_up(clients: Sequence[Client], record: Record, plan: Plan) -> None:
-    """Send a first round of requests, which is not judged: what is loaded at first use is loaded then."""
+    """Send requests of each kind, which are not judged: what is loaded at first use is loaded then."""
     over, began_at = asyncio.Event(), time.monotonic()
     crowd = [asyncio.create_task(client.run(began_at, over, plan.pause_s)) for client in clients]
-    await asyncio.sleep(2 * plan.pause_s + 1)
+    end = time.monotonic() + WARM_UP_S
+    while not {sample.kind for sample in record.samples} >= set(WEIGHTS) and time.monotonic() < end:
+        await asyncio.sleep(2 * plan.pause_s + 1)
     over.set()
     await asyncio.gather(*crowd)
     _require_answers(record)

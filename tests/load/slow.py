@@ -107,6 +107,8 @@ class SlowClients:
         except (asyncio.IncompleteReadError, ConnectionError):
             return "bodies of 512 MB that were cut off"
         finally:
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # or asyncio logs that it was never read
             answer.cancel()
             writer.close()
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -14,7 +15,9 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 
+import ops.notebooks.run
 from ops.core.errors import NeedleError, NotFoundError, UsageError
 from ops.core.settings import CHECKOUT, Settings, load_settings
 from ops.notebooks import FOLDER, NotebookRun, build_catalogue_report, run_notebook
@@ -148,6 +151,38 @@ def test_a_kernel_that_dies_or_hangs_is_an_error_too(
     caplog.set_level(logging.CRITICAL, logger="papermill")  # it logs what it raises
     with pytest.raises(NeedleError, match=f"notebook trial: .*{reason}"):
         _run(tmp_path, [source], {}, **options)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_kernel_whose_port_was_taken_is_started_once_more(
+    tmp_path: Path, failing: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, logger="papermill")
+    build, listeners = ops.notebooks.run._build_kernel_manager, list[socket.socket]()
+
+    def take_a_port(scratch: Path, cache: Path) -> type[AsyncKernelManager]:
+        """As another process may, after Jupyter has found it free and before the kernel listens."""
+
+        class Robbed(build(scratch, cache)):  # type: ignore[misc]  # the class is built for each run
+            async def _async_launch_kernel(self, *arguments: object, **options: object) -> object:
+                listeners.append(socket.create_server((self.ip, self.shell_port)))
+                return await super()._async_launch_kernel(*arguments, **options)
+
+            _launch_kernel = _async_launch_kernel
+
+        return Robbed if len(listeners) < failing else build(scratch, cache)
+
+    monkeypatch.setattr(ops.notebooks.run, "_build_kernel_manager", take_a_port)
+    try:
+        if failing == 1:
+            assert _run(tmp_path, ["print(word)"], {"word": "here"}).notebook.is_file()
+        else:
+            with pytest.raises(NeedleError, match="notebook trial: its Python process did not start, twice"):
+                _run(tmp_path, [], {})
+    finally:
+        for listener in listeners:
+            listener.close()
+    assert len(listeners) == failing and [path.name for path in (tmp_path / "out").glob(".tmp-*")] == []
 
 
 def test_unknown_notebooks_and_parameters_are_refused(tmp_path: Path) -> None:

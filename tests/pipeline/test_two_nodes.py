@@ -28,8 +28,8 @@ import sys
 from ray.cluster_utils import Cluster
 options = {"num_cpus": 1, "include_dashboard": False, "temp_dir": sys.argv[1], "object_store_memory": 100 << 20}
 cluster = Cluster(initialize_head=True, head_node_args=options)
-cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
-cluster.wait_for_nodes()
+cluster.add_node(wait=False, num_cpus=1, object_store_memory=100 << 20)
+cluster.wait_for_nodes(timeout=300)
 print(cluster.address, flush=True)
 sys.stdin.read()
 cluster.shutdown()

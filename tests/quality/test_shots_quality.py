@@ -25,7 +25,7 @@ from tests.quality.annotated_clips import (
     read_annotations,
 )
 
-pytestmark = [pytest.mark.shared, pytest.mark.slow]
+pytestmark = [pytest.mark.shared, pytest.mark.slow, pytest.mark.timeout(3000)]  # beside other tests on two cores
 
 LONG = "bbb_full_360p.mp4"
 EVIDENCES = (0.75, 0.86, 1.0)

@@ -16,7 +16,7 @@ from ops.shots.on_cluster import cut_video, segment_on_cluster
 from ops.shots.processes import Segmentation, SegmentJob, segment_videos
 from tests.builders.films import make_film
 
-FILMS = 4
+FILMS = 10  # with fewer, one node may have cut all before the other one has begun
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ def address(bucket: str) -> Iterator[str]:
     """A cluster of two nodes with a CPU each, which find the bucket's server in their environment."""
     ray_cluster = pytest.importorskip("ray.cluster_utils")
     cluster = ray_cluster.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    cluster.add_node(wait=False, num_cpus=1)
+    cluster.wait_for_nodes(timeout=300)
     try:
         yield cluster.address
     finally:

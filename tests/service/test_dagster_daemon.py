@@ -47,7 +47,7 @@ def watched(tmp_path: Path) -> Iterator[tuple[Home, Path, int]]:
     try:
         yield home, library, port
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=180)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -65,7 +65,7 @@ def ask(port: int, query: str) -> Any:
         data=json.dumps({"query": query}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)["data"]
 
 

@@ -82,7 +82,9 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def test_scores_over_http_are_those_of_the_lake(module_settings: Settings, tmp_path: Path) -> None:
     with feast_serve(module_settings, tmp_path / "feast.log") as address:
         shots = [shot for shot, _ in shot_ids()]
-        rows = served_features(address, [*shots, "0123456789abcdef:0"], "shot_probes_v1", full_names=True)
+        rows = served_features(
+            address, [*shots, "0123456789abcdef:0"], "shot_probes_v1", full_names=True, timeout_s=120
+        )
         assert [row["shot_id"] for row in rows] == [*shots, "0123456789abcdef:0"]
         for probe in PROBES:
             view = f"probe_score__{probe}__"
@@ -95,7 +97,9 @@ def test_scores_over_http_are_those_of_the_lake(module_settings: Settings, tmp_p
         assert rows == online_features(
             module_settings, [*shots, "0123456789abcdef:0"], "shot_probes_v1", full_names=True
         )
-        facets = served_features(address, shots[:3], ["shot_metadata:mean_luma", "probe_score__wide:score"])
+        facets = served_features(
+            address, shots[:3], ["shot_metadata:mean_luma", "probe_score__wide:score"], timeout_s=120
+        )
         assert facets == online_features(
             module_settings, shots[:3], ["shot_metadata:mean_luma", "probe_score__wide:score"]
         )

@@ -78,6 +78,7 @@ def test_a_service_that_lost_its_index_its_store_or_all_is_not_ready_until_it_is
     tmp_path: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(warmup, "REFRESH_S", 0.2)
+    monkeypatch.setattr("ops.serve.service.return_free_memory", lambda: None)  # that of the tests is large
     settings = desk_home(tmp_path / "home")
     folder, away = settings.home / lost, tmp_path / "away"
     with client_of(settings) as client:

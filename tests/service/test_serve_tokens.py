@@ -249,7 +249,7 @@ def test_a_token_has_a_rate_limit(tmp_path: Path) -> None:
     tokens = TokenList(settings)
     ann, ben = (tokens.add(name, Role.LOOK, None, datetime.now(UTC))[1] for name in ("ann", "ben"))
     with client_of(settings) as client:
-        if (left_s := 60 - time.time() % 60) < 10:  # counts fade from each full minute on, and one must not begin here
+        if (left_s := 60 - time.time() % 60) < 30:  # counts fade from each full minute on, and one must not begin here
             time.sleep(left_s)
         statuses = [client.get("/api/labels", headers=bearer(ann)).status_code for _ in range(7)]
         assert statuses == [200] * 5 + [429] * 2

@@ -53,7 +53,7 @@ def test_workers_keep_their_checkpoints_in_the_bucket_and_resume_from_it(bucket:
         path = write_shard(tmp_path / f"web-{number}.tar", make_images(8 * number, 8))
         store.put_file(str(path), f"{bucket}/sets/{path.name}")
     home = Home(tmp_path / "home")
-    recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "3", "--threads", "1")
+    recipe = ("--recipe", "debug", "--pooling", "mean", "--epochs", "10", "--threads", "1")
     arguments = ("train", *recipe, "--data", f"{bucket}/sets", "--name", "mine", "--workers", "2", "--json")
     with tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as scratch:
         extra = {"NEEDLE_ENGINE": "ray", "NEEDLE_STORAGE": f"{bucket}/needle", "TMPDIR": scratch}
@@ -61,8 +61,8 @@ def test_workers_keep_their_checkpoints_in_the_bucket_and_resume_from_it(bucket:
             wait_for_workers("RayTrainWorker", process, lambda: has_checkpoint(store, f"{bucket}/needle/training/mine"))
             os.kill(min(list_workers("RayTrainWorker")), signal.SIGKILL)
             made = json.loads(finish(process))
-    assert made["workers"] == 2 and made["steps"] == 12
-    assert [figures.step for figures in read_metrics(home.path / "encoders" / "mine")] == list(range(1, 13))
+    assert made["workers"] == 2 and made["steps"] == 40
+    assert [figures.step for figures in read_metrics(home.path / "encoders" / "mine")] == list(range(1, 41))
     assert not store.find(f"{bucket}/needle/training")
 
 

@@ -132,10 +132,10 @@ def test_searches_go_on_through_kills_the_switch_and_the_way_back(tmp_path: Path
         assert done(settings, *upgrade)["settled"], "the same again does what is left"
         assert not done(settings, *upgrade)["switched"]
         wait_for(lambda: people.answers_by(new), 60, "an answer of the new encoder")
-        assert httpx.get(f"{url}/healthz").json()["encoder_id"] == new
+        assert httpx.get(f"{url}/healthz", timeout=60).json()["encoder_id"] == new
         assert done(settings, "upgrade", "--rollback")["live"]["encoder_id"] == old
         wait_for(lambda: people.answers_by(old), 60, "an answer of the old encoder again")
-        told = httpx.get(f"{url}/healthz").json()
+        told = httpx.get(f"{url}/healthz", timeout=60).json()
         assert told["shots"] == 3 * SHOTS, "what came in meanwhile is found after the way back, too"
     assert not people.errors
     ids = [encoder_id for encoder_id, _ in people.seen]

@@ -120,7 +120,8 @@ def test_a_home_that_cannot_be_written_stops_no_run(tmp_path: Path, caplog: pyte
     assert done and "the metrics of shots are not counted" in caplog.text
 
 
-def test_metrics_are_pushed_after_each_run(tmp_path: Path) -> None:
+def test_metrics_are_pushed_after_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.core.stage_metrics.PUSH_TIMEOUT_S", 60)  # on a busy machine
     with receive_pushes() as (address, pushes):
         settings = load_settings(home=tmp_path, metrics_push=address)
         with measure_stage(settings, "shots"):

@@ -145,11 +145,11 @@ def test_timed_text_that_is_not_xml_or_could_swell_is_refused() -> None:
     "sign", ["<sync ", "<p class=", "<!--", "{1}{2}", "[00:01", ".a{", "0:00:01.000,", "<tt ", "\t", "&a"]
 )
 def test_files_that_never_end_what_they_begin_are_read_quickly(sign: str) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     for head in ("", "<SYNC Start=1000><P>x", "{1}{2}x\n", "[00:01.00]x\n", srt([(0, 1, "x")])):
         with contextlib.suppress(MediaError):
             parse(head + sign * (400_000 // len(sign)), "smi")
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
 
 
 SPOKEN = [(0.24, 3.4, "the secret garden gate"), (3.41, 6.0, "was never locked"), (6.01, 8.0, "until the winter came")]

@@ -105,13 +105,13 @@ def test_text_is_plain(raw: str, kind: str, plain: str) -> None:
 @pytest.mark.parametrize("sign", ["x", "{", "<", "{\\p1}", "<i>", "\\N", "-->", "9:", "00:00:01,000 -->", " ", "&lt;"])
 def test_a_million_signs_are_bounded_quickly_and_told(sign: str) -> None:
     long = sign * (1_000_000 // len(sign))
-    began = time.process_time()
+    began = time.thread_time()
     for suffix, text in (("srt", srt([(0, 1, long), (1, 2, "next")])), ("ass", ass([(0, 1, long), (1, 2, "next")]))):
         parsed = parse(text, suffix)
         assert parsed.cues[-1].text == "next"
         assert all(len(cue.text) <= MOST_SIGNS for cue in parsed.cues)
         assert (len(parsed.cues) == 2 and parsed.problems) or parsed.empty
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
 
 
 @pytest.mark.parametrize("head", ["", "WEBVTT\n\n", srt(CUES[:1]), vtt(CUES[:1])])
@@ -121,9 +121,9 @@ def test_a_million_lines_take_four_times_as_long_as_a_quarter_of_them(head: str,
 
     def took(lines: int) -> float:
         text = head + line * ((lines - 20) // line.count("\n")) + last
-        began = time.process_time()
+        began = time.thread_time()
         assert parse(text, "srt").cues[-1].text == "last"
-        return time.process_time() - began
+        return time.thread_time() - began
 
     took(1000)
     quarter = min(took(MOST_LINES // 4) for _ in range(2))

@@ -111,7 +111,7 @@ def test_readers_in_other_processes_survive_a_stream_of_versions(settings: Setti
         count = count + 1 if count < 190 else 10
         publish(settings, ENCODER, ROWS[:count])
         time.sleep(0.02)
-    told = [results.get(timeout=60) for _ in readers]
+    told = [results.get(timeout=180) for _ in readers]
     for reader in readers:
         reader.join(60)
     assert told == ["", "", ""]
@@ -128,7 +128,7 @@ def test_publishers_wait_for_each_other(settings: Settings) -> None:
     for publisher in publishers:
         publisher.start()
     for publisher in publishers:
-        publisher.join(60)
+        publisher.join(180)
     assert [publisher.exitcode for publisher in publishers] == [0, 0, 0]
     with open_index(settings, ENCODER) as index:
         assert index.count() in (120, 200)
@@ -152,12 +152,12 @@ def test_a_kill_costs_only_the_building_folder(settings: Settings, tmp_path: Pat
     ready = tmp_path / "ready"
     publisher = SPAWN.Process(target=_publish_slowly, args=(str(settings.home), str(ready)))
     publisher.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not ready.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert publisher.pid
     os.kill(publisher.pid, signal.SIGKILL)
-    publisher.join(60)
+    publisher.join(180)
     folder = settings.home / "index" / ENCODER
     assert list(folder.glob("building-*")), "it was killed while it built"
     assert read_current_version(settings, ENCODER) == first

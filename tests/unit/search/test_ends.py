@@ -129,6 +129,7 @@ def test_notes_report_what_is_left_out(searcher: Searcher) -> None:
 def test_shots_that_are_embedded_later_are_found(
     searcher: Searcher, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ends_module, "REREAD_AFTER_S", 600.0)
     assert shot(3, 0) not in ids(search(searcher, shot(0, 0), "ending"))
     write_ends(settings, 3, [(lean(GREEN), lean(GREEN))] * 30)
     assert shot(3, 0) not in ids(search(searcher, shot(0, 0), "ending"))  # not read again at each search

@@ -201,6 +201,7 @@ def test_two_workers_give_the_loss_and_gradients_of_one(tmp_path: Path, size: in
 
 
 def test_shares_of_the_rows_add_up_to_the_loss_and_keep_no_square_of_the_batch() -> None:
+    torch.manual_seed(0)
     image, text = (torch.nn.functional.normalize(torch.randn(12, 4), dim=1).requires_grad_() for _ in range(2))
     keys = torch.stack([torch.arange(12) // 2, torch.arange(12)], dim=1)
     whole = compute_infonce(image, text, torch.tensor(3.0), keys)

@@ -138,7 +138,8 @@ def test_two_workers_train_and_a_killed_one_is_replaced(settings: Settings, scra
 @pytest.mark.slow
 @pytest.mark.timeout(3000)  # as above
 def test_a_stopped_fit_of_a_cluster_says_after_which_step_it_goes_on(settings: Settings, scratch: Path) -> None:
-    ray = ("--engine", "ray", "--workers", "1", "--json")
+    steps = 5 * STEPS  # so that it does not end before it is stopped
+    ray = ("--engine", "ray", "--workers", "1", "--json", "--epochs", str(steps // 2))
     checkpoint = settings.home / "training" / "stopped" / "checkpoint.pt"
     with command(settings, scratch, "stopped", *ray) as process:
         wait_for_step(process, checkpoint)
@@ -146,8 +147,8 @@ def test_a_stopped_fit_of_a_cluster_says_after_which_step_it_goes_on(settings: S
         stopped = process.communicate(timeout=2 * PATIENCE_S)[1]
     reached = steps_of(checkpoint)
     assert process.returncode == 1 and "stopped; run the same command again" in stopped
-    assert KILLED_AFTER <= reached < STEPS
+    assert KILLED_AFTER <= reached < steps
     with command(settings, scratch, "stopped", *ray) as process:
         report = ended(process)[1]
-    assert f"the fit goes on after step {reached} of {STEPS}, from the checkpoint of an earlier run" in report
+    assert f"the fit goes on after step {reached} of {steps}, from the checkpoint of an earlier run" in report
     assert report.count("goes on after") == 1

@@ -30,6 +30,7 @@ from ops.search.schema import Query
 from ops.search.searcher import Searcher
 from ops.upgrade.candidate import name_candidate
 from ops.upgrade.switch import switch
+from tests.builders.homes import wait_until
 from tests.builders.lakes import shot_rows, video_id
 from tests.builders.upgrades import SHOTS, add_film, caption, captioned_home, make_head, place
 
@@ -301,6 +302,7 @@ def test_answers_never_mix_two_encoders_while_they_change(tmp_path: Path) -> Non
         told(settings, "upgrade", "--encoder", spec)
         assert searcher.search(Query(text="a child")).encoder_id == first["encoder_id"], "until it follows"
         assert searcher.follow() and not searcher.follow()
+        wait_until(lambda: len({pair[0] for pair in seen}) == 2, 60, "an answer of the new encoder")
         told(settings, "upgrade", "--rollback")
         assert searcher.follow()
     finally:
