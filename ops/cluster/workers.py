@@ -7,8 +7,8 @@ error of Needle that it raises would happen again, so it ends the run.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,6 @@ Work = Callable[[Any, str, "WorkerReport"], None]
 
 _LOSSES_IN_A_ROW = 3
 _POLL_S = 0.2
-_END_S = 30.0
-"""How long a run whose cluster is gone may take to notice that: Ray ends a process that uses it after its end."""
 
 
 @dataclass(kw_only=True)
@@ -177,21 +175,45 @@ class _Reports:
 
 
 def _start_mailbox() -> Any:
-    """Start the mailbox on this process's own node, so that the loss of another node does not end the run."""
+    import ray
+
+    return ray.remote(num_cpus=0)(_Mailbox).options(scheduling_strategy=_stay_here()).remote()
+
+
+def _stay_here() -> Any:
+    """Return the scheduling on this process's own node, so that the loss of another node does not end the run."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    return ray.remote(num_cpus=0)(_Mailbox).options(scheduling_strategy=here).remote()
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
 
 
 def _run_attempt(task: dict[str, Any], group: WorkerGroup, place: dict[str, Any], reports: _Reports) -> _WorkerAttempt:
-    """Start the workers once and wait for them in a thread: in the main thread Ray Train would handle Ctrl-C itself."""
+    """Start the workers once and wait for them.
+
+    Ray Train runs in a task: in this process's main thread it would handle Ctrl-C itself, and in another thread it
+    could still use Ray after its end, which ends the process.
+    """
     import ray
+
+    attempt = _WorkerAttempt()
+    fit = ray.remote(num_cpus=0, max_retries=0)(_fit).options(scheduling_strategy=_stay_here())
+    future = fit.remote(task, group, place).future()  # `ray.wait` turns Ctrl-C into a SystemError
+    while not wait([future], _POLL_S).done:
+        reports.pass_on()
+    reports.pass_on()
+    try:
+        attempt.checkpoint = future.result()
+    except ray.exceptions.RayError as error:
+        attempt.loss = take_first_sentence(getattr(error, "cause", None) or error)
+    return attempt
+
+
+def _fit(task: dict[str, Any], group: WorkerGroup, place: dict[str, Any]) -> Any:
+    """Run the workers to their end in Ray Train; return the last checkpoint. Raises as ``TorchTrainer.fit``."""
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    logging.getLogger("ray.train").setLevel(logging.ERROR)
     trainer = TorchTrainer(
         _run_worker,
         train_loop_config=task,
@@ -209,25 +231,7 @@ def _run_attempt(task: dict[str, Any], group: WorkerGroup, place: dict[str, Any]
             failure_config=FailureConfig(controller_failure_limit=1),  # type: ignore[call-arg]  # stub is of Train V1
         ),
     )
-    attempt = _WorkerAttempt()
-
-    def run() -> None:
-        try:
-            attempt.checkpoint = trainer.fit().checkpoint
-        except Exception as error:  # noqa: BLE001 - the waiting thread must learn of every error
-            attempt.loss = take_first_sentence(error)
-
-    thread = threading.Thread(target=run, name="needle-ray", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            thread.join(_POLL_S)
-            reports.pass_on()
-        reports.pass_on()
-    except ray.exceptions.RayError:
-        thread.join(_END_S)
-        raise
-    return attempt
+    return trainer.fit().checkpoint
 
 
 def _run_worker(task: dict[str, Any]) -> None:
