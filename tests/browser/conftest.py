@@ -161,7 +161,7 @@ class Desk:
         ]
 
     def shows_frame(self, selector: str, frame: int) -> None:
-        """Wait until a video shows this frame, told by its barcode; a busy machine composes it late."""
+        """Wait until a video shows the frame with this barcode; a busy machine composes it late."""
         end = time.monotonic() + 15
         while (shown := read_barcode(self.picture(selector))) != frame:
             assert time.monotonic() < end, f"frame {shown} is shown, and {frame} reported"

@@ -288,4 +288,5 @@ def test_a_list_of_formats_that_did_not_load_is_reported_and_asked_for_again(
         desk.page.wait_for_timeout(200)
         if listed.count():
             break
+    assert listed.count() == 1
     assert desk.page.input_value("#export-format") == "edl"

@@ -408,7 +408,7 @@ def test_a_facet_counts_narrows_and_stands_in_the_address(open_desk: OpenDesk, s
     desk = open_desk(service.url)
     desk.search()
     page = desk.page
-    page.wait_for_selector("#foot >> text=shots")  # the catalogue, whose probes are listed anew
+    page.wait_for_selector("#foot >> text=shots")  # of the catalogue: the list of probes is drawn again when it comes
     desk.page.click("#labels")
     row = page.locator(".facet", has_text="pattern")
     counts = ask(service, "/api/probes/pattern")["at_least"]

@@ -59,7 +59,7 @@ def test_an_export_whose_client_went_away_stops_and_blocks_nobody(tmp_path: Path
         assert sorted(each["total"] for each in told) == [0, 0, 40] and all(each["running"] for each in told)
         for connection in connections:
             connection.close()
-        assert until(lambda: not lane.waiting and not lane.running, 20), "nobody waits for it, and it goes on"
+        assert until(lambda: not lane.waiting and not lane.running, 20), "no client waits for it, and it goes on"
         assert until(lambda: not any(client.get(f"/api/exports/{key}").json()["running"] for key in keys), 20)
         assert not list(settings.scratch.glob("clips-*"))
         assert not list((settings.home / "serve" / "exports").iterdir())

@@ -79,7 +79,7 @@ def test_auto_without_a_network_is_the_starter_and_is_pinned(tmp_path: Path) -> 
     assert list(pinned["encoders"]) == [first.encoder_id]
 
 
-def test_a_pinned_choice_stands_costs_nothing_and_asks_nobody(
+def test_a_pinned_choice_stands_and_asks_no_server(
     tmp_path: Path, hub: str, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = resolve_encoder(settings_for(tmp_path), endpoint=NOBODY)
